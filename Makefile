@@ -1,0 +1,48 @@
+# make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
+# make lint   formatting and lint checks                           make lock   resolve requirements.in anew
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.PHONY: demo test lint benchmarks lock setup clean
+
+demo: setup
+	$(BIN)/snakemake --cores all
+	$(BIN)/snakemake --report results/report.html
+	@echo "Done: open results/report.html in a browser."
+
+test: setup weights
+	$(BIN)/python -m pytest
+
+.PHONY: weights
+weights: setup
+	$(BIN)/snakemake --cores 1 --quiet all -- weights
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+benchmarks: setup weights
+	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
+	$(BIN)/python tests/benchmarks/benchmark_embedding.py
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Error: $(PYTHON) is older than Python 3.11: install a newer one, or name it: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes requirements.lock
+	touch $@
+
+lock: setup
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	$(BIN)/uv pip compile requirements.in --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+
+clean:
+	rm -rf results .snakemake

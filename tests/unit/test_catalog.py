@@ -1,0 +1,215 @@
+"""Dataset CSVs as tired users write them; shards that stay put; pools that add up."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from radcbir import catalog
+from radcbir.errors import InputError
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Writes a CSV (text, or rows under the default header) and its images; returns a function that builds the catalog."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        (images / name).write_bytes(b"x" * (ord(name[0]) - 96))
+
+    def build(text, max_rejected=0.0, root=images):
+        (tmp_path / "data.csv").write_text(text)
+        return catalog.build_catalog(tmp_path / "data.csv", "data", root, max_rejected)
+
+    build.images = images
+    return build
+
+
+def test_label_column(dataset):
+    table, rejected = dataset(
+        "filepath,split,label,patient_id,age,x_note\n"
+        "b.png,train,XR/chest/Edema,p1,61,hello\n"
+        "./a.png,test, CT / abdomen/liver ,,,\n"
+    )
+    assert list(table["path"]) == ["a.png", "b.png"]
+    assert list(table["label"]) == ["CT/abdomen/liver", "XR/chest/Edema"]
+    assert list(table["modality"]) == ["CT", "XR"]
+    assert list(table["region"]) == ["abdomen", "chest"]
+    assert list(table["bytes"]) == [1, 2]
+    assert table["patient_id"].isna().tolist() == [True, False]
+    assert table["age"].tolist()[1] == 61.0
+    assert table["id"].tolist() == [catalog.image_id("data", "a.png"), catalog.image_id("data", "b.png")]
+    assert len(rejected) == 0
+
+
+def test_one_hot_columns_as_the_reference_writes_them(dataset):
+    table, _ = dataset(
+        "filepath,dataset,split,modality,anatomic_region,XR/chest/Edema,XR/chest/No Finding\n"
+        "a.png,nih14,train,XR,chest,1.0,0.0\nb.png,nih14,train,XR,chest,1,1\nc.png,nih14,test,XR,chest,0,0\n"
+    )
+    assert table["labels"].tolist() == [["XR/chest/Edema"], ["XR/chest/Edema", "XR/chest/No Finding"], []]
+    assert table["label"].fillna("none").tolist() == ["XR/chest/Edema", "none", "none"]
+    assert table["region"].tolist() == ["chest"] * 3
+
+
+def test_an_id_is_stable():
+    # SHA-256 of "data\0a.png", first 8 bytes, shifted right by one: worked out with sha256sum
+    assert catalog.image_id("data", "a.png") == int("be2a3c9de667cbe1", 16) >> 1
+
+
+HEADER = "filepath,split,label\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("split,label\ntrain,XR/chest/x\n", "has no column 'filepath': add it"),
+        ("file_path,split,label\na.png,train,XR/chest/x\n", r"is it the column 'file_path'\? rename it"),
+        ("filepath,split,label,patientid\na.png,train,XR/chest/x,1\n", "unknown column 'patientid': did you mean 'patient_id'"),
+        ("filepath,split\na.png,train\n", "has no labels: add a column 'label'"),
+        (HEADER, "has a header but no rows"),
+        ("", "cannot be read as comma-separated"),
+        (HEADER + "a.png,train,XR/chest/x\nb.png,,XR/chest/x\n", "row 3 of .* has the split ''"),
+        (HEADER + "a.png,train,XR/chest/x\n,train,XR/chest/x\n", "row 3 of .* has no filepath"),
+        (HEADER + "a.png,train,XR/chest/x\n../a.png,train,XR/chest/x\n", r"row 3 of .* leaves the image root with '\.\./a\.png'"),
+        (HEADER + "/etc/passwd,train,XR/chest/x\n", "row 2 of .* leaves the image root"),
+        (HEADER + "C:\\scans\\a.png,train,XR/chest/x\n", "row 2 of .* leaves the image root"),
+        (HEADER + "a.png,train,XR/chest/x\nb.png,train,XR/chest/x\n./a.png,test,XR/chest/x\n", "rows 2, 4 of .* list the same image 'a.png'"),
+        (HEADER + "a.png,train,Edema\n", "row 2 of .* has the label 'Edema': write it as MODALITY/region/finding"),
+        ("filepath,split,XR/chest/x\na.png,train,-1\n", "row 2 of .* has '-1' in the label column 'XR/chest/x'"),
+        ("filepath,split,XR/chest/x\na.png,train,\n", "row 2 of .* has '' in the label column"),
+        ("filepath,split,label,XR/chest/x\na.png,train,XR/chest/x,1\n", "keep one of the two"),
+        ("filepath,split,label,age\na.png,train,XR/chest/x,old\n", "row 2 of .* has the age 'old'"),
+        (HEADER + "a.png,train,XR/chest/x\nmissing.png,train,XR/chest/x\n", r"1 of 2 images .* missing\.png \(missing\)"),
+        (HEADER + "missing.png,train,XR/chest/x\n", r"all images .* missing\.png \(missing\)"),
+    ],
+)  # fmt: skip
+def test_bad_csvs_get_one_sentence(dataset, text, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        dataset(text)
+    assert "\n" not in str(error.value).split("text: ")[0]
+
+
+def test_missing_root_and_missing_csv(dataset, tmp_path):
+    with pytest.raises(InputError, match="the image root .*elsewhere of dataset 'data' is not a folder"):
+        dataset(HEADER + "a.png,train,XR/chest/x\n", root=tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="does not exist"):
+        catalog.read_csv(tmp_path / "no.csv")
+
+
+def test_rejected_rows_are_listed_and_nothing_is_lost(dataset):
+    (dataset.images / "empty.png").write_bytes(b"")
+    (dataset.images / "folder.png").mkdir()
+    text = HEADER + "".join(f"{name}.png,train,XR/chest/x\n" for name in ("a", "empty", "gone", "folder", "b"))
+    table, rejected = dataset(text, max_rejected=0.6)
+    assert list(table["path"]) == ["a.png", "b.png"]
+    assert dict(zip(rejected["path"], rejected["reason"], strict=True)) == {
+        "empty.png": "zero bytes", "folder.png": "not a file", "gone.png": "missing",
+    }  # fmt: skip
+    assert set(rejected["stage"]) == {"catalog"}
+
+
+def test_spreadsheet_habits_are_read(dataset):
+    table, _ = dataset("\ufefffilepath, split ,label\r\n a.png , train , XR/chest/x\r\n")
+    assert table[["path", "split", "label"]].to_numpy().tolist() == [["a.png", "train", "XR/chest/x"]]
+
+
+# --- shards ---
+
+
+def random_catalog(count, seed=0):
+    names = [f"{each:07d}.png" for each in np.random.default_rng(seed).permutation(10 * count)[:count]]
+    table = pd.DataFrame({"path": sorted(names), "bytes": 1})
+    table["id"] = [catalog.image_id("data", path) for path in table["path"]]
+    return table
+
+
+def shards(table, folder, size=64):
+    catalog.write_shards(table, folder, size)
+    return {path.stem: len(path.read_text().splitlines()) - 1 for path in folder.glob("*.tsv")}
+
+
+def test_shards_hold_every_image_once_and_have_about_the_size_asked(tmp_path):
+    table = random_catalog(5000)
+    found = shards(table, tmp_path / "shards")
+    assert sum(found.values()) == 5000
+    assert max(found.values()) <= 128
+    assert 40 <= 5000 / len(found) <= 90
+    listed = pd.concat(pd.read_csv(path, sep="\t") for path in (tmp_path / "shards").glob("*.tsv"))
+    assert set(listed["path"]) == set(table["path"])
+
+
+@pytest.mark.parametrize("edit", ["append", "remove", "replace"])
+def test_an_edit_changes_the_shard_it_falls_into(tmp_path, edit):
+    table = random_catalog(5000)
+    before = set(shards(table, tmp_path / "before"))
+    place = 2345
+    if edit == "append":
+        new = pd.DataFrame({"path": ["00new.png"], "bytes": [1], "id": [catalog.image_id("data", "00new.png")]})
+        table = pd.concat([table, new]).sort_values("path", ignore_index=True)
+    elif edit == "remove":
+        table = table.drop(index=place).reset_index(drop=True)
+    else:
+        table.loc[place, "bytes"] = 99
+    after = set(shards(table, tmp_path / "after"))
+    assert 1 <= len(after - before) <= 2
+    assert 1 <= len(before - after) <= 2
+
+
+def test_the_order_of_rows_in_the_csv_changes_no_shard(dataset, tmp_path):
+    rows = [f"{name}.png,train,XR/chest/x\n" for name in "abcd"]
+    first, _ = dataset(HEADER + "".join(rows))
+    second, _ = dataset(HEADER + "".join(reversed(rows)))
+    assert shards(first, tmp_path / "first") == shards(second, tmp_path / "second")
+
+
+# --- pools ---
+
+
+def small(name, rows):
+    """A catalog of rows (path, split, labels, patient)."""
+    table = pd.DataFrame(rows, columns=["path", "split", "labels", "patient_id"])
+    table["label"] = [each[0] if len(each) == 1 else None for each in table["labels"]]
+    table["id"] = [catalog.image_id(name, path) for path in table["path"]]
+    return table
+
+
+EDEMA, MASS = ["XR/chest/Edema"], ["XR/chest/Mass"]
+
+
+def test_pool_takes_single_label_images_and_counts_the_rest():
+    one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1"), ("d", "train", [], "3"), ("e", "val", MASS, "4")])  # fmt: skip
+    two = small("two", [("a", "train", MASS, "2")])
+    pooled, counts = catalog.pool({"one": one, "two": two}, "x", "train", ["test"], "refuse")
+    assert sorted(pooled["dataset"] + "/" + pooled["path"]) == ["one/a", "one/b", "two/a"]
+    # patient 2 of one dataset is not patient 2 of the other
+    assert set(pooled["patient_id"]) == {"one:1", "one:2", "two:2"}
+    row = counts.set_index(["dataset", "split"]).loc[("one", "train")]
+    assert row[["listed", "unlabelled", "several_labels", "taken"]].tolist() == [3, 1, 1, 1]
+
+
+def test_pool_refuses_what_would_mislead():
+    one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "1"), ("c", "test", ["XR/chest/edema"], "2")])
+    with pytest.raises(
+        InputError, match="no image with exactly one label in its split 'val'.*have the splits test, train"
+    ):
+        catalog.pool({"one": one}, "x", "train", ["val"], "refuse")
+    with pytest.raises(InputError, match="'XR/chest/Edema' and 'XR/chest/edema', which differ in case alone"):
+        catalog.pool({"one": one}, "x", "train", ["test"], "refuse")
+    with pytest.raises(InputError, match="share 1 patients .one:1."):
+        catalog.pool({"one": one.iloc[:2]}, "x", "train", ["test"], "refuse")
+    pooled, _ = catalog.pool({"one": one.iloc[:2]}, "x", "train", ["test"], "allow")
+    assert len(pooled) == 2
+
+
+def test_split_lists_ignore_labels_and_keep_unknown_patients(tmp_path):
+    one = small("one", [("a", "train", EDEMA, None), ("b", "test", MASS, "NA")])
+    pooled, _ = catalog.pool({"one": one}, "x", "train", ["test"], "refuse")
+    catalog.write_splits(pooled, tmp_path / "before")
+    pooled["label"] = "XR/chest/Other"
+    catalog.write_splits(pooled, tmp_path / "after")
+    names = sorted(path.name for path in (tmp_path / "before").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "after").iterdir())
+    train, test = (catalog.read_split(next((tmp_path / "after").glob(f"{split}.*"))) for split in ("train", "test"))
+    assert train["patient_id"].tolist() == [None]
+    assert test["patient_id"].tolist() == ["one:NA"]
+    assert train["id"].tolist() == [catalog.image_id("one", "a")]

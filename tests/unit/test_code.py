@@ -1,0 +1,103 @@
+"""The digest of reachable code: changes of meaning count, changes of wording do not."""
+
+import pytest
+
+from radcbir import code
+
+MODULES = {
+    "__init__.py": '"""Docstring."""\n',
+    "first.py": (
+        '"""Module docstring."""\n'
+        "from radcbir.second import helper\n"
+        "FACTOR = 2\n\n"
+        "def used(x):\n"
+        '    """Twice x."""\n'
+        "    return FACTOR * helper(x)  # a comment\n\n"
+        "def unused(x):\n"
+        "    return x\n"
+    ),
+    "second.py": "import numpy as np\n\ndef helper(x):\n    return np.abs(x)\n\ndef other(x):\n    return -x\n",
+    "third.py": "class Loader:\n    def load(self):\n        return 1\n",
+    "logs.py": "def say(x):\n    print(x)\n",
+}
+SCRIPT = "from radcbir.first import used\nfrom radcbir.logs import say\n\nsay(used(snakemake.params.x))\n"
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    folder = tmp_path / "radcbir"
+    folder.mkdir()
+    for name, text in MODULES.items():
+        (folder / name).write_text(text)
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    monkeypatch.setattr(code, "LIBRARY", folder)
+
+    def digest(*modules, **edits):
+        for name, (old, new) in edits.items():
+            path = script if name == "script" else folder / f"{name}.py"
+            text = path.read_text()
+            assert old in text
+            path.write_text(text.replace(old, new))
+        code._module.cache_clear()
+        code._definition.cache_clear()
+        return code.code_digest(script, modules)
+
+    yield digest
+    code._module.cache_clear()
+    code._definition.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    {
+        "a function that the script calls": ("first", ("FACTOR *", "FACTOR +")),
+        "a constant behind it": ("first", ("FACTOR = 2", "FACTOR = 3")),
+        "a function of another module behind it": ("second", ("np.abs(x)", "np.abs(x) + 1")),
+        "the script": ("script", ("used(", "1 + used(")),
+        "a statement that runs on import": (
+            "second",
+            ("import numpy as np\n", "import numpy as np\nnp.seterr(all='raise')\n"),
+        ),
+    }.values(),
+)
+def test_a_change_of_meaning_changes_the_digest(library, name, edit):
+    before = library()
+    assert library(**{name: edit}) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    {
+        "a docstring": ("first", ("Twice x.", "Two times x.")),
+        "a docstring added": ("second", ("def helper(x):\n", 'def helper(x):\n    """The absolute value."""\n')),
+        "a comment": ("first", ("# a comment", "# another")),
+        "formatting": ("first", ("FACTOR * helper(x)", "(FACTOR*helper( x ))")),
+        "a function that the script does not reach": ("first", ("return x", "return x + 1")),
+        "one of another module": ("second", ("return -x", "return +x")),
+        "how progress is worded": ("logs", ("print(x)", "print('now', x)")),
+        "a comment in the script": ("script", ("say(used", "# say it\nsay(used")),
+        "a module that nobody imports": ("third", ("return 1", "return 2")),
+    }.values(),
+)
+def test_other_changes_do_not(library, name, edit):
+    before = library()
+    assert library(**{name: edit}) == before
+
+
+def test_a_module_named_at_run_time_counts_when_it_is_given(library):
+    before = library("radcbir.third")
+    assert before != library()
+    assert library("radcbir.third", third=("return 1", "return 2")) != before
+
+
+def test_module_attributes_count_alone(library):
+    library(script=(SCRIPT, "from radcbir import second\n\nsecond.helper(1)\n"))
+    before = library()
+    assert library(second=("return -x", "return +x")) == before
+    assert library(second=("np.abs(x)", "np.sqrt(x)")) != before
+
+
+def test_the_real_scripts_have_digests_that_differ():
+    scripts = sorted((code.LIBRARY.parent / "scripts").glob("[a-z]*.py"))
+    assert len({code.code_digest(script) for script in scripts}) == len(scripts) > 10

@@ -1,0 +1,68 @@
+"""Atomic writes: a reader sees the old file or the new one, never half of one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from radcbir import files
+
+
+def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_write(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_what_fails_verification_is_never_renamed(tmp_path):
+    def refuse(part):
+        raise ValueError(part.read_text())
+
+    with pytest.raises(ValueError, match="bad"), files.atomic_write(tmp_path / "a.h5", verify=refuse) as part:
+        part.write_text("bad")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_temporary_file_keeps_the_suffix_and_folder(tmp_path):
+    with files.atomic_write(tmp_path / "deep" / "a.svg") as part:
+        assert part.parent == tmp_path / "deep"
+        assert part.suffix == ".svg"
+        part.write_text("new")
+    assert (tmp_path / "deep" / "a.svg").read_text() == "new"
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "old.tsv").write_text("")
+    with files.atomic_folder(tmp_path / "shards") as part:
+        (part / "new.tsv").write_text("")
+        assert os.listdir(tmp_path / "shards") == ["old.tsv"]
+    assert os.listdir(tmp_path / "shards") == ["new.tsv"]
+    assert os.listdir(tmp_path) == ["shards"]
+
+
+def test_digests_do_not_depend_on_the_order_of_keys():
+    assert files.digest_of({"a": 1, "b": [1, 2]}) == files.digest_of({"b": [1, 2], "a": 1})
+    assert files.digest_of({"a": 1}) != files.digest_of({"a": 2})
+    # sha256 of the empty string, a published constant
+    assert files.digest(b"") == "e3b0c44298fc1c14"
+
+
+def test_the_lock_ends_with_its_process_however_it_ends(tmp_path):
+    lock = tmp_path / "run.lock"
+    hold = f"import sys, time; sys.path[:0] = {sys.path!r}; from radcbir.files import hold_lock\n"
+    hold += f"assert hold_lock({str(lock)!r}); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        assert not files.hold_lock(lock)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    time.sleep(0.05)
+    assert files.hold_lock(lock)

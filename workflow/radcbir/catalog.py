@@ -1,0 +1,345 @@
+"""Tables of images: a dataset's CSV becomes its catalog and shards; the catalogs of an experiment become one pool."""
+
+import difflib
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from radcbir.checks import check_image_root, check_rejected
+from radcbir.errors import InputError
+from radcbir.files import atomic_folder, atomic_write, digest, write_text
+from radcbir.logs import Progress, logger
+
+CSV_SCHEMA = Path(__file__).parents[1] / "schemas" / "dataset-csv.schema.json"
+OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source"]
+CATALOG_COLUMNS = ["id", "path", "split", "labels", "label", "modality", "region", *OPTIONAL, "bytes"]
+LEDGER_COLUMNS = ["path", "stage", "model", "reason"]
+
+
+def image_id(dataset: str, path: str) -> int:
+    """The identity of an image: 63 bits of the SHA-256 of dataset and path, the same in every run and on every disk."""
+    return int.from_bytes(hashlib.sha256(f"{dataset}\0{path}".encode()).digest()[:8], "big") >> 1
+
+
+def build_catalog(
+    csv: str | Path, dataset: str, images: str | Path, max_rejected: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a dataset CSV into its catalog.
+
+    Returns the catalog (columns :data:`CATALOG_COLUMNS`, one row per image whose file is there, sorted by path) and the
+    ledger of rejected rows (columns :data:`LEDGER_COLUMNS`). ``images`` is the image root, ``max_rejected`` the share
+    of rows that may be rejected.
+
+    Raises :class:`InputError` where the CSV breaks its schema, a path repeats or leaves the root, the root is missing,
+    or too many images are missing.
+    """
+    root = Path(images)
+    check_image_root(root, dataset)
+    table = read_csv(csv)
+    paths = _checked_paths(table["filepath"], csv)
+    labels = _labels(table, csv)
+    catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
+    catalog["label"] = [each[0] if len(each) == 1 else None for each in labels]
+    first = pd.Series([each[0] if each else "//" for each in labels]).str.split("/", n=2, expand=True)
+    catalog["modality"] = _column(table, "modality").fillna(first[0].replace("", None))
+    catalog["region"] = _column(table, "anatomic_region").fillna(first[1].replace("", None))
+    for name in OPTIONAL:
+        catalog[name] = _column(table, name)
+    catalog["age"] = _ages(catalog["age"], csv)
+    catalog["id"] = np.array([image_id(dataset, path) for path in paths], dtype=np.int64)
+    catalog["bytes"] = _file_sizes(root, paths)
+    catalog = catalog[CATALOG_COLUMNS].sort_values("path", kind="stable", ignore_index=True)
+
+    reasons = catalog["bytes"].map({-1: "missing", -2: "not a file", 0: "zero bytes"})
+    rejected = pd.DataFrame({"path": catalog["path"], "stage": "catalog", "model": "", "reason": reasons})
+    rejected = rejected[reasons.notna()].reset_index(drop=True)
+    bad = list(zip(rejected["path"], rejected["reason"], strict=True))
+    check_rejected(bad, len(catalog), max_rejected, f"dataset '{dataset}' ({csv})")
+    catalog = catalog[reasons.isna()].reset_index(drop=True)
+    logger.info("dataset %s: %d rows listed, %d rejected", dataset, len(table), len(rejected))
+    return catalog, rejected
+
+
+def read_csv(csv: str | Path) -> pd.DataFrame:
+    """A dataset CSV as text columns, its header checked against its schema; blank cells are missing values."""
+    try:
+        table = pd.read_csv(csv, dtype=str, encoding="utf-8-sig", keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"the dataset CSV {csv} does not exist: correct `csv:` in the configuration") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"the dataset CSV {csv} cannot be read as comma-separated UTF-8 text: {error}") from None
+    table.columns = table.columns.str.strip()
+    table = table.apply(lambda column: column.str.strip()).replace("", np.nan)
+    schema = json.loads(CSV_SCHEMA.read_text())
+    for name in schema["required"]:
+        if name not in table:
+            near = difflib.get_close_matches(name, list(table.columns), 1, 0.5)
+            hint = f"is it the column '{near[0]}'? rename it" if near else "add it"
+            raise InputError(f"the dataset CSV {csv} has no column '{name}': {hint}")
+    for name in table.columns:
+        if name not in schema["properties"] and not any(re.match(each, name) for each in schema["patternProperties"]):
+            near = difflib.get_close_matches(name, list(schema["properties"]), 1, 0.6)
+            hint = f"did you mean '{near[0]}'?" if near else "a column of your own starts with 'x_'"
+            raise InputError(f"the dataset CSV {csv} has an unknown column '{name}': {hint}")
+    if table.empty:
+        raise InputError(f"the dataset CSV {csv} has a header but no rows: list at least one image")
+    blank = table["split"].isna() | ~table["split"].fillna("").str.fullmatch(r"[A-Za-z0-9_-]+")
+    if blank.any():
+        row = int(np.flatnonzero(blank)[0])
+        raise InputError(
+            f"row {row + 2} of {csv} has the split '{table['split'].fillna('')[row]}': give a name of letters, digits, "
+            "'_' and '-', such as train, val or test"
+        )
+    return table
+
+
+def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
+    """Relative paths in one spelling; a blank, repeated or escaping one is an error that names its row."""
+    paths: list[str] = []
+    for row, given in enumerate(filepaths.fillna(""), start=2):
+        path = PurePosixPath(given.replace("\\", "/"))
+        if not path.parts:
+            raise InputError(f"row {row} of {csv} has no filepath: fill it in or delete the row")
+        if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", path.parts[0]):
+            raise InputError(
+                f"row {row} of {csv} leaves the image root with '{given}': paths are relative to `images:` and "
+                "contain no '..'"
+            )
+        if any(ord(character) < 32 for character in given):
+            raise InputError(f"row {row} of {csv} has a control character in the filepath {given!r}: rename the file")
+        paths.append(str(path))
+    repeated = pd.Series(paths).duplicated(keep=False).to_numpy()
+    if repeated.any():
+        first = paths[int(np.flatnonzero(repeated)[0])]
+        rows = [row for row, path in enumerate(paths, start=2) if path == first]
+        raise InputError(
+            f"rows {', '.join(map(str, rows[:5]))} of {csv} list the same image '{first}': each image may stand in one "
+            "row only"
+        )
+    return paths
+
+
+def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
+    """Per row, its labels in column order: of the one ``label`` column, or of the one-hot columns."""
+    one_hot = [name for name in table.columns if "/" in name and not name.startswith("x_")]
+    if "label" in table and one_hot:
+        raise InputError(f"{csv} has a `label` column and one-hot columns such as '{one_hot[0]}': keep one of the two")
+    if "label" in table:
+        given = table["label"]
+        wrong = given.notna() & ~given.fillna("").str.fullmatch(r"[^/]+/[^/]+/.+")
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"row {row + 2} of {csv} has the label '{given[row]}': write it as MODALITY/region/finding"
+            )
+        return [[] if pd.isna(each) else [normal_label(each)] for each in given]
+    if not one_hot:
+        raise InputError(
+            f"the dataset CSV {csv} has no labels: add a column 'label', or one-hot columns named "
+            "MODALITY/region/finding"
+        )
+    values = table[one_hot].apply(pd.to_numeric, errors="coerce").to_numpy()
+    wrong = ~np.isin(values, (0, 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        given = table[one_hot[column]].fillna("")[row]
+        raise InputError(
+            f"row {row + 2} of {csv} has '{given}' in the label column '{one_hot[column]}': only 0 and 1 are allowed, "
+            "so settle uncertain labels first"
+        )
+    names = [normal_label(name) for name in one_hot]
+    labels: list[list[str]] = [[] for _ in range(len(table))]
+    for row, column in np.argwhere(values == 1):
+        labels[row].append(names[column])
+    return labels
+
+
+def normal_label(label: str) -> str:
+    """A label without blanks around its parts: `` XR / chest/ Edema`` is ``XR/chest/Edema``."""
+    return "/".join(part.strip() for part in label.split("/"))
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
+
+
+def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
+    ages = pd.to_numeric(given, errors="coerce")
+    wrong = given.notna() & ages.isna()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"row {row + 2} of {csv} has the age '{given[row]}': give years as a number, or leave it blank"
+        )
+    return ages.astype(float)
+
+
+def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
+    """Bytes of each file, -1 where it is missing, -2 where it is something else than a file."""
+    progress = Progress(len(paths), "files looked up")
+
+    def size(path: str) -> int:
+        try:
+            status = (root / path).stat()
+        except OSError:
+            return -1
+        finally:
+            progress.advance()
+        return status.st_size if stat.S_ISREG(status.st_mode) else -2
+
+    with ThreadPoolExecutor(8) as pool:
+        return np.fromiter(pool.map(size, paths, chunksize=256), dtype=np.int64, count=len(paths))
+
+
+# --- shards ---------------------------------------------------------------------------------------------------------
+
+
+def shard_bounds(ids: np.ndarray, size: int) -> list[tuple[int, int]]:
+    """Cut ``len(ids)`` images into runs of about ``size``, at places that the ids themselves choose.
+
+    A run ends after an image whose id is divisible by ``size`` (then on average every ``size`` images), but is never
+    shorter than a quarter nor longer than twice ``size``. An image that is added or removed therefore changes the run
+    that it falls into, not all the runs behind it (content-defined chunking; Muthitacharoen et al., LBFS, SOSP 2001).
+    """
+    bounds, start = [], 0
+    for position in range(len(ids)):
+        length = position + 1 - start
+        if (length >= max(1, size // 4) and ids[position] % size == 0) or length >= 2 * size:
+            bounds.append((start, position + 1))
+            start = position + 1
+    if start < len(ids):
+        bounds.append((start, len(ids)))
+    return bounds
+
+
+def write_shards(catalog: pd.DataFrame, folder: str | Path, size: int) -> list[str]:
+    """Write the image lists ``{digest}.tsv`` (columns id, path, bytes) of a catalog; the name is the content's digest.
+
+    The file's size in bytes stands in the list so that an image that is replaced on disk changes its shard. Labels and
+    splits do not: editing them embeds nothing again. Returns the digests in path order.
+    """
+    digests = []
+    with atomic_folder(folder) as temporary:
+        for start, stop in shard_bounds(catalog["id"].to_numpy(), size):
+            content = catalog[["id", "path", "bytes"]].iloc[start:stop].to_csv(sep="\t", index=False)
+            digests.append(digest(content.encode()))
+            write_text(temporary / f"{digests[-1]}.tsv", content)
+    logger.info("%d images in %d shards", len(catalog), len(digests))
+    return digests
+
+
+# --- experiments ----------------------------------------------------------------------------------------------------
+
+
+def pool(
+    catalogs: Mapping[str, pd.DataFrame],
+    experiment: str,
+    index_split: str,
+    query_splits: Sequence[str],
+    shared_patients: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
+
+    Returns the pooled catalog (the datasets' columns and ``dataset``; ``patient_id`` becomes ``dataset:patient_id``,
+    since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
+    label, with several labels, taken.
+
+    Raises :class:`InputError` where a split is empty, the index and a query split share a patient (unless
+    ``shared_patients`` is ``allow``), or two labels differ in case alone.
+    """
+    frames = [catalog.assign(dataset=name) for name, catalog in catalogs.items()]
+    pooled = pd.concat(frames, ignore_index=True)
+    splits = [index_split, *query_splits]
+    present = sorted(pooled["split"].unique())
+    pooled = pooled[pooled["split"].isin(splits)].reset_index(drop=True)
+    labels = pooled["labels"].map(len)
+    counts = (
+        pooled.assign(listed=1, unlabelled=labels == 0, several_labels=labels > 1, taken=labels == 1)
+        .groupby(["dataset", "split"], as_index=False)[["listed", "unlabelled", "several_labels", "taken"]]
+        .sum()
+    )
+    pooled = pooled[labels == 1].reset_index(drop=True)
+    for split in splits:
+        if not (pooled["split"] == split).any():
+            raise InputError(
+                f"experiment '{experiment}' has no image with exactly one label in its split '{split}': the datasets "
+                f"{', '.join(catalogs)} have the splits {', '.join(present)}; correct `index_split:` or `query_splits:`"
+            )
+    if pooled["id"].duplicated().any():
+        raise InputError(f"experiment '{experiment}' names a dataset twice: list each dataset once")
+    _refuse_alike_labels(pooled, experiment)
+    known = pooled["patient_id"].notna()
+    pooled.loc[known, "patient_id"] = pooled.loc[known, "dataset"] + ":" + pooled.loc[known, "patient_id"]
+    if shared_patients == "refuse":
+        _refuse_shared_patients(pooled, experiment, index_split, query_splits)
+    return pooled, counts
+
+
+def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
+    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
+    alike = names[names.str.casefold().duplicated(keep=False)]
+    if len(alike):
+        pair = names[names.str.casefold() == alike.iloc[0].casefold()]
+        raise InputError(
+            f"experiment '{experiment}' has the labels {' and '.join(map(repr, pair))}, which differ in case alone and "
+            "would count as two classes: write them alike in the dataset CSVs"
+        )
+
+
+def _refuse_shared_patients(pooled: pd.DataFrame, experiment: str, index_split: str, queries: Sequence[str]) -> None:
+    index = set(pooled.loc[pooled["split"] == index_split, "patient_id"].dropna())
+    for split in queries:
+        shared = sorted(index & set(pooled.loc[pooled["split"] == split, "patient_id"].dropna()))
+        if shared:
+            raise InputError(
+                f"the splits '{index_split}' and '{split}' of experiment '{experiment}' share {len(shared)} patients "
+                f"({', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''}): split by patient, or set "
+                "`shared_patients: allow` and read the figures without same-patient neighbors"
+            )
+
+
+def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
+    """Write the image list of each split as ``{split}.{digest}.tsv`` (columns id, dataset, patient).
+
+    As with shards, the name is the content's digest and labels are left out: editing a label searches nothing again.
+    """
+    with atomic_folder(folder) as temporary:
+        for split, images in pooled.sort_values("id").groupby("split"):
+            content = images[["id", "dataset", "patient_id"]].to_csv(sep="\t", index=False)
+            write_text(temporary / f"{split}.{digest(content.encode())}.tsv", content)
+
+
+def read_split(path: str | Path) -> pd.DataFrame:
+    """The image list of a split: ``id`` (int64), ``dataset`` and ``patient_id`` (None where unknown)."""
+    table = pd.read_csv(
+        path,
+        sep="\t",
+        dtype={"id": np.int64, "dataset": str, "patient_id": object},
+        na_values=[""],
+        keep_default_na=False,
+    )
+    table["patient_id"] = table["patient_id"].where(table["patient_id"].notna(), None)
+    return table
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def write_parquet(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table to Parquet atomically, reopened before the rename."""
+    with atomic_write(path, verify=pq.read_schema) as part:
+        table.to_parquet(part, index=False)
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table to CSV atomically; floats keep enough digits to be read back exactly."""
+    with atomic_write(path) as part:
+        table.to_csv(part, index=False)

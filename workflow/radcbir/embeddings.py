@@ -1,0 +1,188 @@
+"""The embedding store: one HDF5 file per shard, one virtual file over a dataset's shards, a zarr copy on request.
+
+Layout of both HDF5 files: ``embeddings`` (n, d) float32 with rows of length one, ``norms`` (n,) float32, their length
+before that, ``ids`` (n,) int64, the group ``rejected`` (``ids``, ``paths``, ``reasons``), and provenance in the
+attributes. Nothing in them depends on when or where they were made: the same input gives the same bytes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from radcbir.errors import InputError
+from radcbir.files import atomic_folder, atomic_write
+
+FORMAT = 1
+COMMON = ("format", "model", "dataset", "card", "card_digest", "weights_sha256", "libraries", "code")
+"""Attributes that all shards of a dataset must share."""
+
+
+def write_shard(
+    path: str | Path,
+    ids: np.ndarray,
+    vectors: np.ndarray,
+    rejected: Sequence[tuple[int, str, str]],
+    attributes: Mapping[str, str],
+) -> None:
+    """Write a shard: ``ids`` (n,), ``vectors`` (n, d) as the encoder gave them, ``rejected`` as (id, path, reason).
+
+    The rows are brought to length one here, for every model and every later step alike. ``attributes`` are the
+    provenance, those of :data:`COMMON` but the format. Raises :class:`ValueError` where a vector is zero or not finite.
+    """
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        raise ValueError("a vector that is zero or not finite has no direction and cannot be stored")
+    unit = (vectors / norms[:, None]).astype(np.float32)
+    with atomic_write(path, verify=lambda part: check(part, len(ids))) as part, h5py.File(part, "w") as file:
+        for name, values in (("embeddings", unit), ("norms", norms.astype(np.float32)), ("ids", ids.astype(np.int64))):
+            file.create_dataset(name, data=values, track_times=False)
+        _write_rejected(file, rejected)
+        _write_attributes(file, {"format": FORMAT, **attributes})
+
+
+def gather(shards: Sequence[str | Path], path: str | Path) -> None:
+    """Join shard files into one virtual file at ``path``; their rows stay where they are and follow in the order given.
+
+    Shards are referred to by relative paths, so the whole tree can be moved. Raises :class:`ValueError` where shards
+    were not made alike.
+    """
+    path = Path(path)
+    rejected, common, counts, dimension = [], None, [], 0
+    for shard in shards:
+        with h5py.File(shard) as file:
+            attributes = {name: file.attrs[name] for name in COMMON}
+            common = common or attributes
+            if attributes != common:
+                differing = ", ".join(name for name in COMMON if attributes[name] != common[name])
+                raise ValueError(f"the shards {shards[0]} and {shard} were made differently ({differing})")
+            counts.append(file["ids"].shape[0])
+            dimension = file["embeddings"].shape[1]
+            rejected += _read_rejected(file)
+    names = [str(Path(shard).resolve().relative_to(path.resolve().parent)) for shard in shards]
+    with atomic_write(path) as part, h5py.File(part, "w", libver="latest") as file:
+        for name, width in (("embeddings", (dimension,)), ("norms", ()), ("ids", ())):
+            dtype = np.int64 if name == "ids" else np.float32
+            layout = h5py.VirtualLayout((sum(counts), *width), dtype)
+            start = 0
+            for shard, count in zip(names, counts, strict=True):
+                if count:
+                    layout[start : start + count] = h5py.VirtualSource(shard, name, (count, *width), dtype)
+                start += count
+            file.create_virtual_dataset(name, layout)
+        _write_rejected(file, rejected)
+        file["shards"] = np.array(names, dtype=h5py.string_dtype())
+        _write_attributes(file, common)
+    check(path, sum(counts))
+
+
+def open_embeddings(path: str | Path) -> h5py.File:
+    """Open a shard or a dataset's virtual file for reading.
+
+    Raises :class:`InputError` where a shard behind a virtual file is missing; HDF5 itself would read zeros there.
+    """
+    file = h5py.File(path)
+    for shard in file["shards"].asstr()[:] if "shards" in file else ():
+        if not (Path(path).parent / shard).is_file():
+            file.close()
+            raise InputError(
+                f"{path} refers to the shard {Path(path).parent / shard}, which is missing: run `snakemake {path}` again, "
+                "or copy the folder beside the file along with it"
+            )
+    return file
+
+
+def check(path: str | Path, rows: int) -> None:
+    """Raise :class:`ValueError` where a file does not hold ``rows`` images with a unit vector each."""
+    with open_embeddings(path) as file:
+        found = {name: file[name].shape[0] for name in ("embeddings", "norms", "ids")}
+        if set(found.values()) != {rows}:
+            raise ValueError(f"{path} holds {found}, expected {rows} of each")
+        if rows and abs(float(np.linalg.norm(file["embeddings"][rows - 1])) - 1) > 1e-3:
+            raise ValueError(f"the last vector of {path} does not have length one")
+
+
+def read_ids(path: str | Path) -> np.ndarray:
+    """The ids of the embedded images, shape (n,), int64."""
+    with open_embeddings(path) as file:
+        return file["ids"][:]
+
+
+def read_rejected(path: str | Path) -> list[tuple[int, str, str]]:
+    """The images that were not embedded: id, path, reason."""
+    with open_embeddings(path) as file:
+        return _read_rejected(file)
+
+
+def read_attributes(path: str | Path) -> dict:
+    """The provenance of a file, and its number of images and dimension."""
+    with open_embeddings(path) as file:
+        images, dimension = file["embeddings"].shape
+        return {**file.attrs, "images": images, "dimension": dimension}
+
+
+def blocks(paths: Sequence[str | Path], ids: np.ndarray, rows: int = 65536) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Those of ``ids`` that the files hold, with their unit vectors, in blocks read from at most ``rows`` rows each.
+
+    Yields pairs of ids (b,) and vectors (b, d), in the order of the files; memory does not grow with the number of
+    images.
+    """
+    wanted = np.sort(ids)
+    for path in paths:
+        with open_embeddings(path) as file:
+            present = file["ids"][:]
+            for start in range(0, len(present), rows):
+                chunk = present[start : start + rows]
+                place = np.minimum(np.searchsorted(wanted, chunk), max(len(wanted) - 1, 0))
+                taken = wanted[place] == chunk if len(wanted) else np.zeros(len(chunk), dtype=bool)
+                if taken.any():
+                    yield chunk[taken], file["embeddings"][start : start + rows][taken]
+
+
+def dimension(paths: Sequence[str | Path]) -> int:
+    """The dimension that the files share. Raises :class:`ValueError` where they differ."""
+    found = set()
+    for path in paths:
+        with h5py.File(path) as file:
+            found.add(file["embeddings"].shape[1])
+    if len(found) != 1:
+        raise ValueError(f"{', '.join(map(str, paths))} have different dimensions: {sorted(found)}")
+    return found.pop()
+
+
+def export_zarr(path: str | Path, target: str | Path) -> None:
+    """Copy embeddings, norms, ids and attributes to a zarr store, atomically, in chunks of about 4 MB."""
+    import zarr
+
+    with open_embeddings(path) as file, atomic_folder(target) as part:
+        group = zarr.create_group(part)
+        for name in ("embeddings", "norms", "ids"):
+            source = file[name]
+            rows = max(
+                1, min(len(source), (4 << 20) // (source.dtype.itemsize * int(np.prod(source.shape[1:], dtype=int))))
+            )
+            array = group.create_array(name, shape=source.shape, dtype=source.dtype, chunks=(rows, *source.shape[1:]))
+            for start in range(0, len(source), rows):
+                array[start : start + rows] = source[start : start + rows]
+        group.attrs.update(
+            {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
+        )
+
+
+def _write_attributes(file: h5py.File, attributes: Mapping) -> None:
+    for name, value in attributes.items():
+        file.attrs[name] = value
+
+
+def _write_rejected(file: h5py.File, rejected: Sequence[tuple[int, str, str]]) -> None:
+    group = file.create_group("rejected")
+    group.create_dataset("ids", data=np.array([each[0] for each in rejected], dtype=np.int64), track_times=False)
+    for place, name in ((1, "paths"), (2, "reasons")):
+        values = np.array([each[place] for each in rejected], dtype=object)
+        group.create_dataset(name, data=values, dtype=h5py.string_dtype(), track_times=False)
+
+
+def _read_rejected(file: h5py.File) -> list[tuple[int, str, str]]:
+    group = file["rejected"]
+    return list(zip(group["ids"][:].tolist(), group["paths"].asstr()[:], group["reasons"].asstr()[:], strict=True))

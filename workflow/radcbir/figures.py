@@ -1,0 +1,141 @@
+"""Figures for the report and for papers: SVG and PDF, the same bytes from the same numbers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from radcbir.files import atomic_write
+
+# Okabe & Ito's palette, told apart with any color vision; the yellow is left out, it is too light on white.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+CONTROL_COLORS = ["#8a8f98", "#b3b8bf", "#6b7078"]
+CONTROL_DASHES = ["--", ":", "-."]
+
+STYLE = {
+    "svg.hashsalt": "radcbir",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e3e7ec",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+
+def model_styles(models: Sequence[str], controls: Sequence[str]) -> dict[str, dict]:
+    """Line style per model: a color and marker by its place in the configuration, gray and dashed for controls."""
+    styles, learned, gray = {}, 0, 0
+    for model in models:
+        if model in controls:
+            color, dashes = CONTROL_COLORS[gray % len(CONTROL_COLORS)], CONTROL_DASHES[gray % len(CONTROL_DASHES)]
+            styles[model] = {"color": color, "linestyle": dashes, "marker": ""}
+            gray += 1
+        else:
+            styles[model] = {
+                "color": COLORS[learned % len(COLORS)],
+                "linestyle": "-",
+                "marker": MARKERS[(learned + learned // len(COLORS)) % len(MARKERS)],
+            }
+            learned += 1
+    return styles
+
+
+def precision_curves(precision: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]) -> plt.Figure:
+    """P@k against k for all models, micro and macro side by side, one row per query split.
+
+    ``precision`` is a comparison's ``precision.csv``; ``names`` maps each model to the name shown, in the order of the
+    configuration. The paper's definition (denominator at most the number of index images of the query's class) is
+    drawn, without exclusion of same-patient neighbors.
+    """
+    shown = precision[(precision["definition"] == "capped") & (precision["neighbors"] == "all")]
+    splits = list(shown["query_split"].unique())
+    styles = model_styles(list(names), controls)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            len(splits),
+            2,
+            figsize=(11.5, 0.6 + 3.9 * len(splits)),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for row, split in enumerate(splits):
+            for column, average in enumerate(("micro", "macro")):
+                axis = axes[row][column]
+                for model, name in names.items():
+                    curve = shown[
+                        (shown["query_split"] == split) & (shown["average"] == average) & (shown["model"] == model)
+                    ]
+                    curve = curve.sort_values("k")
+                    axis.plot(
+                        curve["k"], curve["value"], label=name, linewidth=1.8, markersize=4.5,
+                        markevery=_marked(curve["k"].to_numpy()), **styles[model],
+                    )  # fmt: skip
+                over = "mean over queries" if average == "micro" else "mean over classes"
+                axis.set_title(f"{average} ({over}), queries: {split}", fontsize=10.5, loc="left")
+                axis.set_xscale("log")
+                axis.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%d"))
+                axis.set_ylim(0, 1)
+                if row == len(splits) - 1:
+                    axis.set_xlabel("k (number of neighbors)")
+            axes[row][0].set_ylabel("P@k")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center")
+    return figure
+
+
+def precision_by_group(by_group: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]) -> plt.Figure:
+    """P@1 by modality and by region, as dots: one line per group, one dot per model; the first query split is drawn."""
+    split = by_group["query_split"].iloc[0]
+    here = by_group[(by_group["neighbors"] == "all") & (by_group["query_split"] == split) & (by_group["queries"] > 0)]
+    levels = ["modality", "region"]
+    groups = {level: sorted(here.loc[here["level"] == level, "group"].unique(), reverse=True) for level in levels}
+    styles = model_styles(list(names), controls)
+    with plt.rc_context(STYLE):
+        heights = [max(1, len(groups[level])) for level in levels]
+        figure, axes = plt.subplots(
+            2, 1, figsize=(9.5, 1.6 + 0.36 * sum(heights)), sharex=True, layout="constrained",
+            gridspec_kw={"height_ratios": [height + 1 for height in heights]},
+        )  # fmt: skip
+        for axis, level in zip(axes, levels, strict=True):
+            part = here[here["level"] == level]
+            queries = part.drop_duplicates("group").set_index("group")["queries"]
+            for model, name in names.items():
+                values = part[part["model"] == model].set_index("group")["precision_at_1"].reindex(groups[level])
+                style = styles[model] | {"linestyle": "", "marker": styles[model]["marker"] or "|"}
+                axis.plot(values.to_numpy(), np.arange(len(values)), label=name, markersize=8, alpha=0.85, **style)
+            axis.set_yticks(
+                range(len(groups[level])), [f"{group}  (n={int(queries[group]):,})" for group in groups[level]]
+            )
+            axis.set_ylim(-0.7, len(groups[level]) - 0.3)
+            axis.set_xlim(-0.02, 1.02)
+            axis.set_title(f"by {level}, queries: {split}", fontsize=10.5, loc="left")
+        axes[-1].set_xlabel("P@1")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center")
+    return figure
+
+
+def save(figure: plt.Figure, *paths: str | Path) -> None:
+    """Write a figure to each path atomically, in the format of its suffix, without dates; then close it."""
+    for path in map(Path, paths):
+        with atomic_write(path) as part, plt.rc_context(STYLE):
+            date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:], {})
+            figure.savefig(part, metadata=date)
+    plt.close(figure)
+
+
+def _marked(ks: np.ndarray) -> list[int]:
+    """Where a curve carries its marker: near k = 1, 2, 5, 10, 20, 50, ... so that they do not crowd at the right."""
+    wanted = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
+    return [int(np.flatnonzero(ks == k)[0]) for k in wanted if (ks == k).any()]

@@ -1,0 +1,110 @@
+"""The gallery: queries beside their nearest neighbors by every model, on one page that opens without network."""
+
+import base64
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from radcbir import images
+
+
+def choose_queries(catalog: pd.DataFrame, count: int) -> pd.DataFrame:
+    """``count`` queries of ``catalog``, one per label in turn (labels by name, images by id), so that few labels repeat.
+
+    The choice depends on the catalog alone, never on how well a model does.
+    """
+    ordered = catalog.sort_values(["label", "id"], ignore_index=True)
+    ordered["turn"] = ordered.groupby("label").cumcount()
+    labels = sorted(ordered["label"].unique())
+    if count < len(labels):
+        step = len(labels) / count
+        ordered = ordered[ordered["label"].isin([labels[int(position * step)] for position in range(count)])]
+    return (
+        ordered.sort_values(["turn", "label"], kind="stable")
+        .head(count)
+        .sort_values(["label", "id"], ignore_index=True)
+    )
+
+
+def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.DataFrame:
+    """The first ``count`` neighbors of some queries, from a neighbor table on disk (only those rows are read)."""
+    wanted = [("query", "in", [int(each) for each in queries]), ("rank", "<=", count)]
+    columns = ["query", "rank", "neighbor", "score"]
+    return pq.read_table(path, columns=columns, filters=wanted).to_pandas().sort_values(["query", "rank"])
+
+
+class Thumbnails:
+    """Thumbnails as data URIs, each image once: a CSS class per image."""
+
+    def __init__(self, roots: Mapping[str, str], pixels: int):
+        """``roots`` maps a dataset to its image root; ``pixels`` is the longest side."""
+        self.roots, self.pixels, self.names = roots, pixels, {}
+
+    def name(self, dataset: str, path: str) -> str:
+        """The class that shows this image."""
+        return self.names.setdefault((dataset, path), f"t{len(self.names)}")
+
+    def data(self) -> list[tuple[str, str]]:
+        """Class and data URI of every image named so far; one that cannot be read any more stays black."""
+        with ThreadPoolExecutor(4) as pool:
+            encoded = pool.map(self._encode, self.names)
+            return [(name, uri) for name, uri in zip(self.names.values(), encoded, strict=True) if uri]
+
+    def _encode(self, key: tuple[str, str]) -> str:
+        dataset, path = key
+        try:
+            thumbnail = images.thumbnail(images.resolve(self.roots[dataset], path), self.pixels)
+        except images.UnreadableImage:
+            return ""
+        buffer = io.BytesIO()
+        thumbnail.save(buffer, "JPEG", quality=82)
+        return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def gallery(
+    catalog: pd.DataFrame,
+    split: str,
+    tables: Mapping[str, str | Path],
+    names: Mapping[str, str],
+    thumbnails: Thumbnails,
+    count: int,
+    neighbors: int,
+) -> list[dict]:
+    """The queries of a gallery with their neighbors by each model, ready for the template.
+
+    ``catalog`` is the pooled catalog of the experiment, ``tables`` maps a model to its neighbor table, ``names`` a
+    model to the name shown. A model that rejected a query's image shows no neighbors for it.
+    """
+    queries = choose_queries(catalog[catalog["split"] == split], count)
+    found = {model: first_neighbors(path, queries["id"], neighbors) for model, path in tables.items()}
+    needed = pd.concat([table["neighbor"] for table in found.values()]).unique()
+    known = catalog[catalog["id"].isin(needed)].set_index("id")[["dataset", "path", "label"]].to_dict("index")
+    shown = []
+    for query in queries.itertuples():
+        rows = []
+        for model, table in found.items():
+            hits = [
+                {
+                    "thumbnail": thumbnails.name(known[hit.neighbor]["dataset"], known[hit.neighbor]["path"]),
+                    "path": known[hit.neighbor]["path"],
+                    "label": known[hit.neighbor]["label"],
+                    "score": f"{hit.score:.3f}",
+                    "right": known[hit.neighbor]["label"] == query.label,
+                }
+                for hit in table[table["query"] == query.id].itertuples()
+            ]
+            rows.append({"model": names[model], "neighbors": hits, "right": sum(hit["right"] for hit in hits)})
+        shown.append(
+            {
+                "label": query.label,
+                "path": query.path,
+                "source": query.source if isinstance(query.source, str) else query.dataset,
+                "thumbnail": thumbnails.name(query.dataset, query.path),
+                "rows": rows,
+            }
+        )
+    return shown

@@ -1,0 +1,188 @@
+"""Self-contained HTML pages: tables of models and labels, ledger, provenance. Every value is escaped."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from radcbir.cards import is_control
+from radcbir.files import write_text
+
+HEADLINES = [
+    ("P@1", "precision_at_1", "micro", "share of queries whose nearest neighbor has the query's label"),
+    ("P@5", "precision_at_5", "micro", "mean share of right ones among the first 5, or as many as the class has"),
+    ("P@10", "precision_at_10", "micro", "mean share of right ones among the first 10, or as many as the class has"),
+    ("macro P@1", "precision_at_1", "macro", "mean over classes of the class's P@1"),
+    ("macro P@10", "precision_at_10", "macro", "mean over classes of the class's P@10"),
+    (
+        "R-precision",
+        "r_precision",
+        "micro",
+        "precision at R, the number of index images of the query's class (at most k)",
+    ),
+    ("mAP", "mean_average_precision", "micro", "mean average precision at k"),
+    ("nDCG", "ndcg", "micro", "normalised discounted cumulative gain at k"),
+    ("MRR", "mean_reciprocal_rank", "micro", "mean of 1 / rank of the first right neighbor"),
+    ("hit@10", "hit_rate_at_10", "micro", "share of queries with a right one among the first 10"),
+]
+"""The model table's columns: head, metric, average, and what it means."""
+
+OTHER_PATIENTS = ("P@1 other patients", "precision_at_1", "micro", "P@1 when same-patient neighbors are left out")
+
+
+def render(template: str | Path, output: str | Path, **context: object) -> None:
+    """Fill a Jinja template (autoescaped) and write the page atomically."""
+    template = Path(template)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    write_text(output, environment.get_template(template.name).render(**context))
+
+
+def model_table(summary: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dict]:
+    """Rows of the model table per query split, best first by micro P@1, from a comparison's ``summary.csv``.
+
+    ``cards`` gives the model cards in the order of the configuration. The column for other patients appears where those
+    figures exist.
+    """
+    values = summary.set_index(["query_split", "model", "neighbors", "metric", "average"])["value"]
+    splits = []
+    for split in summary["query_split"].unique():
+        here = summary[summary["query_split"] == split]
+        rows = []
+        for model in cards:
+            cells = [values.get((split, model, "all", metric, average)) for _, metric, average, _ in HEADLINES]
+            if _has_other_patients(summary):
+                cells.append(values.get((split, model, "other_patients", *OTHER_PATIENTS[1:3])))
+            rows.append({"model": model, "values": [None if _missing(value) else float(value) for value in cells]})
+        best = [
+            max((v for v in column if v is not None), default=None)
+            for column in zip(*(r["values"] for r in rows), strict=True)
+        ]
+        rows.sort(key=lambda row: -(row["values"][0] if row["values"][0] is not None else -1))
+        splits.append(
+            {
+                "name": split,
+                "note": _denominators(here),
+                "rows": [
+                    {
+                        "name": cards[row["model"]]["name"],
+                        "control": is_control(cards[row["model"]]),
+                        "cells": [
+                            {"value": value, "text": _figure(value), "best": value is not None and value == top}
+                            for value, top in zip(row["values"], best, strict=True)
+                        ],
+                    }
+                    for row in rows
+                ],
+            }
+        )
+    return splits
+
+
+def model_columns(summary: pd.DataFrame) -> list[tuple[str, str]]:
+    """Heads and explanations of the model table's columns."""
+    columns = [*HEADLINES, OTHER_PATIENTS] if _has_other_patients(summary) else HEADLINES
+    return [(head, explanation) for head, _, _, explanation in columns]
+
+
+def card_table(cards: Mapping[str, Mapping]) -> list[dict]:
+    """What a reader has to know about each model: architecture, dimension, licence, training data."""
+    return [
+        {
+            "slug": slug,
+            "name": card["name"],
+            "homepage": card.get("homepage", ""),
+            "control": is_control(card),
+            "architecture": f"{card['loader']}: {card['architecture']}",
+            "dimension": card["dimension"],
+            "size": card.get("preprocessing", {}).get("size", ""),
+            "pooling": card.get("pooling", ""),
+            "precision": card.get("precision", ""),
+            "licence": card.get("licence", ""),
+            "training_data": ", ".join(card.get("training_data", [])) or "nothing",
+        }
+        for slug, card in cards.items()
+    ]
+
+
+def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
+    """Rows of the label table, one section per query split and level, from a comparison's ``by_group.csv``."""
+    titles = {
+        "modality": "By modality",
+        "region": "By region",
+        "modality_region": "By modality and region",
+        "label": "By label",
+    }
+    here = by_group[by_group["neighbors"] == "all"]
+    sections = []
+    for split in here["query_split"].unique():
+        for level, title in titles.items():
+            part = here[(here["query_split"] == split) & (here["level"] == level)]
+            values = part.pivot_table(index="group", columns="model", values="precision_at_1", dropna=False)
+            counts = part.drop_duplicates("group").set_index("group").sort_index()
+            rows = []
+            for group, count in counts.iterrows():
+                cells = [
+                    values.loc[group, model] if group in values.index and model in values else None for model in models
+                ]
+                rows.append(
+                    {
+                        "group": group,
+                        "index_images": int(count["index_images"]),
+                        "queries": int(count["queries"]) + int(count["queries_without_relevant"]),
+                        "unanswerable": int(count["queries"]) == 0,
+                        "cells": [_heat(None if _missing(value) else float(value)) for value in cells],
+                    }
+                )
+            sections.append(
+                {"title": f"{title} (queries: {split})", "level": level.replace("_", " and "), "rows": rows}
+            )
+    return sections
+
+
+def _has_other_patients(summary: pd.DataFrame) -> bool:
+    return bool((summary["neighbors"] == "other_patients").any())
+
+
+def _denominators(summary: pd.DataFrame) -> str:
+    """One sentence on what the averages run over; models may differ where images were rejected."""
+    first = summary[
+        (summary["neighbors"] == "all") & (summary["metric"] == "precision_at_1") & (summary["average"] == "micro")
+    ]
+    queries, lone = sorted(first["queries"].unique()), sorted(first["queries_without_relevant"].unique())
+    return (
+        f"Averages over {_range(queries)} queries of {_range(sorted(first['classes'].unique()))} classes; "
+        f"{_range(lone)} further queries have no index image of their class and stand in no average."
+    )
+
+
+def _range(values: Sequence) -> str:
+    low, high = int(values[0]), int(values[-1])
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _heat(value: float | None) -> dict:
+    """A table cell whose background runs from white (0) to dark blue (1), with ink that can be read on it."""
+    if value is None:
+        return {"value": None, "text": "–", "color": "", "ink": ""}
+    channel = [round(255 + (target - 255) * value) for target in (11, 79, 138)]
+    return {
+        "value": value,
+        "text": f"{value:.2f}",
+        "color": f"rgb({channel[0]},{channel[1]},{channel[2]})",
+        "ink": "#fff" if value > 0.5 else "#1c2430",
+    }

@@ -1,0 +1,301 @@
+"""Exact nearest neighbors: the index of a split, the search, and the table of neighbors.
+
+FAISS is used here alone and imported on use: its OpenMP runtime clashes with that of torch in one process, and reading a
+neighbor table needs neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from radcbir.errors import InputError
+from radcbir.files import atomic_write
+from radcbir.logs import Progress, logger
+
+if TYPE_CHECKING:
+    import faiss
+
+NORM_TOLERANCE = 1e-3
+"""How far the length of a vector may be from 1: room for embeddings kept in half precision."""
+
+NEAR_TIE = 2e-6
+"""Scores closer than this are computed again in double precision: more than twice what float32 sums may be off."""
+
+MARGIN = 8
+"""Further neighbors that are searched and dropped, so that a tie across rank k is settled by the ids, too."""
+
+QUERIES_PER_BLOCK = 1024
+ROWS_PER_GROUP = 1_000_000
+
+NEIGHBOR_SCHEMA = pa.schema(
+    [
+        pa.field("query", pa.int64(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("neighbor", pa.int64(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+        pa.field("same_patient", pa.bool_(), nullable=False),
+    ]
+)
+SETTINGS = ("k", "neighbors", "index_images")
+"""What the metadata of a neighbor table says: k as asked for, k as far as the index goes, and the size of the index."""
+
+
+def build_index(path: str | Path, blocks: Iterable[tuple[np.ndarray, np.ndarray]], dimension: int) -> int:
+    """Write an exact inner-product index (``IndexIDMap2`` over ``IndexFlatIP``) and return how many images it holds.
+
+    ``blocks`` yields ids ``(n,)`` int64 and unit vectors ``(n, dimension)``; the inner product is then the cosine
+    similarity. ``path`` is named for the split, ``{split}.faiss``; it appears once the index was reopened and counted.
+
+    Raises :class:`InputError` where there is no vector at all, :class:`ValueError` where a vector is not finite or not
+    of length 1, a block has another dimension, or an id is negative or comes twice.
+    """
+    import faiss
+
+    path = Path(path)
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+    for ids, vectors in blocks:
+        index.add_with_ids(_unit_vectors(vectors, dimension, ids), np.ascontiguousarray(ids, dtype=np.int64))
+    count = index.ntotal
+    if count == 0:
+        raise InputError(
+            f"the index split '{path.stem}' has no embedded image, so that nothing can be found in it: see the ledger "
+            "for why its images were rejected, or choose another `index_split:`"
+        )
+    ids = np.sort(faiss.vector_to_array(index.id_map))
+    if ids[0] < 0:
+        raise ValueError(f"the id {ids[0]} is negative: FAISS says -1 where it has no neighbor")
+    if (ids[1:] == ids[:-1]).any():
+        raise ValueError(f"the id {ids[1:][ids[1:] == ids[:-1]][0]} comes twice: each image may be indexed once")
+
+    def verify(part: Path) -> None:
+        written = read_index(part)
+        if (written.ntotal, written.d) != (count, dimension):
+            raise OSError(f"{path} holds {written.ntotal} x {written.d} after writing {count} x {dimension}")
+
+    with atomic_write(path, verify) as part:
+        faiss.write_index(index, str(part))
+        del index
+    logger.info("%s: %d images, dimension %d", path.name, count, dimension)
+    return count
+
+
+def read_index(path: str | Path) -> faiss.IndexIDMap2:
+    """Open an index that :func:`build_index` wrote; its vectors stay on disk and are mapped into memory."""
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        reason = str(error).rpartition("failed: ")[2].rpartition("Error: ")[2]
+        raise InputError(f"the index {path} cannot be read ({reason}): delete it and run again") from None
+    if not isinstance(index, faiss.IndexIDMap2) or not isinstance(faiss.downcast_index(index.index), faiss.IndexFlatIP):
+        raise InputError(
+            f"the index {path} is a {type(index).__name__}, not an exact inner-product index with ids: delete it and "
+            "run again"
+        )
+    return index
+
+
+def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k' = min(k, index size) nearest index images of each unit vector in ``queries`` ``(q, d)``.
+
+    Returns ids ``(q, k')`` int64 and cosine similarities ``(q, k')`` float32, by falling score, then by rising id.
+    Scores that nearly tie are computed again in double precision, so that identical images tie exactly and the order
+    does not depend on threads or batches. Only where more than :data:`MARGIN` images tie across rank k' is it FAISS's
+    choice which of them are kept.
+
+    Raises :class:`ValueError` where a query is not a unit vector of the index's dimension, or k < 1.
+    """
+    exact = _ExactSearch(index)
+    queries = _unit_vectors(queries, index.d)
+    depth = _clamped(k, index)
+    ids = np.empty((len(queries), depth), dtype=np.int64)
+    scores = np.empty((len(queries), depth), dtype=np.float32)
+    progress = Progress(len(queries), "queries")
+    for block in _blocks(len(queries)):
+        positions, scores[block] = exact.nearest(queries[block], depth)
+        ids[block] = exact.ids[positions]
+        progress.advance(len(positions))
+    return ids, scores
+
+
+def neighbor_table(
+    index: faiss.IndexIDMap2,
+    query_ids: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    query_patients: np.ndarray | None = None,
+    index_patients: Mapping[int, str | None] | pd.Series | None = None,
+) -> pa.Table:
+    """The neighbors of each query as a tidy table: query, rank (from 1), neighbor, score, same_patient.
+
+    ``query_ids`` ``(q,)`` and ``queries`` ``(q, d)`` belong together, as do the optional ``query_patients`` ``(q,)``;
+    ``index_patients`` maps the id of an index image to its patient. None is a patient that is not known.
+
+    Per query there are the ranks 1 to k' = min(k, index size). Where images of the query's patient are among them, as
+    many further ranks follow as are needed for k neighbors of other patients (or up to the last of them in the index):
+    the table answers for both ways to count. :data:`SETTINGS` stand in the schema's metadata.
+
+    Raises :class:`ValueError` where lengths differ, a query id comes twice, or as :func:`search`.
+    """
+    exact = _ExactSearch(index)
+    query_ids, queries = np.asarray(query_ids, dtype=np.int64), _unit_vectors(queries, index.d, query_ids)
+    if len(np.unique(query_ids)) != len(query_ids):
+        raise ValueError("a query id comes twice: each query may be asked once")
+    depth = _clamped(k, index)
+    patient, index_patient = _patient_codes(exact.ids, len(query_ids), query_patients, index_patients)
+    own_images = np.bincount(index_patient + 1, minlength=2)
+    own_images[0] = 0
+    own_images = own_images[patient + 1]
+
+    lengths = np.empty(len(query_ids), dtype=np.int64)
+    ids, scores, same = [], [], []
+    progress = Progress(len(query_ids), "queries")
+    for block in _blocks(len(query_ids)):
+        deepest = min(k + int(own_images[block].max()), index.ntotal)
+        positions, block_scores = exact.nearest(queries[block], deepest)
+        own = (index_patient[positions] == patient[block, None]) & (patient[block, None] >= 0)
+        # The list ends at the k-th neighbor of another patient (or the last there is), but not before k'.
+        others = np.cumsum(~own, axis=1, dtype=np.int32)
+        enough = others >= np.minimum(k, others[:, -1:])
+        lengths[block] = np.maximum(depth, enough.argmax(axis=1) + 1)
+        kept = np.arange(deepest) < lengths[block, None]
+        ids.append(exact.ids[positions[kept]])
+        scores.append(block_scores[kept])
+        same.append(own[kept])
+        progress.advance(len(positions))
+    starts = np.cumsum(lengths) - lengths
+    columns = {
+        "query": np.repeat(query_ids, lengths),
+        "rank": (np.arange(1, lengths.sum() + 1) - np.repeat(starts, lengths)).astype(np.int32),
+        "neighbor": np.concatenate([*ids, np.empty(0, np.int64)]),
+        "score": np.concatenate([*scores, np.empty(0, np.float32)]),
+        "same_patient": np.concatenate([*same, np.empty(0, bool)]),
+    }
+    settings = dict(zip(SETTINGS, map(str, (k, depth, index.ntotal)), strict=True))
+    return pa.table(columns, schema=NEIGHBOR_SCHEMA.with_metadata(settings))
+
+
+def write_neighbors(path: str | Path, table: pa.Table) -> None:
+    """Write a table of :func:`neighbor_table` to Parquet, atomically, in row groups in the order of the queries."""
+    neighbor_settings(table.schema)
+
+    def verify(part: Path) -> None:
+        if (rows := pq.read_metadata(part).num_rows) != table.num_rows:
+            raise OSError(f"{path} holds {rows} rows after writing {table.num_rows}")
+
+    with atomic_write(path, verify) as part:
+        pq.write_table(
+            table,
+            part,
+            row_group_size=ROWS_PER_GROUP,
+            compression="zstd",
+            use_dictionary=["query", "rank", "neighbor"],
+            column_encoding={"score": "BYTE_STREAM_SPLIT"},
+        )
+
+
+def read_neighbors(path: str | Path) -> pa.Table:
+    """Read a table that :func:`write_neighbors` wrote, with its metadata."""
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, FileNotFoundError) as error:
+        raise InputError(f"the neighbor table {path} cannot be read ({error}): delete it and run again") from None
+    if table.schema.names != NEIGHBOR_SCHEMA.names or not set(SETTINGS) <= set(_metadata(table.schema)):
+        raise InputError(f"{path} is not a neighbor table of this workflow: delete it and run again")
+    return table
+
+
+def neighbor_settings(schema: pa.Schema) -> dict[str, int]:
+    """The :data:`SETTINGS` of a neighbor table, from its schema."""
+    metadata = _metadata(schema)
+    return {name: int(metadata[name]) for name in SETTINGS}
+
+
+class _ExactSearch:
+    """The vectors and ids of an index, searched in a way that does not depend on how queries are batched."""
+
+    def __init__(self, index: faiss.IndexIDMap2):
+        import faiss
+
+        self.index = index  # owns the memory that the vectors lie in
+        self.flat = faiss.downcast_index(index.index)
+        self.ids = faiss.vector_to_array(index.id_map)
+        self.vectors = faiss.rev_swig_ptr(self.flat.get_xb(), index.ntotal * index.d).reshape(-1, index.d)
+
+    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions ``(q, k)`` in the index and scores ``(q, k)``, by falling score, then by rising id."""
+        scores, positions = self.flat.search(queries, min(k + MARGIN, self.index.ntotal))
+        if len(positions) and positions.min() < 0:
+            raise RuntimeError("the index gave a query fewer neighbors than it holds: are its vectors finite?")
+        close = scores[:, :-1] - scores[:, 1:] < NEAR_TIE
+        tied = np.zeros(scores.shape, dtype=bool)
+        tied[:, :-1] |= close
+        tied[:, 1:] |= close
+        rows, ranks = np.nonzero(tied)
+        if len(rows):
+            for part in _blocks(len(rows), 16 * QUERIES_PER_BLOCK):
+                found = positions[rows[part], ranks[part]]
+                scores[rows[part], ranks[part]] = np.einsum(
+                    "nd,nd->n", queries[rows[part]].astype(np.float64), self.vectors[found].astype(np.float64)
+                )
+            affected = np.unique(rows)
+            order = np.lexsort((self.ids[positions[affected]], -scores[affected]))
+            positions[affected] = np.take_along_axis(positions[affected], order, axis=1)
+            scores[affected] = np.take_along_axis(scores[affected], order, axis=1)
+        return positions[:, :k], scores[:, :k]
+
+
+def _unit_vectors(vectors: np.ndarray, dimension: int, ids: np.ndarray | None = None) -> np.ndarray:
+    """The vectors as float32 in C order; :class:`ValueError` unless each is finite and of length 1."""
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise ValueError(f"vectors of shape {vectors.shape} do not fit an index of dimension {dimension}")
+    if ids is not None and len(ids) != len(vectors):
+        raise ValueError(f"{len(ids)} ids came with {len(vectors)} vectors")
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    wrong = ~(np.abs(lengths - 1) <= NORM_TOLERANCE)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        which = f"row {row}" if ids is None else f"id {ids[row]}"
+        raise ValueError(f"the vector of {which} has length {lengths[row]}: normalise embeddings before they are used")
+    return vectors
+
+
+def _patient_codes(
+    index_ids: np.ndarray,
+    queries: int,
+    query_patients: np.ndarray | None,
+    index_patients: Mapping[int, str | None] | pd.Series | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Patients as numbers, per query ``(q,)`` and per index position ``(n,)``; -1 where unknown or not in the index."""
+    if query_patients is None or index_patients is None:
+        return np.full(queries, -1), np.full(len(index_ids), -1)
+    if len(query_patients) != queries:
+        raise ValueError(f"{len(query_patients)} patients came with {queries} queries")
+    patients = pd.Series(index_patients, dtype=object).reindex(index_ids)
+    codes, known = pd.factorize(patients)
+    return pd.Index(known, dtype=object).get_indexer(np.asarray(query_patients, dtype=object)), codes
+
+
+def _clamped(k: int, index: faiss.IndexIDMap2) -> int:
+    if k < 1:
+        raise ValueError(f"k is {k}: ask for at least one neighbor")
+    if k > index.ntotal:
+        logger.info("the index holds %d images: each query gets as many neighbors, not k = %d", index.ntotal, k)
+    return min(k, index.ntotal)
+
+
+def _blocks(count: int, size: int = QUERIES_PER_BLOCK) -> Iterable[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _metadata(schema: pa.Schema) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}

@@ -1,0 +1,179 @@
+# The configuration, checked, and the functions that rules share: each is named for what it returns.
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+WORKFLOW = Path(workflow.basedir) / "workflow"
+sys.path.insert(0, str(WORKFLOW))
+
+from radcbir import cards
+from radcbir.code import code_digest
+from radcbir.errors import InputError
+from radcbir.files import hold_lock
+from radcbir.project import Project
+
+try:
+    project = Project(
+        config,
+        card_folders=["config/models", Path(workflow.basedir) / "config" / "models"],
+        where=", ".join(map(str, workflow.configfiles)),
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def refuse_second_run():
+    if not hold_lock(".snakemake/radcbir.lock"):
+        raise WorkflowError(f"another run is at work in {Path.cwd()}: wait for it, or run in another folder (--directory)")
+
+
+def names(values):
+    """A wildcard constraint that admits these names alone."""
+    return "|".join(re.escape(value) for value in values)
+
+
+wildcard_constraints:
+    dataset=names(project.datasets),
+    model=names(project.models),
+    experiment=names(project.experiments),
+    split=r"[A-Za-z0-9_-]+",
+    digest=r"[0-9a-f]{16}",
+
+
+def code(script, *modules):
+    """Digest of the code that a script reaches, for `params:`: the rule reruns when that code changes in meaning."""
+    return code_digest(WORKFLOW / "scripts" / script, modules)
+
+
+def template(name):
+    """The HTML template of a page."""
+    return str(WORKFLOW / "report" / f"{name}.html.j2")
+
+
+# --- what the configuration says about one wildcard ---
+
+
+def dataset_setting(key):
+    return lambda wildcards: project.datasets[wildcards.dataset][key]
+
+
+def max_rejected(wildcards):
+    """The share of images that may be rejected: text, since it is a resource (it changes no result) and not a count."""
+    return str(project.datasets[wildcards.dataset]["max_rejected"])
+
+
+def image_roots(wildcards):
+    """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
+    return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
+
+
+def experiment_setting(key):
+    return lambda wildcards: project.experiments[wildcards.experiment][key]
+
+
+def experiment_cards(wildcards):
+    """The model cards of an experiment in the order of `models:`, without what changes no result."""
+    shown = {model: dict(project.cards[model]) for model in experiment_setting("models")(wildcards)}
+    for card in shown.values():
+        card.pop("batch_size", None)
+    return shown
+
+
+def encoder_code(wildcards):
+    return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
+
+
+def weights(wildcards):
+    """The weights file of a model; nothing for controls and random networks."""
+    file = cards.weights_file(project.cards[wildcards.model])
+    return [f"resources/weights/{wildcards.model}/{file}"] if file else []
+
+
+# --- files that belong together ---
+
+
+def shard_embeddings(wildcards):
+    """The embedding files of a dataset's shards, once the shards are known."""
+    shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
+    digests = sorted(path.stem for path in shards.glob("*.tsv"))
+    return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+
+
+def split_list(experiment, split):
+    """The image list of a split of an experiment, once it is known."""
+    folder = Path(checkpoints.pool.get(experiment=experiment).output.splits)
+    return str(next(folder.glob(f"{split}.*.tsv")))
+
+
+def split_images(wildcards):
+    return split_list(wildcards.experiment, wildcards.split)
+
+
+def index_images(wildcards):
+    return split_list(wildcards.experiment, experiment_setting("index_split")(wildcards))
+
+
+def index_file(wildcards):
+    split = experiment_setting("index_split")(wildcards)
+    return f"results/experiments/{wildcards.experiment}/{wildcards.model}/index/{split}.faiss"
+
+
+def catalogs(wildcards):
+    return [f"results/datasets/{each}/catalog.parquet" for each in experiment_setting("datasets")(wildcards)]
+
+
+def experiment_embeddings(wildcards):
+    return [f"results/embeddings/{wildcards.model}/{each}.h5" for each in experiment_setting("datasets")(wildcards)]
+
+
+def neighbor_tables(wildcards):
+    splits = experiment_setting("query_splits")(wildcards)
+    return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
+
+
+def of_all_models(pattern):
+    """A file of each model of an experiment, in the order of `models:`."""
+    return lambda wildcards: [
+        pattern.format(model=model, **dict(wildcards.items())) for model in experiment_setting("models")(wildcards)
+    ]
+
+
+def dataset_embeddings(wildcards):
+    """A dataset's embeddings by every model that embeds it."""
+    return [f"results/embeddings/{model}/{wildcards.dataset}.h5" for model in project.models_of_dataset(wildcards.dataset)]
+
+
+# --- targets ---
+
+
+def embedding_files():
+    return [f"results/embeddings/{model}/{dataset}.h5" for model, dataset in project.embedded]
+
+
+def weight_files():
+    files = {model: cards.weights_file(card) for model, card in project.cards.items()}
+    return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
+
+
+def comparisons():
+    return expand(
+        "results/experiments/{experiment}/comparison/{file}",
+        experiment=project.experiments,
+        file=["summary.csv", "models.html", "precision-at-k.svg", "labels.html"],
+    )
+
+
+def galleries():
+    return [
+        f"results/experiments/{name}/gallery/{split}.html"
+        for name, experiment in project.experiments.items()
+        for split in experiment["query_splits"]
+    ]
+
+
+def ledgers():
+    return expand("results/datasets/{dataset}/ledger.html", dataset=project.datasets)

@@ -1,0 +1,101 @@
+# Exact nearest neighbors of every query image, and how often they are right.
+
+
+# Pools the catalogs of an experiment and lists the images of each split in a file named after its content, for the same
+# reason as the shards: a label that is edited moves the metrics, not the search.
+checkpoint pool:
+    input:
+        catalogs,
+    output:
+        catalog="results/experiments/{experiment}/catalog.parquet",
+        counts="results/experiments/{experiment}/counts.csv",
+        splits=directory("results/experiments/{experiment}/splits"),
+    log:
+        "results/logs/pool/{experiment}.log",
+    benchmark:
+        "results/benchmarks/pool/{experiment}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        datasets=experiment_setting("datasets"),
+        index_split=experiment_setting("index_split"),
+        query_splits=experiment_setting("query_splits"),
+        shared_patients=experiment_setting("shared_patients"),
+        code=code("pool.py"),
+    script:
+        "../scripts/pool.py"
+
+
+# An exact inner-product index of the index split's unit vectors; scores are cosine similarities.
+rule index:
+    input:
+        embeddings=experiment_embeddings,
+        images=ancient(split_images),
+    output:
+        "results/experiments/{experiment}/{model}/index/{split}.faiss",
+    log:
+        "results/logs/index/{experiment}/{model}/{split}.log",
+    benchmark:
+        "results/benchmarks/index/{experiment}/{model}/{split}.tsv"
+    conda:
+        "../../envs/faiss.yaml"
+    threads: 2
+    resources:
+        mem_mb=16000,
+    params:
+        code=code("index.py"),
+    script:
+        "../scripts/index.py"
+
+
+# The k nearest index images of each query; further ones where same-patient images stand among the first k.
+rule knn:
+    input:
+        index=index_file,
+        embeddings=experiment_embeddings,
+        queries=ancient(split_images),
+        images=ancient(index_images),
+    output:
+        "results/experiments/{experiment}/{model}/knn/{split}.parquet",
+    log:
+        "results/logs/knn/{experiment}/{model}/{split}.log",
+    benchmark:
+        "results/benchmarks/knn/{experiment}/{model}/{split}.tsv"
+    conda:
+        "../../envs/faiss.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+    params:
+        k=experiment_setting("k"),
+        code=code("knn.py"),
+    script:
+        "../scripts/knn.py"
+
+
+# Precision, mean average precision, nDCG and the rest, over all query splits of one model.
+rule retrieval_metrics:
+    input:
+        neighbors=neighbor_tables,
+        catalog="results/experiments/{experiment}/catalog.parquet",
+        embeddings=experiment_embeddings,
+    output:
+        precision="results/experiments/{experiment}/{model}/metrics/precision.csv",
+        summary="results/experiments/{experiment}/{model}/metrics/summary.csv",
+        by_group="results/experiments/{experiment}/{model}/metrics/by_group.csv",
+        per_query="results/experiments/{experiment}/{model}/metrics/per_query.parquet",
+    log:
+        "results/logs/retrieval_metrics/{experiment}/{model}.log",
+    benchmark:
+        "results/benchmarks/retrieval_metrics/{experiment}/{model}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=8000,
+    params:
+        k=experiment_setting("k"),
+        index_split=experiment_setting("index_split"),
+        query_splits=experiment_setting("query_splits"),
+        code=code("retrieval_metrics.py"),
+    script:
+        "../scripts/retrieval_metrics.py"

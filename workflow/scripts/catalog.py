@@ -1,0 +1,15 @@
+"""Dataset CSV -> catalog and rejected rows."""
+
+import _library  # noqa: F401
+from radcbir.catalog import build_catalog, write_csv, write_parquet
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"catalog {snakemake.wildcards.dataset}"):
+    catalog, rejected = build_catalog(
+        snakemake.input.csv,
+        snakemake.wildcards.dataset,
+        snakemake.params.images,
+        float(snakemake.resources.max_rejected),
+    )
+    write_parquet(catalog, snakemake.output.catalog)
+    write_csv(rejected, snakemake.output.rejected)

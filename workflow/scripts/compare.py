@@ -1,0 +1,13 @@
+"""The models' metric tables -> one table per kind, a column `model` in front."""
+
+import pandas as pd
+
+import _library  # noqa: F401
+from radcbir.catalog import write_csv
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"compare {snakemake.wildcards.experiment}"):
+    for kind in ("precision", "summary", "by_group"):
+        tables = [pd.read_csv(path) for path in snakemake.input[kind]]
+        stacked = pd.concat(tables, keys=snakemake.params.models, names=["model", None]).reset_index("model")
+        write_csv(stacked, snakemake.output[kind])

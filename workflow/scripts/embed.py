@@ -1,0 +1,21 @@
+"""The image list of a shard -> its embeddings."""
+
+import _library  # noqa: F401
+from radcbir.embed import embed_shard
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake.wildcards.dataset}"):
+    embed_shard(
+        snakemake.input.images,
+        snakemake.output[0],
+        model=snakemake.wildcards.model,
+        dataset=snakemake.wildcards.dataset,
+        card=snakemake.params.card,
+        weights=snakemake.input.get("weights") or None,
+        image_root=snakemake.resources.image_root,
+        max_rejected=float(snakemake.resources.max_rejected),
+        batch_size=snakemake.resources.batch_size,
+        device=snakemake.resources.device,
+        threads=snakemake.threads,
+        code=snakemake.params.code,
+    )

@@ -1,0 +1,8 @@
+"""Model card -> its weights file, digest checked."""
+
+import _library  # noqa: F401
+from radcbir.logs import script_log
+from radcbir.weights import fetch
+
+with script_log(snakemake.log[0], f"weights {snakemake.wildcards.model}"):
+    fetch(snakemake.params.weights, snakemake.output[0])

@@ -1,0 +1,19 @@
+"""The catalogs of an experiment's datasets -> one pooled catalog and the image lists of its splits."""
+
+import pandas as pd
+
+import _library  # noqa: F401
+from radcbir.catalog import pool, write_csv, write_parquet, write_splits
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"pool {snakemake.wildcards.experiment}"):
+    pooled, counts = pool(
+        dict(zip(snakemake.params.datasets, map(pd.read_parquet, snakemake.input), strict=True)),
+        snakemake.wildcards.experiment,
+        snakemake.params.index_split,
+        snakemake.params.query_splits,
+        snakemake.params.shared_patients,
+    )
+    write_parquet(pooled, snakemake.output.catalog)
+    write_csv(counts, snakemake.output.counts)
+    write_splits(pooled, snakemake.output.splits)

@@ -1,0 +1,20 @@
+"""Embedding files and configuration -> what made the results."""
+
+import yaml
+
+import _library  # noqa: F401
+from radcbir import pages, provenance
+from radcbir.catalog import write_csv
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], "provenance"):
+    table = provenance.provenance_table(snakemake.input.embeddings)
+    write_csv(table, snakemake.output.table)
+    pages.render(
+        snakemake.input.template,
+        snakemake.output.page,
+        title="Provenance",
+        embeddings=table.to_dict("records"),
+        environment=provenance.environment(),
+        configuration=yaml.safe_dump(snakemake.params.configuration, sort_keys=False),
+    )
