@@ -80,7 +80,7 @@ HEADER = "filepath,split,label\n"
         ("filepath,split,label,XR/chest/x\na.png,train,XR/chest/x,1\n", "keep one of the two"),
         ("filepath,split,label,age\na.png,train,XR/chest/x,old\n", "row 2 of .* has the age 'old'"),
         (HEADER + "a.png,train,XR/chest/x\nmissing.png,train,XR/chest/x\n", r"1 of 2 images .* missing\.png \(missing\)"),
-        (HEADER + "missing.png,train,XR/chest/x\n", r"all images .* missing\.png \(missing\)"),
+        (HEADER + "missing.png,train,XR/chest/x\n", r"all 1 images .* missing\.png \(missing\)"),
     ],
 )  # fmt: skip
 def test_bad_csvs_get_one_sentence(dataset, text, sentence):

@@ -18,8 +18,10 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIG = {
     "datasets": {"chest": {"csv": "data/chest.csv", "images": "data/images", "max_rejected": 0.1}},
     "models": ["thumbnail", "histogram"],
-    "experiments": {"findings": {"datasets": ["chest"], "index_split": "train", "query_splits": ["val", "test"], "k": 5}},
-    "shard_size": 8,
+    "experiments": {
+        "findings": {"datasets": ["chest"], "index_split": "train", "query_splits": ["val", "test"], "k": 5}
+    },
+    "shard_size": 16,
     "device": "cpu",
     "gallery": {"queries": 4, "neighbors": 3, "pixels": 48},
 }
@@ -60,7 +62,7 @@ class Project:
 
     def set_up(self) -> None:
         """Copy the workflow as git would check it out, draw the images, write CSV and configuration."""
-        for name in ("Snakefile", "workflow", "config", "envs"):
+        for name in ("workflow", "config", "envs"):
             source = REPOSITORY / name
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, self / name, ignore=ignore) if source.is_dir() else shutil.copy(source, self / name)

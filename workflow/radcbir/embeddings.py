@@ -1,4 +1,4 @@
-"""The embedding store: one HDF5 file per shard, one virtual file over a dataset's shards, a zarr copy on request.
+"""The embedding store: one HDF5 file per shard, one virtual file over a dataset's shards.
 
 Layout of both HDF5 files: ``embeddings`` (n, d) float32 with rows of length one, ``norms`` (n,) float32, their length
 before that, ``ids`` (n,) int64, the group ``rejected`` (``ids``, ``paths``, ``reasons``), and provenance in the
@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from radcbir.errors import InputError
-from radcbir.files import atomic_folder, atomic_write
+from radcbir.files import atomic_write
 
 FORMAT = 1
 COMMON = ("format", "model", "dataset", "card", "card_digest", "weights_sha256", "libraries", "code")
@@ -140,6 +140,16 @@ def blocks(paths: Sequence[str | Path], ids: np.ndarray, rows: int = 65536) -> I
                     yield chunk[taken], file["embeddings"][start : start + rows][taken]
 
 
+def read(paths: Sequence[str | Path], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of ``ids`` that the files hold (n,), sorted, and their unit vectors (n, d)."""
+    parts = list(blocks(paths, ids))
+    if not parts:
+        return np.empty(0, dtype=np.int64), np.empty((0, dimension(paths)), dtype=np.float32)
+    found, vectors = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(found)
+    return found[order], vectors[order]
+
+
 def dimension(paths: Sequence[str | Path]) -> int:
     """The dimension that the files share. Raises :class:`ValueError` where they differ."""
     found = set()
@@ -149,25 +159,6 @@ def dimension(paths: Sequence[str | Path]) -> int:
     if len(found) != 1:
         raise ValueError(f"{', '.join(map(str, paths))} have different dimensions: {sorted(found)}")
     return found.pop()
-
-
-def export_zarr(path: str | Path, target: str | Path) -> None:
-    """Copy embeddings, norms, ids and attributes to a zarr store, atomically, in chunks of about 4 MB."""
-    import zarr
-
-    with open_embeddings(path) as file, atomic_folder(target) as part:
-        group = zarr.create_group(part)
-        for name in ("embeddings", "norms", "ids"):
-            source = file[name]
-            rows = max(
-                1, min(len(source), (4 << 20) // (source.dtype.itemsize * int(np.prod(source.shape[1:], dtype=int))))
-            )
-            array = group.create_array(name, shape=source.shape, dtype=source.dtype, chunks=(rows, *source.shape[1:]))
-            for start in range(0, len(source), rows):
-                array[start : start + rows] = source[start : start + rows]
-        group.attrs.update(
-            {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
-        )
 
 
 def _write_attributes(file: h5py.File, attributes: Mapping) -> None:

@@ -1,303 +1,469 @@
-"""Retrieval metrics: pure functions over arrays of hits, and the tables made of them.
+"""How often neighbors are right: precision at k, average precision, nDCG and the rest, per query, class and group.
 
-A *hit* is a neighbor with the query's label. ``hits`` is a matrix (q, k) of booleans, best neighbor first; ``valid``
-(q, k) is False where a query has no neighbor at that rank; ``relevant`` (q,) is R, the number of index images with the
-query's label. All functions give one value per query (or per query and k), NaN where R = 0: such a query cannot be
-answered, is counted, and enters no average.
+A neighbor is right when it has the query's label. The metrics of a query are pure functions of
+
+- ``relevance`` ``(q, K)`` bool: is the neighbor at rank 1 .. K right? False beyond the end of a list;
+- ``retrieved`` ``(q,)``: how long the list of each query is, K at most;
+- ``relevant`` ``(q,)``: R, how many index images have the query's label.
+
+A query with R = 0 cannot be answered: its metrics are NaN, it stands in no average, and it is counted. NaN is also what a
+list is too short to tell. *Micro* averages run over queries, *macro* averages over classes (the mean of their means).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
-HIT_RATES = (1, 5, 10)
-PRECISIONS = (1, 3, 5, 10)
-GROUP_METRICS = {
-    "precision_at_1": "precision_at_1",
-    "precision_at_5": "precision_at_5",
-    "precision_at_10": "precision_at_10",
-    "r_precision": "r_precision",
-    "average_precision": "mean_average_precision",
-    "ndcg": "ndcg",
-    "reciprocal_rank": "mean_reciprocal_rank",
-}
-"""Column of the tables by group -> the metric in the summary that it is the mean of."""
+from radcbir.errors import InputError
+
+PRECISION_AT = (1, 3, 5, 10)
+HIT_RATE_AT = (1, 5, 10)
+LEVELS = ("modality", "region", "modality_region", "label")
+QUERIES_PER_BLOCK = 8192
+
+GROUP_METRICS = [
+    "precision_at_1",
+    "precision_at_5",
+    "precision_at_10",
+    "r_precision",
+    "average_precision",
+    "ndcg",
+    "reciprocal_rank",
+]
+AVERAGED_NAMES = {"average_precision": "mean_average_precision", "reciprocal_rank": "mean_reciprocal_rank"}
+"""Metrics whose average has a name of its own."""
 
 
-def capped_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """P@k for k = 1..K with the list cut at n = min(k, R): hits among the first n, divided by n; shape (q, K).
-
-    The definition of Denner et al. (arXiv 2403.06567): a query whose class has few index images can still reach 1.
-    """
-    found = np.cumsum(hits, axis=1, dtype=np.int32)
-    ranks = np.arange(1, hits.shape[1] + 1)
-    cut = np.minimum(ranks, np.maximum(relevant, 1)[:, None])
-    return _answerable(np.take_along_axis(found, cut - 1, axis=1) / cut, relevant)
+# --- metrics of one query -------------------------------------------------------------------------------------------
 
 
-def plain_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """P@k for k = 1..K: hits among the first k, divided by k; shape (q, K)."""
-    ranks = np.arange(1, hits.shape[1] + 1)
-    return _answerable(np.cumsum(hits, axis=1, dtype=np.int32) / ranks, relevant)
+def capped_precision(relevance: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
+    """P@k as in Denner et al. (arXiv 2403.06567): the list is cut at n = min(k, R), hits among the first n over n."""
+    cut = np.minimum(relevant, k)
+    hits = _hits(relevance[:, :k] & (np.arange(min(k, relevance.shape[1])) < cut[:, None]))
+    return np.where(cut <= relevance.shape[1], _ratio(hits, cut), np.nan)
 
 
-def r_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Hits among the first min(R, K), divided by that number (Manning et al., Introduction to IR, 2008, 8.4)."""
-    cut = np.clip(relevant, 1, hits.shape[1])
-    found = np.take_along_axis(np.cumsum(hits, axis=1, dtype=np.int32), cut[:, None] - 1, axis=1)[:, 0]
-    return _answerable(found / cut, relevant)
+def plain_precision(relevance: np.ndarray, retrieved: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
+    """P@k as usual: hits among the first k over k."""
+    return np.where((relevant > 0) & (retrieved >= k), _hits(relevance[:, :k]) / k, np.nan)
 
 
-def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Mean of the precision at the ranks of the hits, over the min(R, K) hits that were possible (Manning et al., 8.4)."""
-    ranks = np.arange(1, hits.shape[1] + 1)
-    gained = (hits * (np.cumsum(hits, axis=1, dtype=np.int32) / ranks)).sum(axis=1)
-    return _answerable(gained / np.clip(relevant, 1, hits.shape[1]), relevant)
+def r_precision(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Precision at R, or at K where R > K (:func:`r_precision_truncated`): the capped P@K by another name."""
+    return capped_precision(relevance, relevant, relevance.shape[1])
 
 
-def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Discounted cumulative gain with gain 1 per hit and discount log2(rank + 1), over the best possible one.
-
-    Järvelin & Kekäläinen, ACM TOIS 20(4), 2002; cut at K.
-    """
-    discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    ideal = np.cumsum(discount)[np.clip(relevant, 1, hits.shape[1]) - 1]
-    return _answerable(hits @ discount / ideal, relevant)
+def r_precision_truncated(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """1 where R > K, so that R-precision had to stop at K; 0 elsewhere."""
+    return np.where(relevant > 0, relevant > relevance.shape[1], np.nan)
 
 
-def first_hit_rank(hits: np.ndarray) -> np.ndarray:
-    """The rank of the first hit, 0 where there is none within K; shape (q,)."""
-    return np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, 0)
+def average_precision(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """AP@K = sum of P@i over the ranks i <= K with a hit, over min(R, K): 1 for a perfect list however large R is."""
+    ranks = np.arange(1, relevance.shape[1] + 1)
+    hits_so_far = np.cumsum(relevance, axis=1, dtype=np.int32)
+    return _ratio((hits_so_far * relevance) @ (1 / ranks), np.minimum(relevant, relevance.shape[1]))
 
 
-def reciprocal_rank(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """1 / rank of the first hit, 0 where there is none within K."""
-    first = first_hit_rank(hits)
-    return _answerable(np.where(first > 0, 1 / np.maximum(first, 1), 0.0), relevant)
+def ndcg(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """nDCG@K with gain 1 for a hit and discount 1 / log2(rank + 1), over that of min(R, K) hits at the top."""
+    discounts = 1 / np.log2(np.arange(2, relevance.shape[1] + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(relevant, relevance.shape[1])]
+    return _ratio(relevance @ discounts, ideal)
 
 
-def hit_rate(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
-    """1 where a hit is among the first k, else 0."""
-    return _answerable(hits[:, :k].any(axis=1).astype(float), relevant)
+def first_hit_rank(relevance: np.ndarray) -> np.ndarray:
+    """The rank of the first hit, 0 where there is none among K."""
+    return np.where(relevance.any(axis=1), relevance.argmax(axis=1) + 1, 0)
 
 
-def _answerable(values: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """``values`` with NaN where R = 0."""
-    values = values.astype(np.float64, copy=False)
-    values[relevant == 0] = np.nan
-    return values
+def reciprocal_rank(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """1 / rank of the first hit, 0 where there is none among K."""
+    return np.where(relevant > 0, _ratio(relevance.any(axis=1), first_hit_rank(relevance), empty=0.0), np.nan)
 
 
-# --- from neighbor tables to hits -----------------------------------------------------------------------------------
+def hit_rate(relevance: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
+    """1 where a hit is among the first k, 0 elsewhere."""
+    return np.where((relevant > 0) & (k <= relevance.shape[1]), relevance[:, :k].any(axis=1), np.nan)
 
 
-@dataclass
-class Hits:
-    """The neighbors of each query as matrices; rows in the order of ``queries``."""
+def _hits(relevance: np.ndarray) -> np.ndarray:
+    return np.count_nonzero(relevance, axis=1)
 
-    queries: np.ndarray
-    """Image ids, (q,) int64."""
-    hits: np.ndarray
-    """(q, k) booleans: the neighbor at that rank has the query's label."""
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan) -> np.ndarray:
+    """The quotient as float64, ``empty`` where the denominator is 0."""
+    quotient = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), empty)
+    return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)
+
+
+# --- from the neighbor table to arrays ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RankedLists:
+    """The neighbors of ``q`` queries as arrays, best first, K ranks wide."""
+
+    relevance: np.ndarray
+    """``(q, K)`` bool: right and within the list."""
+    retrieved: np.ndarray
+    """``(q,)`` int: how long each list is."""
     relevant: np.ndarray
-    """(q,) the number of index images with the query's label."""
+    """``(q,)`` int, R: how many index images are right."""
+
+    @property
+    def valid(self) -> np.ndarray:
+        """``(q, K)`` bool: within the list; False is padding."""
+        return np.arange(self.relevance.shape[1]) < self.retrieved[:, None]
+
+    def __getitem__(self, queries: slice) -> "RankedLists":
+        """The lists of some of the queries."""
+        return RankedLists(self.relevance[queries], self.retrieved[queries], self.relevant[queries])
 
 
-def hit_matrix(neighbors: pd.DataFrame, labels: pd.Series, index_ids: np.ndarray, k: int) -> Hits:
-    """Hits among the first ``k`` neighbors.
+def relevant_in_index(
+    query_labels: np.ndarray,
+    index_labels: np.ndarray,
+    query_patients: np.ndarray | None = None,
+    index_patients: np.ndarray | None = None,
+) -> np.ndarray:
+    """R per query ``(q,)``: the index images with the query's label, from codes >= 0.
 
-    ``neighbors`` has the columns query, rank, neighbor; ``labels`` maps image id to label; ``index_ids`` are the images
-    that are really in the index. k is clamped to the longest list. Raises :class:`ValueError` where a neighbor is not
-    an image of the index or a query's list has a gap.
+    With patients (codes, -1 where unknown), only those of other patients count.
     """
-    table = neighbors[neighbors["rank"] <= k]
-    return _hits(
-        table["query"].to_numpy(), table["rank"].to_numpy(), table["neighbor"].to_numpy(), labels, index_ids, k
+    classes = int(max(query_labels.max(initial=-1), index_labels.max(initial=-1))) + 1
+    relevant = np.bincount(index_labels, minlength=classes)[query_labels]
+    if query_patients is None or index_patients is None:
+        return relevant
+    known = index_patients >= 0
+    pairs, counts = np.unique(
+        index_patients[known].astype(np.int64) * classes + index_labels[known], return_counts=True
     )
+    return relevant - _looked_up(pairs, counts, query_patients.astype(np.int64) * classes + query_labels)
 
 
-def hit_matrix_of_other_patients(
-    neighbors: pd.DataFrame, labels: pd.Series, patients: pd.Series, index_ids: np.ndarray, k: int
-) -> Hits:
-    """Hits among the first ``k`` neighbors that are not of the query's own patient.
+def ranked_lists(
+    offsets: np.ndarray,
+    right: np.ndarray,
+    own_patient: np.ndarray | None,
+    relevant: np.ndarray,
+    k: int,
+) -> RankedLists:
+    """Lay the rows of a neighbor table out as arrays, k ranks wide.
 
-    As :func:`hit_matrix`; ``patients`` maps image id to patient id (None or NaN where unknown). R counts the index
-    images with the query's label that are not of its patient.
+    The rows ``offsets[i] : offsets[i + 1]`` are query i's neighbors by rank. ``right`` ``(rows,)`` bool says which have
+    the query's label. Rows marked in ``own_patient`` ``(rows,)`` bool are left out and those behind them move up.
     """
-    table = neighbors[~neighbors["same_patient"].to_numpy()]
-    query = table["query"].to_numpy()
-    starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]]) if len(query) else np.empty(0, dtype=int)
-    lengths = np.diff(np.r_[starts, len(query)])
-    rank = np.arange(len(query)) - np.repeat(starts, lengths) + 1
-    kept = rank <= k
-    found = _hits(query[kept], rank[kept], table["neighbor"].to_numpy()[kept], labels, index_ids, k)
-    everyone = pd.unique(neighbors["query"])
-    if len(found.queries) < len(everyone):  # queries whose every neighbor is of their own patient
-        width = found.hits.shape[1]
-        lost = np.setdiff1d(everyone, found.queries)
-        found = Hits(
-            np.concatenate([found.queries, lost]),
-            np.concatenate([found.hits, np.zeros((len(lost), width), dtype=bool)]),
-            np.concatenate([found.relevant, relevant_in_index(lost, labels, index_ids)]),
+    lengths = np.diff(offsets)
+    query = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    if own_patient is None:
+        column = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        kept = column < k
+    else:
+        others = np.concatenate([[0], np.cumsum(~own_patient)])
+        column = others[:-1] - np.repeat(others[offsets[:-1]], lengths)
+        kept = ~own_patient & (column < k)
+    hits = kept & right
+    relevance = np.zeros((len(lengths), k), dtype=bool)
+    relevance[query[hits], column[hits]] = True
+    return RankedLists(relevance, np.bincount(query[kept], minlength=len(lengths)), relevant)
+
+
+def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The value of each wanted key, 0 where there is none; ``keys`` are sorted."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=values.dtype)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, values[place], 0)
+
+
+# --- averages -------------------------------------------------------------------------------------------------------
+
+
+def precision_curve(lists: RankedLists, labels: np.ndarray) -> pd.DataFrame:
+    """P@k for k = 1 .. K: columns definition (capped, plain), average (micro, macro), k, value, queries, classes.
+
+    ``labels`` ``(q,)`` are the queries' label codes. The plain curve ends with the shortest list. Exact up to the last
+    division: hits are counted per class and R, never averaged query by query.
+    """
+    answerable = lists.relevant > 0
+    labels, relevant = labels[answerable], lists.relevant[answerable]
+    width = lists.relevance.shape[1]
+    base = int(relevant.max(initial=0)) + 1
+    groups, group, sizes = np.unique(labels * base + relevant, return_inverse=True, return_counts=True)
+    hits = np.cumsum(_sums(lists.relevance[answerable][np.argsort(group, kind="stable")], sizes), axis=1)
+    _, groups_of_class = np.unique(groups // base, return_counts=True)
+    queries = _sums(sizes[:, None], groups_of_class)[:, 0]
+
+    ks = np.arange(1, width + 1)
+    cut = np.minimum(ks, (groups % base)[:, None])
+    capped = _sums(np.take_along_axis(hits, cut - 1, axis=1) / cut, groups_of_class)
+    shortest = int(lists.retrieved[answerable].min(initial=width))
+    plain = _sums(hits[:, :shortest] / ks[:shortest], groups_of_class)
+    curves = [
+        pd.DataFrame({"definition": definition, "average": average, "k": ks[: len(values)], "value": values})
+        for definition, sums in (("capped", capped), ("plain", plain))
+        for average, values in (
+            ("micro", _ratio(sums.sum(axis=0), queries.sum())),
+            ("macro", _ratio((sums / queries[:, None]).sum(axis=0), np.int64(len(queries)))),
         )
-    own = pd.DataFrame({"patient": patients.reindex(index_ids).to_numpy(), "label": labels.loc[index_ids].to_numpy()})
-    per_patient = own.dropna().groupby(["patient", "label"]).size()
-    asked = pd.MultiIndex.from_arrays(
-        [patients.reindex(found.queries).to_numpy(), labels.loc[found.queries].to_numpy()]
-    )
-    same = per_patient.reindex(asked, fill_value=0).to_numpy()
-    return Hits(found.queries, found.hits, found.relevant - same)
+    ]
+    return pd.concat(curves, ignore_index=True).assign(queries=len(labels), classes=len(queries))
 
 
-def relevant_in_index(queries: np.ndarray, labels: pd.Series, index_ids: np.ndarray) -> np.ndarray:
-    """R per query: how many index images have its label; shape (q,) int64."""
-    counts = labels.loc[index_ids].value_counts()
-    return counts.reindex(labels.loc[queries].to_numpy(), fill_value=0).to_numpy(np.int64)
+def group_means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """The means ``(count,)`` of ``values`` ``(n,)`` by group code, NaN for a group without values."""
+    return _ratio(np.bincount(groups, values, minlength=count), np.bincount(groups, minlength=count))
 
 
-def _hits(
-    query: np.ndarray, rank: np.ndarray, neighbor: np.ndarray, labels: pd.Series, index_ids: np.ndarray, k: int
-) -> Hits:
-    queries, rows = np.unique(query, return_inverse=True)
-    width = min(k, int(rank.max())) if len(rank) else 1
-    codes = pd.Series(pd.factorize(labels)[0], index=labels.index)
-    indexed = codes.index.get_indexer(neighbor)
-    if (indexed < 0).any() or not np.isin(neighbor, index_ids).all():
-        raise ValueError("the neighbor table names an image that is not in the index")
-    if len(np.unique(rows * np.int64(width + 1) + rank)) != len(rank):
-        raise ValueError("the neighbor table has two neighbors of one query at one rank")
-    hits = np.zeros((len(queries), width), dtype=bool)
-    hits[rows, rank - 1] = codes.to_numpy()[indexed] == codes.loc[query].to_numpy()
-    return Hits(queries, hits, relevant_in_index(queries, labels, index_ids))
+def _sums(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Sums ``(groups, K)`` of the rows ``(n, K)``, the first ``sizes[0]`` of them, then ``sizes[1]``, and so on."""
+    kind = np.int64 if rows.dtype.kind in "bi" else np.float64
+    if not len(sizes):
+        return np.zeros((0, rows.shape[1]), dtype=kind)
+    return np.add.reduceat(rows, np.cumsum(sizes) - sizes, axis=0, dtype=kind)
 
 
-# --- tables ---------------------------------------------------------------------------------------------------------
+# --- evaluation -----------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(frozen=True)
 class Evaluation:
-    """The tables of one model and query split, tidy."""
+    """Tidy tables of one model, for one query split or several (:func:`concatenate`)."""
 
     precision: pd.DataFrame
-    """query_split, neighbors, definition (capped, plain), average (micro, macro), k, value, queries, classes."""
+    """query_split, neighbors, definition, average, k, value, queries, classes: the curves of P@k."""
     summary: pd.DataFrame
     """query_split, neighbors, metric, average, k, value, queries, queries_without_relevant, classes."""
     by_group: pd.DataFrame
-    """query_split, neighbors, level, group, index_images, queries, queries_without_relevant, and the group's means."""
+    """query_split, neighbors, level, group, index_images, queries, queries_without_relevant, :data:`GROUP_METRICS`."""
     per_query: pd.DataFrame
-    """query_split, neighbors, query, label, relevant_in_index, first_hit_rank (0: none), and the metrics."""
+    """query_split, neighbors, query, label, relevant_in_index, first_hit_rank (missing without a hit), every metric."""
+
+
+def concatenate(evaluations: Iterable[Evaluation]) -> Evaluation:
+    """The evaluations of several query splits as one."""
+    evaluations = list(evaluations)
+    return Evaluation(
+        *(
+            pd.concat([getattr(evaluation, table.name) for evaluation in evaluations], ignore_index=True)
+            for table in fields(Evaluation)
+        )
+    )
 
 
 def evaluate(
-    neighbors: pd.DataFrame, catalog: pd.DataFrame, index_ids: np.ndarray, query_split: str, k: int
+    neighbors: pd.DataFrame,
+    catalog: pd.DataFrame,
+    embedded: np.ndarray,
+    index_split: str,
+    query_split: str,
+    k: int,
 ) -> Evaluation:
-    """Evaluate the neighbor table of one query split.
+    """Evaluate the neighbor table of one query split: columns query, rank, neighbor; the rows of a query by rank.
 
-    ``catalog`` has one row per image (id, label, modality, region, patient_id); ``index_ids`` are the images in the
-    index. The figures ``all`` use every neighbor; the figures ``other_patients`` leave those of the query's own patient
-    out and are there whenever patients are known on both sides.
+    ``catalog`` has a row per image: id, split, label (``MODALITY/region/finding``), modality, region, patient_id (may be
+    missing). ``embedded`` holds the ids of the images that have an embedding; those of ``index_split`` are the index, so
+    that R counts what can be found.
+
+    The tables' column ``neighbors`` says ``all`` for the first k neighbors, and ``other_patients`` where images of the
+    query's own patient are left out of the list and of R; those rows are there whenever patients are known among the
+    queries and in the index, shared or not. ``queries`` counts the queries in an average, ``queries_without_relevant``
+    those that R = 0 keeps out of it. ``precision_at_k`` is the capped one (:func:`capped_precision`).
+
+    Raises :class:`InputError` where the table is empty, :class:`ValueError` where the tables do not fit together: an
+    image that is not in its split or is not embedded, or a list that stops too early for k.
     """
-    images = catalog.set_index("id")
-    labels, patients = images["label"], images["patient_id"]
-    variants = {"all": hit_matrix(neighbors, labels, index_ids, k)}
-    asked = variants["all"].queries
-    if patients.loc[asked].notna().any() and patients.loc[index_ids].notna().any():
-        variants["other_patients"] = hit_matrix_of_other_patients(neighbors, labels, patients, index_ids, k)
-    tables = [_tables(found, images, index_ids, k) for found in variants.values()]
-    stacked = []
-    for parts in zip(*tables, strict=True):
-        marked = [
-            part.assign(query_split=query_split, neighbors=name) for name, part in zip(variants, parts, strict=True)
-        ]
-        table = pd.concat(marked, ignore_index=True)
-        front = ["query_split", "neighbors"]
-        stacked.append(table[front + [name for name in table if name not in front]])
-    return Evaluation(*stacked)
+    if not len(neighbors):
+        raise InputError(
+            f"the query split '{query_split}' has no embedded image, so that nothing can be asked: see the ledger for "
+            "why its images were rejected, or take it out of `query_splits:`"
+        )
+    images = _Images(catalog, embedded, index_split)
+    offsets, query_ids = _list_bounds(neighbors)
+    queries = images.query_rows(query_ids, query_split)
+    variants = ["all"]
+    if (images.patient[queries] >= 0).any() and (images.patient[images.index] >= 0).any():
+        variants.append("other_patients")
+    lists = _lists_by_variant(neighbors["neighbor"].to_numpy(), offsets, queries, images, k, variants)
+    evaluations = []
+    for variant in variants:
+        own = images.own_in_index(queries) if variant == "other_patients" else np.zeros(len(queries), dtype=np.int64)
+        short = lists[variant].retrieved < np.minimum(k, len(images.index) - own)
+        if short.any():
+            raise ValueError(
+                f"the list of query {query_ids[short][0]} holds {lists[variant].retrieved[short][0]} neighbors "
+                f"({variant}), though k = {k} and the index has more: search deeper"
+            )
+        evaluation = _evaluate_lists(lists[variant], query_ids, queries, images)
+        for table in fields(evaluation):
+            getattr(evaluation, table.name).insert(0, "query_split", query_split)
+            getattr(evaluation, table.name).insert(1, "neighbors", variant)
+        evaluations.append(evaluation)
+    return concatenate(evaluations)
 
 
-def _tables(found: Hits, images: pd.DataFrame, index_ids: np.ndarray, k: int) -> tuple[pd.DataFrame, ...]:
-    labels = images.loc[found.queries, "label"].to_numpy()
-    classes = _Classes(labels, found.relevant > 0)
-    capped, plain = capped_precision(found.hits, found.relevant), plain_precision(found.hits, found.relevant)
-    curves = []
-    for definition, values in (("capped", capped), ("plain", plain)):
-        for average, means in (("micro", classes.micro(values)), ("macro", classes.macro(values))):
-            curve = pd.DataFrame({"k": np.arange(1, len(means) + 1), "value": means})
-            curves.append(curve.assign(definition=definition, average=average))
-    precision = pd.concat(curves, ignore_index=True).assign(queries=classes.queries, classes=classes.count)
-    precision = precision[["definition", "average", "k", "value", "queries", "classes"]]
+class _Images:
+    """The catalog as arrays, one entry per row: labels and patients as codes, and which rows are the index."""
 
-    width = found.hits.shape[1]
-    at = [each for each in PRECISIONS if each <= width]
-    metrics = {f"precision_at_{each}": (each, capped[:, each - 1]) for each in at}
-    metrics |= {f"plain_precision_at_{each}": (each, plain[:, each - 1]) for each in at}
-    metrics["r_precision"] = (width, r_precision(found.hits, found.relevant))
-    metrics["r_precision_truncated"] = (width, _answerable((found.relevant > width).astype(float), found.relevant))
-    metrics["mean_average_precision"] = (width, average_precision(found.hits, found.relevant))
-    metrics["ndcg"] = (width, ndcg(found.hits, found.relevant))
-    metrics["mean_reciprocal_rank"] = (width, reciprocal_rank(found.hits, found.relevant))
-    metrics |= {
-        f"hit_rate_at_{each}": (each, hit_rate(found.hits, found.relevant, each)) for each in HIT_RATES if each <= width
+    def __init__(self, catalog: pd.DataFrame, embedded: np.ndarray, index_split: str):
+        self.ids = pd.Index(catalog["id"].to_numpy(np.int64))
+        if not self.ids.is_unique:
+            raise ValueError(f"the catalog lists the image {self.ids[self.ids.duplicated()][0]} twice")
+        if catalog["label"].isna().any():
+            raise ValueError("the catalog holds images without a label: evaluate those with exactly one")
+        self.split = catalog["split"].to_numpy(object)
+        self.index = np.flatnonzero((self.split == index_split) & self.ids.isin(np.asarray(embedded, dtype=np.int64)))
+        self.index_ids = self.ids[self.index]
+        self.patient = pd.factorize(catalog["patient_id"])[0]
+        modality, region = (catalog[name].astype(object).fillna("unknown") for name in ("modality", "region"))
+        levels = {
+            "modality": modality,
+            "region": region,
+            "modality_region": modality + "/" + region,
+            "label": catalog["label"],
+        }
+        self.codes: dict[str, np.ndarray] = {}
+        self.names: dict[str, np.ndarray] = {}
+        for level in LEVELS:
+            self.codes[level], self.names[level] = pd.factorize(levels[level].to_numpy(object), sort=True)
+
+    def query_rows(self, ids: np.ndarray, query_split: str) -> np.ndarray:
+        """The catalog rows of queries."""
+        rows = self.ids.get_indexer(ids)
+        wrong = (rows < 0) | (self.split[rows] != query_split)
+        if wrong.any():
+            raise ValueError(f"the query {ids[wrong][0]} is not an image of the split '{query_split}'")
+        return rows
+
+    def neighbor_rows(self, ids: np.ndarray) -> np.ndarray:
+        """The catalog rows of neighbors."""
+        found = self.index_ids.get_indexer(ids)
+        if found.min(initial=0) < 0:
+            raise ValueError(f"the neighbor {ids[found < 0][0]} is not an embedded image of the index split")
+        return self.index[found]
+
+    def own_in_index(self, queries: np.ndarray) -> np.ndarray:
+        """Per query row, how many index images are of its patient."""
+        counts = np.bincount(self.patient[self.index] + 1, minlength=int(self.patient.max(initial=-1)) + 2)
+        counts[0] = 0
+        return counts[self.patient[queries] + 1]
+
+
+def _list_bounds(neighbors: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rows of each query start, then where the last end ``(q + 1,)``, and the queries' ids ``(q,)``."""
+    query, rank = neighbors["query"].to_numpy(), neighbors["rank"].to_numpy()
+    same = query[1:] == query[:-1]
+    starts = np.flatnonzero(np.concatenate([[True], ~same]))
+    in_order = rank[0] == 1 and bool((rank[1:] == np.where(same, rank[:-1] + 1, 1)).all())
+    if not in_order or len(np.unique(query[starts])) != len(starts):
+        raise ValueError(
+            "the neighbor table is out of order: the rows of each query have to follow one another by rank"
+        )
+    return np.append(starts, len(query)), query[starts]
+
+
+def _lists_by_variant(
+    neighbor_ids: np.ndarray, offsets: np.ndarray, queries: np.ndarray, images: _Images, k: int, variants: Sequence[str]
+) -> dict[str, RankedLists]:
+    """The lists of each variant, laid out block by block: beside the table, memory follows q x k bytes."""
+    label, patient = images.codes["label"], images.patient
+    relevant = {"all": relevant_in_index(label[queries], label[images.index])}
+    relevant["other_patients"] = relevant_in_index(
+        label[queries], label[images.index], patient[queries], patient[images.index]
+    )
+    parts: dict[str, list[RankedLists]] = {variant: [] for variant in variants}
+    for block in _blocks(len(queries)):
+        bounds = offsets[block.start : block.stop + 1]
+        rows = images.neighbor_rows(neighbor_ids[bounds[0] : bounds[-1]])
+        asking = np.repeat(queries[block], np.diff(bounds))
+        right = label[rows] == label[asking]
+        own = (patient[rows] == patient[asking]) & (patient[asking] >= 0)
+        for variant in variants:
+            left_out = own if variant == "other_patients" else None
+            parts[variant].append(ranked_lists(bounds - bounds[0], right, left_out, relevant[variant][block], k))
+    return {
+        variant: RankedLists(
+            *(np.concatenate([getattr(part, each.name) for part in blocks]) for each in fields(RankedLists))
+        )
+        for variant, blocks in parts.items()
     }
-    rows = [
-        {"metric": metric, "average": average, "k": at_k, "value": float(mean(values[:, None])[0])}
-        for metric, (at_k, values) in metrics.items()
-        for average, mean in (("micro", classes.micro), ("macro", classes.macro))
-    ]
-    summary = pd.DataFrame(rows).assign(
-        queries=classes.queries, queries_without_relevant=len(labels) - classes.queries, classes=classes.count
+
+
+def _evaluate_lists(lists: RankedLists, query_ids: np.ndarray, queries: np.ndarray, images: _Images) -> Evaluation:
+    """The four tables of one variant, without its name."""
+    blocks = [query_metrics(lists[block]) for block in _blocks(len(queries))]
+    metrics = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    labels = images.codes["label"][queries]
+    first = first_hit_rank(lists.relevance)
+    per_query = {
+        "query": query_ids,
+        "label": images.names["label"][labels],
+        "relevant_in_index": lists.relevant,
+        "first_hit_rank": pd.arrays.IntegerArray(first.astype(np.int32), first == 0),
+    }
+    return Evaluation(
+        precision=precision_curve(lists, labels),
+        summary=_summary(metrics, lists, labels),
+        by_group=_by_group(metrics, lists, queries, images),
+        per_query=pd.DataFrame(per_query | metrics),
     )
 
-    per_query = pd.DataFrame({"query": found.queries, "label": labels, "relevant_in_index": found.relevant})
-    per_query["first_hit_rank"] = first_hit_rank(found.hits)
-    for column, metric in GROUP_METRICS.items():
-        per_query[column] = metrics[metric][1] if metric in metrics else np.nan
-    return precision, summary, _by_group(per_query, images, index_ids), per_query
 
-
-def _by_group(per_query: pd.DataFrame, images: pd.DataFrame, index_ids: np.ndarray) -> pd.DataFrame:
-    """Means per modality, region, both, and label; a group that no index image belongs to has counts and no means."""
-    asked, indexed = images.loc[per_query["query"]], images.loc[index_ids]
-    levels = {
-        "modality": lambda table: table["modality"],
-        "region": lambda table: table["region"],
-        "modality_region": lambda table: table["modality"] + "/" + table["region"],
-        "label": lambda table: table["label"],
+def query_metrics(lists: RankedLists) -> dict[str, np.ndarray]:
+    """Every metric of each query by name, ``(q,)`` float64."""
+    relevance, relevant, retrieved = lists.relevance, lists.relevant, lists.retrieved
+    return {
+        **{f"precision_at_{k}": capped_precision(relevance, relevant, k) for k in PRECISION_AT},
+        **{f"plain_precision_at_{k}": plain_precision(relevance, retrieved, relevant, k) for k in PRECISION_AT},
+        "r_precision": r_precision(relevance, relevant),
+        "r_precision_truncated": r_precision_truncated(relevance, relevant),
+        "average_precision": average_precision(relevance, relevant),
+        "ndcg": ndcg(relevance, relevant),
+        "reciprocal_rank": reciprocal_rank(relevance, relevant),
+        **{f"hit_rate_at_{k}": hit_rate(relevance, relevant, k) for k in HIT_RATE_AT},
     }
-    answerable = (per_query["relevant_in_index"] > 0).to_numpy()
-    parts = []
-    for level, of in levels.items():
-        group = of(asked).fillna("unknown").to_numpy()
-        table = per_query[list(GROUP_METRICS)].groupby(group).mean()
-        table.insert(0, "index_images", of(indexed).fillna("unknown").value_counts().reindex(table.index, fill_value=0))
-        table.insert(1, "queries", pd.Series(answerable).groupby(group).sum())
-        table.insert(2, "queries_without_relevant", pd.Series(~answerable).groupby(group).sum())
-        parts.append(table.rename_axis("group").reset_index().assign(level=level))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["level", *[name for name in table if name != "level"]]]
 
 
-class _Classes:
-    """Averages over queries (micro) and over the classes of answerable queries (macro)."""
+def _summary(metrics: Mapping[str, np.ndarray], lists: RankedLists, labels: np.ndarray) -> pd.DataFrame:
+    """Micro and macro average of every metric over the queries with R > 0."""
+    answerable = lists.relevant > 0
+    present, classes = np.unique(labels[answerable], return_inverse=True)
+    rows = []
+    for name, values in metrics.items():
+        k = int(name.rpartition("_at_")[2]) if "_at_" in name else lists.relevance.shape[1]
+        averaged = values[answerable]
+        averages = {"micro": np.nan, "macro": np.nan}
+        if len(averaged):
+            averages = {"micro": averaged.mean(), "macro": group_means(averaged, classes, len(present)).mean()}
+        rows += [(AVERAGED_NAMES.get(name, name), average, k, value) for average, value in averages.items()]
+    return pd.DataFrame(rows, columns=["metric", "average", "k", "value"]).assign(
+        queries=int(answerable.sum()), queries_without_relevant=int((~answerable).sum()), classes=len(present)
+    )
 
-    def __init__(self, labels: Sequence[str], answerable: np.ndarray):
-        self.answerable = answerable
-        codes, names = pd.factorize(np.asarray(labels)[answerable])
-        self.order = np.argsort(codes, kind="stable")
-        self.starts = np.flatnonzero(np.r_[True, np.diff(codes[self.order]) > 0]) if len(codes) else np.empty(0, int)
-        self.sizes = np.bincount(codes, minlength=len(names))
-        self.queries, self.count = int(answerable.sum()), len(names)
 
-    def micro(self, values: np.ndarray) -> np.ndarray:
-        """Mean over queries of values (q, m); shape (m,), NaN where no query can be answered."""
-        kept = values[self.answerable]
-        return kept.mean(axis=0) if len(kept) else np.full(values.shape[1], np.nan)
+def _by_group(
+    metrics: Mapping[str, np.ndarray], lists: RankedLists, queries: np.ndarray, images: _Images
+) -> pd.DataFrame:
+    """Means over the queries of each modality, region, both, and label that has queries."""
+    answerable = lists.relevant > 0
+    tables = []
+    for level in LEVELS:
+        codes, names = images.codes[level], images.names[level]
+        groups = codes[queries]
+        counts = {
+            "index_images": np.bincount(codes[images.index], minlength=len(names)),
+            "queries": np.bincount(groups[answerable], minlength=len(names)),
+            "queries_without_relevant": np.bincount(groups[~answerable], minlength=len(names)),
+        }
+        means = {name: group_means(metrics[name][answerable], groups[answerable], len(names)) for name in GROUP_METRICS}
+        table = pd.DataFrame({"level": level, "group": names} | counts | means)
+        tables.append(table[np.bincount(groups, minlength=len(names)) > 0])
+    return pd.concat(tables, ignore_index=True)
 
-    def macro(self, values: np.ndarray) -> np.ndarray:
-        """Mean over classes of the class's mean of values (q, m); shape (m,)."""
-        kept = values[self.answerable][self.order]
-        if not len(kept):
-            return np.full(values.shape[1], np.nan)
-        return (np.add.reduceat(kept, self.starts, axis=0) / self.sizes[:, None]).mean(axis=0)
+
+def _blocks(count: int) -> Iterable[slice]:
+    return (slice(start, min(start + QUERIES_PER_BLOCK, count)) for start in range(0, count, QUERIES_PER_BLOCK))

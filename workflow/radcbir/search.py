@@ -6,6 +6,7 @@ neighbor table needs neither.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ NEAR_TIE = 2e-6
 MARGIN = 8
 """Further neighbors that are searched and dropped, so that a tie across rank k is settled by the ids, too."""
 
-QUERIES_PER_BLOCK = 1024
+QUERIES_PER_BLOCK = 2048
 ROWS_PER_GROUP = 1_000_000
 
 NEIGHBOR_SCHEMA = pa.schema(
@@ -93,7 +94,7 @@ def read_index(path: str | Path) -> faiss.IndexIDMap2:
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
-        reason = str(error).rpartition("failed: ")[2].rpartition("Error: ")[2]
+        reason = re.sub(r"^Error in .* at \S+:\d+: (Error: '.*' failed: )?", "", str(error))
         raise InputError(f"the index {path} cannot be read ({reason}): delete it and run again") from None
     if not isinstance(index, faiss.IndexIDMap2) or not isinstance(faiss.downcast_index(index.index), faiss.IndexFlatIP):
         raise InputError(
@@ -241,7 +242,7 @@ class _ExactSearch:
         tied[:, 1:] |= close
         rows, ranks = np.nonzero(tied)
         if len(rows):
-            for part in _blocks(len(rows), 16 * QUERIES_PER_BLOCK):
+            for part in _blocks(len(rows)):
                 found = positions[rows[part], ranks[part]]
                 scores[rows[part], ranks[part]] = np.einsum(
                     "nd,nd->n", queries[rows[part]].astype(np.float64), self.vectors[found].astype(np.float64)

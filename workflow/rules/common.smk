@@ -1,13 +1,14 @@
 # The configuration, checked, and the functions that rules share: each is named for what it returns.
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-WORKFLOW = Path(workflow.basedir) / "workflow"
+WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
 from radcbir import cards
@@ -19,7 +20,7 @@ from radcbir.project import Project
 try:
     project = Project(
         config,
-        card_folders=["config/models", Path(workflow.basedir) / "config" / "models"],
+        card_folders=["config/models", WORKFLOW.parent / "config" / "models"],
         where=", ".join(map(str, workflow.configfiles)),
     )
 except InputError as error:
@@ -28,7 +29,9 @@ except InputError as error:
 
 def refuse_second_run():
     if not hold_lock(".snakemake/radcbir.lock"):
-        raise WorkflowError(f"another run is at work in {Path.cwd()}: wait for it, or run in another folder (--directory)")
+        raise WorkflowError(
+            f"another run is at work in {Path.cwd()}: wait for it, or run in another folder (--directory)"
+        )
 
 
 def names(values):
@@ -50,8 +53,8 @@ def code(script, *modules):
 
 
 def template(name):
-    """The HTML template of a page."""
-    return str(WORKFLOW / "report" / f"{name}.html.j2")
+    """The HTML template of a page, as a relative path: moving the project is no change of its inputs."""
+    return os.path.relpath(WORKFLOW / "report" / f"{name}.html.j2")
 
 
 # --- what the configuration says about one wildcard ---
@@ -144,7 +147,9 @@ def of_all_models(pattern):
 
 def dataset_embeddings(wildcards):
     """A dataset's embeddings by every model that embeds it."""
-    return [f"results/embeddings/{model}/{wildcards.dataset}.h5" for model in project.models_of_dataset(wildcards.dataset)]
+    return [
+        f"results/embeddings/{model}/{wildcards.dataset}.h5" for model in project.models_of_dataset(wildcards.dataset)
+    ]
 
 
 # --- targets ---

@@ -20,7 +20,7 @@ rule gallery:
     benchmark:
         "results/benchmarks/gallery/{experiment}/{split}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/analysis.yaml"
     resources:
         image_roots=image_roots,
     params:

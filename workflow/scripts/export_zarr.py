@@ -1,7 +1,7 @@
 """A dataset's embeddings -> the same as a zarr store."""
 
 import _library  # noqa: F401
-from radcbir.embeddings import export_zarr
+from radcbir.export import export_zarr
 from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"zarr {snakemake.wildcards.model} {snakemake.wildcards.dataset}"):

@@ -1,0 +1,94 @@
+"""The environment files of `--sdm conda` against the lock, and against what each rule's script imports."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
+IMPORT_NAMES = {
+    "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
+}  # fmt: skip
+
+
+def pins(path: Path) -> dict[str, str]:
+    listed = yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]
+    return dict(entry.split("==") for entry in listed)
+
+
+def locked() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([a-z0-9._-]+)==([^ ;\\]+)", (REPOSITORY / "requirements.lock").read_text(), re.M
+    ):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def rules() -> dict[str, tuple[str, str]]:
+    """Script -> the environment of its rule."""
+    found = {}
+    for path in (REPOSITORY / "workflow/rules").glob("*.smk"):
+        for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
+            script, environment = re.search(r'scripts/(\w+)\.py"', block), re.search(r'envs/(\w+)\.yaml"', block)
+            assert script, block
+            assert environment, block
+            found[script[1]] = environment[1]
+    return found
+
+
+def third_party(path: Path, seen: set[Path]) -> set[str]:
+    """The top-level names of third-party modules that a file imports, directly or through the library."""
+    if path in seen:
+        return set()
+    seen.add(path)
+    names, library = set(), REPOSITORY / "workflow/radcbir"
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for module in modules:
+            first, *rest = module.split(".")
+            if first == "radcbir":
+                for file in (library.joinpath(*rest).with_suffix(".py"), library.joinpath(*rest, "__init__.py")):
+                    if file.is_file():
+                        names |= third_party(file, seen)
+            elif first not in sys.stdlib_module_names and first != "_library":
+                names.add(first)
+    return names
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_every_pin_is_the_locked_version(path):
+    lock = locked()
+    assert {name: lock.get(name) and version in lock[name] for name, version in pins(path).items()} == dict.fromkeys(
+        pins(path), True
+    )
+
+
+@pytest.mark.parametrize(("script", "environment"), sorted(rules().items()))
+def test_a_script_finds_its_imports_in_its_environment(script, environment):
+    entry = REPOSITORY / "workflow/scripts" / f"{script}.py"
+    seen: set[Path] = set()
+    needed = third_party(entry, seen)
+    if script == "embed":
+        for module in ("control", "timm_encoder"):
+            needed |= third_party(REPOSITORY / f"workflow/radcbir/encoders/{module}.py", seen)
+    offered = {IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / f"envs/{environment}.yaml")}
+    assert needed <= offered
+    assert not {"torch", "faiss"} <= needed
+
+
+def test_every_environment_is_used():
+    assert {path.stem for path in ENVIRONMENTS} == set(rules().values())
+
+
+def test_the_lock_names_no_host():
+    assert not re.search(r"https?://|--index|--find-links", (REPOSITORY / "requirements.lock").read_text())

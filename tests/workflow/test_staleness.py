@@ -1,0 +1,178 @@
+"""What makes a result stale and what does not: each test runs Snakemake on a finished project that was changed."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import Project, rows
+
+EVERYTHING_AFTER_METRICS = {"compare", "figures", "model_table", "label_table"}
+EVERY_RUN_OF_THE_CATALOG = {"catalog", "shards", "pool"}
+EXPENSIVE = {"embed", "gather", "index", "knn"}
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """Every result file but logs and timings, by path."""
+    root = project / "results"
+    found = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    kept = [path for path in found if path.relative_to(root).parts[0] not in ("logs", "benchmarks")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in kept}
+
+
+def test_first_run_does_each_job_once(finished):
+    shards = len(list((finished / "results/datasets/chest/shards").glob("*.tsv")))
+    assert shards > 3
+    jobs = finished.first_run
+    assert jobs["embed"] == 2 * shards
+    assert (jobs["catalog"], jobs["shards"], jobs["pool"], jobs["compare"]) == (1, 1, 1, 1)
+    assert (jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"]) == (2, 2, 4, 2)
+
+
+def test_a_finished_run_has_nothing_to_do(project):
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_new_dates_on_the_same_content_are_no_change(project):
+    for path in [project / "data/chest.csv", *(project / "workflow").rglob("*.*")]:
+        os.utime(path)
+    assert not project.run()
+
+
+def test_an_edited_label_embeds_and_searches_nothing(project):
+    project.edit("data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring")
+    jobs = project.run()
+    assert not EXPENSIVE & set(jobs)
+    assert EVERY_RUN_OF_THE_CATALOG | EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "gallery"} <= set(jobs)
+    by_group = (project / "results/experiments/findings/comparison/by_group.csv").read_text()
+    assert "label,CT/abdomen/ring,7," in by_group
+
+
+def test_an_appended_row_embeds_one_shard_per_model(project):
+    new = rows(1, start=100)[0] | {"filepath": "p00/extra.png", "split": "train", "patient_id": "p00"}
+    project.draw(new["filepath"], 0, 100)
+    before = set((project / "results/datasets/chest/shards").glob("*.tsv"))
+    project.write_csv([*rows(48), new])
+    jobs = project.run()
+    added = set((project / "results/datasets/chest/shards").glob("*.tsv")) - before
+    assert len(added) in (1, 2)  # two where the new image happens to end a shard
+    assert jobs["embed"] == 2 * len(added)
+    coverage = (project / "results/datasets/chest/coverage.csv").read_text()
+    assert "thumbnail,49,0,0,49" in coverage
+
+
+def test_an_added_model_runs_its_own_jobs_and_the_comparisons(project):
+    shutil.copy(project / "config/models/histogram.yaml", project / "config/models/another.yaml")
+    project.edit("config/models/another.yaml", "name: gray-value histogram", "name: another")
+    project.configure(models=["thumbnail", "histogram", "another"])
+    jobs = project.run()
+    shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
+    assert jobs["embed"] == shards
+    assert (jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"], jobs["compare"]) == (1, 1, 2, 1, 1)
+    assert not EVERY_RUN_OF_THE_CATALOG & set(jobs)
+
+
+def test_a_removed_model_reruns_the_comparisons_alone(project):
+    project.configure(models=["histogram"])
+    jobs = project.run()
+    assert set(jobs) == EVERYTHING_AFTER_METRICS | {"gallery", "ledger", "provenance"}
+    assert "thumbnail" not in (project / "results/experiments/findings/comparison/summary.csv").read_text()
+
+
+def test_a_card_changed_in_meaning_reruns_its_model(project):
+    project.edit("config/models/histogram.yaml", "architecture: histogram\ndimension: 64", "architecture: thumbnail\ndimension: 256")
+    jobs = project.run()
+    shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
+    assert (jobs["embed"], jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"]) == (shards, 1, 1, 2, 1)
+
+
+def test_batch_size_device_and_tolerance_change_nothing(project):
+    project.edit("config/models/histogram.yaml", "batch_size: 64", "batch_size: 3")
+    datasets = {"chest": {"csv": "data/chest.csv", "images": "data/images", "max_rejected": 0.5}}
+    project.configure(device="auto", datasets=datasets)
+    jobs = project.run()
+    assert set(jobs) <= {"provenance"}, "the page that shows the configuration may be made again, nothing else"
+
+
+def test_words_on_a_card_change_the_pages_alone(project):
+    project.edit("config/models/histogram.yaml", "licence: none (no weights)", "licence: public domain")
+    jobs = project.run()
+    assert set(jobs) <= {"figures", "model_table", "label_table", "gallery"}
+    assert "public domain" in (project / "results/experiments/findings/comparison/models.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        ("metrics.py", "return _ratio(relevance @ discounts, ideal)", "return _ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics"}),
+        ("figures.py", '"P@k"', '"precision at k"', {"figures"}),
+        ("metrics.py", '"""1 where a hit is among the first k, 0 elsewhere."""', '"""Whether there is a hit."""', set()),
+        ("encoders/control.py", '    """The control of a card;', '    """A comment more. The control of a card;', set()),
+        ("logs.py", '"%d of %d %s, %.1f/s, %.0f s left"', '"%d/%d %s, %.1f/s, %.0f s left"', set()),
+    ],
+    ids=["metric", "figure", "docstring", "docstring of an encoder", "wording of the log"],
+)  # fmt: skip
+def test_library_code_reruns_the_rules_that_reach_it(project, path, old, new, expected):
+    project.edit(f"workflow/radcbir/{path}", old, new)
+    assert set(project.run()) == expected
+
+
+def test_encoder_code_embeds_again(project):
+    project.edit("workflow/radcbir/encoders/control.py", "Image.Resampling.BOX", "Image.Resampling.BILINEAR")
+    jobs = project.run()
+    assert jobs["embed"] == 2 * len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
+    assert not EVERY_RUN_OF_THE_CATALOG & set(jobs)
+
+
+def test_moved_images_are_not_embedded_again(project):
+    (project / "data/images").rename(project / "data/moved")
+    project.configure(datasets={"chest": {"csv": "data/chest.csv", "images": "data/moved", "max_rejected": 0.1}})
+    assert not EXPENSIVE & set(project.run())
+
+
+def test_an_image_replaced_on_disk_is_found_when_the_catalog_looks_again(project):
+    (project / "data/images/p00/000.png").write_bytes((project / "data/images/p01/006.png").read_bytes())
+    jobs = project.run("--forcerun", "catalog")
+    assert jobs["embed"] == 2
+
+
+def test_a_killed_run_is_resumed_by_running_again(fresh, finished):
+    run = subprocess.Popen(
+        fresh.command(), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    embeddings = fresh / "results/embeddings"
+    deadline = time.monotonic() + 300
+    while len(list(embeddings.glob("*/*/*.h5"))) < 3 and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    done = len(list(embeddings.glob("*/*/*.h5")))
+    assert done >= 3
+    jobs = fresh.run()
+    assert finished.first_run["embed"] - done <= jobs["embed"] <= finished.first_run["embed"] - done + 2
+    assert "Nothing to be done" in fresh.snakemake()
+    expected, found = results(finished), results(fresh)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_two_runs_in_one_folder_are_refused(fresh):
+    first = subprocess.Popen(fresh.command(), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lock = fresh / ".snakemake/radcbir.lock"
+    while not lock.exists() and first.poll() is None:
+        time.sleep(0.05)
+    assert "another run is at work" in fresh.snakemake(fails=True)
+    first.wait()
+    assert first.returncode == 0
+
+
+def test_every_image_is_embedded_or_in_the_ledger(project):
+    with open(project / "results/datasets/chest/coverage.csv", newline="") as handle:
+        for row in csv.DictReader(handle):
+            rejected = int(row["rejected_by_catalog"]) + int(row["rejected_by_embed"])
+            assert int(row["listed"]) == int(row["embedded"]) + rejected == 48
+
+
