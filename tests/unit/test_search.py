@@ -65,6 +65,17 @@ def table_of_file(path, *arguments):
     return search.neighbor_table(search.read_index(path), *arguments)
 
 
+def depths_of_table(path, *arguments):
+    """How many neighbors per query the table had to look at."""
+    depths, nearest = [], search._ExactSearch.nearest
+    search._ExactSearch.nearest = lambda self, queries, k: depths.append(k) or nearest(self, queries, k)
+    try:
+        table_of_file(path, *arguments)
+    finally:
+        search._ExactSearch.nearest = nearest
+    return depths
+
+
 def index_of_another_kind(path):
     import faiss
 
@@ -285,6 +296,15 @@ def test_the_table_agrees_with_a_slow_one_on_many_patients(apart, tmp_path):
     frame = table.to_pandas()
     assert len(frame) > 300 * k
     assert list(zip(frame["query"], frame["rank"], frame["neighbor"], frame["same_patient"], strict=True)) == expected
+
+
+def test_images_without_a_patient_do_not_deepen_the_search(apart, tmp_path):
+    path = tmp_path / "a.faiss"
+    apart(search.build_index, path, [(np.arange(100), on_circle(*range(100)))], 2)
+    patients = {**dict.fromkeys(range(98), None), 98: "a", 99: "a"}
+    for asking, depth in ((None, 5), ("elsewhere", 5), ("a", 7)):
+        asked = np.array([asking], dtype=object)
+        assert apart(depths_of_table, path, np.array([500]), on_circle(3), 5, asked, patients) == [depth]
 
 
 def test_queries_come_once_and_with_their_patients(apart, circle):

@@ -93,7 +93,7 @@ def encoder_code(wildcards):
 def weights(wildcards):
     """The weights file of a model; nothing for controls and random networks."""
     file = cards.weights_file(project.cards[wildcards.model])
-    return [f"resources/weights/{wildcards.model}/{file}"] if file else []
+    return f"resources/weights/{wildcards.model}/{file}" if file else []
 
 
 # --- files that belong together ---
