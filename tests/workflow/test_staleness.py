@@ -25,7 +25,7 @@ def results(project: Project) -> dict[str, bytes]:
 
 def test_first_run_does_each_job_once(finished):
     shards = len(list((finished / "results/datasets/chest/shards").glob("*.tsv")))
-    assert shards > 3
+    assert shards >= 3
     jobs = finished.first_run
     assert jobs["embed"] == 2 * shards
     assert (jobs["catalog"], jobs["shards"], jobs["pool"], jobs["compare"]) == (1, 1, 1, 1)
@@ -42,7 +42,10 @@ def test_new_dates_on_the_same_content_are_no_change(project):
     assert not project.run()
 
 
-def test_an_edited_label_embeds_and_searches_nothing(project):
+@pytest.mark.parametrize("slow", ["pool", "shards"])
+def test_an_edited_label_embeds_and_searches_nothing(project, slow):
+    """Whichever of the two checkpoints is done first."""
+    project.edit(f"workflow/scripts/{slow}.py", "import _library", "import time; time.sleep(5)\nimport _library")
     project.edit("data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring")
     jobs = project.run()
     assert not EXPENSIVE & set(jobs)
@@ -83,10 +86,20 @@ def test_a_removed_model_reruns_the_comparisons_alone(project):
 
 
 def test_a_card_changed_in_meaning_reruns_its_model(project):
-    project.edit("config/models/histogram.yaml", "architecture: histogram\ndimension: 64", "architecture: thumbnail\ndimension: 256")
+    project.edit(
+        "config/models/histogram.yaml",
+        "architecture: histogram\ndimension: 64",
+        "architecture: thumbnail\ndimension: 256",
+    )
     jobs = project.run()
     shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
-    assert (jobs["embed"], jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"]) == (shards, 1, 1, 2, 1)
+    assert (jobs["embed"], jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"]) == (
+        shards,
+        1,
+        1,
+        2,
+        1,
+    )
 
 
 def test_batch_size_device_and_tolerance_change_nothing(project):
@@ -174,5 +187,3 @@ def test_every_image_is_embedded_or_in_the_ledger(project):
         for row in csv.DictReader(handle):
             rejected = int(row["rejected_by_catalog"]) + int(row["rejected_by_embed"])
             assert int(row["listed"]) == int(row["embedded"]) + rejected == 48
-
-

@@ -61,10 +61,11 @@ def gather(shards: Sequence[str | Path], path: str | Path) -> None:
             dimension = file["embeddings"].shape[1]
             rejected += _read_rejected(file)
     names = [str(Path(shard).resolve().relative_to(path.resolve().parent)) for shard in shards]
-    with atomic_write(path) as part, h5py.File(part, "w", libver="latest") as file:
+    with atomic_write(path) as part, h5py.File(part, "w") as file:
         for name, width in (("embeddings", (dimension,)), ("norms", ()), ("ids", ())):
             dtype = np.int64 if name == "ids" else np.float32
             layout = h5py.VirtualLayout((sum(counts), *width), dtype)
+            layout.dcpl.set_obj_track_times(False)
             start = 0
             for shard, count in zip(names, counts, strict=True):
                 if count:
@@ -72,7 +73,7 @@ def gather(shards: Sequence[str | Path], path: str | Path) -> None:
                 start += count
             file.create_virtual_dataset(name, layout)
         _write_rejected(file, rejected)
-        file["shards"] = np.array(names, dtype=h5py.string_dtype())
+        file.create_dataset("shards", data=np.array(names, dtype=h5py.string_dtype()), track_times=False)
         _write_attributes(file, common)
     check(path, sum(counts))
 

@@ -129,8 +129,18 @@ def catalogs(wildcards):
     return [f"results/datasets/{each}/catalog.parquet" for each in experiment_setting("datasets")(wildcards)]
 
 
+def embedding_file(model, dataset):
+    """A model's embeddings of a dataset, once the dataset's shards are known.
+
+    Asking for the shards keeps the readers of this file from being planned earlier, when nobody knows yet whether it
+    will change: Snakemake would run them even where no shard turned out to be new.
+    """
+    checkpoints.shards.get(dataset=dataset)
+    return f"results/embeddings/{model}/{dataset}.h5"
+
+
 def experiment_embeddings(wildcards):
-    return [f"results/embeddings/{wildcards.model}/{each}.h5" for each in experiment_setting("datasets")(wildcards)]
+    return [embedding_file(wildcards.model, each) for each in experiment_setting("datasets")(wildcards)]
 
 
 def neighbor_tables(wildcards):
@@ -147,16 +157,14 @@ def of_all_models(pattern):
 
 def dataset_embeddings(wildcards):
     """A dataset's embeddings by every model that embeds it."""
-    return [
-        f"results/embeddings/{model}/{wildcards.dataset}.h5" for model in project.models_of_dataset(wildcards.dataset)
-    ]
+    return [embedding_file(model, wildcards.dataset) for model in project.models_of_dataset(wildcards.dataset)]
+
+
+def all_embeddings(wildcards):
+    return [embedding_file(model, dataset) for model, dataset in project.embedded]
 
 
 # --- targets ---
-
-
-def embedding_files():
-    return [f"results/embeddings/{model}/{dataset}.h5" for model, dataset in project.embedded]
 
 
 def weight_files():

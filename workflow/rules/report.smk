@@ -34,7 +34,7 @@ rule gallery:
 # Which weights, code and library versions made each embedding file, and the configuration with its defaults.
 rule provenance:
     input:
-        embeddings=embedding_files(),
+        embeddings=all_embeddings,
         template=template("provenance"),
         base=template("page"),
     output:

@@ -1,5 +1,7 @@
 """Encoders of the timm library (Wightman, PyTorch Image Models, doi:10.5281/zenodo.4414861)."""
 
+import difflib
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import PIL
 import timm
 import torch
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from radcbir.encoders import OutOfMemory
 from radcbir.errors import InputError
@@ -85,7 +89,7 @@ def load(slug: str, card: Mapping, weights: str | Path | None, device: str) -> T
     card's, a tensor is missing, left over or of another shape, or the vectors do not have the card's dimension.
     """
     if not timm.is_model(card["architecture"]):
-        near = timm.list_models(f"*{card['architecture'].split('.')[0][:12]}*")[:3]
+        near = difflib.get_close_matches(card["architecture"], timm.list_models(), 3)
         raise InputError(
             f"the model card '{slug}' names the architecture '{card['architecture']}', which timm {timm.__version__} does "
             f"not know{': did you mean ' + ', '.join(near) + '?' if near else ': see timm.list_models()'}"
@@ -126,18 +130,22 @@ def _device(device: str) -> torch.device:
 
 def _read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
     """The tensors of a weights file by name, read without running any code that the file may hold."""
-    if Path(path).suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    while isinstance(state, Mapping) and not any(isinstance(each, torch.Tensor) for each in state.values()):
-        inner = next((state[name] for name in ("state_dict", "model", "teacher") if name in state), None)
-        if inner is None:
+    try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        raise InputError(
+            f"the weights file {path} of the model '{slug}' cannot be read as tensors ({type(error).__name__}): export it "
+            "as safetensors or as a plain state dict, and correct `weights: sha256:`"
+        ) from None
+    while not isinstance(state, Mapping) or not any(isinstance(each, torch.Tensor) for each in state.values()):
+        wrappers = [name for name in ("state_dict", "model", "teacher") if isinstance(state, Mapping) and name in state]
+        if not wrappers:
             raise InputError(
                 f"the weights file {path} of the model '{slug}' holds no tensors by name: is it a state dict?"
             )
-        state = inner
+        state = state[wrappers[0]]
     return {name.removeprefix("module."): tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
 
 

@@ -1,0 +1,158 @@
+"""How near embedding images from disk comes to the bare forward pass, and whether its memory stays flat.
+
+    python tests/benchmarks/benchmark_embedding.py [--images 512] [--threads 2] [--models efficientnet-lite0 vit-base]
+
+For each encoder, in turns in one process: the network alone on a batch of tensors that lie ready in memory (the limit),
+and the whole pipeline on the demo's PNG files, decoding, resizing and normalising included. The best of the rounds
+counts for both. ViT-B/16 has random weights: arithmetic takes the same time whatever the numbers are. Memory is what the
+process holds (resident set), sampled while it embeds once and four times as many images; the vectors themselves are
+allowed for. The exit status is 1 where the pipeline reaches less than 90 % of the forward pass, or memory grows.
+"""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--images", type=int, default=512, help="images per round of the faster model (default 512)")
+parser.add_argument("--rounds", type=int, default=3, help="rounds, the best counts (default 3)")
+parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads, as the rule gets them")
+parser.add_argument("--models", nargs="+", default=["efficientnet-lite0", "vit-base"], help="which to measure")
+options = parser.parse_args()
+os.environ["OMP_NUM_THREADS"] = str(options.threads)  # as Snakemake sets it for a job
+
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+from radcbir import cards, images  # noqa: E402
+from radcbir.embed import embed_images  # noqa: E402
+from radcbir.encoders import load_encoder  # noqa: E402
+from radcbir.logs import logger  # noqa: E402
+
+DEMO = ROOT / "resources/demo/images"
+VIT = cards.DEFAULTS | {
+    "name": "ViT-B/16, random weights",
+    "loader": "timm",
+    "architecture": "vit_base_patch16_224",
+    "weights": {"random_seed": 0},
+    "pooling": "cls",
+    "dimension": 768,
+    "preprocessing": {
+        "size": 224,
+        "resize": "shortest",
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+    },
+    "batch_size": 16,
+}
+
+
+class PeakMemory:
+    """The largest resident set, in MB, while the block runs."""
+
+    def __enter__(self):
+        self.peak, self.ended = 0.0, threading.Event()
+        self.thread = threading.Thread(target=self._sample)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+    def _sample(self):
+        while True:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self.peak = max(self.peak, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+            if self.ended.wait(0.02):
+                return
+
+
+def files(count):
+    """Rows of ``count`` demo images, repeated as often as needed."""
+    found = sorted(path.relative_to(DEMO).as_posix() for path in DEMO.rglob("*.png"))
+    return [(number, found[number % len(found)]) for number in range(count)]
+
+
+def bare_forward(encoder, batch, count):
+    """Images per second of the network alone on one batch that lies ready in memory."""
+    start = time.perf_counter()
+    for _ in range(count // len(batch)):
+        encoder.forward(batch)
+    return count // len(batch) * len(batch) / (time.perf_counter() - start)
+
+
+def pipeline(encoder, card, count):
+    """Images per second of the whole pipeline."""
+    start = time.perf_counter()
+    ids, _, _ = embed_images(files(count), DEMO, encoder, card["batch_size"], options.threads)
+    assert len(ids) == count
+    return count / (time.perf_counter() - start)
+
+
+def decoding(encoder, count=200):
+    """Milliseconds of one thread per image for reading and preprocessing, without the network."""
+    start = time.perf_counter()
+    for _, path in files(count):
+        encoder.preprocess(images.read(DEMO / path))
+    return (time.perf_counter() - start) / count * 1e3
+
+
+def measure(name, card, weights):
+    """Measure one encoder and return what went wrong."""
+    encoder = load_encoder(name, card, weights, "cpu")
+    count = options.images if name != "vit-base" else max(64, options.images // 8)
+    count -= count % card["batch_size"]
+    prepared = [encoder.preprocess(images.read(DEMO / path)) for _, path in files(card["batch_size"])]
+    batch = encoder.batch(prepared)
+    bare_forward(encoder, batch, 2 * len(batch))
+    bare, whole = [], []
+    for _ in range(options.rounds):
+        bare.append(bare_forward(encoder, batch, count))
+        whole.append(pipeline(encoder, card, count))
+    share = max(whole) / max(bare)
+    with PeakMemory() as once:
+        pipeline(encoder, card, count // 2)
+    with PeakMemory() as often:
+        pipeline(encoder, card, 2 * count)
+    vectors = 1.5 * count * encoder.dimension * 4 / 1e6
+    growth = often.peak - once.peak - vectors
+    print(
+        f"{card['name']}, batch {card['batch_size']}, {options.threads} threads, {count} images, best of {options.rounds}\n"
+        f"  bare forward pass   {max(bare):7.1f} images/s   (all: {', '.join(f'{each:.1f}' for each in bare)})\n"
+        f"  whole pipeline      {max(whole):7.1f} images/s   (all: {', '.join(f'{each:.1f}' for each in whole)})\n"
+        f"  share of the limit  {100 * share:7.1f} %\n"
+        f"  reading and preprocessing alone, one thread: {decoding(encoder):.2f} ms per image\n"
+        f"  memory: {once.peak:.0f} MB at {count // 2} images, {often.peak:.0f} MB at {2 * count}, "
+        f"{growth:+.0f} MB beside the vectors ({vectors:.1f} MB)",
+        flush=True,
+    )
+    return [f"{name}: less than 90 % of the bare forward pass"] * (share < 0.9) + [f"{name}: memory grew"] * (growth > 50)
+
+
+def main():
+    """Measure every model; the exit status."""
+    logger.disabled = True
+    torch.set_num_threads(options.threads)
+    Image.init()
+    failures = []
+    for name in options.models:
+        if name == "vit-base":
+            failures += measure(name, VIT, None)
+        else:
+            card = cards.load_card(ROOT / f"config/models/{name}.yaml")
+            file = cards.weights_file(card)
+            failures += measure(name, card, ROOT / f"resources/weights/{name}/{file}" if file else None)
+    print("\n".join(f"FAILED: {each}" for each in failures) or "All within the limits.")
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
