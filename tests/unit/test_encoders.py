@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from radcbir import cards
-from radcbir.encoders import OutOfMemory, load_encoder, timm_encoder
+from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -66,49 +66,49 @@ def encode(encoder, images):
 # --- preprocessing ---
 
 
-def preprocessed_by_hand(image, wanted):
-    """A second implementation with Pillow and numpy alone: resize, crop or pad, scale, normalise."""
-    filters = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-    size, target = wanted["size"], int(np.floor(wanted["size"] / wanted["crop_pct"]))
-    if wanted["resize"] == "squash":
-        width = height = target
-    else:
-        side = (min if wanted["resize"] == "shortest" else max)(image.size)
-        width, height = (int(target * each / side) for each in image.size)
-    values = np.asarray(image.resize((width, height), filters[wanted["interpolation"]]), dtype=np.float64) / 255
-    canvas = np.zeros((max(size, height), max(size, width), 3))
-    top, left = (canvas.shape[0] - height) // 2, (canvas.shape[1] - width) // 2
-    canvas[top : top + height, left : left + width] = values
-    top, left = (round((canvas.shape[axis] - size) / 2) for axis in (0, 1))
-    cropped = canvas[top : top + size, left : left + size]
-    return ((cropped - wanted["mean"]) / wanted["std"]).transpose(2, 0, 1)
+def preprocessed_by_timm(image, wanted):
+    """The peer: timm's own transform for the same preprocessing, resizing and cropping one after the other."""
+    modes = {"shortest": "center", "squash": "squash", "pad": "border"}
+    transform = timm.data.create_transform(
+        (3, wanted["size"], wanted["size"]), crop_mode=modes[wanted["resize"]],
+        **{name: wanted[name] for name in ("crop_pct", "interpolation", "mean", "std")},
+    )  # fmt: skip
+    return transform(image.convert("RGB")).numpy()
+
+
+def assert_same_preprocessing(encoder, images, wanted):
+    for image in images:
+        found = encoder.batch([encoder.preprocess(image)])
+        assert (found.shape, found.dtype) == ((1, 3, wanted["size"], wanted["size"]), torch.float32)
+        np.testing.assert_allclose(found[0].numpy(), preprocessed_by_timm(image, wanted), atol=1e-5)
+
+
+SHAPES = [(150, 120), (500, 333), (33, 700), (96, 96), (1001, 64), (225, 224)]
 
 
 @pytest.mark.parametrize("slug", [slug for slug, card in CARDS.items() if card["loader"] == "timm"])
 def test_each_card_preprocesses_as_it_says(slug, photographs):
-    # The network plays no part here, so the weights are left out.
-    card = CARDS[slug] | {"weights": {"random_seed": 0}}
+    card = CARDS[slug] | {"weights": {"random_seed": 0}}  # the network plays no part here
     encoder = load_encoder(slug, card, None, "cpu")
-    for image in (*photographs, noise(0), noise(1, 500, 333), Image.new("RGB", (40, 700), (9, 99, 199))):
-        found = encoder.preprocess(image)
-        assert found.dtype == torch.float32
-        np.testing.assert_allclose(found.numpy(), preprocessed_by_hand(image, card["preprocessing"]), atol=1e-5)
+    noises = [noise(seed, *shape) for seed, shape in enumerate(SHAPES)]
+    assert_same_preprocessing(encoder, [*photographs, *noises, noises[0].convert("L")], card["preprocessing"])
 
 
+@pytest.mark.parametrize("crop_pct", [0.8, 1.0])
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
-@pytest.mark.parametrize("resize", ["shortest", "squash"])
-def test_ways_of_preprocessing(resize, interpolation):
-    wanted = TINY["preprocessing"] | {"resize": resize, "interpolation": interpolation}
+@pytest.mark.parametrize("resize", ["shortest", "squash", "pad"])
+def test_ways_of_preprocessing(resize, interpolation, crop_pct):
+    wanted = TINY["preprocessing"] | {"resize": resize, "interpolation": interpolation, "crop_pct": crop_pct}
     encoder = load_encoder("tiny", TINY | {"preprocessing": wanted}, None, "cpu")
-    for image in (noise(0), noise(1, 96, 200)):
-        np.testing.assert_allclose(encoder.preprocess(image).numpy(), preprocessed_by_hand(image, wanted), atol=1e-5)
+    noises = [noise(seed, *shape) for seed, shape in enumerate(SHAPES)]
+    assert_same_preprocessing(encoder, [*noises, noises[1].convert("L")], wanted)
 
 
 def test_padding_keeps_the_whole_image():
     """White, twice as wide as high, between borders of the mean color: there the normalised values are zero."""
     wanted = TINY["preprocessing"] | {"resize": "pad", "crop_pct": 1.0}
     encoder = load_encoder("tiny", TINY | {"preprocessing": wanted}, None, "cpu")
-    found = encoder.preprocess(Image.new("RGB", (192, 96), "white")).numpy()
+    found = encoder.batch([encoder.preprocess(Image.new("L", (192, 96), "white"))])[0].numpy()
     white = (1 - np.reshape(wanted["mean"], (3, 1, 1))) / np.reshape(wanted["std"], (3, 1, 1))
     np.testing.assert_allclose(found[:, :24], 0, atol=0.01)
     np.testing.assert_allclose(found[:, 24:72], np.broadcast_to(white, (3, 48, 96)), atol=1e-5)
@@ -118,9 +118,10 @@ def test_padding_keeps_the_whole_image():
 def test_a_known_image_becomes_known_numbers():
     """Hand-worked: a gray of 51 is 0.2; (0.2 - 0.5) / 0.2 = -1.5, (0.2 - 0.4) / 0.3 = -2/3, (0.2 - 0.3) / 0.4 = -1/4."""
     encoder = load_encoder("tiny", TINY, None, "cpu")
-    found = encoder.preprocess(Image.new("RGB", (300, 200), (51, 51, 51)))
-    for channel, value in enumerate((-1.5, -2 / 3, -0.25)):
-        np.testing.assert_allclose(found[channel].numpy(), value, atol=1e-6)
+    for image in (Image.new("RGB", (300, 200), (51, 51, 51)), Image.new("L", (300, 200), 51)):
+        found = encoder.batch([encoder.preprocess(image)])[0].numpy()
+        for channel, value in enumerate((-1.5, -2 / 3, -0.25)):
+            np.testing.assert_allclose(found[channel], value, atol=1e-6)
 
 
 # --- pretrained weights ---
@@ -251,7 +252,8 @@ def test_poolings_of_a_vision_transformer(tmp_path):
     encoders = {each: load_encoder("tiny", TINY_VIT | {"pooling": each}, None, "cpu") for each in ("cls", "mean")}
     model = encoders["cls"].model
     with torch.inference_mode():
-        tokens = model.forward_features(torch.stack([encoders["cls"].preprocess(each) for each in images])).numpy()
+        batch = encoders["cls"].batch([encoders["cls"].preprocess(each) for each in images])
+        tokens = model.forward_features(batch).numpy()
     assert model.num_prefix_tokens == 1
     np.testing.assert_allclose(encode(encoders["cls"], images), tokens[:, 0], atol=1e-5)
     np.testing.assert_allclose(encode(encoders["mean"], images), tokens[:, 1:].mean(axis=1), atol=1e-5)
@@ -300,7 +302,7 @@ def test_weights_of_every_wrapping_give_the_same_vector(tmp_path, state, wrap, n
     card, path = saved(tmp_path, wrap(state), name=name)
     encoder = load_encoder("tiny", card, path, "cpu")
     with torch.inference_mode():
-        features = model.forward_features(encoder.preprocess(noise(0))[None])
+        features = model.forward_features(encoder.batch([encoder.preprocess(noise(0))]))
         expected = model.forward_head(features, pre_logits=True).numpy()
     np.testing.assert_allclose(encode(encoder, [noise(0)]), expected, atol=1e-5)
 
@@ -411,10 +413,3 @@ def test_a_full_gpu_asks_for_a_smaller_batch(monkeypatch):
     monkeypatch.setattr(encoder, "_pool", full)
     with pytest.raises(OutOfMemory, match="2 images do not fit"):
         encode(encoder, [noise(0), noise(1)])
-
-
-def test_every_crop_mode_of_the_schema_is_known():
-    import json
-
-    schema = json.loads((ROOT / "workflow/schemas/model-card.schema.json").read_text())
-    assert set(schema["properties"]["preprocessing"]["properties"]["resize"]["enum"]) == set(timm_encoder.CROP_MODES)

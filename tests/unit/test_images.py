@@ -17,20 +17,20 @@ def saved(tmp_path, image, name="image.png", **options):
 
 def pixels(path):
     image = images.read(path)
-    assert image.mode == "RGB"
+    assert image.mode in ("L", "RGB")
     return np.asarray(image)
 
 
 def test_gray_values_of_8_bit_stay_as_they_are(tmp_path):
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     found = pixels(saved(tmp_path, Image.fromarray(ramp)))
-    assert (found == ramp[..., None]).all()
+    assert (found == ramp).all()
 
 
 @pytest.mark.parametrize("name", ["image.png", "image.tif"])
 def test_a_12_bit_ramp_in_16_bit_keeps_256_levels(tmp_path, name):
     ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
-    found = pixels(saved(tmp_path, Image.fromarray(ramp), name))[..., 0]
+    found = pixels(saved(tmp_path, Image.fromarray(ramp), name))
     assert len(np.unique(found)) == 256
     assert (np.diff(found.ravel().astype(int)) >= 0).all()
     # Linear from the smallest to the largest value: 2048 of 4095 is 127.53.
@@ -39,7 +39,7 @@ def test_a_12_bit_ramp_in_16_bit_keeps_256_levels(tmp_path, name):
 
 def test_values_of_32_bit_float_are_scaled_and_negative_ones_too(tmp_path):
     values = np.array([[-1000.0, 0.0], [-500.0, 1000.0]], dtype=np.float32)
-    found = pixels(saved(tmp_path, Image.fromarray(values), "image.tif"))[..., 0]
+    found = pixels(saved(tmp_path, Image.fromarray(values), "image.tif"))
     assert found.tolist() == [[0, 128], [64, 255]]
 
 
@@ -55,7 +55,7 @@ def test_pixels_that_are_not_finite_are_refused(tmp_path):
 
 def test_one_bit_palette_and_cmyk(tmp_path):
     one_bit = Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8)).convert("1")
-    assert pixels(saved(tmp_path, one_bit))[..., 0].tolist() == [[0, 255], [255, 0]]
+    assert pixels(saved(tmp_path, one_bit)).tolist() == [[0, 255], [255, 0]]
     palette = Image.new("P", (2, 1))
     palette.putpalette([10, 20, 30, 200, 100, 0])
     palette.putpixel((1, 0), 1)
@@ -146,7 +146,7 @@ def test_no_damage_to_a_file_gets_past_the_reasons(tmp_path):
                 broken[place] = random.integers(0, 256)
             (tmp_path / name).write_bytes(broken)
             try:
-                assert images.read(tmp_path / name).mode == "RGB"
+                assert images.read(tmp_path / name).mode in ("L", "RGB")
             except images.UnreadableImage as error:
                 assert str(error)
                 refused += 1
@@ -163,5 +163,5 @@ def test_paths_stay_below_the_image_root():
 def test_thumbnails_keep_their_shape(tmp_path):
     path = saved(tmp_path, Image.new("L", (400, 200), 80))
     found = images.thumbnail(path, 96)
-    assert (found.size, found.mode) == ((96, 48), "RGB")
+    assert (found.size, found.mode) == ((96, 48), "L")
     assert images.thumbnail(saved(tmp_path, Image.new("L", (40, 20), 80)), 96).size == (40, 20)

@@ -1,8 +1,9 @@
-"""Image files -> RGB images of 8 bit: whatever the bit depth and mode, decoded whole or refused with a reason."""
+"""Image files -> gray or RGB images of 8 bit: whatever depth and mode, decoded whole or refused with a reason."""
 
 import errno
+import io
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -21,16 +22,15 @@ class UnreadableImage(Exception):
 
 def resolve(root: str | Path, path: str) -> Path:
     """``root / path``. Raises :class:`InputError` where ``path`` would leave the image root."""
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or ".." in relative.parts:
+    if path.startswith("/") or ".." in path.split("/"):
         raise InputError(
             f"the path '{path}' leaves the image root {root}: paths are relative to it and contain no '..'"
         )
-    return Path(root) / relative
+    return Path(root, path)
 
 
 def read(path: str | Path) -> Image.Image:
-    """Read an image file as RGB of 8 bit, upright (EXIF), the first frame of several.
+    """Read an image file as 8 bit, upright (EXIF), the first frame of several: mode L where it is gray, else RGB.
 
     PNG, JPEG, TIFF, WebP, BMP and what else Pillow reads. Pixels of more than 8 bit (integer or float) are scaled
     linearly, so that the image's own minimum becomes 0 and its maximum 255; transparency is put on black.
@@ -38,13 +38,14 @@ def read(path: str | Path) -> Image.Image:
     Raises :class:`UnreadableImage` with a short reason: missing, zero bytes, not an image, truncated, too large.
     """
     try:
-        if os.stat(path).st_size == 0:  # noqa: PTH116  (a million times: no Path object each)
+        content = Path(path).read_bytes()  # in one go: over a network each small read is a round trip
+        if not content:
             raise UnreadableImage("zero bytes")
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(f"too large: {image.width} x {image.height} pixels")
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_8_bit(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise UnreadableImage("missing") from None
     except UnidentifiedImageError:
@@ -61,7 +62,7 @@ def thumbnail(path: str | Path, pixels: int) -> Image.Image:
     return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_8_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         values = np.asarray(image, dtype=np.float64)
         if not np.isfinite(values).all():
@@ -72,7 +73,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     elif image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _reason(error: Exception) -> str:

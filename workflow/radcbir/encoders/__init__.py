@@ -19,10 +19,10 @@ class Encoder(Protocol):
     """Library -> version, of those that have a part in the vectors."""
 
     def preprocess(self, image: Image.Image) -> object:
-        """An RGB image -> one network input; called from several threads."""
+        """A gray (L) or RGB image of 8 bit -> what :meth:`encode` takes; called from several threads."""
 
     def encode(self, inputs: Sequence[object]) -> np.ndarray:
-        """Network inputs (n of them) -> vectors, shape (n, dimension), float32, not normalised.
+        """Preprocessed images (n of them) -> vectors, shape (n, dimension), float32, not normalised.
 
         Raises :class:`OutOfMemory` where a smaller batch may fit.
         """

@@ -23,7 +23,7 @@ class Thumbnail:
     dimension = THUMBNAIL_SIDE**2
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """RGB image -> gray values, shape (256,)."""
+        """Image -> gray values, shape (256,)."""
         small = image.convert("F").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
         return np.asarray(small, dtype=np.float64).ravel()
 
@@ -44,7 +44,7 @@ class Histogram:
     dimension = HISTOGRAM_BINS
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """RGB image -> counts of gray values 0..255, shape (256,)."""
+        """Image -> counts of gray values 0..255, shape (256,)."""
         return np.asarray(image.convert("L").histogram(), dtype=np.float64)
 
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:

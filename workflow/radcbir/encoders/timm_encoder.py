@@ -1,6 +1,8 @@
 """Encoders of the timm library (Wightman, PyTorch Image Models, doi:10.5281/zenodo.4414861)."""
 
+import ctypes
 import difflib
+import math
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from radcbir.encoders import OutOfMemory
 from radcbir.errors import InputError
 from radcbir.weights import verify
 
-CROP_MODES = {"shortest": "center", "squash": "squash", "pad": "border"}
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class TimmEncoder:
@@ -35,36 +37,40 @@ class TimmEncoder:
         self.pooling = card["pooling"]
         self.precision = getattr(torch, card["precision"])
         self.device = device
+        if device.type == "cpu":
+            keep_freed_memory()
         # Convolutional networks run faster with the channels last, on CPUs and on GPUs.
         convolutional = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
         self.layout = torch.channels_last if convolutional else torch.contiguous_format
         self.model = model.to(device, memory_format=self.layout)
-        wanted = card["preprocessing"]
-        self.transform = timm.data.create_transform(
-            input_size=(3, wanted["size"], wanted["size"]),
-            crop_pct=wanted["crop_pct"],
-            crop_mode=CROP_MODES[wanted["resize"]],
-            interpolation=wanted["interpolation"],
-            mean=tuple(wanted["mean"]),
-            std=tuple(wanted["std"]),
-            is_training=False,
+        self.preprocessing = card["preprocessing"]
+        self.mean, self.std = (
+            torch.tensor(self.preprocessing[name], device=device).reshape(1, 3, 1, 1) * 255 for name in ("mean", "std")
         )
 
-    def preprocess(self, image: Image.Image) -> torch.Tensor:
-        """RGB image -> tensor, shape (3, size, size), float32, normalised by the card's mean and std."""
-        return self.transform(image)
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is gray."""
+        pixels = np.asarray(resized_and_cropped(image, self.preprocessing))
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
+        """Bytes -> one batch on the encoder's device, shape (n, 3, size, size), normalised by the card's mean and std."""
+        batch = torch.from_numpy(np.stack([np.broadcast_to(each, (3, *each.shape[1:])) for each in inputs]))
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True).float().sub_(self.mean).div_(self.std)
+        return batch.contiguous(memory_format=self.layout)
 
     @torch.inference_mode()
-    def encode(self, inputs: Sequence[torch.Tensor]) -> np.ndarray:
-        """Tensors -> embeddings, shape (n, dimension), float32."""
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """A batch -> embeddings on the device, shape (n, dimension), in the card's precision."""
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            return self._pool(batch)
+
+    def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Bytes -> embeddings, shape (n, dimension), float32."""
         try:
-            batch = torch.stack(list(inputs))
-            if self.device.type == "cuda":
-                batch = batch.pin_memory()
-            batch = batch.to(self.device, non_blocking=True, memory_format=self.layout)
-            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                vectors = self._pool(batch)
-            return vectors.float().cpu().numpy()
+            return self.forward(self.batch(inputs)).float().cpu().numpy()
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
             raise OutOfMemory(f"{len(inputs)} images do not fit into the GPU's memory") from None
@@ -109,13 +115,52 @@ def load(slug: str, card: Mapping, weights: str | Path | None, device: str) -> T
     if card["pooling"] == "cls" and not getattr(model, "num_prefix_tokens", 0):
         raise InputError(f"the model card '{slug}' says `pooling: cls`, but {card['architecture']} has no class token")
     encoder = TimmEncoder(model, card, _device(device))
-    found = encoder.encode([torch.zeros(3, size, size)]).shape[1]
+    found = encoder.encode([np.zeros((1, size, size), dtype=np.uint8)]).shape[1]
     if found != card["dimension"]:
         raise InputError(
             f"the model card '{slug}' says `dimension: {card['dimension']}`, but {card['architecture']} with "
             f"`pooling: {card['pooling']}` gives {found}: correct the card"
         )
     return encoder
+
+
+def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Image:
+    """The image as a card's ``preprocessing`` wants it, ``size`` pixels wide and high, in the image's own mode.
+
+    To the pixel what ``timm.data.create_transform`` makes, without its detours per image; gray images stay gray, at a
+    third of the work. With ``resize: pad`` the border has the color of ``mean``, and the result is RGB.
+    """
+    size, target = preprocessing["size"], math.floor(preprocessing["size"] / preprocessing["crop_pct"])
+    if preprocessing["resize"] == "squash":
+        scaled = target, target
+    else:
+        side, whole = (min, int) if preprocessing["resize"] == "shortest" else (max, round)
+        scaled = tuple(max(1, whole(target * each / side(image.size))) for each in image.size)
+    image = image.resize(scaled, FILTERS[preprocessing["interpolation"]])
+    left, top = (round((each - size) / 2) for each in (max(scaled[0], size), max(scaled[1], size)))
+    if min(scaled) < size:
+        canvas = Image.new("RGB", (max(scaled[0], size), max(scaled[1], size)), _color(preprocessing["mean"]))
+        canvas.paste(image, tuple((full - each) // 2 for full, each in zip(canvas.size, scaled, strict=True)))
+        image = canvas
+    return image.crop((left, top, left + size, top + size))
+
+
+def _color(mean: Sequence[float]) -> tuple[int, ...]:
+    return tuple(round(255 * each) for each in mean)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, for its next allocation.
+
+    By default glibc gives each large block back to the system at once, and every activation of every forward pass is
+    mapped and cleared anew: that takes longer than the arithmetic of a small network. Elsewhere this does nothing.
+    """
+    mmap_max, trim_threshold, top_pad = -4, -1, -2  # the numbers of malloc.h
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, -1)
+        mallopt(top_pad, 64 << 20)
 
 
 def _device(device: str) -> torch.device:
