@@ -30,6 +30,7 @@ os.environ["OMP_NUM_THREADS"] = str(options.threads)  # as Snakemake sets it for
 
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
+
 from radcbir import cards, images  # noqa: E402
 from radcbir.embed import embed_images  # noqa: E402
 from radcbir.encoders import load_encoder  # noqa: E402
@@ -136,7 +137,9 @@ def measure(name, card, weights):
         f"{growth:+.0f} MB beside the vectors ({vectors:.1f} MB)",
         flush=True,
     )
-    return [f"{name}: less than 90 % of the bare forward pass"] * (share < 0.9) + [f"{name}: memory grew"] * (growth > 50)
+    return [f"{name}: less than 90 % of the bare forward pass"] * (share < 0.9) + [f"{name}: memory grew"] * (
+        growth > 50
+    )
 
 
 def main():

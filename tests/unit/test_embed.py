@@ -21,9 +21,9 @@ class FirstPixel:
     """The vector of an image is its first pixel; remembers the sizes of its batches."""
 
     dimension = 3
-    libraries = {}
 
     def __init__(self, room=1000):
+        self.libraries = {}
         self.room, self.batches = room, []
         self.prepared = self.most_waiting = 0
 
@@ -96,7 +96,7 @@ def test_vectors_that_are_not_finite_are_rejected(folder):
 @pytest.mark.parametrize(("room", "expected"), [(5, [4] * 10), (1, [1] * 40)])
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(folder, room, expected):
     encoder = FirstPixel(room)
-    ids, vectors, _ = embed.embed_images(rows(), folder / "images", encoder, 16, 2)
+    _, vectors, _ = embed.embed_images(rows(), folder / "images", encoder, 16, 2)
     assert vectors[:, 0].tolist() == list(range(1, 41))
     assert encoder.batches == expected
 

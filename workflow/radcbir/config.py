@@ -22,9 +22,17 @@ def validate(instance: object, schema: str | Path, where: str) -> None:
 
 
 def _innermost(mistakes: Iterator[jsonschema.ValidationError]) -> Iterator[jsonschema.ValidationError]:
-    """Of a choice (oneOf) that none fits, the mistake in the alternative that comes nearest."""
+    """Of a choice (oneOf) that none fits, the key that is missing in the alternative that comes nearest.
+
+    Where an alternative has all its keys and the keys of another beside them, the choice itself is the mistake.
+    """
     for mistake in mistakes:
-        yield jsonschema.exceptions.best_match([mistake]) if mistake.context else mistake
+        missing = [each for each in mistake.context or [] if each.validator == "required"]
+        incomplete = {each.relative_schema_path[0] for each in missing}
+        if missing and incomplete == {each.relative_schema_path[0] for each in mistake.context}:
+            yield max(missing, key=lambda each: len(set(each.validator_value) & set(each.instance)))
+        else:
+            yield mistake
 
 
 def _sentence(mistake: jsonschema.ValidationError) -> str:
@@ -52,6 +60,9 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
             wanted |= {"integer": "a whole number", "boolean": "true or false"}
             name = wanted.get(mistake.validator_value, mistake.validator_value)
             return f"{f'`{key}`' if key else 'the file'} is {_short(mistake.instance)}, but has to be {name}"
+        case "oneOf":
+            choices = "; ".join(", ".join(f"`{name}`" for name in each["required"]) for each in mistake.validator_value)
+            return f"`{key}` mixes keys that exclude one another: keep one of these sets: {choices}"
         case "pattern":
             what = (
                 "lower-case letters, digits, '.', '_' and '-'" if "a-z0-9" in mistake.validator_value else "the pattern"

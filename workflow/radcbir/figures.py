@@ -95,33 +95,37 @@ def precision_curves(precision: pd.DataFrame, names: Mapping[str, str], controls
 
 
 def precision_by_group(by_group: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]) -> plt.Figure:
-    """P@1 by modality and by region, as dots: one line per group, one dot per model; the first query split is drawn."""
-    split = by_group["query_split"].iloc[0]
-    here = by_group[(by_group["neighbors"] == "all") & (by_group["query_split"] == split) & (by_group["queries"] > 0)]
-    levels = ["modality", "region"]
+    """P@1 by modality (above) and by region (below), a column per query split: a line per group, a dot per model.
+
+    ``by_group`` is a comparison's ``by_group.csv``, ``names`` as for :func:`precision_curves`. Groups that no query could
+    answer are left out.
+    """
+    here = by_group[(by_group["neighbors"] == "all") & (by_group["queries"] > 0)]
+    splits, levels = list(by_group["query_split"].unique()), ["modality", "region"]
     groups = {level: sorted(here.loc[here["level"] == level, "group"].unique(), reverse=True) for level in levels}
     styles = model_styles(list(names), controls)
     with plt.rc_context(STYLE):
         heights = [max(1, len(groups[level])) for level in levels]
         figure, axes = plt.subplots(
-            2, 1, figsize=(9.5, 1.6 + 0.36 * sum(heights)), sharex=True, layout="constrained",
-            gridspec_kw={"height_ratios": [height + 1 for height in heights]},
+            2, len(splits), figsize=(3 + 6.5 * len(splits), 1.6 + 0.36 * sum(heights)), sharex=True, squeeze=False,
+            layout="constrained", gridspec_kw={"height_ratios": [height + 1 for height in heights]},
         )  # fmt: skip
-        for axis, level in zip(axes, levels, strict=True):
-            part = here[here["level"] == level]
-            queries = part.drop_duplicates("group").set_index("group")["queries"]
-            for model, name in names.items():
-                values = part[part["model"] == model].set_index("group")["precision_at_1"].reindex(groups[level])
-                style = styles[model] | {"linestyle": "", "marker": styles[model]["marker"] or "|"}
-                axis.plot(values.to_numpy(), np.arange(len(values)), label=name, markersize=8, alpha=0.85, **style)
-            axis.set_yticks(
-                range(len(groups[level])), [f"{group}  (n={int(queries[group]):,})" for group in groups[level]]
-            )
-            axis.set_ylim(-0.7, len(groups[level]) - 0.3)
-            axis.set_xlim(-0.02, 1.02)
-            axis.set_title(f"by {level}, queries: {split}", fontsize=10.5, loc="left")
-        axes[-1].set_xlabel("P@1")
-        handles, labels = axes[0].get_legend_handles_labels()
+        for column, split in enumerate(splits):
+            for axis, level in zip(axes[:, column], levels, strict=True):
+                part = here[(here["level"] == level) & (here["query_split"] == split)]
+                queries = (
+                    part.drop_duplicates("group").set_index("group")["queries"].reindex(groups[level], fill_value=0)
+                )
+                for model, name in names.items():
+                    values = part[part["model"] == model].set_index("group")["precision_at_1"].reindex(groups[level])
+                    style = styles[model] | {"linestyle": "", "marker": styles[model]["marker"] or "|"}
+                    axis.plot(values.to_numpy(), np.arange(len(values)), label=name, markersize=8, alpha=0.85, **style)
+                axis.set_yticks(range(len(groups[level])), [f"{name}  (n={n:,})" for name, n in queries.items()])
+                axis.set_ylim(-0.7, len(groups[level]) - 0.3)
+                axis.set_xlim(-0.02, 1.02)
+                axis.set_title(f"by {level}, queries: {split}", fontsize=10.5, loc="left")
+            axes[-1][column].set_xlabel("P@1")
+        handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
     return figure
 

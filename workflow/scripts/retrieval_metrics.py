@@ -1,8 +1,9 @@
 """Neighbor tables and labels -> metric tables of one model."""
 
-import _library  # noqa: F401
 import numpy as np
 import pandas as pd
+
+import _library  # noqa: F401
 from radcbir.catalog import write_csv, write_parquet
 from radcbir.embeddings import read_ids
 from radcbir.logs import script_log

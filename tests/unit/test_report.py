@@ -1,0 +1,208 @@
+"""What a reader of the report sees: tables, ledger, gallery and figures from small tables whose answers are known."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from radcbir import figures, gallery, ledger, pages
+
+TEMPLATES = Path(__file__).parents[2] / "workflow" / "report"
+CARDS = {
+    "net": {
+        "name": "Net <1>",
+        "loader": "timm",
+        "architecture": "resnet18",
+        "dimension": 4,
+        "training_data": ["ImageNet"],
+    },
+    "floor": {"name": "floor", "loader": "control", "architecture": "thumbnail", "dimension": 4, "training_data": []},
+}
+
+
+def summary(values, neighbors=("all",)):
+    """A comparison's summary with one value per model for every metric."""
+    return pd.DataFrame(
+        [
+            {
+                "model": model, "query_split": "test", "neighbors": kind, "metric": metric, "average": average,
+                "value": value, "queries": 12, "queries_without_relevant": 3, "classes": 4,
+            }
+            for model, value in values.items()
+            for kind in neighbors
+            for _, metric, average, _ in pages.HEADLINES
+        ]
+    )  # fmt: skip
+
+
+def test_models_stand_best_first_and_the_best_value_is_marked():
+    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS)
+    assert [row["name"] for row in split["rows"]] == ["floor", "Net <1>"]
+    assert [row["control"] for row in split["rows"]] == [True, False]
+    assert [cell["text"] for cell in split["rows"][1]["cells"]] == ["0.250"] * len(pages.HEADLINES)
+    assert all(cell["best"] for cell in split["rows"][0]["cells"])
+    assert not any(cell["best"] for cell in split["rows"][1]["cells"])
+    assert "12 queries of 4 classes; 3 further queries have no index image" in split["note"]
+
+
+def test_a_figure_that_is_missing_is_blank_and_never_best():
+    (split,) = pages.model_table(summary({"net": float("nan"), "floor": 0.0}), CARDS)
+    assert [row["cells"][0]["text"] for row in split["rows"]] == ["0.000", ""]
+    assert not split["rows"][1]["cells"][0]["best"]
+
+
+def test_the_column_for_other_patients_appears_where_patients_are_known():
+    assert len(pages.model_columns(summary({"net": 1.0}))) == len(pages.HEADLINES)
+    known = summary({"net": 1.0}, neighbors=("all", "other_patients"))
+    assert pages.model_columns(known)[-1][0] == "P@1 other patients"
+
+
+@pytest.fixture
+def by_group():
+    return pd.DataFrame(
+        [
+            {
+                "model": model, "query_split": split, "neighbors": "all", "level": level, "group": group,
+                "precision_at_1": value, "index_images": 9 if queries else 0, "queries": queries,
+                "queries_without_relevant": 0 if queries else 2,
+            }
+            for split in ("val", "test")
+            for model, value in (("net", 0.75), ("floor", 0.5))
+            for level, group, queries in (("modality", "CT", 5), ("modality", "NM", 0), ("region", "chest", 5))
+        ]
+    ).assign(precision_at_1=lambda table: table["precision_at_1"].where(table["queries"] > 0))  # fmt: skip
+
+
+def test_a_label_without_index_images_is_counted_and_has_no_figure(by_group):
+    sections = pages.label_sections(by_group, ["net", "floor"])
+    modality = next(section for section in sections if section["title"] == "By modality (queries: test)")
+    ct, nm = modality["rows"]
+    assert [cell["text"] for cell in ct["cells"]] == ["0.75", "0.50"]
+    assert (nm["queries"], nm["index_images"], nm["unanswerable"]) == (2, 0, True)
+    assert [cell["text"] for cell in nm["cells"]] == ["–", "–"]
+
+
+def test_what_users_write_is_escaped_on_pages(by_group, tmp_path):
+    hostile = by_group.replace({"group": {"CT": "<script>alert(1)</script>"}})
+    page = tmp_path / "labels.html"
+    sections = pages.label_sections(hostile, ["net", "floor"])
+    pages.render(TEMPLATES / "labels.html.j2", page, title="<b>x", models=["Net <1>", "floor"], sections=sections)
+    text = page.read_text()
+    assert "<script>alert" not in text and "&lt;script&gt;alert" in text
+    assert "<b>x" not in text and "Net &lt;1&gt;" in text
+
+
+def ledger_of(embedded, rejected):
+    catalog = pd.DataFrame({"id": [1, 2, 3]})
+    rows = pd.DataFrame([{"path": "z.png", "stage": "catalog", "model": "", "reason": "missing"}])
+    images = pd.DataFrame(rejected, columns=["id", "path", "reason"])
+    return ledger.build_ledger(catalog, rows, {"net": np.array(embedded)}, {"net": images})
+
+
+def test_listed_is_embedded_plus_rejected():
+    table, coverage = ledger_of([1, 3], [(2, "b.png", "truncated")])
+    assert table.to_dict("records") == [
+        {"path": "b.png", "stage": "embed", "model": "net", "reason": "truncated"},
+        {"path": "z.png", "stage": "catalog", "model": "", "reason": "missing"},
+    ]
+    row = coverage.iloc[0]
+    assert row["listed"] == 4 == row["embedded"] + row["rejected_by_catalog"] + row["rejected_by_embed"]
+
+
+@pytest.mark.parametrize(
+    ("embedded", "rejected"),
+    [([1, 3], []), ([1, 2, 3], [(3, "c.png", "truncated")]), ([1, 2, 4], [])],
+    ids=["gap", "twice", "unknown"],
+)
+def test_an_image_that_is_unaccounted_for_is_an_error(embedded, rejected):
+    with pytest.raises(ValueError, match="do not add up"):
+        ledger_of(embedded, rejected)
+
+
+def test_gallery_queries_spread_over_the_labels():
+    catalog = pd.DataFrame({"id": range(40), "label": ["common"] * 30 + ["rare"] * 8 + ["lone"] * 2})
+    assert gallery.choose_queries(catalog, 6)["label"].value_counts().to_dict() == {"common": 2, "rare": 2, "lone": 2}
+    assert gallery.choose_queries(catalog, 2)["label"].nunique() == 2
+    assert len(gallery.choose_queries(catalog, 100)) == 40
+    shuffled = catalog.sample(frac=1, random_state=1)
+    assert gallery.choose_queries(shuffled, 6).equals(gallery.choose_queries(catalog, 6))
+
+
+def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
+    for number in range(3):
+        Image.new("L", (60, 30), 80 * number).save(tmp_path / f"{number}.png")
+    catalog = pd.DataFrame(
+        {
+            "id": [0, 1, 2], "dataset": "a", "path": [f"{n}.png" for n in range(3)], "label": ["x", "x", "y"],
+            "split": ["test", "train", "train"], "source": None,
+        }
+    )  # fmt: skip
+    found = pd.DataFrame({"query": [0, 0], "rank": [1, 2], "neighbor": [2, 1], "score": [0.9, 0.5]})
+    found.to_parquet(tmp_path / "knn.parquet")
+    thumbnails = gallery.Thumbnails({"a": str(tmp_path)}, 16)
+    (query,) = gallery.gallery(catalog, "test", {"net": tmp_path / "knn.parquet"}, {"net": "Net"}, thumbnails, 5, 2)
+    assert query["source"] == "a"
+    assert [(hit["path"], hit["score"], hit["right"]) for hit in query["rows"][0]["neighbors"]] == [
+        ("2.png", "0.900", False),
+        ("1.png", "0.500", True),
+    ]
+    assert query["rows"][0]["right"] == 1
+    data = dict(thumbnails.data())
+    assert len(data) == 3
+    picture = Image.open(io.BytesIO(base64.b64decode(data[query["thumbnail"]].split(",")[1])))
+    assert picture.size == (16, 8)
+
+
+def test_controls_are_gray_and_models_are_told_apart():
+    models = [f"m{number}" for number in range(14)]
+    styles = figures.model_styles(["floor", *models], ["floor"])
+    assert styles["floor"]["color"] in figures.CONTROL_COLORS
+    assert len({(style["color"], style["marker"]) for style in styles.values()}) == 15
+    without = figures.model_styles(models, [])
+    assert all(styles[model] == without[model] for model in models), "a control takes no model's color"
+
+
+def test_figures_show_every_split_and_are_the_same_bytes_twice(by_group, tmp_path):
+    names = {"net": "Net", "floor": "floor"}
+    for copy in ("a", "b"):
+        figures.save(
+            figures.precision_by_group(by_group, names, ["floor"]), tmp_path / f"{copy}.svg", tmp_path / f"{copy}.pdf"
+        )
+    figure = figures.precision_by_group(by_group, names, ["floor"])
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert [title for title in titles if "modality" in title] == [
+        "by modality, queries: val",
+        "by modality, queries: test",
+    ]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["CT  (n=5)"]
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_curves_hold_the_numbers_they_are_given():
+    precision = pd.DataFrame(
+        [
+            {
+                "model": "net",
+                "query_split": "test",
+                "neighbors": "all",
+                "definition": definition,
+                "average": average,
+                "k": k,
+                "value": value,
+            }
+            for definition, offset in (("capped", 0.0), ("plain", -0.1))
+            for average in ("micro", "macro")
+            for k, value in ((1, 0.9 + offset), (2, 0.8 + offset), (3, 0.7 + offset))
+        ]
+    )
+    figure = figures.precision_curves(precision, {"net": "Net"}, [])
+    (line,) = figure.axes[0].get_lines()
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert line.get_ydata().tolist() == [0.9, 0.8, 0.7]
+    assert re.fullmatch(r"micro \(mean over queries\), queries: test", figure.axes[0].get_title(loc="left"))

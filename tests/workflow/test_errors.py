@@ -1,0 +1,178 @@
+"""Inputs of a tired user: each ends in one clear sentence that names the place and the remedy, and loses nothing."""
+
+import csv
+import re
+
+import pandas as pd
+import pytest
+from conftest import CONFIG, rows
+
+EXPERIMENT = CONFIG["experiments"]["findings"]
+
+
+def change_config(**changes):
+    return lambda project: project.configure(**changes)
+
+
+def change_experiment(**changes):
+    return change_config(experiments={"findings": EXPERIMENT | changes})
+
+
+def change_dataset(**changes):
+    return change_config(datasets={"chest": CONFIG["datasets"]["chest"] | changes})
+
+
+def change_csv(old, new):
+    return lambda project: project.edit("data/chest.csv", old, new)
+
+
+def without_images(project):
+    (project / "data/images").rename(project / "data/elsewhere")
+
+
+def empty_config(project):
+    (project / "config/config.yaml").write_text("")
+
+
+def broken_card(project):
+    project.edit("config/models/histogram.yaml", "dimension: 64", "dimensions: 64")
+
+
+CONFIGURATION = {
+    "unknown key": (change_config(shardsize=10), r"config\.yaml: unknown key `shardsize`: did you mean `shard_size`\?"),
+    "unknown key of an experiment": (
+        change_experiment(index="train"),
+        r"unknown key `index` under `experiments: findings:`: did you mean `index_split`\?",
+    ),
+    "wrong type": (change_experiment(k="many"), r"`experiments: findings: k` is 'many', but has to be a whole number"),
+    "missing key": (
+        change_config(experiments={"findings": {"datasets": ["chest"]}}),
+        r"the key `index_split` is missing under `experiments: findings:`",
+    ),
+    "model without a card": (
+        change_config(models=["thumbnail", "histogramm"]),
+        r"the model 'histogramm' has no card config/models/histogramm\.yaml: .*did you mean 'histogram'\?",
+    ),
+    "card with a wrong key": (
+        broken_card,
+        r"model card config/models/histogram\.yaml: (unknown key `dimensions`: did you mean `dimension`\?|the key `dimension` is missing)",
+    ),
+    "unknown dataset": (change_experiment(datasets=["brain"]), r"names 'brain', which `datasets` does not list: chest"),
+    "CSV missing": (change_dataset(csv="data/chests.csv"), r"the CSV data/chests\.csv of `datasets: chest` does not exist"),
+    "index queries itself": (change_experiment(query_splits=["train"]), r"holds the index split 'train', where every image would find itself"),
+    "empty file": (empty_config, r"Config file must be given as JSON or YAML with keys at top level"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CONFIGURATION)
+def test_a_wrong_configuration_is_refused_before_anything_runs(fresh, case):
+    change, message = CONFIGURATION[case]
+    change(fresh)
+    output = fresh.snakemake("--dry-run", fails=True)
+    assert re.search(message, output), output
+    assert "Traceback" not in output
+    assert not (fresh / "results").exists()
+
+
+CATALOG = {
+    "no split column": (
+        change_csv("filepath,split,", "filepath,fold,"),
+        r"the dataset CSV data/chest\.csv has no column 'split': add it",
+    ),
+    "unknown column": (
+        change_csv("split,label,", "split,finding,"),
+        r"data/chest\.csv has an unknown column 'finding': a column of your own starts with 'x_'",
+    ),
+    "no label": (
+        change_csv("split,label,", "split,x_label,"),
+        r"the dataset CSV data/chest\.csv has no labels: add a column 'label'",
+    ),
+    "duplicate path": (
+        change_csv("p00/001.png", "p00/000.png"),
+        r"rows 2, 3 of data/chest\.csv list the same image 'p00/000\.png'",
+    ),
+    "path that leaves the root": (
+        change_csv("p00/001.png", "../../secret.png"),
+        r"row 3 of data/chest\.csv leaves the image root with '\.\./\.\./secret\.png'",
+    ),
+    "image root missing": (without_images, r"the image root data/images of dataset 'chest' is not a folder"),
+    "all images missing": (
+        lambda project: [path.unlink() for path in (project / "data/images").rglob("*.png")],
+        r"all 48 images of .*chest.* are rejected.*p00/000\.png \(missing\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CATALOG)
+def test_a_wrong_dataset_is_refused_by_the_catalog(fresh, case):
+    change, message = CATALOG[case]
+    change(fresh)
+    output = fresh.snakemake("results/datasets/chest/catalog.parquet", fails=True)
+    assert re.search(message, output), output
+    assert "Traceback" not in output
+    assert not (fresh / "results/datasets/chest/catalog.parquet").exists()
+
+
+def test_an_empty_split_is_named_with_those_there_are(project):
+    project.configure(experiments={"findings": EXPERIMENT | {"query_splits": ["holdout"]}})
+    output = project.snakemake(fails=True)
+    assert "has no image with exactly one label in its split 'holdout'" in output
+    assert "have the splits test, train, val" in output
+
+
+def test_splits_that_share_a_patient_are_refused_or_told_apart(project):
+    """With a patient on both sides the run stops; where that is allowed, a second set of figures leaves them out."""
+    project.edit("data/chest.csv", "p02/012.png,val,XR/chest/disc,p02", "p02/012.png,val,XR/chest/disc,p00")
+    assert re.search(r"(share|shares).*p00", project.snakemake(fails=True))
+    project.configure(experiments={"findings": EXPERIMENT | {"shared_patients": "allow"}})
+    project.run()
+    catalog = pd.read_parquet(project / "results/experiments/findings/catalog.parquet").set_index("path")
+    per_query = pd.read_parquet(project / "results/experiments/findings/thumbnail/metrics/per_query.parquet")
+    mine = per_query[per_query["query"] == catalog.loc["p02/012.png", "id"]].set_index("neighbors")
+    discs = [row for row in rows(48) if row["split"] == "train" and row["label"] == "XR/chest/disc"]
+    elsewhere = [row for row in discs if row["patient_id"] != "p00"]
+    assert mine["relevant_in_index"].to_dict() == {"all": len(discs), "other_patients": len(elsewhere)}
+    assert len(elsewhere) < len(discs)
+
+
+def test_bad_images_go_to_the_ledger_and_the_rest_is_embedded(project):
+    (project / "data/images/p00/000.png").write_bytes((project / "data/images/p00/000.png").read_bytes()[:300])
+    (project / "data/images/p01/006.png").write_text("<html>not found</html>")
+    (project / "data/images/p02/012.png").unlink()
+    project.configure(datasets={"chest": CONFIG["datasets"]["chest"] | {"max_rejected": 0.5}})
+    project.run("--forcerun", "catalog")
+    with open(project / "results/datasets/chest/ledger.csv", newline="") as handle:
+        ledger = {(row["path"], row["stage"], row["reason"].split(":")[0]) for row in csv.DictReader(handle)}
+    assert ledger == {
+        ("p00/000.png", "embed", "truncated"),
+        ("p01/006.png", "embed", "not an image"),
+        ("p02/012.png", "catalog", "missing"),
+    }
+    with open(project / "results/datasets/chest/coverage.csv", newline="") as handle:
+        for row in csv.DictReader(handle):
+            assert (row["listed"], row["embedded"]) == ("48", "45")
+    page = (project / "results/datasets/chest/ledger.html").read_text()
+    assert "p01/006.png" in page
+
+
+def test_too_many_bad_images_stop_the_job_and_nothing_else(project):
+    for path in list((project / "data/images").rglob("*.png"))[:20]:
+        path.write_text("no image")
+    output = project.snakemake("--forcerun", "catalog", fails=True)
+    assert re.search(
+        r"images of this shard of dataset 'chest' are rejected, more than `max_rejected: 0.1` allows", output
+    )
+    assert "(not an image)" in output
+
+
+def test_k_larger_than_the_index_is_clamped(project):
+    project.configure(experiments={"findings": EXPERIMENT | {"k": 500}})
+    jobs = project.run()
+    assert not {"embed", "index"} & set(jobs)
+    size = len([row for row in rows(48) if row["split"] == "train"])
+    neighbors = pd.read_parquet(project / "results/experiments/findings/thumbnail/knn/test.parquet")
+    assert neighbors.groupby("query")["rank"].max().unique().tolist() == [size]
+    assert (neighbors["neighbor"] >= 0).all() and not neighbors.duplicated(["query", "neighbor"]).any()
+    curve = pd.read_csv(project / "results/experiments/findings/comparison/precision.csv")
+    plain = curve[(curve["definition"] == "plain") & (curve["neighbors"] == "all") & curve["value"].notna()]
+    assert plain["k"].max() == size, "plain P@k ends where the index does"
