@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-LEDGER_COLUMNS = ["path", "stage", "model", "reason"]
+from radcbir.catalog import LEDGER_COLUMNS
 
 
 def build_ledger(
