@@ -1,13 +1,14 @@
 """Configuration and model cards: what is refused and with which sentence, and what of a card changes its embeddings."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from radcbir import cards
+from radcbir import cards, targets
 from radcbir.errors import InputError
-from radcbir.project import Project
+from radcbir.project import CONFIG_SCHEMA, Project
 
 CARDS = Path(__file__).parents[2] / "config" / "models"
 LITE0 = yaml.safe_load((CARDS / "efficientnet-lite0.yaml").read_text())
@@ -47,12 +48,27 @@ def test_the_first_folder_with_a_card_wins(config, tmp_path):
     assert Project(config, [CARDS, tmp_path]).cards["thumbnail"]["name"] != "ours"
 
 
+def test_analyses_are_made_for_every_experiment_and_narrowed_by_one(config):
+    config["analyses"] = ["gallery"]
+    config["experiments"]["one"]["analyses"] = []
+    files = targets.everything(Project(config, [CARDS]))
+    assert [file for file in files if "/gallery/" in file] == ["results/experiments/both/gallery/test.html"]
+    assert "results/experiments/one/comparison/summary.csv" in files
+
+
+def test_the_schema_lists_the_analyses_that_there_are():
+    schema = json.loads(CONFIG_SCHEMA.read_text())
+    assert set(schema["$defs"]["analyses"]["items"]["enum"]) == set(targets.ANALYSES)
+    assert set(schema["properties"]["analyses"]["default"]) <= set(targets.ANALYSES)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"k": 0}, "`experiments: one: k` is less than 1 (0)"),
         ({"query_splits": []}, "`experiments: one: query_splits` is empty"),
         ({"query_splits": ["test", "test"]}, "names something twice"),
+        ({"analyses": ["galery"]}, "`experiments: one: analyses: 0` is 'galery': did you mean gallery?"),
         ({"shared_patients": "alow"}, "`experiments: one: shared_patients` is 'alow': did you mean allow?"),
         (
             {"models": ["clip"]},

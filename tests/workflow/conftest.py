@@ -21,6 +21,7 @@ CONFIG = {
     "experiments": {
         "findings": {"datasets": ["chest"], "index_split": "train", "query_splits": ["val", "test"], "k": 5}
     },
+    "analyses": ["gallery"],
     "shard_size": 16,
     "device": "cpu",
     "gallery": {"queries": 4, "neighbors": 3, "pixels": 48},

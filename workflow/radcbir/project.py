@@ -42,6 +42,8 @@ class Project:
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
+            listed = self.settings["analyses"]
+            _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards
+from radcbir import cards, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -162,31 +162,3 @@ def dataset_embeddings(wildcards):
 
 def all_embeddings(wildcards):
     return [embedding_file(model, dataset) for model, dataset in project.embedded]
-
-
-# --- targets ---
-
-
-def weight_files():
-    files = {model: cards.weights_file(card) for model, card in project.cards.items()}
-    return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
-
-
-def comparisons():
-    return expand(
-        "results/experiments/{experiment}/comparison/{file}",
-        experiment=project.experiments,
-        file=["summary.csv", "models.html", "precision-at-k.svg", "labels.html"],
-    )
-
-
-def galleries():
-    return [
-        f"results/experiments/{name}/gallery/{split}.html"
-        for name, experiment in project.experiments.items()
-        for split in experiment["query_splits"]
-    ]
-
-
-def ledgers():
-    return expand("results/datasets/{dataset}/ledger.html", dataset=project.datasets)
