@@ -15,6 +15,9 @@ from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
 
+WITHOUT_VECTORS = ("gallery",)
+"""Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
+
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
 
@@ -50,6 +53,26 @@ class Project:
                     "find itself: query from another split"
                 )
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        self._refuse_what_needs_images(where)
+
+    def _refuse_what_needs_images(self, where: str) -> None:
+        """Refuse a dataset without images where a model encodes, and an analysis of vectors where a model has none."""
+        for name, dataset in self.datasets.items():
+            encoding = [each for each in self.models_of_dataset(name) if not cards.is_precomputed(self.cards[each])]
+            if "images" not in dataset and encoding:
+                raise InputError(
+                    f"{where}: `datasets: {name}` has no `images:`, which the model '{encoding[0]}' needs: add the image "
+                    "root, or keep to models whose loader is `precomputed`"
+                )
+        for name, experiment in self.experiments.items():
+            lists = [each for each in experiment["models"] if not cards.has_vectors(self.cards[each])]
+            wanting = [each for each in experiment["analyses"] if each not in WITHOUT_VECTORS]
+            if lists and wanting:
+                raise InputError(
+                    f"{where}: `experiments: {name}: analyses` asks for {wanting[0]}, which needs embeddings, but the model "
+                    f"'{lists[0]}' has neighbor lists alone: give this experiment an `analyses:` of its own, of "
+                    f"{', '.join(WITHOUT_VECTORS)}"
+                )
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
@@ -70,6 +93,21 @@ class Project:
         """The models that embed a dataset: those of the experiments that pool it, in the order of ``models``."""
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
+
+    @property
+    def encoded(self) -> list[str]:
+        """The models that embed images here."""
+        return [model for model, card in self.cards.items() if not cards.is_precomputed(card)]
+
+    @property
+    def precomputed(self) -> list[str]:
+        """The models whose embeddings or neighbor lists exist already."""
+        return [model for model, card in self.cards.items() if cards.is_precomputed(card)]
+
+    @property
+    def searched(self) -> list[str]:
+        """The models that have embeddings, so that their neighbors are searched here."""
+        return [model for model, card in self.cards.items() if cards.has_vectors(card)]
 
     @property
     def embedded(self) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ def template(name):
 
 
 def dataset_setting(key):
-    return lambda wildcards: project.datasets[wildcards.dataset][key]
+    return lambda wildcards: project.datasets[wildcards.dataset].get(key)
 
 
 def max_rejected(wildcards):
@@ -71,7 +71,8 @@ def max_rejected(wildcards):
 
 def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
-    return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
+    datasets = experiment_setting("datasets")(wildcards)
+    return json.dumps({each: project.datasets[each].get("images") for each in datasets})
 
 
 def experiment_setting(key):
@@ -104,6 +105,22 @@ def shard_embeddings(wildcards):
     shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
     digests = sorted(path.stem for path in shards.glob("*.tsv"))
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+
+
+def shard_lists(wildcards):
+    """The image lists of a dataset's shards, or of all datasets of an experiment."""
+    datasets = [wildcards.dataset] if "dataset" in wildcards.keys() else experiment_setting("datasets")(wildcards)
+    folders = [Path(checkpoints.shards.get(dataset=each).output[0]) for each in datasets]
+    return [str(path) for folder in folders for path in sorted(folder.glob("*.tsv"))]
+
+
+def source(wildcards):
+    """The file that holds what a precomputed model has of a dataset (of all of them, where it has no {dataset})."""
+    return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
+
+
+def source_metadata(wildcards):
+    return project.cards[wildcards.model].get("metadata", [])
 
 
 def split_list(experiment, split):
