@@ -35,8 +35,9 @@ class Project:
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
         self.experiments: dict[str, dict] = self.settings["experiments"]
+        self.archived = self._archived_files(where)
         for name, dataset in self.datasets.items():
-            if not Path(dataset["csv"]).is_file():
+            if str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
@@ -54,6 +55,20 @@ class Project:
                 )
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
         self._refuse_what_needs_images(where)
+
+    def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
+        """The files that are unpacked from published archives -> the resource and the archive that each comes from."""
+        found: dict[str, tuple[str, str]] = {}
+        for resource, settings in self.settings["resources"].items():
+            for archive, wanted in settings["archives"].items():
+                for file in wanted["files"]:
+                    path = str(Path("resources", resource, file))
+                    if path in found:
+                        raise InputError(
+                            f"{where}: `resources: {resource}` takes {file} out of {found[path][1]} and of {archive}: keep one"
+                        )
+                    found[path] = (resource, archive)
+        return found
 
     def _refuse_what_needs_images(self, where: str) -> None:
         """Refuse a dataset without images where a model encodes, and an analysis of vectors where a model has none."""

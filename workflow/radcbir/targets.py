@@ -26,6 +26,11 @@ def weights(project: Project) -> list[str]:
     return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
 
 
+def archived(project: Project) -> list[str]:
+    """The files that are unpacked from published archives."""
+    return list(project.archived)
+
+
 def comparisons(project: Project) -> list[str]:
     """The retrieval metrics of every experiment, its models side by side."""
     files = ["summary.csv", "models.html", "precision-at-k.svg", "labels.html"]

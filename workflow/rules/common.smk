@@ -35,8 +35,8 @@ def refuse_second_run():
 
 
 def names(values):
-    """A wildcard constraint that admits these names alone."""
-    return "|".join(re.escape(value) for value in values)
+    """A wildcard constraint that admits these names alone; where there are none, nothing at all."""
+    return "|".join(re.escape(value) for value in values) or "(?!)"
 
 
 wildcard_constraints:
@@ -121,6 +121,18 @@ def source(wildcards):
 
 def source_metadata(wildcards):
     return project.cards[wildcards.model].get("metadata", [])
+
+
+def archive(wildcards):
+    """The archive that a published file comes from."""
+    resource, name = project.archived[f"resources/{wildcards.resource}/{wildcards.file}"]
+    return f"resources/{resource}/archives/{name}"
+
+
+def archive_settings(wildcards):
+    """Where an archive is to be had; which of its files are wanted is no reason to fetch it again."""
+    settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
+    return {key: value for key, value in settings.items() if key != "files"}
 
 
 def split_list(experiment, split):
