@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY, Project
-from published import MODEL, Published
+from published import GROUP, MODEL, Published
 from record import Record
 
 CONFIG = "config/paper-biomedclip.yaml"
@@ -21,6 +21,8 @@ TARGETS = [
     f"{COMPARISON}/models.html",
     "results/experiments/radiology/gallery/test.html",
     "results/datasets/nih14/ledger.html",
+    f"{COMPARISON}/paper-mode.html",
+    "reference_exports",
 ]
 
 
@@ -79,6 +81,36 @@ def test_one_command_from_the_record_to_the_table(evaluated, published, server):
         expected = [row[f"{average}_precision_mean"] for row in published.precision(last=20)]
         np.testing.assert_allclose(values, expected, atol=1e-12, rtol=0)
         assert len(set(values)) > 5
+
+
+def test_exports_are_the_published_files(evaluated, published):
+    """What the reference's scripts wrote from the same embeddings, column by column."""
+    theirs = published.folder / f"experiments/{GROUP}/{MODEL}"
+    ours = evaluated / f"results/experiments/radiology/{LISTS}/reference"
+    assert (ours / "knn.csv").read_text() == (theirs / "knn.csv").read_text().replace("\r\n", "\n")
+    for name in ("retrieval.csv", "knn_validation_val.csv", "knn_classification.csv"):
+        expected, found = pd.read_csv(theirs / name), pd.read_csv(ours / name)
+        assert list(found.columns) == list(expected.columns), name
+        np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), atol=1e-12, rtol=0, err_msg=name)
+
+
+def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
+    table = pd.read_csv(evaluated / COMPARISON / "paper-mode.csv").set_index("metric")
+    assert table.loc["micro_precision_at_10", "paper"] == pytest.approx(
+        published.precision()[9]["micro_precision_mean"]
+    )
+    k, figures = published.classification()
+    assert table.loc["knn_k", "paper"] == k
+    assert table.loc["knn_macro_recall", "paper"] == pytest.approx(figures["macro_recall"])
+    precision = pd.read_csv(evaluated / COMPARISON / "precision.csv").set_index(
+        ["query_split", "definition", "average", "k"]
+    )
+    for average in ("micro", "macro"):
+        corrected = precision.loc[("test", "plain", average, 10), "value"]
+        assert table.loc[f"{average}_precision_at_10", "corrected"] == pytest.approx(corrected, abs=1e-12)
+        assert table.loc[f"{average}_precision_at_10", "cut_list"] > 0
+    page = (evaluated / COMPARISON / "paper-mode.html").read_text()
+    assert "<code>k_off_by_one</code> -1" in page and "label_leak" in page
 
 
 def test_pages_do_without_images_and_scores(evaluated):

@@ -15,7 +15,7 @@ from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
 
-WITHOUT_VECTORS = ("gallery",)
+WITHOUT_VECTORS = ("gallery", "paper_mode")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -48,6 +48,7 @@ class Project:
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
+            _settle_paper_splits(experiment, key)
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
@@ -143,6 +144,18 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     filled |= dict(value)
     rest = schema.get("additionalProperties") or {}
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
+
+
+def _settle_paper_splits(experiment: dict, key: str) -> None:
+    """Fill in on which query splits paper mode chooses k and tests it; where there is no second one, it chooses none."""
+    queries, settings = experiment["query_splits"], experiment["paper_mode"]
+    settings.setdefault("test_split", "test" if "test" in queries else queries[-1])
+    if "val" in queries and settings["test_split"] != "val":
+        settings.setdefault("validation_split", "val")
+    splits = [settings[name] for name in ("test_split", "validation_split") if name in settings]
+    _known(splits, queries, f"{key} paper_mode`", "its `query_splits`")
+    if len(set(splits)) < len(splits):
+        raise InputError(f"{key} paper_mode` chooses k on the split '{splits[0]}' that it tests: name two splits")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

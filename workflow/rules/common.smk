@@ -177,6 +177,21 @@ def neighbor_tables(wildcards):
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
 
 
+def experiment_csvs(wildcards):
+    return [project.datasets[each]["csv"] for each in experiment_setting("datasets")(wildcards)]
+
+
+def paper_splits(wildcards):
+    """The query splits of paper mode: the one that is tested, then the one that k is chosen on."""
+    settings = experiment_setting("paper_mode")(wildcards)
+    return [settings[name] for name in ("test_split", "validation_split") if name in settings]
+
+
+def paper_neighbors(wildcards):
+    folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
+    return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
+
+
 def of_all_models(pattern):
     """A file of each model of an experiment, in the order of `models:`."""
     return lambda wildcards: [
