@@ -49,6 +49,7 @@ class Project:
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
+            experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
 
     def _card_path(self, model: str, where: str) -> Path:
@@ -90,6 +91,19 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     filled |= dict(value)
     rest = schema.get("additionalProperties") or {}
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
+
+
+def _validation_split(experiment: Mapping, key: str) -> str | None:
+    """The query split that chooses: the one that is named, else ``val`` where another one is left to test."""
+    splits = experiment["query_splits"]
+    named = experiment.get("val_split")
+    if named is None:
+        return "val" if "val" in splits and len(splits) > 1 else None
+    if named not in splits:
+        raise InputError(f"{key} is '{named}', which `query_splits:` does not list: {_suggest(named, splits)}")
+    if len(splits) == 1:
+        raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
+    return named
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:
