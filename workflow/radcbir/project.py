@@ -15,7 +15,7 @@ from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
 
-WITHOUT_VECTORS = ("gallery", "paper_mode")
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -54,6 +54,7 @@ class Project:
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
+            experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
         self._refuse_what_needs_images(where)
 
@@ -156,6 +157,19 @@ def _settle_paper_splits(experiment: dict, key: str) -> None:
     _known(splits, queries, f"{key} paper_mode`", "its `query_splits`")
     if len(set(splits)) < len(splits):
         raise InputError(f"{key} paper_mode` chooses k on the split '{splits[0]}' that it tests: name two splits")
+
+
+def _validation_split(experiment: Mapping, key: str) -> str | None:
+    """The query split that chooses: the one that is named, else ``val`` where another one is left to test."""
+    splits = experiment["query_splits"]
+    named = experiment.get("val_split")
+    if named is None:
+        return "val" if "val" in splits and len(splits) > 1 else None
+    if named not in splits:
+        raise InputError(f"{key} is '{named}', which `query_splits:` does not list: {_suggest(named, splits)}")
+    if len(splits) == 1:
+        raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
+    return named
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

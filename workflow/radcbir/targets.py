@@ -69,5 +69,24 @@ def reference_exports(project: Project) -> list[str]:
     ]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries, "paper_mode": paper_mode}
+def knn_classification(project: Project, experiment: str) -> list[str]:
+    """Labels predicted by votes of neighbors: table and figures."""
+    return _comparison(experiment, "knn_classification.html", "knn-classification.svg", "knn-calibration.svg")
+
+
+def linear_probing(project: Project, experiment: str) -> list[str]:
+    """Linear classifiers on the embeddings: table and figures."""
+    return _comparison(experiment, "linear_probing.html", "label-fractions.svg", "linear-calibration.svg")
+
+
+def _comparison(experiment: str, *files: str) -> list[str]:
+    return [f"results/experiments/{experiment}/comparison/{file}" for file in files]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "paper_mode": paper_mode,
+    "knn_classification": knn_classification,
+    "linear_probing": linear_probing,
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""
