@@ -259,8 +259,12 @@ def pool(
     index_split: str,
     query_splits: Sequence[str],
     shared_patients: str,
+    labels: str = "single",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
+    """Pool the catalogs of an experiment's datasets (by name) into one: the images with exactly one label.
+
+    With ``labels`` = ``multi`` those with several are pooled too, searched and found: their ``labels`` hold the list,
+    their ``label`` is missing, and metrics of one label leave them out (:func:`radcbir.metrics.with_one_label`).
 
     Returns the pooled catalog (the datasets' columns and ``dataset``; ``patient_id`` becomes ``dataset:patient_id``,
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
@@ -274,15 +278,16 @@ def pool(
     splits = [index_split, *query_splits]
     present = sorted(pooled["split"].unique())
     pooled = pooled[pooled["split"].isin(splits)].reset_index(drop=True)
-    labels = pooled["labels"].map(len)
+    number = pooled["labels"].map(len)
+    taken = number >= 1 if labels == "multi" else number == 1
     counts = (
-        pooled.assign(listed=1, unlabelled=labels == 0, several_labels=labels > 1, taken=labels == 1)
+        pooled.assign(listed=1, unlabelled=number == 0, several_labels=number > 1, taken=taken)
         .groupby(["dataset", "split"], as_index=False)[["listed", "unlabelled", "several_labels", "taken"]]
         .sum()
     )
-    pooled = pooled[labels == 1].reset_index(drop=True)
+    pooled = pooled[taken].reset_index(drop=True)
     for split in splits:
-        if not (pooled["split"] == split).any():
+        if not (pooled["label"].notna() & (pooled["split"] == split)).any():
             raise InputError(
                 f"experiment '{experiment}' has no image with exactly one label in its split '{split}': the datasets "
                 f"{', '.join(catalogs)} have the splits {', '.join(present)}; correct `index_split:` or `query_splits:`"
@@ -298,7 +303,7 @@ def pool(
 
 
 def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
+    names = pd.Series(sorted({label for labels in pooled["labels"] for label in labels}), dtype=str)
     alike = names[names.str.casefold().duplicated(keep=False)]
     if len(alike):
         pair = names[names.str.casefold() == alike.iloc[0].casefold()]
@@ -324,15 +329,19 @@ def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
     """Write the image list of each split as ``{split}.{digest}.tsv`` (columns id, dataset, patient).
 
     As with shards, the name is the content's digest and labels are left out: editing a label searches nothing again.
+    Where the pool holds images with several labels, a column ``several_labels`` (0, 1) marks them, since they are
+    searched past.
     """
+    several = pooled["label"].isna()
+    columns = ["id", "dataset", "patient_id", *(["several_labels"] if several.any() else [])]
     with atomic_folder(folder) as temporary:
-        for split, images in pooled.sort_values("id").groupby("split"):
-            content = images[["id", "dataset", "patient_id"]].to_csv(sep="\t", index=False)
+        for split, images in pooled.assign(several_labels=several.astype(int)).sort_values("id").groupby("split"):
+            content = images[columns].to_csv(sep="\t", index=False)
             write_text(temporary / f"{split}.{digest(content.encode())}.tsv", content)
 
 
 def read_split(path: str | Path) -> pd.DataFrame:
-    """The image list of a split: ``id`` (int64), ``dataset`` and ``patient_id`` (None where unknown)."""
+    """The image list of a split: ``id`` (int64), ``dataset``, ``patient_id`` (None where unknown), ``several_labels``."""
     table = pd.read_csv(
         path,
         sep="\t",
@@ -341,6 +350,7 @@ def read_split(path: str | Path) -> pd.DataFrame:
         keep_default_na=False,
     )
     table["patient_id"] = table["patient_id"].where(table["patient_id"].notna(), None)
+    table["several_labels"] = table["several_labels"].astype(bool) if "several_labels" in table else False
     return table
 
 

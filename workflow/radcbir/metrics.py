@@ -276,7 +276,10 @@ def evaluate(
 
     Raises :class:`InputError` where the table is empty, :class:`ValueError` where the tables do not fit together: an
     image that is not in its split or is not embedded, or a list that stops too early for k.
+
+    Images with several labels (their ``label`` is missing) neither ask nor are found: :func:`with_one_label`.
     """
+    neighbors, catalog = with_one_label(neighbors, catalog)
     if not len(neighbors):
         raise InputError(
             f"the query split '{query_split}' has no embedded image, so that nothing can be asked: see the ledger for "
@@ -304,6 +307,22 @@ def evaluate(
             getattr(evaluation, table.name).insert(1, "neighbors", variant)
         evaluations.append(evaluation)
     return concatenate(evaluations)
+
+
+def with_one_label(neighbors: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A neighbor table and a pooled catalog without the images that have several labels, in which ``label`` is missing.
+
+    As queries they are left out; as neighbors too, and those behind them move up: what is left is the table of an
+    experiment that pools images with one label only. Tables without such images come back as they are.
+    """
+    several = catalog["label"].isna()
+    if not several.any():
+        return neighbors, catalog
+    left_out = catalog.loc[several, "id"].to_numpy(np.int64)
+    kept = ~(neighbors["query"].isin(left_out) | neighbors["neighbor"].isin(left_out))
+    neighbors = neighbors[kept].reset_index(drop=True)
+    neighbors["rank"] = neighbors.groupby("query", sort=False).cumcount() + 1
+    return neighbors, catalog[~several].reset_index(drop=True)
 
 
 class _Images:
