@@ -16,6 +16,7 @@ def everything(project: Project) -> list[str]:
         *comparisons(project),
         *analyses(project),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
+        *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",
     ]
 
