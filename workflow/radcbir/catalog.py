@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from radcbir.addresses import join_address, split_address
 from radcbir.checks import check_image_root, check_rejected
 from radcbir.errors import InputError
 from radcbir.files import atomic_folder, atomic_write, digest, write_text
@@ -115,7 +116,7 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
             )
         if any(ord(character) < 32 for character in given):
             raise InputError(f"row {row} of {csv} has a control character in the filepath {given!r}: rename the file")
-        paths.append(str(path))
+        paths.append(join_address(*split_address(str(path))))
     repeated = pd.Series(paths).duplicated(keep=False).to_numpy()
     if repeated.any():
         first = paths[int(np.flatnonzero(repeated)[0])]
@@ -183,8 +184,10 @@ def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
 
 
 def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
-    """Bytes of each file, -1 where it is missing, -2 where it is something else than a file."""
-    progress = Progress(len(paths), "files looked up")
+    """Bytes of each image's file, -1 where it is missing, -2 where it is something else than a file."""
+    files = [split_address(path)[0] for path in paths]
+    distinct = list(dict.fromkeys(files))  # a volume is one file of many images
+    progress = Progress(len(distinct), "files looked up")
 
     def size(path: str) -> int:
         try:
@@ -196,7 +199,8 @@ def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
         return status.st_size if stat.S_ISREG(status.st_mode) else -2
 
     with ThreadPoolExecutor(8) as pool:
-        return np.fromiter(pool.map(size, paths, chunksize=256), dtype=np.int64, count=len(paths))
+        sizes = dict(zip(distinct, pool.map(size, distinct, chunksize=256), strict=True))
+    return np.fromiter((sizes[file] for file in files), dtype=np.int64, count=len(files))
 
 
 # --- shards ---------------------------------------------------------------------------------------------------------

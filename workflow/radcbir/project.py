@@ -38,6 +38,7 @@ class Project:
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
                 )
+            _check_intensity(dataset["intensity"], f"{where}: `datasets: {name}: intensity:")
         for name, experiment in self.experiments.items():
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
@@ -90,6 +91,15 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     filled |= dict(value)
     rest = schema.get("additionalProperties") or {}
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
+
+
+def _check_intensity(intensity: Mapping, key: str) -> None:
+    if "window" in intensity and intensity["policy"] != "window":
+        raise InputError(
+            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
+        )
+    if intensity["low"] >= intensity["high"]:
+        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

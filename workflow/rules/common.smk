@@ -74,6 +74,11 @@ def image_roots(wildcards):
     return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
 
 
+def intensities(wildcards):
+    """The intensity policy of each dataset of an experiment."""
+    return {each: project.datasets[each]["intensity"] for each in experiment_setting("datasets")(wildcards)}
+
+
 def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
 
