@@ -248,7 +248,6 @@ def pool(
     experiment: str,
     index_split: str,
     query_splits: Sequence[str],
-    shared_patients: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
 
@@ -256,8 +255,8 @@ def pool(
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
     label, with several labels, taken.
 
-    Raises :class:`InputError` where a split is empty, the index and a query split share a patient (unless
-    ``shared_patients`` is ``allow``), or two labels differ in case alone.
+    Raises :class:`InputError` where a split is empty or a dataset is named twice; leaks between splits and labels that
+    look alike are the audit's to find.
     """
     frames = [catalog.assign(dataset=name) for name, catalog in catalogs.items()]
     pooled = pd.concat(frames, ignore_index=True)
@@ -279,35 +278,9 @@ def pool(
             )
     if pooled["id"].duplicated().any():
         raise InputError(f"experiment '{experiment}' names a dataset twice: list each dataset once")
-    _refuse_alike_labels(pooled, experiment)
     known = pooled["patient_id"].notna()
     pooled.loc[known, "patient_id"] = pooled.loc[known, "dataset"] + ":" + pooled.loc[known, "patient_id"]
-    if shared_patients == "refuse":
-        _refuse_shared_patients(pooled, experiment, index_split, query_splits)
     return pooled, counts
-
-
-def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
-    alike = names[names.str.casefold().duplicated(keep=False)]
-    if len(alike):
-        pair = names[names.str.casefold() == alike.iloc[0].casefold()]
-        raise InputError(
-            f"experiment '{experiment}' has the labels {' and '.join(map(repr, pair))}, which differ in case alone and "
-            "would count as two classes: write them alike in the dataset CSVs"
-        )
-
-
-def _refuse_shared_patients(pooled: pd.DataFrame, experiment: str, index_split: str, queries: Sequence[str]) -> None:
-    index = set(pooled.loc[pooled["split"] == index_split, "patient_id"].dropna())
-    for split in queries:
-        shared = sorted(index & set(pooled.loc[pooled["split"] == split, "patient_id"].dropna()))
-        if shared:
-            raise InputError(
-                f"the splits '{index_split}' and '{split}' of experiment '{experiment}' share {len(shared)} patients "
-                f"({', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''}): split by patient, or set "
-                "`shared_patients: allow` and read the figures without same-patient neighbors"
-            )
 
 
 def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:

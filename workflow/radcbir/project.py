@@ -72,6 +72,12 @@ class Project:
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
+    def experiments_of(self, model: str, dataset: str) -> list[str]:
+        """The experiments that use a model's embeddings of a dataset."""
+        return [
+            name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
+        ]
+
     @property
     def embedded(self) -> list[tuple[str, str]]:
         """Every pair of model and dataset that is to be embedded."""

@@ -106,9 +106,28 @@ def weights(wildcards):
 
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known."""
+    wait_for_audits(wildcards.model, wildcards.dataset)
     shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
     digests = sorted(path.stem for path in shards.glob("*.tsv"))
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+
+
+def inspected_images(wildcards):
+    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
+    if not project.settings["audit"]["images"]:
+        return []
+    shards = [(each, checkpoints.shards.get(dataset=each)) for each in experiment_setting("datasets")(wildcards)]
+    return [
+        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
+        for dataset, job in shards
+        for path in sorted(Path(job.output[0]).glob("*.tsv"))
+    ]
+
+
+def wait_for_audits(model, dataset):
+    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
+    for experiment in project.experiments_of(model, dataset):
+        checkpoints.audit_verdict.get(experiment=experiment)
 
 
 def split_list(experiment, split):
@@ -140,6 +159,7 @@ def embedding_file(model, dataset):
     Asking for the shards keeps the readers of this file from being planned earlier, when nobody knows yet whether it
     will change: Snakemake would run them even where no shard turned out to be new.
     """
+    wait_for_audits(model, dataset)
     checkpoints.shards.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
 
