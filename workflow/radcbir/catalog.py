@@ -129,19 +129,17 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
 
 
 def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
-    """Per row, its labels in column order: of the one ``label`` column, or of the one-hot columns."""
+    """Per row, its labels: of the column ``label`` or ``labels`` as written, or of the one-hot columns in their order."""
     one_hot = [name for name in table.columns if "/" in name and not name.startswith("x_")]
-    if "label" in table and one_hot:
-        raise InputError(f"{csv} has a `label` column and one-hot columns such as '{one_hot[0]}': keep one of the two")
-    if "label" in table:
-        given = table["label"]
-        wrong = given.notna() & ~given.fillna("").str.fullmatch(r"[^/]+/[^/]+/.+")
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(
-                f"row {row + 2} of {csv} has the label '{given[row]}': write it as MODALITY/region/finding"
-            )
-        return [[] if pd.isna(each) else [normal_label(each)] for each in given]
+    written = [name for name in ("label", "labels") if name in table]
+    if len(written) == 2:
+        raise InputError(f"{csv} has a column `label` and a column `labels`: keep one of the two")
+    if written and one_hot:
+        raise InputError(
+            f"{csv} has a `{written[0]}` column and one-hot columns such as '{one_hot[0]}': keep one of the two"
+        )
+    if written:
+        return _written_labels(table[written[0]], csv, several=written[0] == "labels")
     if not one_hot:
         raise InputError(
             f"the dataset CSV {csv} has no labels: add a column 'label', or one-hot columns named "
@@ -161,6 +159,22 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
     for row, column in np.argwhere(values == 1):
         labels[row].append(names[column])
     return labels
+
+
+def _written_labels(given: pd.Series, csv: str | Path, several: bool) -> list[list[str]]:
+    """Per row, the label that it gives, or ``several`` with ``|`` between them; none for a blank cell."""
+    form = r"[^/|]+/[^/|]+/[^|]+(\|[^/|]+/[^/|]+/[^|]+)*" if several else r"[^/]+/[^/]+/.+"
+    wrong = given.notna() & ~given.fillna("").str.fullmatch(form)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        how = "them as MODALITY/region/finding with '|' between them" if several else "it as MODALITY/region/finding"
+        raise InputError(f"row {row + 2} of {csv} has the {given.name} '{given[row]}': write {how}")
+    rows = given.str.split("|", regex=False) if several else given.map(lambda label: [label], na_action="ignore")
+    known: dict[str, str] = {}
+    return [
+        list(dict.fromkeys(known.setdefault(each, normal_label(each)) for each in row)) if isinstance(row, list) else []
+        for row in rows
+    ]
 
 
 def normal_label(label: str) -> str:
