@@ -42,6 +42,7 @@ class Project:
                 dataset["prepare"] = _with_defaults(dataset["prepare"], options)
                 dataset["csv"] = f"results/datasets/{name}/dataset.csv"
                 key = f"{where}: `datasets: {name}: prepare:`"
+                _check_shares(dataset["prepare"].get("shares", {"": 1}), key)
                 self.provider_files[name] = provider_files(dataset["prepare"], key)
             elif not Path(dataset["csv"]).is_file():
                 raise InputError(
@@ -116,6 +117,11 @@ def _check_intensity(intensity: Mapping, key: str) -> None:
         )
     if intensity["low"] >= intensity["high"]:
         raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
+
+
+def _check_shares(shares: Mapping[str, float], key: str) -> None:
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

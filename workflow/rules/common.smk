@@ -75,6 +75,12 @@ def preparation_options(wildcards):
     return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
 
 
+def folder_listing(wildcards):
+    """What names there are below the image root, for a dataset that is made from a folder: new images are a change."""
+    dataset = project.datasets[wildcards.dataset]
+    return providers.folder_digest(dataset["images"]) if dataset["prepare"]["from"] == "folder" else None
+
+
 def preparation_code(wildcards):
     return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
 

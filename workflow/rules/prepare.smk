@@ -19,6 +19,7 @@ rule prepare:
     params:
         options=preparation_options,
         images=dataset_setting("images"),
+        listing=folder_listing,
         code=preparation_code,
     script:
         "../scripts/prepare.py"
