@@ -45,7 +45,7 @@ def build_catalog(
     root = Path(images)
     check_image_root(root, dataset)
     table = read_csv(csv)
-    paths = _checked_paths(table["filepath"], csv)
+    paths = checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
     catalog["label"] = [each[0] if len(each) == 1 else None for each in labels]
@@ -102,7 +102,7 @@ def read_csv(csv: str | Path) -> pd.DataFrame:
     return table
 
 
-def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
+def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
     """Relative paths in one spelling; a blank, repeated or escaping one is an error that names its row."""
     paths: list[str] = []
     for row, given in enumerate(filepaths.fillna(""), start=2):

@@ -40,7 +40,7 @@ class Project:
             if "prepare" in dataset:
                 options = schema["$defs"][f"prepare-{dataset['prepare']['from']}"]
                 dataset["prepare"] = _with_defaults(dataset["prepare"], options)
-                dataset["csv"] = f"results/datasets/{name}/dataset.csv"
+                dataset["csv"] = self.prepared_csv.format(dataset=name)
                 key = f"{where}: `datasets: {name}: prepare:`"
                 _check_shares(dataset["prepare"].get("shares", {"": 1}), key)
                 self.provider_files[name] = provider_files(dataset["prepare"], key)
@@ -50,6 +50,7 @@ class Project:
                     f"{Path.cwd()}): correct `csv:`"
                 )
             _check_intensity(dataset["intensity"], f"{where}: `datasets: {name}: intensity:")
+        self._pseudonymise(where)
         for name, experiment in self.experiments.items():
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
@@ -62,6 +63,33 @@ class Project:
                     "find itself: query from another split"
                 )
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+
+    @property
+    def key_file(self) -> str:
+        """The file with the key of pseudonyms; empty where names stay as they are."""
+        return self.settings.get("pseudonymise", {}).get("key_file", "")
+
+    @property
+    def prepared_csv(self) -> str:
+        """Where `prepare:` writes the CSV of a dataset: apart from the results if it holds names that these may not."""
+        return "private/{dataset}/prepared.csv" if self.key_file else "results/datasets/{dataset}/dataset.csv"
+
+    def _pseudonymise(self, where: str) -> None:
+        """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
+        self.originals = {name: {key: each[key] for key in ("csv", "images")} for name, each in self.datasets.items()}
+        """Of each dataset, the CSV and the image root with the names as they are."""
+        if not self.key_file:
+            return
+        key = f"{where}: `pseudonymise: key_file:`"
+        if not Path(self.key_file).is_file():
+            raise InputError(
+                f"{key} names {self.key_file}, which does not exist (looked for from {Path.cwd()}): make a key, for instance "
+                "with `openssl rand -hex 32`"
+            )
+        if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
+            raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
+        for name, dataset in self.datasets.items():
+            dataset |= {"csv": f"private/{name}/dataset.csv", "images": f"private/{name}/images"}
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:

@@ -77,12 +77,21 @@ def preparation_options(wildcards):
 
 def folder_listing(wildcards):
     """What names there are below the image root, for a dataset that is made from a folder: new images are a change."""
-    dataset = project.datasets[wildcards.dataset]
-    return providers.folder_digest(dataset["images"]) if dataset["prepare"]["from"] == "folder" else None
+    is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
+    return providers.folder_digest(original_images(wildcards)) if is_folder else None
 
 
 def preparation_code(wildcards):
     return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
+
+
+def original_csv(wildcards):
+    return project.originals[wildcards.dataset]["csv"]
+
+
+def original_images(wildcards):
+    """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
+    return project.originals[wildcards.dataset]["images"]
 
 
 def max_rejected(wildcards):
