@@ -36,7 +36,9 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     labels = listed.pop("labels").tolist()
     names = {name: name for name in sorted({name for each in labels for name in each})}
     if not names:
-        raise InputError(f'{where} gives no image a label: see README, "One\'s own images", for how to write them')
+        raise InputError(
+            f"{where} gives no image a label: README, 'A folder in place of a CSV', says how to write them"
+        )
     preparation = Preparation(listed, label_matrix(labels, names, where, column))
     table = preparation.images
     parts = table["filepath"].map(split_address)
