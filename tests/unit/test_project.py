@@ -152,3 +152,27 @@ def test_every_card_of_the_repository_holds(path):
     card = cards.load_card(path)
     assert card["dimension"] > 0
     assert cards.is_control(card) == (not card["training_data"])
+
+
+def test_intensity_has_defaults_that_the_library_shares():
+    from radcbir.rasters import INTENSITY
+
+    schema = json.loads(CONFIG_SCHEMA.read_text())
+    properties = schema["properties"]["datasets"]["additionalProperties"]["properties"]["intensity"]["properties"]
+    assert {name: each["default"] for name, each in properties.items() if "default" in each} == INTENSITY
+
+
+@pytest.mark.parametrize(
+    ("intensity", "message"),
+    [
+        ({"policy": "minmax", "window": [40, 400]}, "window` stands beside `policy: minmax`, which has no use for it"),
+        ({"low": 99.5, "high": 0.5}, "low` is 99.5, not below `high: 0.5`"),
+        ({"policy": "windows"}, "did you mean window"),
+        ({"window": [40]}, "intensity: window`"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(config, intensity, message):
+    config["datasets"]["a"]["intensity"] = intensity
+    with pytest.raises(InputError) as error:
+        Project(config, [CARDS])
+    assert message in str(error.value)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from radcbir.addresses import join_address, split_address
 from radcbir.checks import check_image_root, check_rejected
 from radcbir.errors import InputError
 from radcbir.files import atomic_folder, atomic_write, digest, write_text
@@ -115,7 +116,7 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
             )
         if any(ord(character) < 32 for character in given):
             raise InputError(f"row {row} of {csv} has a control character in the filepath {given!r}: rename the file")
-        paths.append(str(path))
+        paths.append(join_address(*split_address(str(path))))
     repeated = pd.Series(paths).duplicated(keep=False).to_numpy()
     if repeated.any():
         first = paths[int(np.flatnonzero(repeated)[0])]
@@ -128,19 +129,17 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
 
 
 def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
-    """Per row, its labels in column order: of the one ``label`` column, or of the one-hot columns."""
+    """Per row, its labels: of the column ``label`` or ``labels`` as written, or of the one-hot columns in their order."""
     one_hot = [name for name in table.columns if "/" in name and not name.startswith("x_")]
-    if "label" in table and one_hot:
-        raise InputError(f"{csv} has a `label` column and one-hot columns such as '{one_hot[0]}': keep one of the two")
-    if "label" in table:
-        given = table["label"]
-        wrong = given.notna() & ~given.fillna("").str.fullmatch(r"[^/]+/[^/]+/.+")
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(
-                f"row {row + 2} of {csv} has the label '{given[row]}': write it as MODALITY/region/finding"
-            )
-        return [[] if pd.isna(each) else [normal_label(each)] for each in given]
+    written = [name for name in ("label", "labels") if name in table]
+    if len(written) == 2:
+        raise InputError(f"{csv} has a column `label` and a column `labels`: keep one of the two")
+    if written and one_hot:
+        raise InputError(
+            f"{csv} has a `{written[0]}` column and one-hot columns such as '{one_hot[0]}': keep one of the two"
+        )
+    if written:
+        return _written_labels(table[written[0]], csv, several=written[0] == "labels")
     if not one_hot:
         raise InputError(
             f"the dataset CSV {csv} has no labels: add a column 'label', or one-hot columns named "
@@ -160,6 +159,22 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
     for row, column in np.argwhere(values == 1):
         labels[row].append(names[column])
     return labels
+
+
+def _written_labels(given: pd.Series, csv: str | Path, several: bool) -> list[list[str]]:
+    """Per row, the label that it gives, or ``several`` with ``|`` between them; none for a blank cell."""
+    form = r"[^/|]+/[^/|]+/[^|]+(\|[^/|]+/[^/|]+/[^|]+)*" if several else r"[^/]+/[^/]+/.+"
+    wrong = given.notna() & ~given.fillna("").str.fullmatch(form)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        how = "them as MODALITY/region/finding with '|' between them" if several else "it as MODALITY/region/finding"
+        raise InputError(f"row {row + 2} of {csv} has the {given.name} '{given[row]}': write {how}")
+    rows = given.str.split("|", regex=False) if several else given.map(lambda label: [label], na_action="ignore")
+    known: dict[str, str] = {}
+    return [
+        list(dict.fromkeys(known.setdefault(each, normal_label(each)) for each in row)) if isinstance(row, list) else []
+        for row in rows
+    ]
 
 
 def normal_label(label: str) -> str:
@@ -183,8 +198,10 @@ def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
 
 
 def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
-    """Bytes of each file, -1 where it is missing, -2 where it is something else than a file."""
-    progress = Progress(len(paths), "files looked up")
+    """Bytes of each image's file, -1 where it is missing, -2 where it is something else than a file."""
+    files = [split_address(path)[0] for path in paths]
+    distinct = list(dict.fromkeys(files))  # a volume is one file of many images
+    progress = Progress(len(distinct), "files looked up")
 
     def size(path: str) -> int:
         try:
@@ -196,7 +213,8 @@ def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
         return status.st_size if stat.S_ISREG(status.st_mode) else -2
 
     with ThreadPoolExecutor(8) as pool:
-        return np.fromiter(pool.map(size, paths, chunksize=256), dtype=np.int64, count=len(paths))
+        sizes = dict(zip(distinct, pool.map(size, distinct, chunksize=256), strict=True))
+    return np.fromiter((sizes[file] for file in files), dtype=np.int64, count=len(files))
 
 
 # --- shards ---------------------------------------------------------------------------------------------------------
@@ -244,7 +262,6 @@ def pool(
     experiment: str,
     index_split: str,
     query_splits: Sequence[str],
-    shared_patients: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
 
@@ -252,8 +269,8 @@ def pool(
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
     label, with several labels, taken.
 
-    Raises :class:`InputError` where a split is empty, the index and a query split share a patient (unless
-    ``shared_patients`` is ``allow``), or two labels differ in case alone.
+    Raises :class:`InputError` where a split is empty or a dataset is named twice; leaks between splits and labels that
+    look alike are the audit's to find.
     """
     frames = [catalog.assign(dataset=name) for name, catalog in catalogs.items()]
     pooled = pd.concat(frames, ignore_index=True)
@@ -275,35 +292,9 @@ def pool(
             )
     if pooled["id"].duplicated().any():
         raise InputError(f"experiment '{experiment}' names a dataset twice: list each dataset once")
-    _refuse_alike_labels(pooled, experiment)
     known = pooled["patient_id"].notna()
     pooled.loc[known, "patient_id"] = pooled.loc[known, "dataset"] + ":" + pooled.loc[known, "patient_id"]
-    if shared_patients == "refuse":
-        _refuse_shared_patients(pooled, experiment, index_split, query_splits)
     return pooled, counts
-
-
-def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
-    alike = names[names.str.casefold().duplicated(keep=False)]
-    if len(alike):
-        pair = names[names.str.casefold() == alike.iloc[0].casefold()]
-        raise InputError(
-            f"experiment '{experiment}' has the labels {' and '.join(map(repr, pair))}, which differ in case alone and "
-            "would count as two classes: write them alike in the dataset CSVs"
-        )
-
-
-def _refuse_shared_patients(pooled: pd.DataFrame, experiment: str, index_split: str, queries: Sequence[str]) -> None:
-    index = set(pooled.loc[pooled["split"] == index_split, "patient_id"].dropna())
-    for split in queries:
-        shared = sorted(index & set(pooled.loc[pooled["split"] == split, "patient_id"].dropna()))
-        if shared:
-            raise InputError(
-                f"the splits '{index_split}' and '{split}' of experiment '{experiment}' share {len(shared)} patients "
-                f"({', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''}): split by patient, or set "
-                "`shared_patients: allow` and read the figures without same-patient neighbors"
-            )
 
 
 def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:

@@ -14,6 +14,7 @@ from radcbir import cards
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
+from radcbir.preparation.providers import provider_files
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -27,17 +28,27 @@ class Project:
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
         validate(config, CONFIG_SCHEMA, where)
-        self.settings = _with_defaults(config, json.loads(CONFIG_SCHEMA.read_text()))
+        schema = json.loads(CONFIG_SCHEMA.read_text())
+        self.settings = _with_defaults(config, schema)
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
         self.experiments: dict[str, dict] = self.settings["experiments"]
+        self.provider_files: dict[str, dict[str, str]] = {}
+        """Of each dataset with `prepare:`, the files that it is prepared from."""
         for name, dataset in self.datasets.items():
-            if not Path(dataset["csv"]).is_file():
+            if "prepare" in dataset:
+                options = schema["$defs"][f"prepare-{dataset['prepare']['from']}"]
+                dataset["prepare"] = _with_defaults(dataset["prepare"], options)
+                dataset["csv"] = f"results/datasets/{name}/dataset.csv"
+                key = f"{where}: `datasets: {name}: prepare:`"
+                self.provider_files[name] = provider_files(dataset["prepare"], key)
+            elif not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
                 )
+            _check_intensity(dataset["intensity"], f"{where}: `datasets: {name}: intensity:")
         for name, experiment in self.experiments.items():
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
@@ -71,6 +82,12 @@ class Project:
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
+    def experiments_of(self, model: str, dataset: str) -> list[str]:
+        """The experiments that use a model's embeddings of a dataset."""
+        return [
+            name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
+        ]
+
     @property
     def embedded(self) -> list[tuple[str, str]]:
         """Every pair of model and dataset that is to be embedded."""
@@ -90,6 +107,15 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     filled |= dict(value)
     rest = schema.get("additionalProperties") or {}
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
+
+
+def _check_intensity(intensity: Mapping, key: str) -> None:
+    if "window" in intensity and intensity["policy"] != "window":
+        raise InputError(
+            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
+        )
+    if intensity["low"] >= intensity["high"]:
+        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

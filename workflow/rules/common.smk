@@ -15,6 +15,7 @@ from radcbir import cards, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
+from radcbir.preparation import providers
 from radcbir.project import Project
 
 try:
@@ -64,6 +65,20 @@ def dataset_setting(key):
     return lambda wildcards: project.datasets[wildcards.dataset][key]
 
 
+def provider_files(wildcards):
+    """The provider's files that a dataset is prepared from, by what they are for."""
+    return project.provider_files[wildcards.dataset]
+
+
+def preparation_options(wildcards):
+    """The options under `prepare:`, without where the files lie: they are inputs."""
+    return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
+
+
+def preparation_code(wildcards):
+    return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
+
+
 def max_rejected(wildcards):
     """The share of images that may be rejected: text, since it is a resource (it changes no result) and not a count."""
     return str(project.datasets[wildcards.dataset]["max_rejected"])
@@ -72,6 +87,11 @@ def max_rejected(wildcards):
 def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
     return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
+
+
+def intensities(wildcards):
+    """The intensity policy of each dataset of an experiment."""
+    return {each: project.datasets[each]["intensity"] for each in experiment_setting("datasets")(wildcards)}
 
 
 def experiment_setting(key):
@@ -101,9 +121,28 @@ def weights(wildcards):
 
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known."""
+    wait_for_audits(wildcards.model, wildcards.dataset)
     shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
     digests = sorted(path.stem for path in shards.glob("*.tsv"))
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+
+
+def inspected_images(wildcards):
+    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
+    if not project.settings["audit"]["images"]:
+        return []
+    shards = [(each, checkpoints.shards.get(dataset=each)) for each in experiment_setting("datasets")(wildcards)]
+    return [
+        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
+        for dataset, job in shards
+        for path in sorted(Path(job.output[0]).glob("*.tsv"))
+    ]
+
+
+def wait_for_audits(model, dataset):
+    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
+    for experiment in project.experiments_of(model, dataset):
+        checkpoints.audit_verdict.get(experiment=experiment)
 
 
 def split_list(experiment, split):
@@ -135,6 +174,7 @@ def embedding_file(model, dataset):
     Asking for the shards keeps the readers of this file from being planned earlier, when nobody knows yet whether it
     will change: Snakemake would run them even where no shard turned out to be new.
     """
+    wait_for_audits(model, dataset)
     checkpoints.shards.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
 
