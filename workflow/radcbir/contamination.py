@@ -12,7 +12,16 @@ MARKS = {"seen": "●", "sibling": "◐", "not seen": "○", "unknown": "?"}
 """The statuses, worst first, and the mark that stands beside a model's results."""
 
 SIBLINGS = (
-    ("NIH14", "ChestX-ray14", "ChestX-ray8", "NIH ChestX-ray14", "NIH-CXR", "RSNA Pneumonia", "ChestMNIST", "VinDr-NIH"),
+    (
+        "NIH14",
+        "ChestX-ray14",
+        "ChestX-ray8",
+        "NIH ChestX-ray14",
+        "NIH-CXR",
+        "RSNA Pneumonia",
+        "ChestMNIST",
+        "VinDr-NIH",
+    ),
     ("CheXpert", "CheXpert Plus", "CheXphoto", "CheXlocalize", "CheX-det10"),
     ("MIMIC", "MIMIC-CXR", "MIMIC-CXR-JPG", "MIMIC-III-CXR", "MS-CXR", "Chest ImaGenome", "MIMIC-IV"),
     ("PadChest", "PadChest-GR", "BIMCV"),
@@ -53,40 +62,40 @@ OPEN = (
 """Collections that were gathered from the web, from papers or behind closed doors: nobody can say what they hold."""
 
 
-def contamination(card: Mapping, known_as: Sequence[str]) -> str:
-    """``seen``, ``sibling``, ``not seen`` or ``unknown`` for a model card and the names that a dataset is known by.
+def contamination(card: Mapping, dataset: str, known_as: Sequence[str]) -> str:
+    """``seen``, ``sibling``, ``not seen`` or ``unknown`` for a model card, a dataset's name and the names it is known by.
 
     *Seen*: the card's training data lists the dataset. *Sibling*: it lists a collection that was made from the same
-    images, or a superset of them. *Not seen*: the card says what the weights were trained on, and it is something else; a
+    images or with them. *Not seen*: the card says what the weights were trained on, and it is something else; a
     model without learned weights has seen nothing. *Unknown*: the card or the dataset does not say, or the training data
     comes from a collection that nobody can look through (:data:`OPEN`).
     """
     if is_control(card):
         return "not seen"
     trained = card.get("training_data", [])
-    if not trained or not known_as:
-        return "unknown"
-    names, listed = {_plain(name) for name in known_as}, {_plain(name) for name in trained}
+    names, listed = {_plain(name) for name in (dataset, *known_as)}, {_plain(name) for name in trained}
     same = names.union(*(family for family in _plain_all(SAME) if family & names))
     if same & listed:
         return "seen"
     if any(family & same and family & listed for family in _plain_all(SIBLINGS)):
         return "sibling"
-    return "unknown" if any(_is_open(name) for name in trained) else "not seen"
+    if not trained or not known_as or any(_is_open(name) for name in trained):
+        return "unknown"
+    return "not seen"
 
 
-def marks(cards: Mapping[str, Mapping], known_as: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+def statuses(cards: Mapping[str, Mapping], known_as: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
     """Per model and dataset of an experiment, its status; ``known_as`` maps a dataset to the names it is known by."""
     return {
-        model: {dataset: contamination(card, names) for dataset, names in known_as.items()}
+        model: {dataset: contamination(card, dataset, names) for dataset, names in known_as.items()}
         for model, card in cards.items()
     }
 
 
-def mark(statuses: Mapping[str, str]) -> dict[str, str]:
-    """One mark for a model on an experiment, the worst of its datasets, with what it says: keys sign, text, order."""
-    worst = min(statuses.values(), key=("seen", "sibling", "unknown", "not seen").index)
-    text = "; ".join(f"{dataset}: {status}" for dataset, status in statuses.items())
+def mark(of_datasets: Mapping[str, str]) -> dict[str, str]:
+    """One mark for a model on an experiment, the worst of its datasets, with what it says: keys sign, text, status."""
+    worst = min(of_datasets.values(), key=("seen", "sibling", "unknown", "not seen").index)
+    text = "; ".join(f"{dataset}: {status}" for dataset, status in of_datasets.items())
     return {"sign": MARKS[worst], "text": text, "status": worst}
 
 

@@ -41,7 +41,9 @@ def cross_dataset(catalog: pd.DataFrame, read: Read, index_split: str, query_spl
     label = pd.Series(codes(usable["label"])[0], index=usable["id"].to_numpy(np.int64))
     datasets = sorted(usable["dataset"].unique())
     ids = {
-        (split, dataset): usable.loc[(usable["split"] == split) & (usable["dataset"] == dataset), "id"].to_numpy(np.int64)
+        (split, dataset): usable.loc[(usable["split"] == split) & (usable["dataset"] == dataset), "id"].to_numpy(
+            np.int64
+        )
         for split in (index_split, query_split)
         for dataset in datasets
     }
@@ -96,9 +98,7 @@ def _precision(
     found = nearest(index_ids, index_vectors, query_vectors[answerable], max(PRECISION_AT))
     relevance = label.loc[found.ravel()].to_numpy().reshape(found.shape) == query_labels[answerable][:, None]
     values["chance"] = float((relevant / len(index_ids)).mean())
-    return values | {
-        f"precision_at_{k}": float(capped_precision(relevance, relevant, k).mean()) for k in PRECISION_AT
-    }
+    return values | {f"precision_at_{k}": float(capped_precision(relevance, relevant, k).mean()) for k in PRECISION_AT}
 
 
 def source_purity(catalog: pd.DataFrame, hood: Neighborhood, ks: Sequence[int] = PURITY_AT) -> pd.DataFrame:

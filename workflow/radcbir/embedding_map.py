@@ -39,26 +39,31 @@ def coordinates(vectors: np.ndarray) -> np.ndarray:
         reduced = PCA(width, svd_solver="full").fit_transform(vectors)
         if width < 2 or not reduced[:, :2].any():
             return np.zeros((count, 2))
-        found = TSNE(
-            perplexity=min(PERPLEXITY, (count - 1) / 3), init="pca", random_state=0, n_jobs=1
-        ).fit_transform(reduced)
+        found = TSNE(perplexity=min(PERPLEXITY, (count - 1) / 3), init="pca", random_state=0, n_jobs=1).fit_transform(
+            reduced
+        )
     found = found - (found.max(axis=0) + found.min(axis=0)) / 2
     return found / np.abs(found).max()
 
 
 def sprite(
-    paths: Sequence[tuple[str, str]], roots: Mapping[str, str], pixels: int, quality: int = 70
+    paths: Sequence[tuple[str, str]],
+    roots: Mapping[str, str],
+    pixels: int,
+    intensities: Mapping[str, Mapping],
+    quality: int = 70,
 ) -> tuple[str, int]:
     """All thumbnails in one JPEG, row by row, as a data URI, and how many stand in a row.
 
-    ``paths`` are pairs of dataset and path. An image that cannot be read any more stays black.
+    ``paths`` are pairs of dataset and path; ``roots`` maps a dataset to its image root, ``intensities`` to its intensity
+    policy. An image that cannot be read any more stays black.
     """
     columns = max(1, math.ceil(math.sqrt(len(paths))))
-    sheet = Image.new("L", (columns * pixels, max(1, math.ceil(len(paths) / columns)) * pixels))
+    sheet = Image.new("RGB", (columns * pixels, max(1, math.ceil(len(paths) / columns)) * pixels))
 
     def small(each: tuple[str, str]) -> Image.Image | None:
         try:
-            return images.thumbnail(images.resolve(roots[each[0]], each[1]), pixels)
+            return images.thumbnail(images.resolve(roots[each[0]], each[1]), pixels, intensities[each[0]])
         except images.UnreadableImage:
             return None
 
@@ -67,7 +72,7 @@ def sprite(
             if thumbnail is not None:
                 left = place % columns * pixels + (pixels - thumbnail.width) // 2
                 top = place // columns * pixels + (pixels - thumbnail.height) // 2
-                sheet.paste(thumbnail.convert("L"), (left, top))
+                sheet.paste(thumbnail.convert("RGB"), (left, top))
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode(), columns
@@ -84,11 +89,14 @@ def map_data(catalog: pd.DataFrame, maps: Mapping[str, pd.DataFrame], names: Map
         shown = catalog[column].astype(object).where(catalog[column].notna(), None)
         if column == "label":
             shown = shown.where(shown.notna(), "several labels")
-        values, code = np.unique(shown.fillna("unknown").to_numpy(str), return_inverse=True)
+        values, code = np.unique(shown.where(shown.notna(), "unknown").to_numpy(str), return_inverse=True)
         groups[column] = {"names": values.tolist(), "of": code.tolist()}
     models = []
     for model, table in maps.items():
         placed = table.set_index("id")[["x", "y"]].reindex(catalog["id"])
         rows = (placed.to_numpy() * 1000).round()
-        models.append({"name": names[model], "at": [None if np.isnan(row[0]) else [int(row[0]), int(row[1])] for row in rows]})
-    return {"groups": groups, "models": models, "paths": catalog["path"].tolist()}
+        models.append(
+            {"name": names[model], "at": [None if np.isnan(row[0]) else [int(row[0]), int(row[1])] for row in rows]}
+        )
+    labels = [" | ".join(each) for each in catalog["labels"]]
+    return {"groups": groups, "models": models, "paths": catalog["path"].tolist(), "labels": labels}

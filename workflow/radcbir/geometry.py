@@ -5,12 +5,14 @@ pairs one by one is taken over the images with the smallest ids. Ids are digests
 that is the same for every model and hardly moves when images are added.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import log_ndtr
 
+from radcbir import embeddings
 from radcbir.neighborhoods import Neighborhood, codes
 
 Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
@@ -109,7 +111,7 @@ def silhouette(blocks: Blocks, groups: pd.Series, counts: np.ndarray, sums: np.n
 
 
 def uniformity(vectors: np.ndarray) -> float:
-    """log of the mean of exp(-2 ||x - y||^2) over all pairs (Wang & Isola, ICML 2020, t = 2); lower is more even."""
+    """Log of the mean of exp(-2 ||x - y||^2) over all pairs (Wang & Isola, ICML 2020, t = 2); lower is more even."""
     unit, count, summed = _unit(vectors), len(vectors), 0.0
     for start in range(0, count, ROWS_PER_BLOCK):
         similarity = unit[start : start + ROWS_PER_BLOCK] @ unit.T
@@ -212,7 +214,8 @@ def hubness_of_remedies(
     queries: np.ndarray, query_labels: np.ndarray, index: np.ndarray, index_labels: np.ndarray, k: int = NEIGHBORS
 ) -> pd.DataFrame:
     """P@1, skewness and share of anti-hubs by each of :func:`remedies`, one row each; queries without a relevant image
-    stand in no P@1."""
+    stand in no P@1.
+    """
     answerable = np.isin(query_labels, index_labels)
     rows = []
     for name, similarity in remedies(queries, index, k).items():
@@ -238,6 +241,38 @@ def hubness_of_remedies(
 def sample(ids: np.ndarray, size: int) -> np.ndarray:
     """The ``size`` smallest ids: a random draw, since ids are digests."""
     return np.sort(ids)[:size]
+
+
+def describe(
+    catalog: pd.DataFrame,
+    paths: Sequence[str | Path],
+    index_split: str,
+    query_splits: Sequence[str],
+    hoods: Iterable[tuple[str, str, Neighborhood]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The measures of one model's space (:func:`space_table`, and :func:`hubness_table` per query split), and what
+    remedies do to its hubs (:func:`hubness_of_remedies` per query split).
+
+    ``catalog`` is the pooled catalog, ``paths`` are the model's embedding files, ``hoods`` its neighborhoods.
+    """
+    index = catalog[(catalog["split"] == index_split) & catalog["label"].notna()]
+    index_ids = index["id"].to_numpy(np.int64)
+    label = pd.Series(codes(catalog["label"])[0], index=catalog["id"].to_numpy(np.int64))
+
+    def blocks() -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        return embeddings.blocks(paths, index_ids)
+
+    embedded = np.concatenate([ids for ids, _ in blocks()] or [np.empty(0, dtype=np.int64)])
+    drawn_ids, drawn = embeddings.read(paths, sample(embedded, INDEX_SAMPLE))
+    space = [space_table(blocks, index, embeddings.dimension(paths), drawn).assign(query_split="")]
+    remedied = []
+    for _, split, hood in hoods:
+        space.append(hubness_table(hood).assign(query_split=split))
+        asked = catalog["id"].to_numpy(np.int64)[hood.queries]
+        query_ids, queries = embeddings.read(paths, sample(asked, QUERY_SAMPLE))
+        table = hubness_of_remedies(queries, label.loc[query_ids].to_numpy(), drawn, label.loc[drawn_ids].to_numpy())
+        remedied.append(table.assign(query_split=split))
+    return pd.concat(space, ignore_index=True), pd.concat(remedied, ignore_index=True)
 
 
 def space_table(blocks: Blocks, catalog: pd.DataFrame, dimension: int, drawn: np.ndarray) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 """Neighbor tables beside the pooled catalog: rows of the catalog in place of ids, ready for array operations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from radcbir.embeddings import read_ids
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,39 @@ def neighborhood(
 
 
 def neighborhoods(
-    tables: Mapping[tuple[str, str], str | Path],
     catalog: pd.DataFrame,
-    embedded: Mapping[str, np.ndarray],
     index_split: str,
+    models: Sequence[str],
+    query_splits: Sequence[str],
+    tables: Sequence[str | Path],
+    embeddings: Sequence[str | Path],
     one_label: bool = True,
 ) -> Iterator[tuple[str, str, Neighborhood]]:
-    """Model, query split and neighborhood of each neighbor table on disk, read one after the other.
+    """Model, query split and neighborhood of the neighbor tables of an experiment, read one after the other.
 
-    ``tables`` maps model and query split to the table's path, ``embedded`` a model to the ids that it embedded.
+    ``tables`` and ``embeddings`` are paths, model by model: of each a table per query split, and an embedding file per
+    dataset.
     """
-    for (model, split), path in tables.items():
-        table = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
-        yield model, split, neighborhood(table, catalog, embedded[model], index_split, one_label)
+    datasets = len(embeddings) // len(models)
+    for position, model in enumerate(models):
+        files = embeddings[position * datasets : (position + 1) * datasets]
+        embedded = np.concatenate([read_ids(path) for path in files])
+        for place, split in enumerate(query_splits):
+            table = pd.read_parquet(tables[position * len(query_splits) + place], columns=["query", "rank", "neighbor"])
+            yield model, split, neighborhood(table, catalog, embedded, index_split, one_label)
 
 
-def by_model_and_split(
-    models: Sequence[str], splits: Sequence[str], paths: Sequence[str]
-) -> dict[tuple[str, str], str]:
-    """Neighbor tables by model and query split, from paths listed model by model."""
-    return dict(zip([(model, split) for model in models for split in splits], paths, strict=True))
+def by_model(
+    analysis: Callable[[Neighborhood], pd.DataFrame], hoods: Iterable[tuple[str, str, Neighborhood]]
+) -> pd.DataFrame:
+    """The table that ``analysis`` makes of each neighborhood, stacked, the columns model and query_split in front."""
+    tables = []
+    for model, split, hood in hoods:
+        table = analysis(hood)
+        table.insert(0, "model", model)
+        table.insert(1, "query_split", split)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def codes(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -88,6 +88,11 @@ class Project:
             name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
         ]
 
+    def known_as(self, dataset: str) -> list[str]:
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        settings = self.datasets[dataset]
+        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
+
     @property
     def embedded(self) -> list[tuple[str, str]]:
         """Every pair of model and dataset that is to be embedded."""

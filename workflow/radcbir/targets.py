@@ -50,5 +50,25 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries}
+def cross_dataset(project: Project, experiment: str) -> list[str]:
+    """Retrieval from one dataset into another; nothing for an experiment with one dataset."""
+    several = len(project.experiments[experiment]["datasets"]) > 1
+    return [f"results/experiments/{experiment}/comparison/cross_dataset.html"] if several else []
+
+
+def comparison_file(file: str) -> Callable[[Project, str], list[str]]:
+    """An analysis with one file beside the comparison; what else its rule makes comes along."""
+    return lambda project, experiment: [f"results/experiments/{experiment}/comparison/{file}"]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "embedding_space": comparison_file("embedding_space.html"),
+    "map": comparison_file("map.html"),
+    "leakage": comparison_file("leakage.html"),
+    "shortcuts": comparison_file("shortcuts.html"),
+    "cross_dataset": cross_dataset,
+    "graded_relevance": comparison_file("graded_relevance.html"),
+    "contamination": comparison_file("contamination.html"),
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""
