@@ -33,6 +33,7 @@ class Project:
         validate(config, CONFIG_SCHEMA, where)
         schema = json.loads(CONFIG_SCHEMA.read_text())
         self.settings = _with_defaults(config, schema)
+        self.settings.setdefault("analyses", schema["$defs"]["analyses"]["items"]["enum"])
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
@@ -160,6 +161,11 @@ class Project:
         return [
             name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
         ]
+
+    def known_as(self, dataset: str) -> list[str]:
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        settings = self.datasets[dataset]
+        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
 
     @property
     def encoded(self) -> list[str]:

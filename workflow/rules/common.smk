@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, targets
+from radcbir import cards, contamination, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -120,6 +120,12 @@ def experiment_cards(wildcards):
     for card in shown.values():
         card.pop("batch_size", None)
     return shown
+
+
+def contamination_statuses(wildcards):
+    """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
+    known_as = {each: project.known_as(each) for each in experiment_setting("datasets")(wildcards)}
+    return contamination.statuses(experiment_cards(wildcards), known_as)
 
 
 def encoder_code(wildcards):
@@ -246,6 +252,27 @@ def paper_splits(wildcards):
 def paper_neighbors(wildcards):
     folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
     return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
+
+
+def all_neighbor_tables(wildcards):
+    """The neighbor tables of all models of an experiment, model by model."""
+    return [
+        f"results/experiments/{wildcards.experiment}/{model}/knn/{split}.parquet"
+        for model in experiment_setting("models")(wildcards)
+        for split in experiment_setting("query_splits")(wildcards)
+    ]
+
+
+def all_experiment_embeddings(wildcards):
+    """The embedding files of all models of an experiment, model by model."""
+    datasets = experiment_setting("datasets")(wildcards)
+    return [embedding_file(model, each) for model in experiment_setting("models")(wildcards) for each in datasets]
+
+
+def near_duplicates(wildcards):
+    """The pairs of near duplicates of an experiment; nothing where the audit leaves pixels alone."""
+    looked = project.settings["audit"]["images"]
+    return f"results/experiments/{wildcards.experiment}/audit/near_duplicates.parquet" if looked else []
 
 
 def of_all_models(pattern):
