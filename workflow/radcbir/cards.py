@@ -20,6 +20,9 @@ DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
 LOADER_MODULES = {
     "timm": "radcbir.encoders.timm_encoder",
     "open_clip": "radcbir.encoders.open_clip_encoder",
+    "transformers": "radcbir.encoders.transformers_encoder",
+    "medclip": "radcbir.encoders.transformers_encoder",
+    "torchxrayvision": "radcbir.encoders.torchxrayvision_encoder",
     "control": "radcbir.encoders.control",
 }
 """Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the loader is used."""
@@ -58,9 +61,9 @@ def _content(source: Mapping) -> dict:
 
     A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
     """
-    for names in (("sha256",), ("hub", "revision", "file"), ("url",)):
+    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member")):
         if names[0] in source:
-            return {name: source[name] for name in names}
+            return {name: source[name] for name in names if name in source}
     return {}
 
 
@@ -94,7 +97,7 @@ def weights_file(card: Mapping) -> str | None:
     if "files" in weights:
         return next(iter(weights_files(card)))
     if "url" in weights:
-        return PurePosixPath(urlparse(weights["url"]).path).name
+        return PurePosixPath(weights.get("member", urlparse(weights["url"]).path)).name
     return PurePosixPath(weights["file"]).name if "file" in weights else None
 
 

@@ -58,6 +58,7 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None) -> None
                 found = _from_hub(weights, commit, model, partial)
             else:
                 found = _from_url(weights["url"], partial)
+                found = _from_archive(found, weights["member"], model) if "member" in weights else found
         except _Unreachable as error:
             which = f"the file with SHA-256 {sha256}" if sha256 else "the file"
             raise InputError(
@@ -234,6 +235,28 @@ def _hub_errors(weights: Mapping, model: str) -> Iterator[None]:
         ) from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
         raise _Unreachable(" ".join(str(error).split())[:200]) from None
+
+
+def _from_archive(archive: Path, member: str, model: str) -> Path:
+    """One file out of a zip archive, which is deleted; nothing else of it is written."""
+    found = archive.with_name(f"{archive.name}.member")
+    try:
+        with zipfile.ZipFile(archive) as content:
+            names = [name for name in content.namelist() if name == member or name.endswith(f"/{member}")]
+            if len(names) != 1:
+                raise InputError(
+                    f"the archive of the model '{model}' has {len(names)} files '{member}': correct `weights: member:` in "
+                    "the model card"
+                )
+            with content.open(names[0]) as source, open(found, "wb") as copy:
+                shutil.copyfileobj(source, copy, BLOCK)
+    except zipfile.BadZipFile:
+        raise InputError(
+            f"what the address of the model '{model}' serves is no zip archive: correct `weights:`"
+        ) from None
+    finally:
+        archive.unlink()
+    return found
 
 
 def _from_url(url: str, part: Path) -> Path:

@@ -167,6 +167,10 @@ def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
             f"the weights file {path} of the model '{slug}' cannot be read as tensors ({type(error).__name__}): export it "
             "as safetensors or as a plain state dict, and correct `weights: sha256:`"
         ) from None
+    if isinstance(state, torch.nn.Module):  # a whole network of classes that its loader allows
+        for module in state.modules():
+            vars(module).setdefault("_non_persistent_buffers_set", set())  # files of old releases lack it
+        state = state.state_dict()
     while not isinstance(state, Mapping) or not any(isinstance(each, torch.Tensor) for each in state.values()):
         wrappers = [name for name in ("state_dict", "model", "teacher") if isinstance(state, Mapping) and name in state]
         if not wrappers:
