@@ -61,7 +61,7 @@ def _content(source: Mapping) -> dict:
 
     A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
     """
-    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member")):
+    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
         if names[0] in source:
             return {name: source[name] for name in names if name in source}
     return {}
@@ -105,6 +105,15 @@ def weights_location(model: str, card: Mapping) -> str | None:
     """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several, or None."""
     file = weights_file(card)
     return file and (f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}")
+
+
+BENCHMARKS = ("NIH14", "CheXpert", "MIMIC-CXR", "RadImageNet")
+"""The datasets of the paper, by the names that `training_data:` uses."""
+
+
+def seen_benchmarks(card: Mapping) -> list[str]:
+    """Those of the paper's datasets that the weights have seen, as far as it is published."""
+    return [name for name in BENCHMARKS if name in card.get("training_data", [])]
 
 
 def has_text(card: Mapping) -> bool:
