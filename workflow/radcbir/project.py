@@ -14,6 +14,7 @@ from radcbir import cards
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
+from radcbir.index_settings import check_index_settings
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -44,6 +45,7 @@ class Project:
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
+            check_index_settings(experiment["index"], f"{key} index`")
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "

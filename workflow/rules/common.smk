@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, targets
+from radcbir import cards, index_settings, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -76,6 +76,16 @@ def image_roots(wildcards):
 
 def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
+
+
+def index_building(wildcards):
+    """What of an experiment's `index:` the index file depends on."""
+    return index_settings.building(project.experiments[wildcards.experiment]["index"])
+
+
+def index_searching(wildcards):
+    """What of an experiment's `index:` a search depends on, once the index is there."""
+    return index_settings.searching(project.experiments[wildcards.experiment]["index"])
 
 
 def experiment_cards(wildcards):

@@ -2,6 +2,7 @@
 
 import _library  # noqa: F401
 from radcbir import embeddings, search
+from radcbir.approximate import approximate_neighbor_table
 from radcbir.catalog import read_split
 from radcbir.errors import InputError
 from radcbir.logs import script_log
@@ -14,6 +15,10 @@ with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakem
         raise InputError(
             f"no image of the query split '{snakemake.wildcards.split}' is embedded: see the dataset's ledger for why"
         )
-    index = search.read_index(snakemake.input.index)
-    table = search.neighbor_table(index, ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients)
+    asked = ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients
+    if snakemake.params.index["type"] == "flat":
+        table = search.neighbor_table(search.read_index(snakemake.input.index), *asked)
+    else:
+        indexed = embeddings.read(snakemake.input.embeddings, patients.index.to_numpy())
+        table = approximate_neighbor_table(snakemake.input.index, snakemake.params.index, *indexed, *asked)
     search.write_neighbors(snakemake.output[0], table)

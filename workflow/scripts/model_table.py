@@ -4,6 +4,7 @@ import pandas as pd
 
 import _library  # noqa: F401
 from radcbir import pages
+from radcbir.index_settings import approximate_note
 from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}"):
@@ -16,6 +17,7 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
         index_split=index_split,
         index_images=int(counts.loc[counts["split"] == index_split, "taken"].sum()),
         k=snakemake.params.k,
+        index_note=approximate_note(snakemake.params.index),
         columns=pages.model_columns(summary),
         splits=pages.model_table(summary, snakemake.params.cards),
         cards=pages.card_table(snakemake.params.cards),
