@@ -111,6 +111,13 @@ def make_index(settings: Mapping, ids: np.ndarray, vectors: np.ndarray) -> faiss
     return outer
 
 
+def index_bytes(index: faiss.IndexIDMap2) -> int:
+    """How many bytes the index takes as a file, ids included."""
+    import faiss
+
+    return len(faiss.serialize_index(index))
+
+
 def build_approximate_index(
     path: str | Path, blocks: Iterable[tuple[np.ndarray, np.ndarray]], dimension: int, settings: Mapping
 ) -> int:
@@ -185,15 +192,24 @@ class ApproximateSearch:
 
     def _rescored(self, queries: np.ndarray, positions: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best k of the candidates ``(q, c)`` by exact similarity, computed in double precision; -1 comes last."""
-        scores = np.empty(positions.shape, dtype=np.float32)
-        step = max(1, GATHERED_NUMBERS // max(1, positions.shape[1] * queries.shape[1]))
-        for start in range(0, len(positions), step):
-            part = slice(start, start + step)
-            gathered = self.vectors[positions[part]].astype(np.float64)
-            scores[part] = np.einsum("qcd,qd->qc", gathered, queries[part].astype(np.float64))
-        scores[positions < 0] = -np.inf
+        scores = similarities(self.vectors, queries, positions)
         order = np.lexsort((self.ids[positions], -scores))[:, :k]
         return np.take_along_axis(positions, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def similarities(vectors: np.ndarray, queries: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Cosine similarities ``(q, c)`` of each query ``(q, d)`` with the vectors ``(n, d)`` at its positions ``(q, c)``.
+
+    Computed in double precision and kept as float32; minus infinity at the position -1.
+    """
+    scores = np.empty(positions.shape, dtype=np.float32)
+    step = max(1, GATHERED_NUMBERS // max(1, positions.shape[1] * queries.shape[1]))
+    for start in range(0, len(positions), step):
+        part = slice(start, start + step)
+        gathered = vectors[positions[part]].astype(np.float64)
+        scores[part] = np.einsum("qcd,qd->qc", gathered, queries[part].astype(np.float64))
+    scores[positions < 0] = -np.inf
+    return scores
 
 
 def approximate_neighbor_table(

@@ -73,6 +73,10 @@ class Project:
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
+    def searched_models(self, experiment: str) -> list[str]:
+        """The models of an experiment whose neighbors come from a search of their own embeddings."""
+        return list(self.experiments[experiment]["models"])
+
     @property
     def embedded(self) -> list[tuple[str, str]]:
         """Every pair of model and dataset that is to be embedded."""

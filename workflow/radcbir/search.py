@@ -150,6 +150,26 @@ def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.nd
     return ids, scores
 
 
+def exact_searcher(vectors: np.ndarray) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
+    """A function that finds the k' = min(k, n) rows of ``vectors`` ``(n, d)`` nearest to each query ``(q, d)``.
+
+    It returns row numbers ``(q, k')`` and inner products ``(q, k')`` in the order of :func:`search`. The vectors have the
+    length 1, or 0 where nothing is left of them; they are not checked.
+    """
+    import faiss
+
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+    index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), np.arange(len(vectors)))
+    exact = _ExactSearch(index)
+
+    def nearest(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        queries, depth = np.ascontiguousarray(queries, dtype=np.float32), min(k, len(vectors))
+        parts = [exact.nearest(queries[block], depth) for block in _blocks(len(queries))]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    return nearest
+
+
 def neighbor_table(
     index: faiss.IndexIDMap2,
     query_ids: np.ndarray,

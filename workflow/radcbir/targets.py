@@ -48,5 +48,19 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries}
+def index_fidelity(project: Project, experiment: str) -> list[str]:
+    """Approximate indexes against the exact one: a table and a figure of recall against speed."""
+    return [f"results/experiments/{experiment}/comparison/index-fidelity.{kind}" for kind in ("csv", "svg")]
+
+
+def dimensions(project: Project, experiment: str) -> list[str]:
+    """Fewer dimensions and fewer bits: a table and a figure of precision against bytes."""
+    return [f"results/experiments/{experiment}/comparison/dimensions.{kind}" for kind in ("csv", "svg")]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "index_fidelity": index_fidelity,
+    "dimensions": dimensions,
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -165,6 +165,25 @@ def of_all_models(pattern):
     ]
 
 
+def searched_models(wildcards):
+    """The models of an experiment whose neighbors come from a search of their own embeddings."""
+    return project.searched_models(wildcards.experiment)
+
+
+def searched_model_names(wildcards):
+    """Slug -> name of those models."""
+    return {model: project.cards[model]["name"] for model in searched_models(wildcards)}
+
+
+def of_searched_models(pattern):
+    """A file of each such model and query split, models first."""
+    return lambda wildcards: [
+        pattern.format(experiment=wildcards.experiment, model=model, split=split)
+        for model in searched_models(wildcards)
+        for split in project.experiments[wildcards.experiment]["query_splits"]
+    ]
+
+
 def dataset_embeddings(wildcards):
     """A dataset's embeddings by every model that embeds it."""
     return [embedding_file(model, wildcards.dataset) for model in project.models_of_dataset(wildcards.dataset)]
