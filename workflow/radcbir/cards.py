@@ -31,14 +31,28 @@ def load_card(path: str | Path) -> dict:
 def card_meaning(card: Mapping) -> dict:
     """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision.
 
-    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out.
+    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out. Of a
+    fusion, it is its members: how their scores are put together changes what is found, not the embeddings.
     """
+    if card["loader"] == "fusion":
+        return {"loader": "fusion", "of": card["fusion"]["of"]}
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
     if card["loader"] != "control":
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
         kept = ("sha256", "layout", "random_seed")
         meaning["weights"] = {name: value for name, value in card["weights"].items() if name in kept}
     return meaning
+
+
+def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
+    """The card of a fusion with what follows from its ``members`` (slug -> card, in order)."""
+    seen = dict.fromkeys(each for member in members.values() for each in member["training_data"])
+    return card | {
+        "architecture": f"{card['fusion']['by'].replace('_', ' ')} of {', '.join(members)}",
+        "dimension": sum(member["dimension"] for member in members.values()),
+        "training_data": list(seen),
+        "control": all(is_control(member) for member in members.values()),
+    }
 
 
 def loader_module(card: Mapping) -> str:
@@ -55,5 +69,5 @@ def weights_file(card: Mapping) -> str | None:
 
 
 def is_control(card: Mapping) -> bool:
-    """A card without learned weights: a control encoder, or a network with random weights."""
-    return card["loader"] == "control" or "random_seed" in card.get("weights", {})
+    """A card without learned weights: a control encoder, a network with random weights, or a fusion of such."""
+    return card.get("control", False) or card["loader"] == "control" or "random_seed" in card.get("weights", {})

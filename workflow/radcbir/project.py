@@ -52,6 +52,8 @@ class Project:
                     "find itself: query from another split"
                 )
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        for model in self.fusions:
+            self.cards[model] = self._fused_card(model, where)
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
@@ -63,10 +65,39 @@ class Project:
             f"of those there: {_suggest(model, known)}"
         )
 
+    def _fused_card(self, model: str, where: str) -> dict:
+        """A fusion's card with what follows from its members."""
+        members = self.cards[model]["fusion"]["of"]
+        for member in members:
+            if member not in self.cards:
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which `models` does not list: add it there, "
+                    f"or correct `fusion: of` (listed: {', '.join(self.encoders)})"
+                )
+            if self.cards[member]["loader"] == "fusion":
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which is a fusion itself: name the members "
+                    f"of '{member}' instead"
+                )
+        return cards.fused_card(self.cards[model], {member: self.cards[member] for member in members})
+
+    @property
+    def fusions(self) -> list[str]:
+        """The models that put others together: rule `fuse` makes their embeddings."""
+        return [model for model, card in self.cards.items() if card["loader"] == "fusion"]
+
+    @property
+    def encoders(self) -> list[str]:
+        """The models that embed images: rules `embed` and `gather` make their embeddings."""
+        return [model for model, card in self.cards.items() if card["loader"] != "fusion"]
+
     @cached_property
     def meanings(self) -> dict[str, dict]:
-        """Per model, the part of its card that changes its embeddings."""
-        return {model: cards.card_meaning(card) for model, card in self.cards.items()}
+        """Per model, the part of its card that changes its embeddings; of a fusion, with that of its members."""
+        found = {model: cards.card_meaning(card) for model, card in self.cards.items()}
+        for model in self.fusions:
+            found[model]["members"] = [found[member] for member in found[model]["of"]]
+        return found
 
     def models_of_dataset(self, dataset: str) -> list[str]:
         """The models that embed a dataset: those of the experiments that pool it, in the order of ``models``."""
@@ -75,7 +106,8 @@ class Project:
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""
-        return list(self.experiments[experiment]["models"])
+        fused = {model for model in self.fusions if self.cards[model]["fusion"]["by"] != "concatenation"}
+        return [model for model in self.experiments[experiment]["models"] if model not in fused]
 
     @property
     def embedded(self) -> list[tuple[str, str]]:

@@ -47,18 +47,24 @@ class PrincipalComponents:
         return np.concatenate([each.astype(np.float32) for each in parts])
 
 
+def mean_and_covariance(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean ``(d,)`` and covariance ``(d, d)``, with the denominator n, of vectors ``(n, d)``, in double precision."""
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    covariance = np.zeros((vectors.shape[1],) * 2)
+    for rows in _blocks(len(vectors)):
+        centered = vectors[rows] - mean
+        covariance += centered.T @ centered
+    return mean, covariance / len(vectors)
+
+
 def principal_components(vectors: np.ndarray) -> PrincipalComponents:
     """The principal components of vectors ``(n, d)``, n > 1, from their covariance matrix, in double precision.
 
     The sign of a component is the one that makes its largest entry positive. Raises :class:`ValueError` where all
     vectors are the same.
     """
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((vectors.shape[1],) * 2)
-    for rows in _blocks(len(vectors)):
-        centered = vectors[rows] - mean
-        covariance += centered.T @ centered
-    covariance /= max(1, len(vectors) - 1)
+    mean, covariance = mean_and_covariance(vectors)
+    covariance *= len(vectors) / max(1, len(vectors) - 1)
     variances, components = np.linalg.eigh(covariance)
     variances, components = variances[::-1], components.T[::-1]
     rank = min(int((variances > RANK_TOLERANCE * variances[0]).sum()), len(vectors) - 1)

@@ -88,6 +88,14 @@ def index_searching(wildcards):
     return index_settings.searching(project.experiments[wildcards.experiment]["index"])
 
 
+def fused_search(wildcards):
+    """How a fusion by score or by rank puts its members together; nothing for models that search their own vectors."""
+    card = project.cards[wildcards.model]
+    if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
+        return None
+    return {"by": card["fusion"]["by"], "widths": [project.cards[each]["dimension"] for each in card["fusion"]["of"]]}
+
+
 def experiment_cards(wildcards):
     """The model cards of an experiment in the order of `models:`, without what changes no result."""
     shown = {model: dict(project.cards[model]) for model in experiment_setting("models")(wildcards)}
@@ -147,6 +155,11 @@ def embedding_file(model, dataset):
     """
     checkpoints.shards.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
+
+
+def member_embeddings(wildcards):
+    """The embeddings of a dataset by the members of a fusion."""
+    return [embedding_file(member, wildcards.dataset) for member in project.meanings[wildcards.model]["of"]]
 
 
 def experiment_embeddings(wildcards):

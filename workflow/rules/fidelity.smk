@@ -72,7 +72,7 @@ rule index_fidelity_table:
     benchmark:
         "results/benchmarks/index_fidelity_table/{experiment}.tsv"
     conda:
-        "../../envs/analysis.yaml"
+        "../../envs/faiss.yaml"
     params:
         models=searched_models,
         query_splits=experiment_setting("query_splits"),
@@ -100,7 +100,7 @@ rule dimensions_table:
     benchmark:
         "results/benchmarks/dimensions_table/{experiment}.tsv"
     conda:
-        "../../envs/analysis.yaml"
+        "../../envs/faiss.yaml"
     params:
         models=searched_models,
         query_splits=experiment_setting("query_splits"),

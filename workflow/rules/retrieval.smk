@@ -50,7 +50,8 @@ rule index:
         "../scripts/index.py"
 
 
-# The k nearest index images of each query; further ones where same-patient images stand among the first k.
+# The k nearest index images of each query; further ones where same-patient images stand among the first k. A fusion by
+# score or by rank searches its members' vectors side by side, exactly; it is a matter of this rule alone.
 rule knn:
     input:
         index=index_file,
@@ -71,6 +72,7 @@ rule knn:
     params:
         k=experiment_setting("k"),
         index=index_searching,
+        fusion=fused_search,
         code=code("knn.py"),
     script:
         "../scripts/knn.py"

@@ -5,6 +5,7 @@ from radcbir import embeddings, search
 from radcbir.approximate import approximate_neighbor_table
 from radcbir.catalog import read_split
 from radcbir.errors import InputError
+from radcbir.fusion import fused_neighbor_table
 from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
@@ -16,9 +17,13 @@ with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakem
             f"no image of the query split '{snakemake.wildcards.split}' is embedded: see the dataset's ledger for why"
         )
     asked = ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients
-    if snakemake.params.index["type"] == "flat":
+    index, fusion = snakemake.params.index, snakemake.params.fusion
+    if index["type"] == "flat" and not fusion:
         table = search.neighbor_table(search.read_index(snakemake.input.index), *asked)
     else:
         indexed = embeddings.read(snakemake.input.embeddings, patients.index.to_numpy())
-        table = approximate_neighbor_table(snakemake.input.index, snakemake.params.index, *indexed, *asked)
+        if fusion:
+            table = fused_neighbor_table(fusion["by"], fusion["widths"], *indexed, *asked)
+        else:
+            table = approximate_neighbor_table(snakemake.input.index, index, *indexed, *asked)
     search.write_neighbors(snakemake.output[0], table)
