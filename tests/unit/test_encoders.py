@@ -410,6 +410,6 @@ def test_a_full_gpu_asks_for_a_smaller_batch(monkeypatch):
     def full(batch):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(encoder, "_pool", full)
+    monkeypatch.setattr(encoder, "pool", full)
     with pytest.raises(OutOfMemory, match="2 images do not fit"):
         encode(encoder, [noise(0), noise(1)])

@@ -128,7 +128,9 @@ def test_what_describes_or_speeds_up_a_model_is_not(tmp_path, changes):
         (preprocessing(interpolation="cubic"), "`preprocessing: interpolation` is 'cubic': did you mean bicubic?"),
         (preprocessing(crop=0.9), "unknown key `crop` under `preprocessing:`: did you mean `crop_pct`?"),
         ({"dimension": "big"}, "`dimension` is 'big', but has to be a whole number"),
-        ({"weights": {"url": "https://example.org/w.pth"}}, "the key `sha256` is missing under `weights:`"),
+        ({"weights": {"package": "some==1.0", "file": "w.pth"}}, "the key `sha256` is missing under `weights:`"),
+        ({"weights": {"hub": "some/one", "file": "w.pth"}}, "the key `revision` is missing under `weights:`"),
+        ({"weights": {"files": ["../w.pth"]}}, "`weights: files: 0` is '../w.pth'"),
         (
             {"weights": LITE0["weights"] | {"url": "https://example.org/w.pth"}},
             "`weights` mixes keys that exclude one another",

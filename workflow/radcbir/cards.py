@@ -13,9 +13,19 @@ from radcbir.config import validate
 from radcbir.errors import InputError
 
 CARD_SCHEMA = Path(__file__).parents[1] / "schemas" / "model-card.schema.json"
+WEIGHTS = "resources/weights"
+WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
+"""What of `weights:` changes the embeddings beside the files' content."""
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
-LOADER_MODULES = {"timm": "radcbir.encoders.timm_encoder", "control": "radcbir.encoders.control"}
-"""Loader -> the module that holds its ``load(card, weights, device)``; imported only where the loader is used."""
+LOADER_MODULES = {
+    "timm": "radcbir.encoders.timm_encoder",
+    "open_clip": "radcbir.encoders.open_clip_encoder",
+    "transformers": "radcbir.encoders.transformers_encoder",
+    "medclip": "radcbir.encoders.transformers_encoder",
+    "torchxrayvision": "radcbir.encoders.torchxrayvision_encoder",
+    "control": "radcbir.encoders.control",
+}
+"""Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the loader is used."""
 
 
 def load_card(path: str | Path) -> dict:
@@ -39,8 +49,13 @@ def card_meaning(card: Mapping) -> dict:
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
     if card["loader"] != "control":
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
-        kept = ("sha256", "layout", "random_seed")
-        meaning["weights"] = {name: value for name, value in card["weights"].items() if name in kept}
+        meaning |= {"options": card["options"]} if "options" in card else {}
+        weights = card["weights"]
+        meaning["weights"] = {name: weights[name] for name in WEIGHTS_MEANING if name in weights}
+        if "files" in weights:
+            meaning["weights"]["files"] = {name: _content(source) for name, source in weights_files(card).items()}
+        else:
+            meaning["weights"] |= _content(weights)
     return meaning
 
 
@@ -55,17 +70,60 @@ def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
     }
 
 
+def _content(source: Mapping) -> dict:
+    """What tells one file's content: its digest in the card, else the commit that holds it, else its address.
+
+    A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
+    """
+    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member")):
+        if names[0] in source:
+            return {name: source[name] for name in names if name in source}
+    return {}
+
+
 def loader_module(card: Mapping) -> str:
     """The library module that builds this card's encoder."""
     return LOADER_MODULES[card["loader"]]
 
 
-def weights_file(card: Mapping) -> str | None:
-    """The name of the card's weights file in ``resources/weights/{model}/``; None for controls and random weights."""
+def weights_files(card: Mapping) -> dict[str, dict]:
+    """The card's files by their names below ``resources/weights/{model}/``, with where each comes from.
+
+    A single file lies there under its own name; several keep the folders of their repository, or the name after ``to:``.
+    Nothing for controls and random weights.
+    """
     weights = card.get("weights", {})
+    if "files" not in weights:
+        name = weights_file(card)
+        return {name: dict(weights)} if name else {}
+    shared = {name: weights[name] for name in ("hub", "revision") if name in weights}
+    sources = [{"file": each} if isinstance(each, str) else dict(each) for each in weights["files"]]
+    found = {}
+    for source in sources:
+        name = source.pop("to", source.get("file")) or PurePosixPath(urlparse(source["url"]).path).name
+        found[name] = source if "url" in source else shared | source
+    return found
+
+
+def weights_file(card: Mapping) -> str | None:
+    """The name of the first of :func:`weights_files`; None for controls and random weights."""
+    weights = card.get("weights", {})
+    if "files" in weights:
+        return next(iter(weights_files(card)))
     if "url" in weights:
-        return PurePosixPath(urlparse(weights["url"]).path).name
+        return PurePosixPath(weights.get("member", urlparse(weights["url"]).path)).name
     return PurePosixPath(weights["file"]).name if "file" in weights else None
+
+
+def weights_location(model: str, card: Mapping) -> str | None:
+    """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several, or None."""
+    file = weights_file(card)
+    return file and (f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}")
+
+
+def has_text(card: Mapping) -> bool:
+    """A card whose encoder has a text tower in the space of its images."""
+    return card.get("text_tower", False)
 
 
 def is_control(card: Mapping) -> bool:

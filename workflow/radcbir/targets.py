@@ -21,9 +21,9 @@ def everything(project: Project) -> list[str]:
 
 
 def weights(project: Project) -> list[str]:
-    """The weights files of all models that have one."""
-    files = {model: cards.weights_file(card) for model, card in project.cards.items()}
-    return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
+    """The weights files of all models that have some."""
+    files = {model: cards.weights_files(card) for model, card in project.cards.items()}
+    return [f"{cards.WEIGHTS}/{model}/{file}" for model, names in files.items() for file in names]
 
 
 def comparisons(project: Project) -> list[str]:

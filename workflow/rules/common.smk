@@ -109,9 +109,18 @@ def encoder_code(wildcards):
 
 
 def weights(wildcards):
-    """The weights file of a model; nothing for controls and random networks."""
-    file = cards.weights_file(project.cards[wildcards.model])
-    return f"resources/weights/{wildcards.model}/{file}" if file else []
+    """The weights files of a model; nothing for controls and random networks."""
+    return [f"{cards.WEIGHTS}/{wildcards.model}/{file}" for file in cards.weights_files(project.cards[wildcards.model])]
+
+
+def weights_location(wildcards):
+    """Where the encoder finds them: a resource as an image root is, since moving them changes no result."""
+    return cards.weights_location(wildcards.model, project.cards[wildcards.model]) or ""
+
+
+def weights_source(wildcards):
+    """Where one of a model's weights files comes from."""
+    return cards.weights_files(project.cards[wildcards.model])[wildcards.file]
 
 
 # --- files that belong together ---

@@ -19,6 +19,7 @@ rule embed:
     threads: 8
     resources:
         image_root=dataset_setting("images"),
+        weights=weights_location,
         max_rejected=max_rejected,
         device=project.settings["device"],
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
