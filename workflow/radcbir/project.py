@@ -51,6 +51,7 @@ class Project:
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
+        self.prompts_file = self._prompts_file(where)
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
         for model in self.fusions:
             self.cards[model] = self._fused_card(model, where)
@@ -64,6 +65,18 @@ class Project:
             f"{where}: the model '{model}' has no card {self.card_folders[0] / f'{model}.yaml'}: write one, or name one "
             f"of those there: {_suggest(model, known)}"
         )
+
+    def _prompts_file(self, where: str) -> Path | None:
+        """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
+        if "prompts" in self.settings:
+            if not Path(self.settings["prompts"]).is_file():
+                raise InputError(
+                    f"{where}: the file {self.settings['prompts']} of `prompts:` does not exist (looked for from "
+                    f"{Path.cwd()}): correct it, or copy config/prompts.yaml there"
+                )
+            return Path(self.settings["prompts"])
+        beside = [folder.parent / "prompts.yaml" for folder in self.card_folders]
+        return next((path for path in beside if path.is_file()), None)
 
     def _fused_card(self, model: str, where: str) -> dict:
         """A fusion's card with what follows from its members."""
@@ -108,6 +121,10 @@ class Project:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""
         fused = {model for model in self.fusions if self.cards[model]["fusion"]["by"] != "concatenation"}
         return [model for model in self.experiments[experiment]["models"] if model not in fused]
+
+    def text_models(self, experiment: str) -> list[str]:
+        """The models of an experiment that have a text tower."""
+        return [model for model in self.experiments[experiment]["models"] if cards.has_text(self.cards[model])]
 
     @property
     def embedded(self) -> list[tuple[str, str]]:

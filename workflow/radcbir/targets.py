@@ -58,9 +58,15 @@ def dimensions(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/comparison/dimensions.{kind}" for kind in ("csv", "svg")]
 
 
+def text_queries(project: Project, experiment: str) -> list[str]:
+    """What texts find; a page that says so where no model has a text tower."""
+    return [f"results/experiments/{experiment}/comparison/text-queries.html"]
+
+
 ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "gallery": galleries,
     "index_fidelity": index_fidelity,
     "dimensions": dimensions,
+    "text_queries": text_queries,
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -108,6 +108,10 @@ def encoder_code(wildcards):
     return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
 
 
+def text_encoder_code(wildcards):
+    return code("embed_text.py", cards.loader_module(project.cards[wildcards.model]))
+
+
 def weights(wildcards):
     """The weights files of a model; nothing for controls and random networks."""
     return [f"{cards.WEIGHTS}/{wildcards.model}/{file}" for file in cards.weights_files(project.cards[wildcards.model])]
@@ -204,6 +208,27 @@ def of_searched_models(pattern):
         for model in searched_models(wildcards)
         for split in project.experiments[wildcards.experiment]["query_splits"]
     ]
+
+
+def text_model_names(wildcards):
+    """Slug -> name of an experiment's models with a text tower."""
+    return {model: project.cards[model]["name"] for model in project.text_models(wildcards.experiment)}
+
+
+def models_without_text(wildcards):
+    """Names of an experiment's other models."""
+    asked = project.text_models(wildcards.experiment)
+    return [project.cards[each]["name"] for each in experiment_setting("models")(wildcards) if each not in asked]
+
+
+def of_text_models(pattern):
+    """A file of each model with a text tower."""
+    return lambda wildcards: list(
+        dict.fromkeys(
+            pattern.format(experiment=wildcards.experiment, model=each)
+            for each in project.text_models(wildcards.experiment)
+        )
+    )
 
 
 def dataset_embeddings(wildcards):
