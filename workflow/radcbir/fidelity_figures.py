@@ -47,7 +47,7 @@ def recall_against_speed(
         )  # fmt: skip
         axis.set_xscale("log")
 
-    return _panels(merged, names, draw, "queries per second, one thread", "recall@10")
+    return _panels(merged, names, draw, "queries per second, one thread", "recall@10", "recall_at_10")
 
 
 def precision_against_bytes(table: pd.DataFrame, names: Mapping[str, str], split: str) -> plt.Figure:
@@ -77,14 +77,21 @@ def precision_against_bytes(table: pd.DataFrame, names: Mapping[str, str], split
                 marker=MARKERS[-place], markersize=7, markerfacecolor="#ffffff", markeredgewidth=1.6,
             )  # fmt: skip
         axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
-    return _panels(table[table["query_split"] == split], names, draw, "bytes per vector", "P@1")
+    shown = table[table["query_split"] == split]
+    return _panels(shown, names, draw, "bytes per vector", "P@1", "precision_at_1")
 
 
 def _panels(
-    table: pd.DataFrame, names: Mapping[str, str], draw: Callable[[plt.Axes, pd.DataFrame], None], x: str, y: str
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    draw: Callable[[plt.Axes, pd.DataFrame], None],
+    x: str,
+    y: str,
+    drawn: str,
 ) -> plt.Figure:
-    """A panel per model, axes shared, the legend in a row below."""
+    """A panel per model, axes shared and as high as the column ``drawn`` needs, the legend in a row below."""
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
     with plt.rc_context(STYLE):
@@ -95,7 +102,7 @@ def _panels(
         for axis, (model, name) in zip(axes.flat, names.items(), strict=False):
             draw(axis, table[table["model"] == model])
             axis.set_title(name, fontsize=10.5, loc="left")
-            axis.set_ylim(top=1.02)
+            axis.set_ylim(table[drawn].min() - 0.03, min(1.02, table[drawn].max() + 0.03))
         for axis in axes.flat[len(names) :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:
