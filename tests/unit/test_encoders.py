@@ -16,6 +16,7 @@ from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
+CARDS = {slug: card for slug, card in CARDS.items() if card["loader"] != "fusion"}
 PRETRAINED = [slug for slug, card in CARDS.items() if cards.weights_file(card)]
 
 TINY = cards.DEFAULTS | {

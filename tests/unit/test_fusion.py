@@ -163,7 +163,7 @@ def test_a_fusion_takes_from_its_members_what_follows(folder):
         ({"fusion": {"of": ["small"], "by": "score"}}, "`fusion: of` is ['small']: name at least 2"),
         ({"fusion": {"of": ["small", "both"], "by": "score"}}, "a fusion of 'both', which is a fusion itself"),
         ({"fusion": {"of": ["small", "large"], "by": "mean"}}, "`fusion: by` is 'mean'"),
-        ({"dimension": 320}, "`dimension` has no place here: take it out"),
+        ({"dimension": 320}, "`dimension` has no use with `loader: fusion`: take it out"),
         ({"loader": "timm"}, "the key `architecture` is missing"),
     ],
 )

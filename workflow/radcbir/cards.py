@@ -17,6 +17,8 @@ WEIGHTS = "resources/weights"
 WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
 """What of `weights:` changes the embeddings beside the files' content."""
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
+UNUSED_BY_FUSIONS = ("architecture", "dimension", "weights", "pooling", "preprocessing", "precision", "text_tower")
+"""What a fusion takes from its members."""
 LOADER_MODULES = {
     "timm": "radcbir.encoders.timm_encoder",
     "open_clip": "radcbir.encoders.open_clip_encoder",
@@ -35,6 +37,9 @@ def load_card(path: str | Path) -> dict:
     except yaml.YAMLError as error:
         raise InputError(f"the model card {path} is not valid YAML: {' '.join(str(error).split())}") from None
     validate(card, CARD_SCHEMA, f"model card {path}")
+    for name in UNUSED_BY_FUSIONS if card["loader"] == "fusion" else ("fusion",):
+        if name in card:
+            raise InputError(f"model card {path}: `{name}` has no use with `loader: {card['loader']}`: take it out")
     return DEFAULTS | card
 
 
