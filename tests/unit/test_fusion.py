@@ -146,7 +146,7 @@ def test_a_fusion_takes_from_its_members_what_follows(folder):
     card = found.cards["both"]
     assert (card["dimension"], card["training_data"]) == (320, ["A", "B"])
     assert cards.is_control(card), "a fusion of controls is a control"
-    assert (found.encoders, found.fusions) == (["small", "large"], ["both"])
+    assert (found.encoded, found.fusions) == (["small", "large"], ["both"])
     assert found.searched_models("one") == ["small", "large"]
     before = found.card_digest("both")
     by_rank = project(folder, fusion={"of": ["small", "large"], "by": "reciprocal_rank"})

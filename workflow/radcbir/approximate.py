@@ -222,6 +222,7 @@ def approximate_neighbor_table(
     k: int,
     query_patients: np.ndarray | None = None,
     index_patients: Mapping[int, str | None] | pd.Series | None = None,
+    passed_over: pd.Series | None = None,
 ) -> pa.Table:
     """The table of :func:`radcbir.search.neighbor_table`, from an approximate index and the vectors that it stands for.
 
@@ -233,7 +234,7 @@ def approximate_neighbor_table(
     described = {"index": " ".join(f"{name}={value}" for name, value in searcher.parameters.items())}
     table = table_of(
         lambda block, depth: searcher.nearest(queries[block], depth),
-        searcher.ids, query_ids, k, query_patients, index_patients, described,
+        searcher.ids, query_ids, k, query_patients, index_patients, passed_over, described,
     )  # fmt: skip
     if searcher.completed:
         logger.info(

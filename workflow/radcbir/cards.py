@@ -17,6 +17,8 @@ WEIGHTS = "resources/weights"
 WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
 """What of `weights:` changes the embeddings beside the files' content."""
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
+PRECOMPUTED = "precomputed"
+"""The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
 UNUSED_BY_FUSIONS = ("architecture", "dimension", "weights", "pooling", "preprocessing", "precision", "text_tower")
 """What a fusion takes from its members."""
 LOADER_MODULES = {
@@ -40,7 +42,7 @@ def load_card(path: str | Path) -> dict:
     for name in UNUSED_BY_FUSIONS if card["loader"] == "fusion" else ("fusion",):
         if name in card:
             raise InputError(f"model card {path}: `{name}` has no use with `loader: {card['loader']}`: take it out")
-    return DEFAULTS | card
+    return {"training_data": []} | card if is_precomputed(card) else DEFAULTS | card
 
 
 def card_meaning(card: Mapping) -> dict:
@@ -52,7 +54,7 @@ def card_meaning(card: Mapping) -> dict:
     if card["loader"] == "fusion":
         return {"loader": "fusion", "of": card["fusion"]["of"]}
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
-    if card["loader"] != "control":
+    if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
         meaning |= {"options": card["options"]} if "options" in card else {}
         weights = card["weights"]
@@ -129,6 +131,21 @@ def weights_location(model: str, card: Mapping) -> str | None:
 def has_text(card: Mapping) -> bool:
     """A card whose encoder has a text tower in the space of its images."""
     return card.get("text_tower", False)
+
+
+def is_precomputed(card: Mapping) -> bool:
+    """A card whose embeddings or neighbor lists exist already."""
+    return card["loader"] == PRECOMPUTED
+
+
+def source_file(card: Mapping, dataset: str) -> str:
+    """The file that holds what a precomputed card has of a dataset: ``path`` with the dataset's name there filled in."""
+    return card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
+
+
+def has_vectors(card: Mapping) -> bool:
+    """False for a precomputed card of neighbor lists (a CSV), which come without embeddings."""
+    return not (is_precomputed(card) and card["path"].endswith(".csv"))
 
 
 def is_control(card: Mapping) -> bool:

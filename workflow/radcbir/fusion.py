@@ -61,6 +61,7 @@ def fused_neighbor_table(
     k: int,
     query_patients: np.ndarray | None = None,
     index_patients: Mapping[int, str | None] | pd.Series | None = None,
+    passed_over: pd.Series | None = None,
 ) -> pa.Table:
     """The table of :func:`radcbir.search.neighbor_table` of a fusion ``by`` score or reciprocal_rank.
 
@@ -74,7 +75,7 @@ def fused_neighbor_table(
     parts = split(queries, widths)
     return table_of(
         lambda block, depth: nearest([part[block] for part in parts], depth),
-        index_ids, query_ids, k, query_patients, index_patients, {"score": by},
+        index_ids, query_ids, k, query_patients, index_patients, passed_over, {"score": by},
     )  # fmt: skip
 
 

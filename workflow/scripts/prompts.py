@@ -8,5 +8,5 @@ from radcbir.logs import script_log
 from radcbir.prompts import load_prompts, prompts_of_labels
 
 with script_log(snakemake.log[0], f"prompts {snakemake.wildcards.experiment}"):
-    labels = pd.read_parquet(snakemake.input.catalog, columns=["label"])["label"].unique()
+    labels = pd.read_parquet(snakemake.input.catalog, columns=["label"])["label"].dropna().unique()
     write_csv(prompts_of_labels(labels, load_prompts(snakemake.input.templates)), snakemake.output[0])

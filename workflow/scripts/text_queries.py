@@ -9,7 +9,7 @@ from radcbir.logs import script_log
 from radcbir.text_queries import evaluate_texts, read_label_vectors
 
 with script_log(snakemake.log[0], f"text_queries {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
-    catalog = pd.read_parquet(snakemake.input.catalog, columns=["id", "label", "split"])
+    catalog = pd.read_parquet(snakemake.input.catalog, columns=["id", "label", "split"]).dropna(subset="label")
     evaluation = evaluate_texts(
         catalog,
         *embeddings.read(snakemake.input.embeddings, catalog["id"].to_numpy()),
