@@ -89,5 +89,8 @@ ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "cross_dataset": cross_dataset,
     "graded_relevance": comparison_files("graded_relevance.html"),
     "contamination": comparison_files("contamination.html"),
+    "index_fidelity": comparison_files("index-fidelity.csv", "index-fidelity.svg"),
+    "dimensions": comparison_files("dimensions.csv", "dimensions.svg"),
+    "text_queries": comparison_files("text-queries.html"),
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""
