@@ -209,6 +209,12 @@ def test_side_by_side_gives_each_quirk_its_own_effect(plain):
     assert np.isnan(last["paper"]) and last["corrected"] > 0
     rows = {row["metric"]: row for row in paper.page_rows(table.reset_index())}
     assert rows["micro_precision_at_25"]["causes"] == [("stop_before_last_k", "")]
+    assert rows["macro_precision_std_at_1"]["causes"] == [("spread_as_std", "")]
+    assert rows["queries_without_index_image"]["causes"] == [("silent_gaps", "")]
+    assert (rows["queries_without_index_image"]["paper"], rows["queries_without_index_image"]["corrected"]) == (
+        "none",
+        "0",
+    )
     assert rows["macro_precision_at_10"]["causes"][0][0] == "cut_list"
     assert rows["knn_k"]["difference"][0] == "-"
     same = paper.side_by_side(lists, OFF)

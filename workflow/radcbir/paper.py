@@ -25,7 +25,8 @@ from radcbir.metrics import capped_precision
 QUIRKS = {
     "cut_list": "P@k cuts the list at n = min(k, index images of the query's class) and divides by n; corrected: the hits among "
     "the first k over k, whatever the class",
-    "stop_before_last_k": "k ends one before the length of the lists, for P@k and for the choice of k; corrected: it ends there",
+    "stop_before_last_k": "k ends one before the length of the lists, for P@k and for the choice of k; corrected: it ends "
+    "where they end",
     "silent_gaps": "queries whose class has no index image, and queries without an embedding, leave the averages without a word; "
     "corrected: they leave them too, but the export counts them",
     "count_missing_images": "n counts every index image that is listed, with an embedding or without; corrected: those that can "
@@ -320,7 +321,8 @@ def side_by_side(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]) ->
 
     ``lists`` has ``test`` and, where k can be chosen, ``validation``; ``quirks`` are the switches of the paper's way. A
     quirk's column is its own effect: the figure minus that with this one quirk off and the others as they are. Effects need
-    not add up to the difference. A figure that one of the ways does not have is missing there.
+    not add up to the difference. A figure that one of the ways does not have is missing there, and so is the effect of a
+    quirk that it comes or goes with.
     """
     known: dict[tuple[bool, ...], dict[str, float]] = {}
 
@@ -338,8 +340,8 @@ def side_by_side(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]) ->
     table["difference"] = table["paper"] - table["corrected"]
     for name in QUIRKS:
         if quirks[name]:
-            without = figures({**quirks, name: False})
-            table[name] = table["paper"] - table["metric"].map(without).astype(float)
+            without = table["metric"].map(figures({**quirks, name: False})).astype(float)
+            table[name] = (table["paper"] - without).mask(table["paper"].isna() & without.isna(), 0.0)
         else:
             table[name] = 0.0
     return table
@@ -354,6 +356,11 @@ def headline_figures(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]
         for k in sorted({*(k for k in PRECISION_AT if k <= width), width}):
             if k <= len(precision):
                 values[f"{average}_precision_at_{k}"] = float(precision[f"{average}_precision_mean"].iloc[k - 1])
+        if quirks["spread_as_std"] and len(precision):
+            values[f"{average}_precision_std_at_1"] = float(precision[f"{average}_precision_std"].iloc[0])
+    if not quirks["silent_gaps"]:
+        counts = ("queries_without_index_image", "queries_without_embedding")
+        values |= {name: float(precision[name].iloc[0]) for name in counts}
     if "validation" in lists:
         _, row, k = classification_tables(lists["validation"], lists["test"], quirks)
         values |= {f"knn_{name}": float(value) for name, value in row.iloc[0].items()} | {"knn_k": float(k)}
@@ -364,11 +371,9 @@ def page_rows(table: pd.DataFrame) -> list[dict]:
     """Rows of the page from :func:`side_by_side`: texts, and the quirks that move the figure, the strongest first."""
     rows = []
     for row in table.to_dict("records"):
-        effects = {name: row[name] for name in QUIRKS if abs(row[name]) > 1e-12}  # NaN is not larger
-        if np.isnan(row["paper"]) and not np.isnan(row["corrected"]) and row["metric"].count("precision_at"):
-            causes = [("stop_before_last_k", "")]
-        else:
-            causes = [(name, _signed(effects[name])) for name in sorted(effects, key=lambda each: -abs(effects[each]))]
+        effects = {name: row[name] for name in QUIRKS if not abs(row[name]) <= 1e-12}
+        strongest = sorted(effects, key=lambda name: -abs(np.nan_to_num(effects[name], nan=np.inf)))
+        causes = [(name, "" if np.isnan(effects[name]) else _signed(effects[name])) for name in strongest]
         rows.append(
             {
                 "metric": row["metric"],
@@ -384,7 +389,7 @@ def page_rows(table: pd.DataFrame) -> list[dict]:
 def _text(value: float) -> str:
     if np.isnan(value):
         return "none"
-    return f"{value:.0f}" if value > 1 else f"{value:.4f}"
+    return f"{value:.0f}" if value > 1 or value == 0 else f"{value:.4f}"
 
 
 def _signed(value: float) -> str:
