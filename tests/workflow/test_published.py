@@ -22,6 +22,7 @@ TARGETS = [
     "results/experiments/radiology/gallery/test.html",
     "results/datasets/nih14/ledger.html",
     f"{COMPARISON}/paper-mode.html",
+    f"{COMPARISON}/knn_classification.html",
     "reference_exports",
 ]
 
@@ -109,6 +110,13 @@ def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
         corrected = precision.loc[("test", "plain", average, 10), "value"]
         assert table.loc[f"{average}_precision_at_10", "corrected"] == pytest.approx(corrected, abs=1e-12)
         assert table.loc[f"{average}_precision_at_10", "cut_list"] > 0
+    knn = pd.read_csv(evaluated / COMPARISON / "knn_classification.csv")
+    assert set(knn["votes"]) == {"equal"}, "lists without scores have no weighted votes"
+    knn = knn[knn["query_split"] == "test"].set_index(["metric", "average"])
+    assert set(knn["k"]) == {table.loc["knn_k", "corrected"]}
+    for metric, average in (("roc_auc", "micro"), ("f1", "macro"), ("recall", "macro")):
+        corrected = table.loc[f"knn_{average}_{metric}", "corrected"]
+        assert knn.loc[(metric, average), "value"] == pytest.approx(corrected, abs=1e-12)
     page = (evaluated / COMPARISON / "paper-mode.html").read_text()
     assert "<code>k_off_by_one</code> -1" in page and "label_leak" in page
 

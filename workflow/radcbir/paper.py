@@ -278,7 +278,7 @@ def classification_tables(
     if not len(curve.dropna(subset="value")):
         raise InputError(
             "no k can be chosen, since no query of the validation split has a class with index images (or k is 1, where the "
-            "reference's range of k is empty): choose another `validation_split:` under `paper_mode:`, or a larger `k:`"
+            "reference's range of k is empty): choose another `val_split:`, or a larger `k:`"
         )
     chosen = best_k(curve, one_less=quirks["k_off_by_one"])
     if chosen:

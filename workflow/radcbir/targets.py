@@ -55,7 +55,7 @@ def galleries(project: Project, experiment: str) -> list[str]:
 
 def paper_mode(project: Project, experiment: str) -> list[str]:
     """The paper's way beside the corrected one."""
-    return [f"results/experiments/{experiment}/comparison/paper-mode.{suffix}" for suffix in ("csv", "html")]
+    return _comparison(experiment, "paper-mode.csv", "paper-mode.html")
 
 
 def reference_exports(project: Project) -> list[str]:
@@ -64,10 +64,29 @@ def reference_exports(project: Project) -> list[str]:
         f"results/experiments/{name}/{model}/reference/{file}"
         for name, experiment in project.experiments.items()
         for file in ("knn.csv", "retrieval.csv", "knn_classification.csv")
-        if file != "knn_classification.csv" or "validation_split" in experiment["paper_mode"]
+        if file != "knn_classification.csv" or experiment["val_split"]
         for model in experiment["models"]
     ]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries, "paper_mode": paper_mode}
+def knn_classification(project: Project, experiment: str) -> list[str]:
+    """Labels predicted by votes of neighbors: table and figures."""
+    return _comparison(experiment, "knn_classification.html", "knn-classification.svg", "knn-calibration.svg")
+
+
+def linear_probing(project: Project, experiment: str) -> list[str]:
+    """Linear classifiers on the embeddings: table and figures."""
+    return _comparison(experiment, "linear_probing.html", "label-fractions.svg", "linear-calibration.svg")
+
+
+def _comparison(experiment: str, *files: str) -> list[str]:
+    return [f"results/experiments/{experiment}/comparison/{file}" for file in files]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "knn_classification": knn_classification,
+    "linear_probing": linear_probing,
+    "paper_mode": paper_mode,
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""
