@@ -169,6 +169,20 @@ def test_the_best_k_of_one_leaves_nobody_to_vote():
         paper.classification_tables(arranged([[0, 1, 1]], [0], [0], 2), lists, OFF)
 
 
+def test_one_neighbor_has_no_paper_way():
+    """With k = 1 the reference's range of k is empty; the corrected figures are there, and the export says why not."""
+    lists = arranged([[0], [0]], [0, 1], [9, 9], 2)
+    table = paper.side_by_side({"test": lists, "validation": lists}, ON).set_index("metric")
+    assert (
+        np.isnan(table.loc["micro_precision_at_1", "paper"]) and table.loc["micro_precision_at_1", "corrected"] == 0.5
+    )
+    assert table.loc["knn_k", "corrected"] == 1
+    for quirks in (ON, ON | {"spread_as_std": False}, ON | {"silent_gaps": False}):
+        assert len(paper.retrieval_table(lists, quirks)) == 0
+    with pytest.raises(InputError, match="the reference's range of k is empty"):
+        paper.classification_tables(lists, lists, ON)
+
+
 def test_invented_neighbors_are_the_last_image_again(small):
     lists = small.lists("test")
     size = len(small.published.index)

@@ -47,6 +47,8 @@ QUIRKS = {
 """The reference's quirks -> what it does, and what is done instead when the switch is off."""
 
 PRECISION_AT = (1, 3, 5, 10)
+PRECISION_COLUMNS = ["micro_precision_mean", "micro_precision_std", "macro_precision_mean", "macro_precision_std"]
+"""The columns of the reference's ``retrieval.csv``, after that of the row numbers."""
 CLASSIFICATION = {
     "micro_roc_auc": ("roc_auc", "micro"),
     "micro_f1": ("f1", "micro"),
@@ -249,9 +251,9 @@ def retrieval_table(lists: PaperLists, quirks: Mapping[str, bool]) -> pd.DataFra
                 else np.nan,
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=PRECISION_COLUMNS)
     if not quirks["spread_as_std"]:
-        table = table.drop(columns=["micro_precision_std", "macro_precision_std"])
+        table = table.drop(columns=[name for name in PRECISION_COLUMNS if name.endswith("_std")])
     if not quirks["silent_gaps"]:
         table["queries"] = int(answerable.sum())
         table["queries_without_index_image"] = int((~answerable).sum())
@@ -358,10 +360,10 @@ def headline_figures(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]
                 values[f"{average}_precision_at_{k}"] = float(precision[f"{average}_precision_mean"].iloc[k - 1])
         if quirks["spread_as_std"] and len(precision):
             values[f"{average}_precision_std_at_1"] = float(precision[f"{average}_precision_std"].iloc[0])
-    if not quirks["silent_gaps"]:
+    if not quirks["silent_gaps"] and len(precision):
         counts = ("queries_without_index_image", "queries_without_embedding")
         values |= {name: float(precision[name].iloc[0]) for name in counts}
-    if "validation" in lists:
+    if "validation" in lists and len(_ks(lists["test"], quirks)):
         _, row, k = classification_tables(lists["validation"], lists["test"], quirks)
         values |= {f"knn_{name}": float(value) for name, value in row.iloc[0].items()} | {"knn_k": float(k)}
     return values
