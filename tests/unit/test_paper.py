@@ -2,13 +2,14 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from published import PRECISION_COLUMNS, Published
 
-from radcbir import metrics, paper
+from radcbir import embeddings, metrics, paper
 from radcbir.catalog import build_catalog, image_id, pool
 from radcbir.errors import InputError
 from radcbir.project import CONFIG_SCHEMA
@@ -253,6 +254,31 @@ def test_the_order_of_columns_is_that_of_the_csvs(plain, tmp_path):
     listing = paper.read_listing({"one": tmp_path / "a.csv"})
     assert listing.columns == ["XR/chest/a", "XR/chest/b"]
     assert listing.position == {("one", "b.png"): 0, ("one", "a.png"): 1}
+    (tmp_path / "b.csv").write_text("filepath,split,labels\na.png,train,XR/chest/b|XR/chest/c\n")
+    assert paper.read_listing({"two": tmp_path / "b.csv"}).columns == ["XR/chest/b", "XR/chest/c"]
+
+
+def test_images_with_several_labels_are_left_out(plain, tmp_path):
+    """As if they were not there: the lists close up, and figures are those of the other images."""
+
+    files = SimpleNamespace(
+        neighbors=[tmp_path / "test.parquet"], catalog=tmp_path / "catalog.parquet", csvs=list(plain.csvs.values()),
+        embeddings=[tmp_path / "ids.h5"],
+    )  # fmt: skip
+    settings = SimpleNamespace(splits=["test"], datasets=list(plain.csvs), index_split="train", k=10)
+    catalog, table = plain.catalog.copy(), plain.neighbors("test")
+    several = catalog["id"] == table["neighbor"].iloc[0]
+    catalog.loc[several, "label"] = None
+    catalog.to_parquet(files.catalog)
+    table.to_parquet(files.neighbors[0])
+    attributes = {name: "" for name in embeddings.COMMON if name != "format"}
+    embeddings.write_shard(files.embeddings[0], plain.embedded, np.ones((len(plain.embedded), 1)), [], attributes)
+    kept, lists = paper.read_lists(files, settings)
+    assert len(kept) == len(catalog) - 1 and set(lists) == {"test"}
+    first = table[table["query"] == table["query"].iloc[0]]["neighbor"].tolist()
+    row = kept.index[kept["id"] == table["query"].iloc[0]][0]
+    place = list(lists["test"].queries).index(row)
+    assert kept["id"][lists["test"].neighbors[place]].tolist() == first[1:11]
 
 
 def test_the_schema_lists_the_quirks_that_there_are():

@@ -136,19 +136,17 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
 
 
 def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
-    """Per row, its labels in column order: of the one ``label`` column, or of the one-hot columns."""
+    """Per row, its labels: of the column ``label`` or ``labels`` as written, or of the one-hot columns in their order."""
     one_hot = [name for name in table.columns if "/" in name and not name.startswith("x_")]
-    if "label" in table and one_hot:
-        raise InputError(f"{csv} has a `label` column and one-hot columns such as '{one_hot[0]}': keep one of the two")
-    if "label" in table:
-        given = table["label"]
-        wrong = given.notna() & ~given.fillna("").str.fullmatch(r"[^/]+/[^/]+/.+")
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(
-                f"row {row + 2} of {csv} has the label '{given[row]}': write it as MODALITY/region/finding"
-            )
-        return [[] if pd.isna(each) else [normal_label(each)] for each in given]
+    written = [name for name in ("label", "labels") if name in table]
+    if len(written) == 2:
+        raise InputError(f"{csv} has a column `label` and a column `labels`: keep one of the two")
+    if written and one_hot:
+        raise InputError(
+            f"{csv} has a `{written[0]}` column and one-hot columns such as '{one_hot[0]}': keep one of the two"
+        )
+    if written:
+        return _written_labels(table[written[0]], csv, several=written[0] == "labels")
     if not one_hot:
         raise InputError(
             f"the dataset CSV {csv} has no labels: add a column 'label', or one-hot columns named "
@@ -168,6 +166,22 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
     for row, column in np.argwhere(values == 1):
         labels[row].append(names[column])
     return labels
+
+
+def _written_labels(given: pd.Series, csv: str | Path, several: bool) -> list[list[str]]:
+    """Per row, the label that it gives, or ``several`` with ``|`` between them; none for a blank cell."""
+    form = r"[^/|]+/[^/|]+/[^|]+(\|[^/|]+/[^/|]+/[^|]+)*" if several else r"[^/]+/[^/]+/.+"
+    wrong = given.notna() & ~given.fillna("").str.fullmatch(form)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        how = "them as MODALITY/region/finding with '|' between them" if several else "it as MODALITY/region/finding"
+        raise InputError(f"row {row + 2} of {csv} has the {given.name} '{given[row]}': write {how}")
+    rows = given.str.split("|", regex=False) if several else given.map(lambda label: [label], na_action="ignore")
+    known: dict[str, str] = {}
+    return [
+        list(dict.fromkeys(known.setdefault(each, normal_label(each)) for each in row)) if isinstance(row, list) else []
+        for row in rows
+    ]
 
 
 def normal_label(label: str) -> str:
@@ -253,8 +267,12 @@ def pool(
     index_split: str,
     query_splits: Sequence[str],
     shared_patients: str,
+    labels: str = "single",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
+    """Pool the catalogs of an experiment's datasets (by name) into one: the images with exactly one label.
+
+    With ``labels`` = ``multi`` those with several are pooled too, searched and found: their ``labels`` hold the list,
+    their ``label`` is missing, and metrics of one label leave them out (:func:`radcbir.metrics.with_one_label`).
 
     Returns the pooled catalog (the datasets' columns and ``dataset``; ``patient_id`` becomes ``dataset:patient_id``,
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
@@ -268,15 +286,16 @@ def pool(
     splits = [index_split, *query_splits]
     present = sorted(pooled["split"].unique())
     pooled = pooled[pooled["split"].isin(splits)].reset_index(drop=True)
-    labels = pooled["labels"].map(len)
+    number = pooled["labels"].map(len)
+    taken = number >= 1 if labels == "multi" else number == 1
     counts = (
-        pooled.assign(listed=1, unlabelled=labels == 0, several_labels=labels > 1, taken=labels == 1)
+        pooled.assign(listed=1, unlabelled=number == 0, several_labels=number > 1, taken=taken)
         .groupby(["dataset", "split"], as_index=False)[["listed", "unlabelled", "several_labels", "taken"]]
         .sum()
     )
-    pooled = pooled[labels == 1].reset_index(drop=True)
+    pooled = pooled[taken].reset_index(drop=True)
     for split in splits:
-        if not (pooled["split"] == split).any():
+        if not (pooled["label"].notna() & (pooled["split"] == split)).any():
             raise InputError(
                 f"experiment '{experiment}' has no image with exactly one label in its split '{split}': the datasets "
                 f"{', '.join(catalogs)} have the splits {', '.join(present)}; correct `index_split:` or `query_splits:`"
@@ -292,7 +311,7 @@ def pool(
 
 
 def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
+    names = pd.Series(sorted({label for labels in pooled["labels"] for label in labels}), dtype=str)
     alike = names[names.str.casefold().duplicated(keep=False)]
     if len(alike):
         pair = names[names.str.casefold() == alike.iloc[0].casefold()]
@@ -318,15 +337,19 @@ def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
     """Write the image list of each split as ``{split}.{digest}.tsv`` (columns id, dataset, patient).
 
     As with shards, the name is the content's digest and labels are left out: editing a label searches nothing again.
+    Where the pool holds images with several labels, a column ``several_labels`` (0, 1) marks them, since they are
+    searched past.
     """
+    several = pooled["label"].isna()
+    columns = ["id", "dataset", "patient_id", *(["several_labels"] if several.any() else [])]
     with atomic_folder(folder) as temporary:
-        for split, images in pooled.sort_values("id").groupby("split"):
-            content = images[["id", "dataset", "patient_id"]].to_csv(sep="\t", index=False)
+        for split, images in pooled.assign(several_labels=several.astype(int)).sort_values("id").groupby("split"):
+            content = images[columns].to_csv(sep="\t", index=False)
             write_text(temporary / f"{split}.{digest(content.encode())}.tsv", content)
 
 
 def read_split(path: str | Path) -> pd.DataFrame:
-    """The image list of a split: ``id`` (int64), ``dataset`` and ``patient_id`` (None where unknown)."""
+    """The image list of a split: ``id`` (int64), ``dataset``, ``patient_id`` (None where unknown), ``several_labels``."""
     table = pd.read_csv(
         path,
         sep="\t",
@@ -335,6 +358,7 @@ def read_split(path: str | Path) -> pd.DataFrame:
         keep_default_na=False,
     )
     table["patient_id"] = table["patient_id"].where(table["patient_id"].notna(), None)
+    table["several_labels"] = table["several_labels"].astype(bool) if "several_labels" in table else False
     return table
 
 

@@ -146,6 +146,26 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
     return sections
 
 
+def preparation_steps(counts: pd.DataFrame) -> dict:
+    """Rows, split names and whether patients are known, for the page of a dataset's ``preparation.csv``."""
+    patients = bool(counts["patients"].notna().any())
+    splits = [each for each in dict.fromkeys(counts["split"]) if each != "all"]
+    rows = []
+    for step, part in counts.groupby("step", sort=False):
+        cells = {
+            row.split: f"{row.images:,}" + (f" ({int(row.patients):,})" if patients else "")
+            for row in part.itertuples()
+        }
+        rows.append(
+            {
+                "step": step,
+                "cells": [cells.get(split, "") for split in splits],
+                "total": cells.get("all", f"{part['images'].sum():,}"),
+            }
+        )
+    return {"rows": rows, "splits": splits, "patients": patients}
+
+
 def _has_other_patients(summary: pd.DataFrame) -> bool:
     return bool((summary["neighbors"] == "other_patients").any())
 

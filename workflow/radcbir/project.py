@@ -14,8 +14,9 @@ from radcbir import cards
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
+from radcbir.preparation.providers import provider_files
 
-WITHOUT_VECTORS = ("gallery", "knn_classification", "paper_mode")
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -30,14 +31,23 @@ class Project:
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
         validate(config, CONFIG_SCHEMA, where)
-        self.settings = _with_defaults(config, json.loads(CONFIG_SCHEMA.read_text()))
+        schema = json.loads(CONFIG_SCHEMA.read_text())
+        self.settings = _with_defaults(config, schema)
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
         self.experiments: dict[str, dict] = self.settings["experiments"]
         self.archived = self._archived_files(where)
+        self.provider_files: dict[str, dict[str, str]] = {}
+        """Of each dataset with `prepare:`, the files that it is prepared from."""
         for name, dataset in self.datasets.items():
-            if str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
+            if "prepare" in dataset:
+                options = schema["$defs"][f"prepare-{dataset['prepare']['from']}"]
+                dataset["prepare"] = _with_defaults(dataset["prepare"], options)
+                dataset["csv"] = f"results/datasets/{name}/dataset.csv"
+                key = f"{where}: `datasets: {name}: prepare:`"
+                self.provider_files[name] = provider_files(dataset["prepare"], key)
+            elif str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"

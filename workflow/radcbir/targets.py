@@ -16,6 +16,7 @@ def everything(project: Project) -> list[str]:
         *comparisons(project),
         *analyses(project),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
+        *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",
     ]
 
@@ -85,8 +86,8 @@ def _comparison(experiment: str, *files: str) -> list[str]:
 
 ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "gallery": galleries,
+    "paper_mode": paper_mode,
     "knn_classification": knn_classification,
     "linear_probing": linear_probing,
-    "paper_mode": paper_mode,
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -15,6 +15,7 @@ from radcbir import cards, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
+from radcbir.preparation import providers
 from radcbir.project import Project
 
 try:
@@ -62,6 +63,20 @@ def template(name):
 
 def dataset_setting(key):
     return lambda wildcards: project.datasets[wildcards.dataset].get(key)
+
+
+def provider_files(wildcards):
+    """The provider's files that a dataset is prepared from, by what they are for."""
+    return project.provider_files[wildcards.dataset]
+
+
+def preparation_options(wildcards):
+    """The options under `prepare:`, without where the files lie: they are inputs."""
+    return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
+
+
+def preparation_code(wildcards):
+    return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
 
 
 def max_rejected(wildcards):
