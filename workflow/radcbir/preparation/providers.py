@@ -61,6 +61,34 @@ def _nih14(options: Mapping) -> dict[str, tuple[str, ...]]:
     return files
 
 
+def _chexpert(options: Mapping) -> dict[str, tuple[str, ...]]:
+    wanted = ["train", "valid"] if options["test"] == "official" else ["train"]
+    folders = ("", "CheXpert-v1.0/", "CheXpert-v1.0-small/")
+    return {name: _packed(*(f"{folder}{name}.csv" for folder in folders)) for name in wanted}
+
+
+def _mimic_cxr(options: Mapping) -> dict[str, tuple[str, ...]]:
+    return {name: _packed(f"mimic-cxr-2.0.0-{name}.csv") for name in ("chexpert", "split", "metadata")}
+
+
+def _radimagenet(options: Mapping) -> dict[str, tuple[str, ...]]:
+    files = {split: _packed(f"RadiologyAI_{split}.csv") for split in ("train", "val", "test")}
+    if options.get("ignore_list"):
+        files["ignore_list"] = (options["ignore_list"],)
+    return files
+
+
+def _padchest(options: Mapping) -> dict[str, tuple[str, ...]]:
+    return {"labels": _packed("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv")}
+
+
+def _vindr_cxr(options: Mapping) -> dict[str, tuple[str, ...]]:
+    if options.get("release") == "kaggle":
+        return {"train": _packed("train.csv")}
+    wanted = ["train", "test"] if options["test"] == "official" else ["train"]
+    return {name: _packed(f"annotations/image_labels_{name}.csv", f"image_labels_{name}.csv") for name in wanted}
+
+
 def _packed(*names: str) -> tuple[str, ...]:
     """Each name as it is and compressed."""
     return tuple(each for name in names for each in (name, f"{name}.gz"))
@@ -72,5 +100,35 @@ PROVIDERS: dict[str, Provider] = {
         "https://nihcc.app.box.com/v/ChestXray-NIHCC",
         "free to use, with a link to that page and the citation that it asks for",
         _nih14,
+    ),
+    "chexpert": Provider(
+        "CheXpert",
+        "https://stanfordaimi.azurewebsites.net/datasets/8cbd9ed4-2eb9-4565-affc-111cf4f7ebe2",
+        "Stanford University Dataset Research Use Agreement, free after registration",
+        _chexpert,
+    ),
+    "mimic-cxr": Provider(
+        "MIMIC-CXR-JPG",
+        "https://physionet.org/content/mimic-cxr-jpg/",
+        "PhysioNet Credentialed Health Data Use Agreement, after training and credentialing",
+        _mimic_cxr,
+    ),
+    "radimagenet": Provider(
+        "RadImageNet",
+        "https://www.radimagenet.com",
+        "RadImageNet research agreement, on request",
+        _radimagenet,
+    ),
+    "padchest": Provider(
+        "PadChest",
+        "https://bimcv.cipf.es/bimcv-projects/padchest/",
+        "PadChest Dataset Research Use Agreement, free after registration",
+        _padchest,
+    ),
+    "vindr-cxr": Provider(
+        "VinDr-CXR",
+        "https://physionet.org/content/vindr-cxr/ or https://www.kaggle.com/c/vinbigdata-chest-xray-abnormalities-detection",
+        "PhysioNet Credentialed Health Data Use Agreement, or the rules of the Kaggle competition",
+        _vindr_cxr,
     ),
 }
