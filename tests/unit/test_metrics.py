@@ -481,6 +481,53 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
         np.testing.assert_allclose(measured, by_region["precision_at_5"], rtol=1e-12)
 
 
+# --- labels of neighbors --------------------------------------------------------------------------------------------
+
+
+def test_labelled_lists_by_hand():
+    catalog = catalog_of(
+        (1, "train", "XR/chest/a", "p1"), (2, "train", "XR/chest/b", "p2"), (3, "train", "XR/chest/a", "p3"),
+        (7, "test", "XR/chest/a", "p1"), (8, "test", "XR/chest/c", None),
+    )  # fmt: skip
+    table = table_of({7: [1, 2, 3], 8: [3, 2, 1]}).assign(score=np.float32([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    found = metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+    everyone, others = found["all"], found["other_patients"]
+    assert everyone.names.tolist() == ["XR/chest/a", "XR/chest/b", "XR/chest/c"]
+    assert everyone.query_ids.tolist() == [7, 8]
+    assert everyone.labels.tolist() == [0, 2]
+    assert everyone.neighbor_labels.tolist() == [[0, 1], [0, 1]]
+    assert everyone.scores.tolist() == pytest.approx(np.float32([[0.9, 0.8], [0.6, 0.5]]))
+    assert everyone.relevant.tolist() == [2, 0]
+    assert everyone.index_images.tolist() == [2, 1, 0]
+    assert others.neighbor_labels.tolist() == [[1, 0], [0, 1]]
+    assert others.scores.tolist() == pytest.approx(np.float32([[0.8, 0.7], [0.6, 0.5]]))
+    assert others.relevant.tolist() == [1, 0]
+
+
+def test_labelled_lists_agree_with_the_evaluation(monkeypatch):
+    random = np.random.default_rng(5)
+    rows = [
+        (each, "train" if each < 60 else "test", f"XR/chest/{random.integers(4)}", f"p{random.integers(20)}")
+        for each in range(80)
+    ]
+    catalog = catalog_of(*rows)
+    table = table_of({query: random.permutation(60) for query in range(60, 80)}).assign(score=np.float32(0.5))
+    monkeypatch.setattr(metrics, "QUERIES_PER_BLOCK", 6)
+    found = metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
+    evaluation = evaluate(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
+    for variant, lists in found.items():
+        hits = (lists.neighbor_labels == lists.labels[:, None])[lists.relevant > 0].mean()
+        expected = value(evaluation.precision, definition="plain", average="micro", neighbors=variant, k=9)
+        assert hits == pytest.approx(expected, abs=1e-12)
+
+
+def test_lists_that_stop_too_early_are_refused_there_too():
+    catalog = catalog_of((1, "train", "XR/chest/a"), (2, "train", "XR/chest/a"), (7, "test", "XR/chest/a"))
+    table = table_of({7: [1]}).assign(score=np.float32(1))
+    with pytest.raises(ValueError, match="search deeper"):
+        metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+
+
 # --- images with several labels -------------------------------------------------------------------------------------
 
 

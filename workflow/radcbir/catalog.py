@@ -22,6 +22,8 @@ CSV_SCHEMA = Path(__file__).parents[1] / "schemas" / "dataset-csv.schema.json"
 OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source"]
 CATALOG_COLUMNS = ["id", "path", "split", "labels", "label", "modality", "region", *OPTIONAL, "bytes"]
 LEDGER_COLUMNS = ["path", "stage", "model", "reason"]
+NO_FILE = "File Missing"
+"""What the reference's preparation writes as the path of an image that it did not find."""
 
 
 def image_id(dataset: str, path: str) -> int:
@@ -30,20 +32,22 @@ def image_id(dataset: str, path: str) -> int:
 
 
 def build_catalog(
-    csv: str | Path, dataset: str, images: str | Path, max_rejected: float
+    csv: str | Path, dataset: str, images: str | Path | None, max_rejected: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a dataset CSV into its catalog.
 
     Returns the catalog (columns :data:`CATALOG_COLUMNS`, one row per image whose file is there, sorted by path) and the
     ledger of rejected rows (columns :data:`LEDGER_COLUMNS`). ``images`` is the image root, ``max_rejected`` the share
-    of rows that may be rejected.
+    of rows that may be rejected. Without a root (all models have their embeddings already) no file is looked up.
 
     Raises :class:`InputError` where the CSV breaks its schema, a path repeats or leaves the root, the root is missing,
     or too many images are missing.
     """
-    root = Path(images)
-    check_image_root(root, dataset)
+    if images is not None:
+        check_image_root(images, dataset)
     table = read_csv(csv)
+    nowhere = table.index[table["filepath"] == NO_FILE]
+    table = table.drop(index=nowhere).reset_index(drop=True)
     paths = _checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
@@ -55,16 +59,20 @@ def build_catalog(
         catalog[name] = _column(table, name)
     catalog["age"] = _ages(catalog["age"], csv)
     catalog["id"] = np.array([image_id(dataset, path) for path in paths], dtype=np.int64)
-    catalog["bytes"] = _file_sizes(root, paths)
+    catalog["bytes"] = np.int64(0) if images is None else _file_sizes(Path(images), paths)
     catalog = catalog[CATALOG_COLUMNS].sort_values("path", kind="stable", ignore_index=True)
 
-    reasons = catalog["bytes"].map({-1: "missing", -2: "not a file", 0: "zero bytes"})
+    known = {-1: "missing", -2: "not a file"} | ({} if images is None else {0: "zero bytes"})
+    reasons = catalog["bytes"].map(known)
     rejected = pd.DataFrame({"path": catalog["path"], "stage": "catalog", "model": "", "reason": reasons})
-    rejected = rejected[reasons.notna()].reset_index(drop=True)
+    lost = [f"the file was not there when the CSV was made (row {row + 2})" for row in nowhere]
+    lost_rows = pd.DataFrame({"path": NO_FILE, "stage": "catalog", "model": "", "reason": lost}, columns=LEDGER_COLUMNS)
+    rejected = pd.concat([rejected[reasons.notna()], lost_rows], ignore_index=True)
     bad = list(zip(rejected["path"], rejected["reason"], strict=True))
-    check_rejected(bad, len(catalog), max_rejected, f"dataset '{dataset}' ({csv})")
+    listed = len(catalog) + len(nowhere)
+    check_rejected(bad, listed, max_rejected, f"dataset '{dataset}' ({csv})")
     catalog = catalog[reasons.isna()].reset_index(drop=True)
-    logger.info("dataset %s: %d rows listed, %d rejected", dataset, len(table), len(rejected))
+    logger.info("dataset %s: %d rows listed, %d rejected", dataset, listed, len(rejected))
     return catalog, rejected
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,8 +41,8 @@ def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.Data
 class Thumbnails:
     """Thumbnails as data URIs, each image once: a CSS class per image."""
 
-    def __init__(self, roots: Mapping[str, str], pixels: int):
-        """``roots`` maps a dataset to its image root; ``pixels`` is the longest side."""
+    def __init__(self, roots: Mapping[str, str | None], pixels: int):
+        """``roots`` maps a dataset to its image root, None where there are no images; ``pixels`` is the longest side."""
         self.roots, self.pixels, self.names = roots, pixels, {}
 
     def name(self, dataset: str, path: str) -> str:
@@ -56,6 +57,8 @@ class Thumbnails:
 
     def _encode(self, key: tuple[str, str]) -> str:
         dataset, path = key
+        if self.roots[dataset] is None:
+            return ""
         try:
             thumbnail = images.thumbnail(images.resolve(self.roots[dataset], path), self.pixels)
         except images.UnreadableImage:
@@ -94,7 +97,7 @@ def gallery(
                     "thumbnail": thumbnails.name(known[hit.neighbor]["dataset"], known[hit.neighbor]["path"]),
                     "path": known[hit.neighbor]["path"],
                     "label": known[hit.neighbor]["label"],
-                    "score": f"{hit.score:.3f}",
+                    "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
                     "right": not set(known[hit.neighbor]["labels"]).isdisjoint(query.labels),
                 }
                 for hit in table[table["query"] == query.id].itertuples()

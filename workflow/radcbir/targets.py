@@ -27,6 +27,11 @@ def weights(project: Project) -> list[str]:
     return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
 
 
+def archived(project: Project) -> list[str]:
+    """The files that are unpacked from published archives."""
+    return list(project.archived)
+
+
 def comparisons(project: Project) -> list[str]:
     """The retrieval metrics of every experiment, its models side by side."""
     files = ["summary.csv", "models.html", "precision-at-k.svg", "labels.html"]
@@ -49,5 +54,40 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries}
+def paper_mode(project: Project, experiment: str) -> list[str]:
+    """The paper's way beside the corrected one."""
+    return [f"results/experiments/{experiment}/comparison/paper-mode.{suffix}" for suffix in ("csv", "html")]
+
+
+def reference_exports(project: Project) -> list[str]:
+    """Every model's results in the files and columns of the reference."""
+    return [
+        f"results/experiments/{name}/{model}/reference/{file}"
+        for name, experiment in project.experiments.items()
+        for file in ("knn.csv", "retrieval.csv", "knn_classification.csv")
+        if file != "knn_classification.csv" or "validation_split" in experiment["paper_mode"]
+        for model in experiment["models"]
+    ]
+
+
+def knn_classification(project: Project, experiment: str) -> list[str]:
+    """Labels predicted by votes of neighbors: table and figures."""
+    return _comparison(experiment, "knn_classification.html", "knn-classification.svg", "knn-calibration.svg")
+
+
+def linear_probing(project: Project, experiment: str) -> list[str]:
+    """Linear classifiers on the embeddings: table and figures."""
+    return _comparison(experiment, "linear_probing.html", "label-fractions.svg", "linear-calibration.svg")
+
+
+def _comparison(experiment: str, *files: str) -> list[str]:
+    return [f"results/experiments/{experiment}/comparison/{file}" for file in files]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "paper_mode": paper_mode,
+    "knn_classification": knn_classification,
+    "linear_probing": linear_probing,
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -62,6 +62,8 @@ rule knn:
         "results/logs/knn/{experiment}/{model}/{split}.log",
     benchmark:
         "results/benchmarks/knn/{experiment}/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
     threads: 8
