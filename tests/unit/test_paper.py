@@ -233,6 +233,8 @@ def test_the_order_of_columns_is_that_of_the_csvs(plain, tmp_path):
     listing = paper.read_listing({"one": tmp_path / "a.csv"})
     assert listing.columns == ["XR/chest/a", "XR/chest/b"]
     assert listing.position == {("one", "b.png"): 0, ("one", "a.png"): 1}
+    (tmp_path / "b.csv").write_text("filepath,split,labels\nb.png,train,XR/chest/c|XR/chest/a\na.png,test,XR/chest/b\n")
+    assert paper.read_listing({"one": tmp_path / "b.csv"}).columns == ["XR/chest/a", "XR/chest/b", "XR/chest/c"]
 
 
 def test_the_schema_lists_the_quirks_that_there_are():

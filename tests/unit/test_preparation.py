@@ -152,6 +152,18 @@ def test_several_labels_are_kept_on_request_and_read_by_the_catalog(run, tmp_pat
     assert rows["label"].fillna("").tolist()[:2] == ["XR/chest/Cardiomegaly", ""]
 
 
+def test_one_hot_columns_stand_in_the_providers_order(run, tmp_path):
+    table, _ = run("nih14", NIH, columns="one-hot")
+    one_hot = table.loc[:, "XR/chest/No Finding":]
+    assert list(one_hot)[:6] == [
+        "XR/chest/No Finding", "XR/chest/Atelectasis", "XR/chest/Cardiomegaly", "XR/chest/Consolidation", "XR/chest/Edema",
+        "XR/chest/Pleural Effusion",
+    ]  # fmt: skip
+    assert one_hot.shape[1] == 15 and (one_hot.sum(axis=1) == 1).all()
+    label = run("nih14", NIH)[0]["label"]
+    assert one_hot.idxmax(axis=1).tolist() == label.tolist()
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [

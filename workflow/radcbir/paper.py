@@ -20,7 +20,7 @@ from radcbir.classification import best_k, classification_metrics, voted_predict
 from radcbir.embeddings import read_ids
 from radcbir.errors import InputError
 from radcbir.files import atomic_write
-from radcbir.metrics import capped_precision
+from radcbir.metrics import capped_precision, with_one_label
 
 QUIRKS = {
     "cut_list": "P@k cuts the list at n = min(k, index images of the query's class) and divides by n; corrected: the hits among "
@@ -80,8 +80,10 @@ def read_listing(csvs: Mapping[str, str | Path]) -> Listing:
     for dataset, path in csvs.items():
         with open(path, newline="", encoding="utf-8-sig") as handle:
             header = [name.strip() for name in next(csv.reader(handle))]
-        if "label" in header:
-            given = _column(path, header, "label").dropna()
+        written = next((name for name in ("label", "labels") if name in header), None)
+        if written:
+            given = _column(path, header, written).dropna().drop_duplicates()
+            given = given.str.split("|", regex=False).explode() if written == "labels" else given
             labels: Iterable[str] = sorted(given.unique())
         else:
             labels = [name for name in header if re.match(r"^[^/]+/[^/]+/.+$", name) and not name.startswith("x_")]
@@ -179,18 +181,24 @@ def switches(settings: Mapping) -> dict[str, bool]:
 
 
 def read_lists(files: Any, settings: Any) -> tuple[pd.DataFrame, dict[str, PaperLists]]:
-    """The pooled catalog, and the lists of the ``test`` and the ``validation`` split (where there is one).
+    """The pooled catalog of images with one label, and the lists of the ``test`` and, where there is one, ``validation`` split.
 
     ``files`` has ``neighbors`` (a table per split), ``catalog``, ``embeddings`` and ``csvs``, ``settings`` has ``splits``,
     ``datasets``, ``index_split`` and ``k``: a script's inputs and parameters, which the rules of this stage share.
     """
-    catalog = pd.read_parquet(files.catalog)
+    pooled = pd.read_parquet(files.catalog)
+    catalog = pooled[pooled["label"].notna()].reset_index(drop=True)
     embedded = np.concatenate([read_ids(path) for path in files.embeddings])
     listing = read_listing(dict(zip(settings.datasets, files.csvs, strict=True)))
     columns = ["query", "rank", "neighbor"]
     lists = {
         role: paper_lists(
-            pd.read_parquet(path, columns=columns), catalog, embedded, listing, settings.index_split, split, settings.k
+            *with_one_label(pd.read_parquet(path, columns=columns), pooled),
+            embedded,
+            listing,
+            settings.index_split,
+            split,
+            settings.k,
         )
         for role, split, path in zip(("test", "validation"), settings.splits, files.neighbors, strict=False)
     }

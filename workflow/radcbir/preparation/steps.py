@@ -105,10 +105,11 @@ class Preparation:
         else:
             self.keep(number >= 1, "one label or several")
 
-    def table(self, dataset: str) -> pd.DataFrame:
-        """The dataset CSV, sorted by path: columns that stay empty are left out, labels in one column.
+    def table(self, dataset: str, columns: str = "label") -> pd.DataFrame:
+        """The dataset CSV, sorted by path: columns that stay empty are left out.
 
-        The column is ``label`` where every image has one label, else ``labels``.
+        Labels stand in one column, ``label`` where every image has one and else ``labels``; with ``columns`` = `one-hot` in
+        a column each, in the provider's order, in which the reference settles ties.
         """
         positive = self.labels.to_numpy() == 1
         names = np.array(self.labels.columns, dtype=object)
@@ -117,7 +118,11 @@ class Preparation:
         number = positive.sum(axis=1)
         table = self.images.dropna(axis="columns", how="all").copy()
         table.insert(1, "dataset", dataset)
-        if (number == 1).all():
+        if columns == "one-hot":
+            table = pd.concat(
+                [table, pd.DataFrame(positive.astype(np.int8), columns=self.labels.columns)], axis="columns"
+            )
+        elif (number == 1).all():
             table["label"] = names[order][column]
         else:
             joined = pd.Series(names[order][column]).groupby(row).agg(SEPARATOR.join)
@@ -142,7 +147,7 @@ def prepare(
             f"no image of dataset '{dataset}' is left after the step '{made.counts['step'].iloc[-1]}': compare the "
             f"options of `prepare:` with the files of {PROVIDERS[options['from']].title}"
         )
-    return made.table(dataset), made.counts
+    return made.table(dataset, options.get("columns", "label")), made.counts
 
 
 # --- drawing patients -----------------------------------------------------------------------------------------------
