@@ -9,7 +9,7 @@ import pytest
 import yaml
 from sklearn.model_selection import train_test_split
 
-from radcbir import catalog
+from radcbir import catalog, pages
 from radcbir.errors import InputError
 from radcbir.preparation import chexpert
 from radcbir.preparation.providers import PROVIDERS, provider_files
@@ -93,7 +93,7 @@ def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider)
     message, known = str(caught.value), PROVIDERS[provider]
     assert all(part in message for part in (f"the folder {tmp_path} lacks ", known.title, known.page, known.terms))
     assert message.startswith("my.yaml: `datasets: set: prepare:`") and "\n" not in message
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="elsewhere is no folder and so lacks"):
         provider_files(project_options(provider) | {"metadata": str(tmp_path / "elsewhere")}, "here")
 
 
@@ -447,3 +447,22 @@ def test_real_padchest_and_vindr_cxr(run, shipped):
     assert counted(counts, "split by image")["test"] == 3_000
     # 31,818 readings say "No finding": all three readers agree on 10,606 images, and nobody is alone with it
     assert (table["labels"] == "XR/chest/No Finding").sum() * 3 == 31_818
+
+
+def test_the_page_shows_what_each_step_left(run, tmp_path):
+    _, counts = run("nih14", NIH, validation=0.34)
+    catalog.write_csv(counts, tmp_path / "counts.csv")
+    shown = pages.preparation_steps(pd.read_csv(tmp_path / "counts.csv"))
+    assert shown["splits"] == ["train", "val", "test"] and shown["patients"]
+    assert shown["rows"][0] == {"step": "listed by the provider", "cells": ["", "", ""], "total": "5 (4)"}
+    assert shown["rows"][-1]["step"] == "exactly one label" and shown["rows"][-1]["cells"][2] == "1 (1)"
+    assert shown["rows"][-1]["total"] == "4 (4)"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n", b"\x1f\x8bno gzip at all"])
+def test_a_broken_download_is_one_sentence(run, tmp_path, content):
+    name = "Data_Entry_2017.csv.gz" if content.startswith(b"\x1f") else "Data_Entry_2017.csv"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read|has no column") as caught:
+        run("nih14", test=0.1)
+    assert name in str(caught.value)

@@ -42,11 +42,9 @@ def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
         return {}
     folder = Path(prepare["metadata"])
     there = {role: [name for name in names if (folder / name).is_file()] for role, names in wanted.items()}
-    missing = [
-        " or ".join(dict.fromkeys(Path(each).name for each in wanted[role])) for role in wanted if not there[role]
-    ]
+    missing = [wanted[role][0] for role in wanted if not there[role]]
     if missing:
-        what = "does not exist and so lacks" if not folder.is_dir() else "lacks"
+        what = "is no folder and so lacks" if not folder.is_dir() else "lacks"
         raise InputError(
             f"{where}: the folder {folder} {what} {', '.join(missing)} of {provider.title}: get "
             f"{'it' if len(missing) == 1 else 'them'} from {provider.page} ({provider.terms}), or correct `metadata:`"
@@ -57,7 +55,8 @@ def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
 def _nih14(options: Mapping) -> dict[str, tuple[str, ...]]:
     files = {"entries": _packed("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")}
     if options["test"] == "official":
-        files |= {"train_val_list": ("train_val_list.txt",), "test_list": ("test_list.txt",)}
+        files |= {"train_val_list": ("train_val_list.txt", "train_val_list_NIH.txt")}
+        files |= {"test_list": ("test_list.txt", "test_list_NIH.txt")}
     return files
 
 

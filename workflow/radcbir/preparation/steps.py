@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -181,7 +182,14 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
                 raise InputError(f"{path} has no column '{name}': {hint}give the file as the provider hands it out")
         wanted = [*columns, *(name for name in optional if name in header)]
         table = pd.read_csv(path, usecols=wanted, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError) as error:
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path} cannot be read as comma-separated UTF-8 text ({error}): fetch it again") from None
     if table.empty:
         raise InputError(f"{path} has a header but no rows: fetch it again")
