@@ -86,7 +86,7 @@ def test_a_wrong_preparation_is_named_with_its_key(dataset, message):
     assert str(caught.value).startswith("my.yaml: ") and message in str(caught.value)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", [name for name, each in PROVIDERS.items() if each.page])
 def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider):
     with pytest.raises(InputError) as caught:
         project({"images": "x", "prepare": {"from": provider, "metadata": str(tmp_path)}})
@@ -153,7 +153,7 @@ def test_several_labels_are_kept_on_request_and_read_by_the_catalog(run, tmp_pat
 
 
 def test_one_hot_columns_stand_in_the_providers_order(run, tmp_path):
-    table, _ = run("nih14", NIH, columns="one-hot")
+    table, _ = run("nih14", NIH, one_hot=True)
     one_hot = table.loc[:, "XR/chest/No Finding":]
     assert list(one_hot)[:6] == [
         "XR/chest/No Finding", "XR/chest/Atelectasis", "XR/chest/Cardiomegaly", "XR/chest/Consolidation", "XR/chest/Edema",

@@ -15,6 +15,7 @@ def everything(project: Project) -> list[str]:
     return [
         *comparisons(project),
         *analyses(project),
+        *(f"results/experiments/{name}/audit/audit.html" for name in project.experiments),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
         *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",

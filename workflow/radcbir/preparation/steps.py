@@ -13,7 +13,7 @@ from radcbir.errors import InputError
 from radcbir.logs import logger
 from radcbir.preparation.providers import PROVIDERS, module_of
 
-IMAGE_COLUMNS = ["filepath", "split", "patient_id", "study_id", "view", "sex", "age"]
+IMAGE_COLUMNS = ["filepath", "split", "patient_id", "study_id", "view", "sex", "age", "source", "text"]
 COUNT_COLUMNS = ["step", "split", "images", "patients"]
 SEPARATOR = "|"
 """Between the labels of an image in the column `labels` of a dataset CSV."""
@@ -106,11 +106,11 @@ class Preparation:
         else:
             self.keep(number >= 1, "one label or several")
 
-    def table(self, dataset: str, columns: str = "label") -> pd.DataFrame:
+    def table(self, dataset: str, one_hot: bool = False) -> pd.DataFrame:
         """The dataset CSV, sorted by path: columns that stay empty are left out.
 
-        Labels stand in one column, ``label`` where every image has one and else ``labels``; with ``columns`` = `one-hot` in
-        a column each, in the provider's order, in which the reference settles ties.
+        Labels stand in one column, ``label`` where every image has one and else ``labels``; with ``one_hot`` in a column each,
+        in the provider's order, in which the reference settles ties.
         """
         positive = self.labels.to_numpy() == 1
         names = np.array(self.labels.columns, dtype=object)
@@ -119,7 +119,7 @@ class Preparation:
         number = positive.sum(axis=1)
         table = self.images.dropna(axis="columns", how="all").copy()
         table.insert(1, "dataset", dataset)
-        if columns == "one-hot":
+        if one_hot:
             table = pd.concat(
                 [table, pd.DataFrame(positive.astype(np.int8), columns=self.labels.columns)], axis="columns"
             )
@@ -148,7 +148,7 @@ def prepare(
             f"no image of dataset '{dataset}' is left after the step '{made.counts['step'].iloc[-1]}': compare the "
             f"options of `prepare:` with the files of {PROVIDERS[options['from']].title}"
         )
-    return made.table(dataset, options.get("columns", "label")), made.counts
+    return made.table(dataset, options.get("one_hot", False)), made.counts
 
 
 # --- drawing patients -----------------------------------------------------------------------------------------------
