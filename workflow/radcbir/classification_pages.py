@@ -46,6 +46,7 @@ VOTES = {"equal": "equal votes", "weighted": "votes weighted by score"}
 PROBES = {"adamw": "AdamW, as in the paper", "lbfgs": "L-BFGS, penalty chosen"}
 NEIGHBORS = {"all": "", "other_patients": ", neighbors of the query's own patient left out"}
 DASHES = ["-", "--"]
+K_TICKS = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
@@ -225,7 +226,10 @@ def knn_curves(
                     axis.plot(ring["k"], ring["value"], "o", color="white", mec=style["color"], mew=1.8, markersize=7)
                 axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
                 axis.set_xscale("log")
+                axis.set_xticks([each for each in K_TICKS if each <= here["k"].max()])
                 axis.xaxis.set_major_formatter("{x:.0f}")
+                axis.minorticks_off()
+                axis.set_ylim(_lower_end(here, metric), 1.02)
                 if row == len(splits) - 1:
                     axis.set_xlabel("k (number of neighbors that vote)")
         handles, labels = axes[0][0].get_legend_handles_labels()
@@ -263,14 +267,24 @@ def label_fraction_curves(spread: pd.DataFrame, names: Mapping[str, str], contro
                     axis.fill_between(part["amount"], part["lowest"], part["highest"], color=color, alpha=0.12, lw=0)
                 axis.set_xscale("log")
                 amounts = sorted(here["amount"].unique())
-                axis.set_xticks(amounts, [subset_name(subset, each) for each in amounts])
+                unit = " %" if subset == "fraction" else ""
+                axis.set_xticks(amounts, [f"{each * (100 if unit else 1):g}{unit}" for each in amounts])
                 axis.minorticks_off()
+                axis.set_ylim(_lower_end(spread.assign(value=spread["lowest"]), metric), 1.02)
                 axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
                 if row == len(panels) - 1:
-                    axis.set_xlabel("share of the training images" if subset == "fraction" else "training images")
+                    axis.set_xlabel(
+                        "share of the training images" if subset == "fraction" else "training images per label"
+                    )
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
     return figure
+
+
+def _lower_end(table: pd.DataFrame, metric: str) -> float:
+    """Where the axis of a metric begins: 0, or 0.5 (chance) for a ROC-AUC, or below what is drawn."""
+    chance = 0.5 if metric == "roc_auc" else 0.0
+    return min(chance, float(table.loc[table["metric"] == metric, "value"].min())) - 0.02
 
 
 def reliability_diagrams(reliability: pd.DataFrame, names: Mapping[str, str], kind: str) -> plt.Figure:
