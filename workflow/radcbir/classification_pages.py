@@ -61,7 +61,7 @@ def knn_sections(chosen: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dic
         selected = part["selected_on"].iloc[0]
         how = "k is fixed" if selected == "fixed" else f"k was chosen on {selected}"
         section = _section(part, cards, {"votes": VOTES}, ("k", "k", "neighbors that vote"))
-        section |= {"title": f"Queries: {split}{NEIGHBORS[variant]}", "note": f"{how.capitalize()}. {_counts(part)}"}
+        section |= {"title": f"Queries: {split}{NEIGHBORS[variant]}", "note": f"{how}. {_counts(part)}"}
         sections.append(section)
     return sections
 
@@ -104,7 +104,7 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
         note = (
             f"Accuracy with L-BFGS, mean ± standard deviation of {int(part['tries'].max())} draws of training images."
         )
-        _mark_best(rows, range(1, len(heads)), [])
+        _mark_best(rows, range(1, len(heads)))
         sections.append({"title": f"With few labels, queries: {split}", "heads": heads, "rows": rows, "note": note})
     return sections
 
@@ -134,7 +134,8 @@ def _section(
                 cells.append(_cell("–" if math.isnan(value) else f"{value:.3f}", None if math.isnan(value) else value))
             order = cells[3]["value"]
             rows.append({"control": is_control(card), "cells": cells, "order": math.inf if order is None else -order})
-    _mark_best(rows, range(3, len(heads)), [len(heads) - 1])
+    # A classifier that knows nothing and says so has a low calibration error: no best one is marked there.
+    _mark_best(rows, range(3, len(heads) - 1))
     rows.sort(key=lambda row: row["order"])
     return {"heads": heads, "rows": rows}
 
@@ -143,10 +144,12 @@ def _cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
     return {"text": text, "value": value, "is_text": is_text, "best": False}
 
 
-def _mark_best(rows: Sequence[dict], columns: Sequence[int], lower_is_better: Sequence[int]) -> None:
+def _mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
+    """Mark the highest values of some columns, as they are written."""
     for column in columns:
-        values = [row["cells"][column]["value"] for row in rows if row["cells"][column]["value"] is not None]
-        best = (min if column in lower_is_better else max)(values, default=None)
+        best = max(
+            (row["cells"][column]["value"] for row in rows if row["cells"][column]["value"] is not None), default=0
+        )
         for row in rows:
             cell = row["cells"][column]
             cell["best"] = cell["value"] is not None and f"{cell['value']:.3f}" == f"{best:.3f}"
@@ -229,7 +232,7 @@ def knn_curves(
                 axis.set_xticks([each for each in K_TICKS if each <= here["k"].max()])
                 axis.xaxis.set_major_formatter("{x:.0f}")
                 axis.minorticks_off()
-                axis.set_ylim(_lower_end(here, metric), 1.02)
+                axis.set_ylim(bottom=_lower_end(here, metric))
                 if row == len(splits) - 1:
                     axis.set_xlabel("k (number of neighbors that vote)")
         handles, labels = axes[0][0].get_legend_handles_labels()
@@ -270,7 +273,7 @@ def label_fraction_curves(spread: pd.DataFrame, names: Mapping[str, str], contro
                 unit = " %" if subset == "fraction" else ""
                 axis.set_xticks(amounts, [f"{each * (100 if unit else 1):g}{unit}" for each in amounts])
                 axis.minorticks_off()
-                axis.set_ylim(_lower_end(spread.assign(value=spread["lowest"]), metric), 1.02)
+                axis.set_ylim(bottom=_lower_end(spread.assign(value=spread["lowest"]), metric))
                 axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
                 if row == len(panels) - 1:
                     axis.set_xlabel(
