@@ -225,6 +225,13 @@ def test_images_without_a_patient_stand_for_themselves():
     assert len(set(data.train.groups)) == 40
 
 
+def test_images_with_several_labels_are_left_out():
+    catalog, ids, vectors = experiment()
+    catalog.loc[[0, 50, 70], "label"] = None
+    data = probing_data(catalog, ids, vectors, "train", ["val", "test"], "val")
+    assert (len(data.train), len(data.validation), len(data.tested["test"])) == (39, 19, 19)
+
+
 def test_nothing_to_choose_on():
     catalog, ids, vectors = experiment()
     catalog.loc[catalog["split"] == "val", "label"] = "XR/chest/z"
