@@ -190,10 +190,9 @@ def read_lists(files: Any, settings: Any) -> tuple[pd.DataFrame, dict[str, Paper
     ``datasets``, ``index_split`` and ``k``: a script's inputs and parameters, which the rules of this stage share.
     """
     pooled = pd.read_parquet(files.catalog)
-    catalog = pooled[pooled["label"].notna()].reset_index(drop=True)
     embedded = np.concatenate([read_ids(path) for path in files.embeddings])
     listing = read_listing(dict(zip(settings.datasets, files.csvs, strict=True)))
-    lists, pooled = {}, catalog
+    lists = {}
     for role, split, path in zip(("test", "validation"), settings.splits, files.neighbors, strict=False):
         neighbors = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
         neighbors, catalog = with_one_label(neighbors, pooled)
