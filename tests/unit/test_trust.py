@@ -142,11 +142,22 @@ def test_shortcuts_by_hand():
 
 def test_shortcuts_pass_over_the_query_s_own_patient():
     catalog = catalog_of(
-        split=["test", "train", "train"], label=[EDEMA, EDEMA, NORMAL], view=["PA", "PA", "AP"],
-        patient_id=["a", "a", "b"],
+        split=["test", *["train"] * 3], label=[EDEMA, EDEMA, NORMAL, EDEMA], view=["PA", "PA", "AP", "PA"],
+        patient_id=["a", "a", "b", "c"],
     )  # fmt: skip
-    table = shortcuts.shortcuts(catalog, hood_of(catalog, {0: [1, 2]})).set_index("attribute")
+    table = shortcuts.shortcuts(catalog, hood_of(catalog, {0: [1, 2, 3]})).set_index("attribute")
     assert table["precision_at_1"].tolist() == [0, 0]
+
+
+def test_shortcuts_leave_out_what_cannot_be_answered():
+    # Query 1 has a finding that the index lacks; the sources of the queries are not in the index.
+    catalog = catalog_of(
+        split=["test", "test", "train", "train"], label=[EDEMA, NODULE, EDEMA, NORMAL], view=["PA", "PA", "PA", "AP"],
+        source=["a", "a", "b", "c"],
+    )  # fmt: skip
+    table = shortcuts.shortcuts(catalog, hood_of(catalog, {0: [2, 3], 1: [3, 2]})).set_index("attribute")
+    assert table["queries"].to_dict() == {"finding": 1, "view": 1}
+    assert table["precision_at_1"].tolist() == [1, 1]
 
 
 def test_age_bands():
