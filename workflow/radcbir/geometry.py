@@ -64,9 +64,11 @@ def class_sums(blocks: Blocks, groups: pd.Series, classes: int, dimension: int) 
     counts, sums = np.zeros(classes, dtype=np.int64), np.zeros((classes, dimension))
     for ids, vectors in blocks():
         group = groups.reindex(ids).fillna(-1).to_numpy(np.int64)
-        known = group >= 0
-        counts += np.bincount(group[known], minlength=classes)
-        np.add.at(sums, group[known], _unit(vectors[known]))
+        order = np.argsort(group, kind="stable")[np.count_nonzero(group < 0) :]
+        present, starts = np.unique(group[order], return_index=True)
+        if len(present):
+            counts += np.bincount(group[order], minlength=classes)
+            sums[present] += np.add.reduceat(_unit(vectors[order]), starts, axis=0)
     return counts, sums
 
 
