@@ -93,6 +93,7 @@ def pooled(rows):
     """A pooled catalog of (split, label, patient, study)."""
     table = pd.DataFrame(rows, columns=["split", "label", "patient_id", "study_id"])
     table["patient_id"] = "chest:" + table["patient_id"]
+    table["labels"] = [[label] for label in table["label"]]
     return table.assign(id=range(len(table)), dataset="chest", path=[f"{number}.png" for number in range(len(table))])
 
 
@@ -120,6 +121,15 @@ def test_labels_that_differ_in_case_or_spacing():
     _, found = findings(pooled([("train", name, str(number), None) for number, name in enumerate(names)]))
     row = found["labels_alike", "serious"]
     assert row.count == 3 and "'XR/chest/No_finding'" in row.what and "Mass" not in row.what
+
+
+def test_labels_of_images_that_have_several_are_compared_too():
+    catalog = pooled([("train", "XR/chest/Mass", "1", None), ("test", "XR/chest/Mass", "2", None)])
+    catalog["label"] = ["XR/chest/Mass", None]
+    catalog["labels"] = [["XR/chest/Mass"], ["XR/chest/mass", "XR/chest/Edema"]]
+    _, rows = findings(catalog)
+    assert rows["labels_alike", "serious"].count == 2
+    assert "unanswerable_classes" not in {check for check, _ in rows}
 
 
 def test_classes_that_cannot_be_answered_for():

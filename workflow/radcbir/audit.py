@@ -185,7 +185,7 @@ def plain_label(label: str) -> str:
 
 
 def _alike_labels(pooled: pd.DataFrame, experiment: str) -> list[dict]:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
+    names = pd.Series(sorted({label for labels in pooled["labels"] for label in labels}), dtype=str)
     rows = []
     for _, alike in names.groupby(names.map(plain_label)):
         if len(alike) > 1:
@@ -198,7 +198,9 @@ def _alike_labels(pooled: pd.DataFrame, experiment: str) -> list[dict]:
 
 
 def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]) -> list[dict]:
-    found = {split: set(pooled.loc[pooled["split"] == split, "label"]) for split in (index_split, *query_splits)}
+    found = {
+        split: set(pooled.loc[pooled["split"] == split, "label"].dropna()) for split in (index_split, *query_splits)
+    }
     rows = []
     for split in query_splits:
         lone = sorted(found[split] - found[index_split])

@@ -87,6 +87,9 @@ def to_8_bit(raster: Raster, intensity: Mapping) -> Image.Image:
     value is black. Raises :class:`UnreadableImage` where pixels are not finite or the policy has nothing to go by.
     """
     values = raster.values
+    own = raster.window or raster.lookup or raster.inverted or raster.padding is not None
+    if raster.bits == 8 and values.dtype == np.uint8 and raster.full_range == (0, 255) and not own:
+        return _image(values)
     shown = np.ones(values.shape[:2], dtype=bool) if raster.padding is None else ~raster.padding
     if values.dtype.kind == "f" and not np.isfinite(values[shown]).all():
         raise UnreadableImage("pixels that are not finite")
@@ -100,8 +103,6 @@ def to_8_bit(raster: Raster, intensity: Mapping) -> Image.Image:
         scaled = 255 / (1 + np.exp(np.clip(-4 * (values.astype(np.float64) - window.center) / window.width, -700, 700)))
     else:
         low, high = _limits(raster, intensity, shown)
-        if raster.bits == 8 and values.dtype == np.uint8 and (low, high) == (0, 255) and not raster.inverted:
-            return _image(values if raster.padding is None else np.where(shown, values, 0).astype(np.uint8))
         scaled = _ramp(values, low, high)
     if raster.inverted:
         scaled = 255 - scaled

@@ -7,7 +7,7 @@ from radcbir.errors import InputError
 CHECKS = {
     "shared_patients": "split by patient, or set `shared_patients: allow` and read the figures without same-patient neighbors",
     "shared_studies": "split by study, or better by patient",
-    "exact_duplicates": "take the copies out of one of the splits",
+    "exact_duplicates": "take the copies out, those in two splits at least",
     "near_duplicates": "look at the pairs, and take out those that show the same image",
     "conflicting_labels": "settle which label is right",
     "labels_alike": "write them alike in the dataset CSVs",

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, contamination, targets
+from radcbir import cards, contamination, index_settings, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -36,8 +36,8 @@ def refuse_second_run():
 
 
 def names(values):
-    """A wildcard constraint that admits these names alone."""
-    return "|".join(re.escape(value) for value in values)
+    """A wildcard constraint that admits these names alone; where there are none, nothing at all."""
+    return "|".join(re.escape(value) for value in values) or "(?!)"
 
 
 wildcard_constraints:
@@ -62,7 +62,7 @@ def template(name):
 
 
 def dataset_setting(key):
-    return lambda wildcards: project.datasets[wildcards.dataset][key]
+    return lambda wildcards: project.datasets[wildcards.dataset].get(key)
 
 
 def provider_files(wildcards):
@@ -75,8 +75,23 @@ def preparation_options(wildcards):
     return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
 
 
+def folder_listing(wildcards):
+    """What names there are below the image root, for a dataset that is made from a folder: new images are a change."""
+    is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
+    return providers.folder_digest(original_images(wildcards)) if is_folder else None
+
+
 def preparation_code(wildcards):
     return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
+
+
+def original_csv(wildcards):
+    return project.originals[wildcards.dataset]["csv"]
+
+
+def original_images(wildcards):
+    """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
+    return project.originals[wildcards.dataset]["images"]
 
 
 def max_rejected(wildcards):
@@ -86,7 +101,8 @@ def max_rejected(wildcards):
 
 def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
-    return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
+    datasets = experiment_setting("datasets")(wildcards)
+    return json.dumps({each: project.datasets[each].get("images") for each in datasets})
 
 
 def intensities(wildcards):
@@ -96,6 +112,24 @@ def intensities(wildcards):
 
 def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
+
+
+def index_building(wildcards):
+    """What of an experiment's `index:` the index file depends on."""
+    return index_settings.building(project.experiments[wildcards.experiment]["index"])
+
+
+def index_searching(wildcards):
+    """What of an experiment's `index:` a search depends on, once the index is there."""
+    return index_settings.searching(project.experiments[wildcards.experiment]["index"])
+
+
+def fused_search(wildcards):
+    """How a fusion by score or by rank puts its members together; nothing for models that search their own vectors."""
+    card = project.cards[wildcards.model]
+    if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
+        return None
+    return {"by": card["fusion"]["by"], "widths": [project.cards[each]["dimension"] for each in card["fusion"]["of"]]}
 
 
 def experiment_cards(wildcards):
@@ -116,10 +150,23 @@ def encoder_code(wildcards):
     return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
 
 
+def text_encoder_code(wildcards):
+    return code("embed_text.py", cards.loader_module(project.cards[wildcards.model]))
+
+
 def weights(wildcards):
-    """The weights file of a model; nothing for controls and random networks."""
-    file = cards.weights_file(project.cards[wildcards.model])
-    return f"resources/weights/{wildcards.model}/{file}" if file else []
+    """The weights files of a model; nothing for controls and random networks."""
+    return [f"{cards.WEIGHTS}/{wildcards.model}/{file}" for file in cards.weights_files(project.cards[wildcards.model])]
+
+
+def weights_location(wildcards):
+    """Where the encoder finds them: a resource as an image root is, since moving them changes no result."""
+    return cards.weights_location(wildcards.model, project.cards[wildcards.model]) or ""
+
+
+def weights_source(wildcards):
+    """Where one of a model's weights files comes from."""
+    return cards.weights_files(project.cards[wildcards.model])[wildcards.file]
 
 
 # --- files that belong together ---
@@ -133,11 +180,40 @@ def shard_embeddings(wildcards):
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
 
 
+def shard_lists(wildcards):
+    """The image lists of a dataset's shards, or of all datasets of an experiment."""
+    datasets = [wildcards.dataset] if "dataset" in wildcards.keys() else experiment_setting("datasets")(wildcards)
+    folders = [Path(checkpoints.shards.get(dataset=each).output[0]) for each in datasets]
+    return [str(path) for folder in folders for path in sorted(folder.glob("*.tsv"))]
+
+
+def source(wildcards):
+    """The file that holds what a precomputed model has of a dataset (of all of them, where it has no {dataset})."""
+    return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
+
+
+def source_metadata(wildcards):
+    return project.cards[wildcards.model].get("metadata", [])
+
+
+def archive(wildcards):
+    """The archive that a published file comes from."""
+    resource, name = project.archived[f"resources/{wildcards.resource}/{wildcards.file}"]
+    return f"resources/{resource}/archives/{name}"
+
+
+def archive_settings(wildcards):
+    """Where an archive is to be had; which of its files are wanted is no reason to fetch it again."""
+    settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
+    return {key: value for key, value in settings.items() if key != "files"}
+
+
 def inspected_images(wildcards):
     """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
-    if not project.settings["audit"]["images"]:
+    datasets = experiment_setting("datasets")(wildcards)
+    if not project.settings["audit"]["images"] or not all("images" in project.datasets[each] for each in datasets):
         return []
-    shards = [(each, checkpoints.shards.get(dataset=each)) for each in experiment_setting("datasets")(wildcards)]
+    shards = [(each, checkpoints.shards.get(dataset=each)) for each in datasets]
     return [
         f"results/datasets/{dataset}/audit/{path.stem}.parquet"
         for dataset, job in shards
@@ -185,6 +261,11 @@ def embedding_file(model, dataset):
     return f"results/embeddings/{model}/{dataset}.h5"
 
 
+def member_embeddings(wildcards):
+    """The embeddings of a dataset by the members of a fusion."""
+    return [embedding_file(member, wildcards.dataset) for member in project.meanings[wildcards.model]["of"]]
+
+
 def experiment_embeddings(wildcards):
     return [embedding_file(wildcards.model, each) for each in experiment_setting("datasets")(wildcards)]
 
@@ -192,6 +273,21 @@ def experiment_embeddings(wildcards):
 def neighbor_tables(wildcards):
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
+
+
+def experiment_csvs(wildcards):
+    return [project.datasets[each]["csv"] for each in experiment_setting("datasets")(wildcards)]
+
+
+def paper_splits(wildcards):
+    """The query splits of paper mode: the one that is tested, then the one that k is chosen on."""
+    settings = experiment_setting("paper_mode")(wildcards)
+    return [settings[name] for name in ("test_split", "validation_split") if name in settings]
+
+
+def paper_neighbors(wildcards):
+    folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
+    return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
 
 
 def all_neighbor_tables(wildcards):
@@ -220,6 +316,46 @@ def of_all_models(pattern):
     return lambda wildcards: [
         pattern.format(model=model, **dict(wildcards.items())) for model in experiment_setting("models")(wildcards)
     ]
+
+
+def searched_models(wildcards):
+    """The models of an experiment whose neighbors come from a search of their own embeddings."""
+    return project.searched_models(wildcards.experiment)
+
+
+def searched_model_names(wildcards):
+    """Slug -> name of those models."""
+    return {model: project.cards[model]["name"] for model in searched_models(wildcards)}
+
+
+def of_searched_models(pattern):
+    """A file of each such model and query split, models first."""
+    return lambda wildcards: [
+        pattern.format(experiment=wildcards.experiment, model=model, split=split)
+        for model in searched_models(wildcards)
+        for split in project.experiments[wildcards.experiment]["query_splits"]
+    ]
+
+
+def text_model_names(wildcards):
+    """Slug -> name of an experiment's models with a text tower."""
+    return {model: project.cards[model]["name"] for model in project.text_models(wildcards.experiment)}
+
+
+def models_without_text(wildcards):
+    """Names of an experiment's other models."""
+    asked = project.text_models(wildcards.experiment)
+    return [project.cards[each]["name"] for each in experiment_setting("models")(wildcards) if each not in asked]
+
+
+def of_text_models(pattern):
+    """A file of each model with a text tower."""
+    return lambda wildcards: list(
+        dict.fromkeys(
+            pattern.format(experiment=wildcards.experiment, model=each)
+            for each in project.text_models(wildcards.experiment)
+        )
+    )
 
 
 def dataset_embeddings(wildcards):

@@ -14,11 +14,14 @@ rule embed:
         "results/logs/embed/{model}/{dataset}/{digest}.log",
     benchmark:
         "results/benchmarks/embed/{model}/{dataset}/{digest}.tsv"
+    wildcard_constraints:
+        model=names(project.encoded),
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
         image_root=dataset_setting("images"),
+        weights=weights_location,
         max_rejected=max_rejected,
         device=project.settings["device"],
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
@@ -42,12 +45,37 @@ rule gather:
         "results/logs/gather/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/gather/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.encoded),
     conda:
         "../../envs/analysis.yaml"
     params:
         code=code("gather.py"),
     script:
         "../scripts/gather.py"
+
+
+# A fusion's embeddings are its members' side by side: a file like any other, made from files instead of images.
+rule fuse:
+    input:
+        member_embeddings,
+    output:
+        "results/embeddings/{model}/{dataset}.h5",
+    log:
+        "results/logs/fuse/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/fuse/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.fusions),
+    conda:
+        "../../envs/faiss.yaml"
+    resources:
+        mem_mb=16000,
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        code=code("fuse.py"),
+    script:
+        "../scripts/fuse.py"
 
 
 # The same as a zarr store, for object stores and lazy readers; made when it is asked for by name.
@@ -60,6 +88,8 @@ rule export_zarr:
         "results/logs/export_zarr/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/export_zarr/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.searched),
     conda:
         "../../envs/analysis.yaml"
     params:
