@@ -327,6 +327,9 @@ NET = {"loader": "timm"}
         (["PMC-15M"], "chest", ["NIH14"], "unknown"),
         (["LAION-2B", "MIMIC-CXR"], "mimic", ["MIMIC-CXR-JPG"], "seen"),
         (["CheXpert"], "chest", ["NIH14"], "not seen"),
+        (["SA-1B", "1.5 million image-mask pairs of ten modalities"], "chest", ["NIH14"], "unknown"),
+        (["ImageNet-1k", "LVD-1689M"], "heads", ["Colin27"], "unknown"),
+        (["ImageNet-1k", "MNI templates"], "heads", ["Colin27"], "sibling"),
     ],
 )
 def test_contamination(trained, dataset, known_as, status):
