@@ -168,6 +168,17 @@ def test_remedies_reduce_hubs_where_there_are_some():
         assert table.loc[remedy, "anti_hubs"] < table.loc["none", "anti_hubs"], remedy
 
 
+@pytest.mark.parametrize("index_images", [1, 2, 3])
+def test_an_index_of_very_few_images(index_images):
+    table = geometry.hubness_of_remedies(
+        np.eye(4)[:2], np.array([0, 1]), np.eye(4)[:index_images], np.arange(index_images)
+    )
+    assert table["precision_at_1"].iloc[0] == 1
+    assert table["remedy"].tolist() == (
+        ["none"] if index_images == 1 else list(geometry.remedies(np.eye(4), np.eye(4)))
+    )
+
+
 def test_queries_without_a_class_in_the_index_stand_in_no_precision():
     vectors = np.eye(4)
     table = geometry.hubness_of_remedies(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import ndcg_score
 
-from radcbir import contamination, cross_dataset, graded, leakage, shortcuts
+from radcbir import contamination, cross_dataset, graded, leakage, shortcuts, trust_pages
 from radcbir.neighborhoods import Neighborhood, neighborhood
 
 EDEMA, NORMAL, NODULE = "XR/chest/Edema", "XR/chest/Normal", "CT/lung/Nodule"
@@ -341,3 +341,63 @@ def test_controls_have_seen_nothing_and_the_worst_mark_is_shown():
     assert contamination.contamination({"loader": "timm", "weights": {"random_seed": 0}}, "chest", []) == "not seen"
     mark = contamination.mark({"a": "not seen", "b": "sibling", "c": "unknown"})
     assert mark == {"sign": "◐", "text": "a: not seen; b: sibling; c: unknown", "status": "sibling"}
+
+
+# --- pages ----------------------------------------------------------------------------------------------------------
+
+CARDS = {
+    "net": {"name": "Net <1>", "loader": "timm", "training_data": ["NIH14"]},
+    "floor": {"name": "floor", "loader": "control"},
+}
+
+
+def cells(section):
+    return [[cell["text"] for cell in row["cells"]] for row in section["rows"]]
+
+
+def test_the_page_of_leakage_shows_what_is_lost():
+    rows = [
+        {"model": model, "query_split": "test", "neighbors": kind, "k": 1, "precision": value, "precision_all": 0.75,
+         "leakage": 0.75 - value, "queries": 1200, "queries_without_relevant": 3, "queries_too_short": 0, "left_out": 0.5}
+        for model in CARDS
+        for kind, value in (("all", 0.75), ("other_patients", 0.5))
+    ]  # fmt: skip
+    (section,) = trust_pages.leakage(pd.DataFrame(rows), CARDS)
+    assert cells(section) == [
+        ["Net <1>", "other patients", "0.750", "0.500", "+0.250", "0.500", "1,200", "3", "0"],
+        ["floor", "other patients", "0.750", "0.500", "+0.250", "0.500", "1,200", "3", "0"],
+    ]
+    assert [row["control"] for row in section["rows"]] == [False, True]
+    assert len(section["heads"]) == 9
+
+
+def test_the_page_of_contamination_shows_the_marks():
+    statuses = contamination.statuses(CARDS, {"chest": ["ChestX-ray14"], "own": []})
+    (section,) = trust_pages.contamination(statuses, CARDS)
+    assert cells(section) == [
+        ["Net <1>", "● seen", "? unknown", "NIH14"],
+        ["floor", "○ not seen", "○ not seen", "nothing listed"],
+    ]
+
+
+def test_the_page_across_datasets_shows_what_is_lost_away_from_home():
+    matrix = pd.DataFrame(
+        [{"model": "net", "query_split": "test", "query_dataset": "a", "index_dataset": "b", "classes": 2, "queries": 9,
+          "index_images": 30, "chance": 0.25, "precision_at_1": 0.5, "precision_at_10": 0.25, "own_precision_at_1": 0.75}]
+    )  # fmt: skip
+    purity = pd.DataFrame(
+        [
+            {
+                "model": "net",
+                "query_split": "test",
+                "query_dataset": "a",
+                "k": 1,
+                "purity": 0.875,
+                "chance": 0.5,
+                "queries": 9,
+            }
+        ]
+    )
+    pairs, sources = trust_pages.cross_dataset(matrix, purity, CARDS)
+    assert cells(pairs) == [["Net <1>", "a", "b", "0.500", "0.750", "+0.250", "0.250", "0.250", "2", "9", "30"]]
+    assert cells(sources) == [["Net <1>", "a", "1", "0.875", "0.500", "9"]]

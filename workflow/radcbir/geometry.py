@@ -187,9 +187,13 @@ def remedies(queries: np.ndarray, index: np.ndarray, k: int = NEIGHBORS) -> dict
     - ``mutual_proximity``: log F_q(s) + log F_x(s), F the normal law of an image's similarities to the index (Schnitzer et
       al., JMLR 2012, Gaussian and independent);
     - ``csls``: 2 s - r_q - r_x, r the mean similarity to the k nearest (Conneau et al., ICLR 2018).
+
+    With a single index image there is nothing to learn from: only ``none``.
     """
     queries, index = _unit(queries), _unit(index)
     similarity = queries @ index.T
+    if len(index) < 2:
+        return {"none": similarity}
     k = min(k, len(index) - 1)
     mean, outer = index.mean(axis=0), index.T @ index / len(index)
     near_query = np.take_along_axis(similarity, _top(similarity, k), axis=1)
