@@ -41,6 +41,19 @@ def test_a_dataset_is_embedded_by_the_models_of_its_experiments(config):
     assert project.embedded == [("thumbnail", "a"), ("histogram", "a"), ("histogram", "b")]
 
 
+def test_a_dataset_is_known_by_what_the_configuration_says_and_not_as_a_folder(config, tmp_path):
+    config["datasets"]["a"]["known_as"] = ["NIH14"]
+    config["datasets"]["c"] = {"prepare": {"from": "folder"}, "images": str(tmp_path)}
+    project = Project(config, [CARDS])
+    assert [project.known_as(each) for each in "abc"] == [["NIH14"], [], []]
+
+
+def test_the_matrix_of_datasets_is_made_where_there_are_several(config):
+    project = Project(config, [CARDS])
+    assert targets.cross_dataset(project, "one") == []
+    assert targets.cross_dataset(project, "both") == ["results/experiments/both/comparison/cross_dataset.html"]
+
+
 def test_the_first_folder_with_a_card_wins(config, tmp_path):
     own = yaml.safe_load((CARDS / "thumbnail.yaml").read_text()) | {"name": "ours"}
     (tmp_path / "thumbnail.yaml").write_text(yaml.safe_dump(own))

@@ -209,9 +209,13 @@ class Project:
         ]
 
     def known_as(self, dataset: str) -> list[str]:
-        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from.
+
+        A folder of one's own is no provider: nobody knows its images by that name.
+        """
         settings = self.datasets[dataset]
-        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
+        provider = settings.get("prepare", {"from": "folder"})["from"]
+        return [*settings["known_as"], *([provider] if provider != "folder" else [])]
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""
