@@ -61,6 +61,11 @@ class Project:
             f"of those there: {_suggest(model, known)}"
         )
 
+    def available_cards(self) -> dict[str, dict]:
+        """Every card of the card folders by its slug, used by the configuration or not."""
+        paths = {path.stem: path for folder in reversed(self.card_folders) for path in folder.glob("*.yaml")}
+        return {slug: cards.load_card(path) for slug, path in sorted(paths.items())}
+
     @cached_property
     def meanings(self) -> dict[str, dict]:
         """Per model, the part of its card that changes its embeddings."""
