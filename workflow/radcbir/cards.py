@@ -17,6 +17,8 @@ WEIGHTS = "resources/weights"
 WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
 """What of `weights:` changes the embeddings beside the files' content."""
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
+PRECOMPUTED = "precomputed"
+"""The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
 LOADER_MODULES = {
     "timm": "radcbir.encoders.timm_encoder",
     "open_clip": "radcbir.encoders.open_clip_encoder",
@@ -35,7 +37,7 @@ def load_card(path: str | Path) -> dict:
     except yaml.YAMLError as error:
         raise InputError(f"the model card {path} is not valid YAML: {' '.join(str(error).split())}") from None
     validate(card, CARD_SCHEMA, f"model card {path}")
-    return DEFAULTS | card
+    return {"training_data": []} | card if is_precomputed(card) else DEFAULTS | card
 
 
 def card_meaning(card: Mapping) -> dict:
@@ -44,7 +46,7 @@ def card_meaning(card: Mapping) -> dict:
     Where the weights are fetched from, the batch size, and all that describes the model to readers are left out.
     """
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
-    if card["loader"] != "control":
+    if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
         meaning |= {"options": card["options"]} if "options" in card else {}
         weights = card["weights"]
@@ -101,6 +103,21 @@ def weights_file(card: Mapping) -> str | None:
     return PurePosixPath(weights["file"]).name if "file" in weights else None
 
 
+def is_precomputed(card: Mapping) -> bool:
+    """A card whose embeddings or neighbor lists exist already."""
+    return card["loader"] == PRECOMPUTED
+
+
+def source_file(card: Mapping, dataset: str) -> str:
+    """The file that holds what a precomputed card has of a dataset: ``path`` with the dataset's name there filled in."""
+    return card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
+
+
+def has_vectors(card: Mapping) -> bool:
+    """False for a precomputed card of neighbor lists (a CSV), which come without embeddings."""
+    return not (is_precomputed(card) and card["path"].endswith(".csv"))
+
+
 def weights_location(model: str, card: Mapping) -> str | None:
     """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several, or None."""
     file = weights_file(card)
@@ -127,3 +144,8 @@ def has_text(card: Mapping) -> bool:
 def is_control(card: Mapping) -> bool:
     """A card without learned weights: a control encoder, or a network with random weights."""
     return card["loader"] == "control" or "random_seed" in card.get("weights", {})
+
+
+def names_and_controls(cards: Mapping[str, Mapping]) -> tuple[dict[str, str], list[str]]:
+    """The name shown for each model, in the order given, and which of the models are controls."""
+    return {model: card["name"] for model, card in cards.items()}, [each for each in cards if is_control(cards[each])]

@@ -14,6 +14,10 @@ from radcbir import cards
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
+from radcbir.preparation.providers import provider_files
+
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification")
+"""Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -27,29 +31,110 @@ class Project:
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
         validate(config, CONFIG_SCHEMA, where)
-        self.settings = _with_defaults(config, json.loads(CONFIG_SCHEMA.read_text()))
+        schema = json.loads(CONFIG_SCHEMA.read_text())
+        self.settings = _with_defaults(config, schema)
+        self.settings.setdefault("analyses", schema["$defs"]["analyses"]["items"]["enum"])
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
         self.experiments: dict[str, dict] = self.settings["experiments"]
+        self.archived = self._archived_files(where)
+        self.provider_files: dict[str, dict[str, str]] = {}
+        """Of each dataset with `prepare:`, the files that it is prepared from."""
         for name, dataset in self.datasets.items():
-            if not Path(dataset["csv"]).is_file():
+            if "prepare" in dataset:
+                options = schema["$defs"][f"prepare-{dataset['prepare']['from']}"]
+                dataset["prepare"] = _with_defaults(dataset["prepare"], options)
+                dataset["csv"] = self.prepared_csv.format(dataset=name)
+                key = f"{where}: `datasets: {name}: prepare:`"
+                _check_shares(dataset["prepare"].get("shares", {"": 1}), key)
+                self.provider_files[name] = provider_files(dataset["prepare"], key)
+            elif str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
                 )
+            _check_intensity(dataset["intensity"], f"{where}: `datasets: {name}: intensity:")
+        self._pseudonymise(where)
         for name, experiment in self.experiments.items():
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
+            _settle_paper_splits(experiment, key)
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
+            experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        self._refuse_what_needs_images(where)
+
+    def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
+        """The files that are unpacked from published archives -> the resource and the archive that each comes from."""
+        found: dict[str, tuple[str, str]] = {}
+        for resource, settings in self.settings["resources"].items():
+            for archive, wanted in settings["archives"].items():
+                for file in wanted["files"]:
+                    path = str(Path("resources", resource, file))
+                    if path in found:
+                        raise InputError(
+                            f"{where}: `resources: {resource}` takes {file} out of {found[path][1]} and of {archive}: keep one"
+                        )
+                    found[path] = (resource, archive)
+        return found
+
+    def _refuse_what_needs_images(self, where: str) -> None:
+        """Refuse a dataset without images where a model encodes, and an analysis of vectors where a model has none."""
+        for name, dataset in self.datasets.items():
+            encoding = [each for each in self.models_of_dataset(name) if not cards.is_precomputed(self.cards[each])]
+            if "images" not in dataset and encoding:
+                raise InputError(
+                    f"{where}: `datasets: {name}` has no `images:`, which the model '{encoding[0]}' needs: add the image "
+                    "root, or keep to models whose loader is `precomputed`"
+                )
+        for name, experiment in self.experiments.items():
+            lists = [each for each in experiment["models"] if not cards.has_vectors(self.cards[each])]
+            wanting = [each for each in experiment["analyses"] if each not in WITHOUT_VECTORS]
+            if lists and wanting:
+                raise InputError(
+                    f"{where}: `experiments: {name}: analyses` asks for {wanting[0]}, which needs embeddings, but the model "
+                    f"'{lists[0]}' has neighbor lists alone: give this experiment an `analyses:` of its own, of "
+                    f"{', '.join(WITHOUT_VECTORS)}"
+                )
+
+    @property
+    def key_file(self) -> str:
+        """The file with the key of pseudonyms; empty where names stay as they are."""
+        return self.settings.get("pseudonymise", {}).get("key_file", "")
+
+    @property
+    def prepared_csv(self) -> str:
+        """Where `prepare:` writes the CSV of a dataset: apart from the results if it holds names that these may not."""
+        return "private/{dataset}/prepared.csv" if self.key_file else "results/datasets/{dataset}/dataset.csv"
+
+    def _pseudonymise(self, where: str) -> None:
+        """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
+        self.originals = {
+            name: {key: each.get(key) for key in ("csv", "images")} for name, each in self.datasets.items()
+        }
+        """Of each dataset, the CSV and the image root with the names as they are."""
+        if not self.key_file:
+            return
+        key = f"{where}: `pseudonymise: key_file:`"
+        if not Path(self.key_file).is_file():
+            raise InputError(
+                f"{key} names {self.key_file}, which does not exist (looked for from {Path.cwd()}): make a key, for instance "
+                "with `openssl rand -hex 32`"
+            )
+        if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
+            raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
+        for name, dataset in self.datasets.items():
+            dataset["csv"] = f"private/{name}/dataset.csv"
+            if "images" in dataset:
+                dataset["images"] = f"private/{name}/images"
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
@@ -76,6 +161,32 @@ class Project:
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
+    def experiments_of(self, model: str, dataset: str) -> list[str]:
+        """The experiments that use a model's embeddings of a dataset."""
+        return [
+            name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
+        ]
+
+    def known_as(self, dataset: str) -> list[str]:
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        settings = self.datasets[dataset]
+        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
+
+    @property
+    def encoded(self) -> list[str]:
+        """The models that embed images here."""
+        return [model for model, card in self.cards.items() if not cards.is_precomputed(card)]
+
+    @property
+    def precomputed(self) -> list[str]:
+        """The models whose embeddings or neighbor lists exist already."""
+        return [model for model, card in self.cards.items() if cards.is_precomputed(card)]
+
+    @property
+    def searched(self) -> list[str]:
+        """The models that have embeddings, so that their neighbors are searched here."""
+        return [model for model, card in self.cards.items() if cards.has_vectors(card)]
+
     @property
     def embedded(self) -> list[tuple[str, str]]:
         """Every pair of model and dataset that is to be embedded."""
@@ -95,6 +206,45 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     filled |= dict(value)
     rest = schema.get("additionalProperties") or {}
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
+
+
+def _settle_paper_splits(experiment: dict, key: str) -> None:
+    """Fill in on which query splits paper mode chooses k and tests it; where there is no second one, it chooses none."""
+    queries, settings = experiment["query_splits"], experiment["paper_mode"]
+    settings.setdefault("test_split", "test" if "test" in queries else queries[-1])
+    if "val" in queries and settings["test_split"] != "val":
+        settings.setdefault("validation_split", "val")
+    splits = [settings[name] for name in ("test_split", "validation_split") if name in settings]
+    _known(splits, queries, f"{key} paper_mode`", "its `query_splits`")
+    if len(set(splits)) < len(splits):
+        raise InputError(f"{key} paper_mode` chooses k on the split '{splits[0]}' that it tests: name two splits")
+
+
+def _validation_split(experiment: Mapping, key: str) -> str | None:
+    """The query split that chooses: the one that is named, else ``val`` where another one is left to test."""
+    splits = experiment["query_splits"]
+    named = experiment.get("val_split")
+    if named is None:
+        return "val" if "val" in splits and len(splits) > 1 else None
+    if named not in splits:
+        raise InputError(f"{key} is '{named}', which `query_splits:` does not list: {_suggest(named, splits)}")
+    if len(splits) == 1:
+        raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
+    return named
+
+
+def _check_intensity(intensity: Mapping, key: str) -> None:
+    if "window" in intensity and intensity["policy"] != "window":
+        raise InputError(
+            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
+        )
+    if intensity["low"] >= intensity["high"]:
+        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
+
+
+def _check_shares(shares: Mapping[str, float], key: str) -> None:
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

