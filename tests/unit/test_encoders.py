@@ -18,6 +18,7 @@ from radcbir.errors import InputError
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
 CARDS = {slug: cards.load_card(ROOT / f"config/models/{slug}.yaml") for slug in sorted(DEMO)}
+CARDS = {slug: card for slug, card in CARDS.items() if card["loader"] != "fusion"}
 PRETRAINED = [slug for slug, card in CARDS.items() if cards.weights_file(card)]
 
 TINY = cards.DEFAULTS | {

@@ -35,7 +35,7 @@ from radcbir.errors import InputError
 ROOT = Path(__file__).parents[2]
 CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
-OTHERS = [slug for slug in CARDS if slug not in DEMO]
+OTHERS = [slug for slug, card in CARDS.items() if slug not in DEMO and card["loader"] in cards.LOADER_MODULES]
 
 
 def distinct(slugs):

@@ -151,8 +151,8 @@ def test_a_card_that_is_no_yaml_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("path", sorted(CARDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_card_of_the_repository_holds(path):
     card = cards.load_card(path)
-    assert card["dimension"] > 0
-    assert cards.is_control(card) == (not card["training_data"])
+    assert card["loader"] == "fusion" or card["dimension"] > 0
+    assert card["loader"] == "fusion" or cards.is_control(card) == (not card["training_data"])
 
 
 # --- embeddings and archives that exist already ---

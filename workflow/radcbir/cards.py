@@ -19,6 +19,8 @@ WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
 PRECOMPUTED = "precomputed"
 """The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
+UNUSED_BY_FUSIONS = ("architecture", "dimension", "weights", "pooling", "preprocessing", "precision", "text_tower")
+"""What a fusion takes from its members."""
 LOADER_MODULES = {
     "timm": "radcbir.encoders.timm_encoder",
     "open_clip": "radcbir.encoders.open_clip_encoder",
@@ -37,14 +39,20 @@ def load_card(path: str | Path) -> dict:
     except yaml.YAMLError as error:
         raise InputError(f"the model card {path} is not valid YAML: {' '.join(str(error).split())}") from None
     validate(card, CARD_SCHEMA, f"model card {path}")
+    for name in UNUSED_BY_FUSIONS if card["loader"] == "fusion" else ("fusion",):
+        if name in card:
+            raise InputError(f"model card {path}: `{name}` has no use with `loader: {card['loader']}`: take it out")
     return {"training_data": []} | card if is_precomputed(card) else DEFAULTS | card
 
 
 def card_meaning(card: Mapping) -> dict:
     """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision.
 
-    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out.
+    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out. Of a
+    fusion, it is its members: how their scores are put together changes what is found, not the embeddings.
     """
+    if card["loader"] == "fusion":
+        return {"loader": "fusion", "of": card["fusion"]["of"]}
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
     if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
@@ -56,6 +64,17 @@ def card_meaning(card: Mapping) -> dict:
         else:
             meaning["weights"] |= _content(weights)
     return meaning
+
+
+def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
+    """The card of a fusion with what follows from its ``members`` (slug -> card, in order)."""
+    seen = dict.fromkeys(each for member in members.values() for each in member["training_data"])
+    return card | {
+        "architecture": f"{card['fusion']['by'].replace('_', ' ')} of {', '.join(members)}",
+        "dimension": sum(member["dimension"] for member in members.values()),
+        "training_data": list(seen),
+        "control": all(is_control(member) for member in members.values()),
+    }
 
 
 def _content(source: Mapping) -> dict:
@@ -142,8 +161,8 @@ def has_text(card: Mapping) -> bool:
 
 
 def is_control(card: Mapping) -> bool:
-    """A card without learned weights: a control encoder, or a network with random weights."""
-    return card["loader"] == "control" or "random_seed" in card.get("weights", {})
+    """A card without learned weights: a control encoder, a network with random weights, or a fusion of such."""
+    return card.get("control", False) or card["loader"] == "control" or "random_seed" in card.get("weights", {})
 
 
 def names_and_controls(cards: Mapping[str, Mapping]) -> tuple[dict[str, str], list[str]]:

@@ -17,7 +17,7 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
             slug,
             card["name"],
             card["loader"],
-            str(card["dimension"]),
+            str(card.get("dimension", "-")),
             f"{size} px" if size else "any",
             "yes" if has_text(card) else "no",
             card["licence"],

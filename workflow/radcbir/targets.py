@@ -61,7 +61,7 @@ def reference_exports(project: Project) -> list[str]:
         f"results/experiments/{name}/{model}/reference/{file}"
         for name, experiment in project.experiments.items()
         for file in ("knn.csv", "retrieval.csv", "knn_classification.csv")
-        if file != "knn_classification.csv" or "validation_split" in experiment["paper_mode"]
+        if file != "knn_classification.csv" or experiment["val_split"]
         for model in experiment["models"]
     ]
 
@@ -89,5 +89,8 @@ ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "cross_dataset": cross_dataset,
     "graded_relevance": comparison_files("graded_relevance.html"),
     "contamination": comparison_files("contamination.html"),
+    "index_fidelity": comparison_files("index-fidelity.csv", "index-fidelity.svg"),
+    "dimensions": comparison_files("dimensions.csv", "dimensions.svg"),
+    "text_queries": comparison_files("text-queries.html"),
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

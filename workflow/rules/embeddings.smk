@@ -55,6 +55,29 @@ rule gather:
         "../scripts/gather.py"
 
 
+# A fusion's embeddings are its members' side by side: a file like any other, made from files instead of images.
+rule fuse:
+    input:
+        member_embeddings,
+    output:
+        "results/embeddings/{model}/{dataset}.h5",
+    log:
+        "results/logs/fuse/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/fuse/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.fusions),
+    conda:
+        "../../envs/faiss.yaml"
+    resources:
+        mem_mb=16000,
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        code=code("fuse.py"),
+    script:
+        "../scripts/fuse.py"
+
+
 # The same as a zarr store, for object stores and lazy readers; made when it is asked for by name.
 rule export_zarr:
     input:
