@@ -151,6 +151,15 @@ class Project:
             f"of those there: {_suggest(model, known)}"
         )
 
+    def available_cards(self) -> dict[str, dict]:
+        """Every card of the card folders by its slug, used by the configuration or not."""
+        paths = {path.stem: path for folder in reversed(self.card_folders) for path in folder.glob("*.yaml")}
+        found = {slug: cards.load_card(path) for slug, path in sorted(paths.items())}
+        for slug, card in found.items():
+            if card["loader"] == "fusion" and all(member in found for member in card["fusion"]["of"]):
+                found[slug] = cards.fused_card(card, {member: found[member] for member in card["fusion"]["of"]})
+        return found
+
     def _prompts_file(self, where: str) -> Path | None:
         """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
         if "prompts" in self.settings:
