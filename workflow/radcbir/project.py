@@ -15,7 +15,7 @@ from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
 
-WITHOUT_VECTORS = ("gallery", "paper_mode")
+WITHOUT_VECTORS = ("gallery", "paper_mode", "uncertainty", "levels")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"

@@ -69,5 +69,28 @@ def reference_exports(project: Project) -> list[str]:
     ]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries, "paper_mode": paper_mode}
+def uncertainty(project: Project, experiment: str) -> list[str]:
+    """Intervals, differences between models and ranks; the table of models takes its intervals from there."""
+    files = ["intervals.csv", "differences.csv", "ranks.csv", "intervals.svg", "differences.svg"]
+    return [f"results/experiments/{experiment}/uncertainty/{file}" for file in files]
+
+
+def levels(project: Project, experiment: str) -> list[str]:
+    """Modality, region and finding apart."""
+    files = ["precision.csv", "conditional.csv", "outcomes.csv", "levels.svg", "conditional.svg", "outcomes.svg"]
+    return [f"results/experiments/{experiment}/levels/{file}" for file in files]
+
+
+def index_size(project: Project, experiment: str) -> list[str]:
+    """The metrics with parts of the index."""
+    return [f"results/experiments/{experiment}/index-size/index-size.{suffix}" for suffix in ("csv", "svg")]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "paper_mode": paper_mode,
+    "uncertainty": uncertainty,
+    "levels": levels,
+    "index_size": index_size,
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""
