@@ -1,5 +1,7 @@
 """Parts of the index: nested by patient, searched exactly, the whole equal to the full result."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ def test_parts_are_nested_and_keep_patients_whole():
     for seed in range(5):
         parts = nested_parts(patients, SHARES, seed)
         assert [len({*patients[held]}) for held in parts] == [1, 4, 12, 40]
-        for smaller, larger in zip(parts, parts[1:], strict=False):
+        for smaller, larger in itertools.pairwise(parts):
             assert not (smaller & ~larger).any() and smaller.sum() < larger.sum()
         for held in parts:
             assert not {*patients[held]} & {*patients[~held]}

@@ -137,7 +137,7 @@ def test_normal_and_pathological_findings_are_told_apart(tables, catalog):
 
 def test_outcomes_tell_anatomy_from_pathology(tables):
     table = tables["outcomes"]
-    shares = table[(table["kind"] == "all")].pivot(index="k", columns="outcome", values="share")
+    shares = table[(table["kind"] == "all")].pivot_table(index="k", columns="outcome", values="share")
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     assert shares.loc[1].to_dict() == {
         "full_hit": 2 / 4, "other_finding": 1 / 4, "other_region": 0, "other_modality": 1 / 4

@@ -18,7 +18,7 @@ def queries(patients, images, models, seed=0, spread=0.3):
     tables = {}
     for model, shift in models.items():
         hits = (random.random(len(ids)) < np.clip(ease + shift, 0, 1)).astype(float)
-        table = {metric: hits for metric in uncertainty.METRICS}
+        table = dict.fromkeys(uncertainty.METRICS, hits)
         tables[model] = pd.DataFrame(
             {"query_split": "test", "neighbors": "all", "query": ids, "label": np.where(ids % 3 == 0, "a", "b")}
             | {"relevant_in_index": 5}

@@ -65,6 +65,7 @@ def forest(
                 floor = _all_neighbors(bounds, split)
                 floor = floor[(floor["metric"] == metric) & (floor["average"] == average)].set_index("model")["value"]
                 axis.axvline(floor["chance"], color="#47505e", linestyle=":", linewidth=1.2)
+                axis.set_xlim(left=0)
                 axis.set_title(f"{head}, queries: {split}", fontsize=10.5, loc="left")
             first = _all_neighbors(ranks, split)
             first = first[(first["metric"] == "precision_at_1") & (first["average"] == "micro")].set_index("model")
@@ -120,8 +121,9 @@ def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> pl
                 axis.set_xticks(range(len(models)), names.values(), rotation=35, ha="right")
                 axis.set_yticks(range(len(models)), names.values())
                 axis.spines[:].set_visible(False)
-                title = f"P@1 ({average}), row minus column, points; queries: {split}"
+                title = f"P@1 ({average}), queries: {split}"
                 axis.set_title(title, fontsize=10.5, loc="left")
+        figure.suptitle("row minus column, percentage points; framed: the 95 % interval leaves 0 out", fontsize=10.5)
     return figure
 
 
@@ -199,13 +201,13 @@ def outcomes(table: pd.DataFrame, names: Mapping[str, str], controls: Sequence[s
                     axis.barh(range(len(models)), shares, left=left, color=color, hatch=hatch, label=label, height=0.72)
                     left += shares.to_numpy()
                 axis.set_yticks(range(len(models)), [names[model] for model in models])
-                for tick, model in zip(axis.get_yticklabels(), models, strict=True):
-                    tick.set_fontstyle("italic" if model in controls else "normal")
                 axis.set_xlim(0, 1)
                 axis.grid(axis="y", visible=False)
                 axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
                 axis.set_title(f"first {k}, queries: {split}" if k > 1 else f"first, queries: {split}", fontsize=10.5,
                                loc="left")  # fmt: skip
+            for tick, model in zip(axes[row][0].get_yticklabels(), models, strict=True):
+                tick.set_fontstyle("italic" if model in controls else "normal")
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
@@ -236,8 +238,11 @@ def index_size(table: pd.DataFrame, names: Mapping[str, str], controls: Sequence
                 axis.set_xscale("log")
                 axis.set_ylim(0, 1)
                 axis.set_title(f"{titles[metric]} ({average}), queries: {split}", fontsize=10.5, loc="left")
+                sizes = part.groupby("share")["index_images"].mean().round().astype(int).unique()
+                axis.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=35, ha="right")
+                axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
                 if row == len(splits) - 1:
-                    axis.set_xlabel("index images (mean of the seeds)")
+                    axis.set_xlabel("index images (mean of the draws)")
         _legend(figure, axes[0][0])
     return figure
 
@@ -255,7 +260,9 @@ def _marked_rows(
     for model, name in names.items():
         values = table[table["model"] == model].set_index(key)[column].reindex(rows)
         style = {**styles[model], "linestyle": "", "marker": styles[model]["marker"] or "|"}
-        axis.plot(values.to_numpy(), np.arange(len(rows)), label=name, markersize=8, alpha=0.85, **style)
+        axis.plot(
+            values.to_numpy(), np.arange(len(rows)), label=name, markersize=9, markeredgewidth=2, alpha=0.85, **style
+        )
     chance = table.groupby(key)["chance"].mean().reindex(rows)
     axis.plot(chance, np.arange(len(rows)), label="random neighbors", color="#000000", marker="x", linestyle="",
               markersize=6)  # fmt: skip
