@@ -11,12 +11,14 @@ from radcbir.classification import (
     best_k,
     calibration_error,
     classification_metrics,
+    classify_by_neighbors,
     from_probabilities,
     reliability,
     vote_weights,
     voted_predictions,
     voting_curve,
 )
+from radcbir.errors import InputError
 
 
 def random_lists(seed=0, queries=90, k=12, classes=6, ragged=False):
@@ -278,3 +280,66 @@ def test_calibration_error_equals_torchmetrics():
     )
     assert found == pytest.approx(float(expected), abs=1e-6)  # torchmetrics bins in float32
     assert found > 0.1
+
+
+# --- one model on an experiment -------------------------------------------------------------------------------------
+
+
+def an_experiment(val_labels="ab", patients=True):
+    """Twelve index images of two labels, val and test queries, every list complete; a test query of an unknown label."""
+    random = np.random.default_rng(6)
+    rows = [(each, "train", "ab"[each % 2], f"p{each // 2}") for each in range(12)]
+    rows += [(100 + each, "val", val_labels[each % 2], f"v{each}") for each in range(8)]
+    rows += [(200 + each, "test", "abc"[each % 3 if each < 3 else each % 2], f"p{each}") for each in range(8)]
+    catalog = pd.DataFrame(rows, columns=["id", "split", "label", "patient_id"])
+    catalog["label"] = "XR/chest/" + catalog["label"]
+    catalog = catalog.assign(modality="XR", region="chest", patient_id=catalog["patient_id"] if patients else None)
+    tables = {}
+    for split in ("val", "test"):
+        queries = catalog.loc[catalog["split"] == split, "id"]
+        lists = [
+            pd.DataFrame({"query": query, "rank": np.arange(1, 13, dtype=np.int32), "neighbor": random.permutation(12)})
+            for query in queries
+        ]
+        score = np.float32(np.tile(np.linspace(0.9, 0.5, 12), len(queries)))
+        tables[split] = pd.concat(lists, ignore_index=True).assign(score=score)
+    return tables, catalog, catalog["id"].to_numpy()
+
+
+def test_k_is_chosen_on_the_validation_split_and_tested_on_the_others():
+    tables, catalog, embedded = an_experiment()
+    found = classify_by_neighbors(tables, catalog, embedded, "train", "val", 7, 20)
+    assert set(found.chosen["query_split"]) == {"test"}
+    assert set(found.chosen["selected_on"]) == {"val"}
+    assert set(found.chosen["neighbors"]) == {"all", "other_patients"}
+    keys = ["neighbors", "votes"]
+    for (neighbors, votes), part in found.chosen.groupby(keys):
+        here = found.curve[(found.curve["neighbors"] == neighbors) & (found.curve["votes"] == votes)]
+        assert set(part["k"]) == {best_k(here[here["query_split"] == "val"])}
+        test = here[(here["query_split"] == "test") & here["k"].isin(part["k"])]
+        assert part["value"].tolist() == test["value"].tolist()
+    assert set(found.chosen["queries"]) == {7}
+    assert set(found.chosen["queries_without_relevant"]) == {1}
+    assert set(found.curve["k"]) == set(range(1, 8))
+    for _, bins in found.reliability.groupby(keys):
+        assert bins["queries"].sum() == 7
+    errors = found.chosen[found.chosen["metric"] == "calibration_error"].set_index(keys)["value"]
+    for key, bins in found.reliability.groupby(keys):
+        assert errors[key] == pytest.approx(calibration_error(bins))
+
+
+def test_without_a_validation_split_k_is_fixed():
+    tables, catalog, embedded = an_experiment(patients=False)
+    del tables["val"]
+    found = classify_by_neighbors(tables, catalog, embedded, "train", None, 7, 5)
+    assert set(found.chosen["k"]) == {5}
+    assert set(found.chosen["selected_on"]) == {"fixed"}
+    assert set(found.chosen["neighbors"]) == {"all"}
+    beyond = classify_by_neighbors(tables, catalog, embedded, "train", None, 50, 20)
+    assert set(beyond.chosen["k"]) == {12}, "the index holds twelve images"
+
+
+def test_a_validation_split_without_known_labels_cannot_choose():
+    tables, catalog, embedded = an_experiment(val_labels="xy")
+    with pytest.raises(InputError, match="'val' cannot choose k"):
+        classify_by_neighbors(tables, catalog, embedded, "train", "val", 7, 20)

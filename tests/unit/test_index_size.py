@@ -121,3 +121,30 @@ def test_metrics_deeper_than_k_are_missing(data):
     missing = table["value"].isna()
     assert missing[table["metric"] == "plain_precision_at_10"].all()
     assert not missing[table["metric"] == "precision_at_1"].any()
+
+
+@pytest.mark.parametrize("by", ["score", "reciprocal_rank"])
+def test_a_fusion_is_searched_in_its_own_way(data, by):
+    from radcbir.fusion import fused_neighbor_table
+
+    catalog, _ = data
+    random = np.random.default_rng(7)
+    members = [random.standard_normal((140, width)) for width in (3, 5)]
+    vectors = np.hstack([each / np.linalg.norm(each, axis=1, keepdims=True) for each in members]) / np.sqrt(2)
+    vectors = vectors.astype(np.float32)
+    index, queries = catalog["split"] == "train", catalog["split"] == "test"
+    fused = {"by": by, "widths": [3, 5]}
+    table = index_size_table(
+        catalog[index].reset_index(drop=True), vectors[index], catalog[queries].reset_index(drop=True), vectors[queries],
+        catalog, "train", "test", [0.01, 1], 1, 10, fused,
+    )  # fmt: skip
+    found = fused_neighbor_table(
+        by, [3, 5], catalog.loc[index, "id"].to_numpy(), vectors[index], catalog.loc[queries, "id"].to_numpy(),
+        vectors[queries], 10,
+    )  # fmt: skip
+    summary = metrics.evaluate(found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10).summary
+    expected = summary[summary["neighbors"] == "all"].set_index(["metric", "average"])["value"]
+    whole = table[(table["share"] == 1) & (table["neighbors"] == "all") & (table["counting"] == "all")]
+    for row in whole.itertuples():
+        assert row.value == pytest.approx(expected[row.metric, row.average], abs=1e-12)
+    assert table["value"][table["metric"] == "precision_at_1"].notna().all()

@@ -356,7 +356,8 @@ def test_tables_that_do_not_fit_together_are_refused():
     refused("out of order", table_of({1: [10, 11]}).iloc[::-1])
     refused("out of order", pd.concat([table_of({1: [10, 11]})] * 2))
     refused("lists the image 10 twice", {1: [10]}, catalog=pd.concat([catalog, catalog.iloc[:1]]))
-    refused("without a label", {1: [10, 11]}, catalog=catalog.assign(label=[EDEMA, None, EDEMA]))
+    with pytest.raises(ValueError, match="without a label"):
+        metrics._Images(catalog.assign(label=[EDEMA, None, EDEMA]), embedded, "train")
 
 
 # --- against a slow second implementation ---------------------------------------------------------------------------
@@ -525,3 +526,29 @@ def test_lists_that_stop_too_early_are_refused_there_too():
     table = table_of({7: [1]}).assign(score=np.float32(1))
     with pytest.raises(ValueError, match="search deeper"):
         metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+
+
+# --- images with several labels -------------------------------------------------------------------------------------
+
+
+def test_images_with_several_labels_change_no_metric_of_one_label():
+    rng = np.random.default_rng(5)
+    names = np.array(["XR/chest/a", "XR/chest/b", "CT/head/a", None], dtype=object)
+    rows = [(each, "test" if each < 40 else "train", names[rng.integers(4)], f"p{each % 23}") for each in range(160)]
+    catalog = catalog_of(*rows)
+    # every query's list holds the whole index in its own order
+    full = table_of({query: rng.permutation(np.arange(40, 160)).tolist() for query in range(40)})
+    one = set(catalog.loc[catalog["label"].notna(), "id"])
+    single = table_of(
+        {
+            query: [each for each in found["neighbor"] if each in one]
+            for query, found in full.groupby("query")
+            if query in one
+        }
+    )
+    embedded = catalog["id"].to_numpy()
+    with_several = evaluate(full, catalog, embedded, "train", "test", 7)
+    without = evaluate(single, catalog[catalog["label"].notna()], embedded, "train", "test", 7)
+    assert 0 < len(one & set(range(40))) < 40
+    for table in ("precision", "summary", "by_group", "per_query"):
+        pd.testing.assert_frame_equal(getattr(with_several, table), getattr(without, table))

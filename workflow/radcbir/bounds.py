@@ -55,9 +55,11 @@ def oracle_metrics(relevant: np.ndarray, index_images: np.ndarray, k: int) -> di
 def bounds(catalog: pd.DataFrame, index_split: str, query_splits: list[str], k: int) -> pd.DataFrame:
     """Floor and ceiling per query split, as a comparison's ``summary.csv``: model (``chance``, ``oracle``), metric, ...
 
-    From the pooled ``catalog``, so that the bounds are one for all models; images that a model rejected count here.
-    Where patients are known, the variant ``other_patients`` leaves the query's own patient out of R and N.
+    From the pooled ``catalog``, so that the bounds are one for all models; images that a model rejected count here, those
+    with several labels (``label`` is missing) do not. Where patients are known, the variant ``other_patients`` leaves the
+    query's own patient out of R and N.
     """
+    catalog = catalog[catalog["label"].notna()]
     label = pd.factorize(catalog["label"], sort=True)[0]
     patient = pd.factorize(catalog["patient_id"])[0]
     index = np.flatnonzero(catalog["split"] == index_split)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from radcbir.addresses import join_address, split_address
 from radcbir.checks import check_image_root, check_rejected
 from radcbir.errors import InputError
 from radcbir.files import atomic_folder, atomic_write, digest, write_text
@@ -48,7 +49,7 @@ def build_catalog(
     table = read_csv(csv)
     nowhere = table.index[table["filepath"] == NO_FILE]
     table = table.drop(index=nowhere).reset_index(drop=True)
-    paths = _checked_paths(table["filepath"], csv)
+    paths = checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
     catalog["label"] = [each[0] if len(each) == 1 else None for each in labels]
@@ -109,7 +110,7 @@ def read_csv(csv: str | Path) -> pd.DataFrame:
     return table
 
 
-def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
+def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
     """Relative paths in one spelling; a blank, repeated or escaping one is an error that names its row."""
     paths: list[str] = []
     for row, given in enumerate(filepaths.fillna(""), start=2):
@@ -123,7 +124,7 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
             )
         if any(ord(character) < 32 for character in given):
             raise InputError(f"row {row} of {csv} has a control character in the filepath {given!r}: rename the file")
-        paths.append(str(path))
+        paths.append(join_address(*split_address(str(path))))
     repeated = pd.Series(paths).duplicated(keep=False).to_numpy()
     if repeated.any():
         first = paths[int(np.flatnonzero(repeated)[0])]
@@ -136,19 +137,17 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
 
 
 def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
-    """Per row, its labels in column order: of the one ``label`` column, or of the one-hot columns."""
+    """Per row, its labels: of the column ``label`` or ``labels`` as written, or of the one-hot columns in their order."""
     one_hot = [name for name in table.columns if "/" in name and not name.startswith("x_")]
-    if "label" in table and one_hot:
-        raise InputError(f"{csv} has a `label` column and one-hot columns such as '{one_hot[0]}': keep one of the two")
-    if "label" in table:
-        given = table["label"]
-        wrong = given.notna() & ~given.fillna("").str.fullmatch(r"[^/]+/[^/]+/.+")
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(
-                f"row {row + 2} of {csv} has the label '{given[row]}': write it as MODALITY/region/finding"
-            )
-        return [[] if pd.isna(each) else [normal_label(each)] for each in given]
+    written = [name for name in ("label", "labels") if name in table]
+    if len(written) == 2:
+        raise InputError(f"{csv} has a column `label` and a column `labels`: keep one of the two")
+    if written and one_hot:
+        raise InputError(
+            f"{csv} has a `{written[0]}` column and one-hot columns such as '{one_hot[0]}': keep one of the two"
+        )
+    if written:
+        return _written_labels(table[written[0]], csv, several=written[0] == "labels")
     if not one_hot:
         raise InputError(
             f"the dataset CSV {csv} has no labels: add a column 'label', or one-hot columns named "
@@ -168,6 +167,22 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
     for row, column in np.argwhere(values == 1):
         labels[row].append(names[column])
     return labels
+
+
+def _written_labels(given: pd.Series, csv: str | Path, several: bool) -> list[list[str]]:
+    """Per row, the label that it gives, or ``several`` with ``|`` between them; none for a blank cell."""
+    form = r"[^/|]+/[^/|]+/[^|]+(\|[^/|]+/[^/|]+/[^|]+)*" if several else r"[^/]+/[^/]+/.+"
+    wrong = given.notna() & ~given.fillna("").str.fullmatch(form)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        how = "them as MODALITY/region/finding with '|' between them" if several else "it as MODALITY/region/finding"
+        raise InputError(f"row {row + 2} of {csv} has the {given.name} '{given[row]}': write {how}")
+    rows = given.str.split("|", regex=False) if several else given.map(lambda label: [label], na_action="ignore")
+    known: dict[str, str] = {}
+    return [
+        list(dict.fromkeys(known.setdefault(each, normal_label(each)) for each in row)) if isinstance(row, list) else []
+        for row in rows
+    ]
 
 
 def normal_label(label: str) -> str:
@@ -191,8 +206,10 @@ def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
 
 
 def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
-    """Bytes of each file, -1 where it is missing, -2 where it is something else than a file."""
-    progress = Progress(len(paths), "files looked up")
+    """Bytes of each image's file, -1 where it is missing, -2 where it is something else than a file."""
+    files = [split_address(path)[0] for path in paths]
+    distinct = list(dict.fromkeys(files))  # a volume is one file of many images
+    progress = Progress(len(distinct), "files looked up")
 
     def size(path: str) -> int:
         try:
@@ -204,7 +221,8 @@ def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
         return status.st_size if stat.S_ISREG(status.st_mode) else -2
 
     with ThreadPoolExecutor(8) as pool:
-        return np.fromiter(pool.map(size, paths, chunksize=256), dtype=np.int64, count=len(paths))
+        sizes = dict(zip(distinct, pool.map(size, distinct, chunksize=256), strict=True))
+    return np.fromiter((sizes[file] for file in files), dtype=np.int64, count=len(files))
 
 
 # --- shards ---------------------------------------------------------------------------------------------------------
@@ -252,81 +270,63 @@ def pool(
     experiment: str,
     index_split: str,
     query_splits: Sequence[str],
-    shared_patients: str,
+    labels: str = "single",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
+    """Pool the catalogs of an experiment's datasets (by name) into one: the images with exactly one label.
+
+    With ``labels`` = ``multi`` those with several are pooled too, searched and found: their ``labels`` hold the list,
+    their ``label`` is missing, and metrics of one label leave them out (:func:`radcbir.metrics.with_one_label`).
 
     Returns the pooled catalog (the datasets' columns and ``dataset``; ``patient_id`` becomes ``dataset:patient_id``,
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
     label, with several labels, taken.
 
-    Raises :class:`InputError` where a split is empty, the index and a query split share a patient (unless
-    ``shared_patients`` is ``allow``), or two labels differ in case alone.
+    Raises :class:`InputError` where a split is empty or a dataset is named twice; leaks between splits and labels that
+    look alike are the audit's to find.
     """
     frames = [catalog.assign(dataset=name) for name, catalog in catalogs.items()]
     pooled = pd.concat(frames, ignore_index=True)
     splits = [index_split, *query_splits]
     present = sorted(pooled["split"].unique())
     pooled = pooled[pooled["split"].isin(splits)].reset_index(drop=True)
-    labels = pooled["labels"].map(len)
+    number = pooled["labels"].map(len)
+    taken = number >= 1 if labels == "multi" else number == 1
     counts = (
-        pooled.assign(listed=1, unlabelled=labels == 0, several_labels=labels > 1, taken=labels == 1)
+        pooled.assign(listed=1, unlabelled=number == 0, several_labels=number > 1, taken=taken)
         .groupby(["dataset", "split"], as_index=False)[["listed", "unlabelled", "several_labels", "taken"]]
         .sum()
     )
-    pooled = pooled[labels == 1].reset_index(drop=True)
+    pooled = pooled[taken].reset_index(drop=True)
     for split in splits:
-        if not (pooled["split"] == split).any():
+        if not (pooled["label"].notna() & (pooled["split"] == split)).any():
             raise InputError(
                 f"experiment '{experiment}' has no image with exactly one label in its split '{split}': the datasets "
                 f"{', '.join(catalogs)} have the splits {', '.join(present)}; correct `index_split:` or `query_splits:`"
             )
     if pooled["id"].duplicated().any():
         raise InputError(f"experiment '{experiment}' names a dataset twice: list each dataset once")
-    _refuse_alike_labels(pooled, experiment)
     known = pooled["patient_id"].notna()
     pooled.loc[known, "patient_id"] = pooled.loc[known, "dataset"] + ":" + pooled.loc[known, "patient_id"]
-    if shared_patients == "refuse":
-        _refuse_shared_patients(pooled, experiment, index_split, query_splits)
     return pooled, counts
-
-
-def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
-    alike = names[names.str.casefold().duplicated(keep=False)]
-    if len(alike):
-        pair = names[names.str.casefold() == alike.iloc[0].casefold()]
-        raise InputError(
-            f"experiment '{experiment}' has the labels {' and '.join(map(repr, pair))}, which differ in case alone and "
-            "would count as two classes: write them alike in the dataset CSVs"
-        )
-
-
-def _refuse_shared_patients(pooled: pd.DataFrame, experiment: str, index_split: str, queries: Sequence[str]) -> None:
-    index = set(pooled.loc[pooled["split"] == index_split, "patient_id"].dropna())
-    for split in queries:
-        shared = sorted(index & set(pooled.loc[pooled["split"] == split, "patient_id"].dropna()))
-        if shared:
-            raise InputError(
-                f"the splits '{index_split}' and '{split}' of experiment '{experiment}' share {len(shared)} patients "
-                f"({', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''}): split by patient, or set "
-                "`shared_patients: allow` and read the figures without same-patient neighbors"
-            )
 
 
 def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
     """Write the image list of each split as ``{split}.{digest}.tsv`` (columns id, dataset, patient).
 
     As with shards, the name is the content's digest and labels are left out: editing a label searches nothing again.
+    Where the pool holds images with several labels, a column ``several_labels`` (0, 1) marks them, since they are
+    searched past.
     """
+    several = pooled["label"].isna()
+    columns = ["id", "dataset", "patient_id", *(["several_labels"] if several.any() else [])]
     with atomic_folder(folder) as temporary:
-        for split, images in pooled.sort_values("id").groupby("split"):
-            content = images[["id", "dataset", "patient_id"]].to_csv(sep="\t", index=False)
+        for split, images in pooled.assign(several_labels=several.astype(int)).sort_values("id").groupby("split"):
+            content = images[columns].to_csv(sep="\t", index=False)
             write_text(temporary / f"{split}.{digest(content.encode())}.tsv", content)
 
 
 def read_split(path: str | Path) -> pd.DataFrame:
-    """The image list of a split: ``id`` (int64), ``dataset`` and ``patient_id`` (None where unknown)."""
+    """The image list of a split: ``id`` (int64), ``dataset``, ``patient_id`` (None where unknown), ``several_labels``."""
     table = pd.read_csv(
         path,
         sep="\t",
@@ -335,10 +335,17 @@ def read_split(path: str | Path) -> pd.DataFrame:
         keep_default_na=False,
     )
     table["patient_id"] = table["patient_id"].where(table["patient_id"].notna(), None)
+    table["several_labels"] = table["several_labels"].astype(bool) if "several_labels" in table else False
     return table
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
+
+
+def stacked(paths: Sequence[str | Path], models: Sequence[str]) -> pd.DataFrame:
+    """The CSV tables of several models as one, a column ``model`` in front."""
+    tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in paths]
+    return pd.concat(tables, keys=models, names=["model", None]).reset_index("model")
 
 
 def write_parquet(table: pd.DataFrame, path: str | Path) -> None:

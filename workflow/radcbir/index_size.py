@@ -8,13 +8,13 @@ search. FAISS is used through ``search`` alone, imported on use.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from radcbir import metrics, search
+from radcbir import fusion, metrics, search
 from radcbir.logs import logger
 
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ def index_size_table(
     shares: Sequence[float],
     seeds: int,
     k: int,
+    fused: Mapping | None = None,
 ) -> pd.DataFrame:
     """P@1 and P@10 of the queries of one split against nested parts of the index, exact.
 
     ``index_images`` and ``query_images`` have a row per vector (columns id, patient_id), ``catalog`` is the pooled one;
-    metrics deeper than ``k`` are missing.
+    metrics deeper than ``k`` are missing. ``fused`` says how a fusion by score or rank puts its members together (keys by,
+    widths, as for ``fusion.fused_neighbor_table``).
 
     Returns neighbors, share, seed, patients, index_images, metric, average, counting, value, queries, answerable. The
     queries are those that the whole index can answer, the same at each size; ``answerable`` of them have an image of their
@@ -68,15 +70,13 @@ def index_size_table(
     def searched(held: np.ndarray) -> pd.DataFrame:
         """The metrics of single queries against the part of the index that is held."""
         part = index_images[held]
-        index = _index_of(part["id"].to_numpy(), index_vectors[held])
-        table = search.neighbor_table(
-            index,
-            query_images["id"].to_numpy(),
-            query_vectors,
-            depth,
-            query_images["patient_id"].to_numpy(object),
-            part.set_index("id")["patient_id"],
-        )
+        ids, vectors = part["id"].to_numpy(), index_vectors[held]
+        asked = query_images["id"].to_numpy(), query_vectors, depth, query_images["patient_id"].to_numpy(object)
+        known = part.set_index("id")["patient_id"]
+        if fused:
+            table = fusion.fused_neighbor_table(fused["by"], fused["widths"], ids, vectors, *asked, known)
+        else:
+            table = search.neighbor_table(_index_of(ids, vectors), *asked, known)
         embedded = np.concatenate([part["id"], query_images["id"]])
         found = metrics.evaluate(table.to_pandas(), catalog, embedded, index_split, query_split, depth)
         return found.per_query

@@ -67,7 +67,7 @@ def index_counts(
     """Count the index images of each query's levels, from the catalog rows that are embedded."""
     codes = level_codes(lists.names).codes
     patient = pd.Series(pd.factorize(catalog["patient_id"])[0], index=catalog["id"].to_numpy())
-    index = catalog[(catalog["split"] == index_split) & catalog["id"].isin(embedded)]
+    index = catalog[(catalog["split"] == index_split) & catalog["id"].isin(embedded) & catalog["label"].notna()]
     label = pd.Index(lists.names).get_indexer(index["label"])
     query_patients, index_patients = patient.loc[lists.query_ids].to_numpy(), patient.loc[index["id"]].to_numpy()
     left_out = (query_patients, index_patients) if variant == "other_patients" else ()

@@ -263,6 +263,7 @@ def labelled_lists(
     k: int,
 ) -> dict[str, LabelledLists]:
     """The neighbor table of one query split, with scores, as arrays by variant: arguments and errors of :func:`evaluate`."""
+    neighbors, catalog = with_one_label(neighbors, catalog)
     images, offsets, query_ids, queries, variants = _asked(neighbors, catalog, embedded, index_split, query_split)
     label, names = images.codes["label"].astype(np.int32), images.names["label"]
     neighbor_ids, row_scores = neighbors["neighbor"].to_numpy(), neighbors["score"].to_numpy(np.float32)
@@ -336,7 +337,10 @@ def evaluate(
 
     Raises :class:`InputError` where the table is empty, :class:`ValueError` where the tables do not fit together: an
     image that is not in its split or is not embedded, or a list that stops too early for k.
+
+    Images with several labels (their ``label`` is missing) neither ask nor are found: :func:`with_one_label`.
     """
+    neighbors, catalog = with_one_label(neighbors, catalog)
     images, offsets, query_ids, queries, variants = _asked(neighbors, catalog, embedded, index_split, query_split)
     lists = _lists_by_variant(neighbors["neighbor"].to_numpy(), offsets, queries, images, k, variants)
     evaluations = []
@@ -379,6 +383,22 @@ def _check_lengths(
             f"the list of query {query_ids[short][0]} holds {retrieved[short][0]} neighbors "
             f"({variant}), though k = {k} and the index has more: search deeper"
         )
+
+
+def with_one_label(neighbors: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A neighbor table and a pooled catalog without the images that have several labels, in which ``label`` is missing.
+
+    As queries they are left out; as neighbors too, and those behind them move up: what is left is the table of an
+    experiment that pools images with one label only. Tables without such images come back as they are.
+    """
+    several = catalog["label"].isna()
+    if not several.any():
+        return neighbors, catalog
+    left_out = catalog.loc[several, "id"].to_numpy(np.int64)
+    kept = ~(neighbors["query"].isin(left_out) | neighbors["neighbor"].isin(left_out))
+    neighbors = neighbors[kept].reset_index(drop=True)
+    neighbors["rank"] = neighbors.groupby("query", sort=False).cumcount() + 1
+    return neighbors, catalog[~several].reset_index(drop=True)
 
 
 class _Images:

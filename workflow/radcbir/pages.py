@@ -59,13 +59,15 @@ def model_table(
     intervals: pd.DataFrame | None = None,
     differences: pd.DataFrame | None = None,
     bounds: pd.DataFrame | None = None,
+    marks: Mapping[str, Mapping] | None = None,
 ) -> list[dict]:
     """Rows of the model table per query split, best first by micro P@1, from a comparison's ``summary.csv``.
 
     ``cards`` gives the model cards in the order of the configuration. The column for other patients appears where those
     figures exist. ``intervals`` and ``differences`` (both or none, see ``uncertainty.bootstrap``) add an interval to each
     cell and mark the models that cannot be told from the best, whose paired difference from it may be 0. ``bounds`` adds
-    the ceiling above the models and the floor below them.
+    the ceiling above the models and the floor below them, ``marks`` a contamination mark per model
+    (:func:`radcbir.contamination.mark`).
     """
     columns = _columns(summary)
     values = _by_figure(summary, "model")["value"]
@@ -101,6 +103,7 @@ def model_table(
                     {
                         "name": cards[row["model"]]["name"],
                         "control": is_control(cards[row["model"]]),
+                        "mark": (marks or {}).get(row["model"]),
                         "cells": [
                             {
                                 "value": value,
@@ -223,6 +226,26 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
                 {"title": f"{title} (queries: {split})", "level": level.replace("_", " and "), "rows": rows}
             )
     return sections
+
+
+def preparation_steps(counts: pd.DataFrame) -> dict:
+    """Rows, split names and whether patients are known, for the page of a dataset's ``preparation.csv``."""
+    patients = bool(counts["patients"].notna().any())
+    splits = [each for each in dict.fromkeys(counts["split"]) if each != "all"]
+    rows = []
+    for step, part in counts.groupby("step", sort=False):
+        cells = {
+            row.split: f"{row.images:,}" + (f" ({int(row.patients):,})" if patients else "")
+            for row in part.itertuples()
+        }
+        rows.append(
+            {
+                "step": step,
+                "cells": [cells.get(split, "") for split in splits],
+                "total": cells.get("all", f"{part['images'].sum():,}"),
+            }
+        )
+    return {"rows": rows, "splits": splits, "patients": patients}
 
 
 def _has_other_patients(summary: pd.DataFrame) -> bool:

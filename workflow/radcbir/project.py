@@ -14,8 +14,10 @@ from radcbir import cards
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
+from radcbir.index_settings import check_index_settings
+from radcbir.preparation.providers import provider_files
 
-WITHOUT_VECTORS = ("gallery", "paper_mode", "uncertainty", "levels")
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification", "text_queries", "uncertainty", "levels")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -30,31 +32,49 @@ class Project:
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
         validate(config, CONFIG_SCHEMA, where)
-        self.settings = _with_defaults(config, json.loads(CONFIG_SCHEMA.read_text()))
+        schema = json.loads(CONFIG_SCHEMA.read_text())
+        self.settings = _with_defaults(config, schema)
+        self.settings.setdefault("analyses", schema["$defs"]["analyses"]["items"]["enum"])
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
         self.experiments: dict[str, dict] = self.settings["experiments"]
         self.archived = self._archived_files(where)
+        self.provider_files: dict[str, dict[str, str]] = {}
+        """Of each dataset with `prepare:`, the files that it is prepared from."""
         for name, dataset in self.datasets.items():
-            if str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
+            if "prepare" in dataset:
+                options = schema["$defs"][f"prepare-{dataset['prepare']['from']}"]
+                dataset["prepare"] = _with_defaults(dataset["prepare"], options)
+                dataset["csv"] = self.prepared_csv.format(dataset=name)
+                key = f"{where}: `datasets: {name}: prepare:`"
+                _check_shares(dataset["prepare"].get("shares", {"": 1}), key)
+                self.provider_files[name] = provider_files(dataset["prepare"], key)
+            elif str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
                 )
+            _check_intensity(dataset["intensity"], f"{where}: `datasets: {name}: intensity:")
+        self._pseudonymise(where)
         for name, experiment in self.experiments.items():
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
-            _settle_paper_splits(experiment, key)
+            check_index_settings(experiment["index"], f"{key} index`")
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
+            experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
+            experiment["paper_mode"]["test_split"] = _paper_test_split(experiment, f"{key} paper_mode: test_split`")
+        self.prompts_file = self._prompts_file(where)
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        for model in self.fusions:
+            self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
 
     def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
@@ -74,7 +94,7 @@ class Project:
     def _refuse_what_needs_images(self, where: str) -> None:
         """Refuse a dataset without images where a model encodes, and an analysis of vectors where a model has none."""
         for name, dataset in self.datasets.items():
-            encoding = [each for each in self.models_of_dataset(name) if not cards.is_precomputed(self.cards[each])]
+            encoding = [each for each in self.models_of_dataset(name) if each in self.encoded]
             if "images" not in dataset and encoding:
                 raise InputError(
                     f"{where}: `datasets: {name}` has no `images:`, which the model '{encoding[0]}' needs: add the image "
@@ -90,6 +110,37 @@ class Project:
                     f"{', '.join(WITHOUT_VECTORS)}"
                 )
 
+    @property
+    def key_file(self) -> str:
+        """The file with the key of pseudonyms; empty where names stay as they are."""
+        return self.settings.get("pseudonymise", {}).get("key_file", "")
+
+    @property
+    def prepared_csv(self) -> str:
+        """Where `prepare:` writes the CSV of a dataset: apart from the results if it holds names that these may not."""
+        return "private/{dataset}/prepared.csv" if self.key_file else "results/datasets/{dataset}/dataset.csv"
+
+    def _pseudonymise(self, where: str) -> None:
+        """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
+        self.originals = {
+            name: {key: each.get(key) for key in ("csv", "images")} for name, each in self.datasets.items()
+        }
+        """Of each dataset, the CSV and the image root with the names as they are."""
+        if not self.key_file:
+            return
+        key = f"{where}: `pseudonymise: key_file:`"
+        if not Path(self.key_file).is_file():
+            raise InputError(
+                f"{key} names {self.key_file}, which does not exist (looked for from {Path.cwd()}): make a key, for instance "
+                "with `openssl rand -hex 32`"
+            )
+        if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
+            raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
+        for name, dataset in self.datasets.items():
+            dataset["csv"] = f"private/{name}/dataset.csv"
+            if "images" in dataset:
+                dataset["images"] = f"private/{name}/images"
+
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
             if (folder / f"{model}.yaml").is_file():
@@ -100,20 +151,84 @@ class Project:
             f"of those there: {_suggest(model, known)}"
         )
 
+    def _prompts_file(self, where: str) -> Path | None:
+        """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
+        if "prompts" in self.settings:
+            if not Path(self.settings["prompts"]).is_file():
+                raise InputError(
+                    f"{where}: the file {self.settings['prompts']} of `prompts:` does not exist (looked for from "
+                    f"{Path.cwd()}): correct it, or copy config/prompts.yaml there"
+                )
+            return Path(self.settings["prompts"])
+        beside = [folder.parent / "prompts.yaml" for folder in self.card_folders]
+        return next((path for path in beside if path.is_file()), None)
+
+    def _fused_card(self, model: str, where: str) -> dict:
+        """A fusion's card with what follows from its members."""
+        members = self.cards[model]["fusion"]["of"]
+        for member in members:
+            if member not in self.cards:
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which `models` does not list: add it there, "
+                    f"or correct `fusion: of` (listed: {', '.join(each for each in self.models if each not in self.fusions)})"
+                )
+            if not cards.has_vectors(self.cards[member]):
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which has neighbor lists and no embeddings: "
+                    "take it out of `fusion: of`"
+                )
+            if self.cards[member]["loader"] == "fusion":
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which is a fusion itself: name the members "
+                    f"of '{member}' instead"
+                )
+        return cards.fused_card(self.cards[model], {member: self.cards[member] for member in members})
+
+    @property
+    def fusions(self) -> list[str]:
+        """The models that put others together: rule `fuse` makes their embeddings."""
+        return [model for model, card in self.cards.items() if card["loader"] == "fusion"]
+
     @cached_property
     def meanings(self) -> dict[str, dict]:
-        """Per model, the part of its card that changes its embeddings."""
-        return {model: cards.card_meaning(card) for model, card in self.cards.items()}
+        """Per model, the part of its card that changes its embeddings; of a fusion, with that of its members."""
+        found = {model: cards.card_meaning(card) for model, card in self.cards.items()}
+        for model in self.fusions:
+            found[model]["members"] = [found[member] for member in found[model]["of"]]
+        return found
 
     def models_of_dataset(self, dataset: str) -> list[str]:
         """The models that embed a dataset: those of the experiments that pool it, in the order of ``models``."""
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
+    def experiments_of(self, model: str, dataset: str) -> list[str]:
+        """The experiments that use a model's embeddings of a dataset."""
+        return [
+            name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
+        ]
+
+    def known_as(self, dataset: str) -> list[str]:
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        settings = self.datasets[dataset]
+        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
+
+    def searched_models(self, experiment: str) -> list[str]:
+        """The models of an experiment whose neighbors come from a search of their own embeddings."""
+        fused = {model for model in self.fusions if self.cards[model]["fusion"]["by"] != "concatenation"}
+        return [
+            model for model in self.experiments[experiment]["models"] if model in self.searched and model not in fused
+        ]
+
+    def text_models(self, experiment: str) -> list[str]:
+        """The models of an experiment that have a text tower."""
+        return [model for model in self.experiments[experiment]["models"] if cards.has_text(self.cards[model])]
+
     @property
     def encoded(self) -> list[str]:
-        """The models that embed images here."""
-        return [model for model, card in self.cards.items() if not cards.is_precomputed(card)]
+        """The models that embed images here: rules `embed` and `gather` make their embeddings."""
+        others = {*self.precomputed, *self.fusions}
+        return [model for model in self.cards if model not in others]
 
     @property
     def precomputed(self) -> list[str]:
@@ -146,16 +261,41 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
 
 
-def _settle_paper_splits(experiment: dict, key: str) -> None:
-    """Fill in on which query splits paper mode chooses k and tests it; where there is no second one, it chooses none."""
-    queries, settings = experiment["query_splits"], experiment["paper_mode"]
-    settings.setdefault("test_split", "test" if "test" in queries else queries[-1])
-    if "val" in queries and settings["test_split"] != "val":
-        settings.setdefault("validation_split", "val")
-    splits = [settings[name] for name in ("test_split", "validation_split") if name in settings]
-    _known(splits, queries, f"{key} paper_mode`", "its `query_splits`")
-    if len(set(splits)) < len(splits):
-        raise InputError(f"{key} paper_mode` chooses k on the split '{splits[0]}' that it tests: name two splits")
+def _validation_split(experiment: Mapping, key: str) -> str | None:
+    """The query split that chooses: the one that is named, else ``val`` where another one is left to test."""
+    splits = experiment["query_splits"]
+    named = experiment.get("val_split")
+    if named is None:
+        return "val" if "val" in splits and len(splits) > 1 else None
+    if named not in splits:
+        raise InputError(f"{key} is '{named}', which `query_splits:` does not list: {_suggest(named, splits)}")
+    if len(splits) == 1:
+        raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
+    return named
+
+
+def _paper_test_split(experiment: Mapping, key: str) -> str:
+    """The query split that paper mode tests: the one that is named, else ``test``, else the last that chooses nothing."""
+    splits = [each for each in experiment["query_splits"] if each != experiment["val_split"]]
+    named = experiment["paper_mode"].get("test_split", "test" if "test" in splits else splits[-1])
+    if named == experiment["val_split"]:
+        raise InputError(f"{key} is '{named}', which chooses k (`val_split:`): name another of the `query_splits:`")
+    _known([named], splits, key, "`query_splits`")
+    return named
+
+
+def _check_intensity(intensity: Mapping, key: str) -> None:
+    if "window" in intensity and intensity["policy"] != "window":
+        raise InputError(
+            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
+        )
+    if intensity["low"] >= intensity["high"]:
+        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
+
+
+def _check_shares(shares: Mapping[str, float], key: str) -> None:
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

@@ -15,15 +15,17 @@ def everything(project: Project) -> list[str]:
     return [
         *comparisons(project),
         *analyses(project),
+        *(f"results/experiments/{name}/audit/audit.html" for name in project.experiments),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
+        *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",
     ]
 
 
 def weights(project: Project) -> list[str]:
-    """The weights files of all models that have one."""
-    files = {model: cards.weights_file(card) for model, card in project.cards.items()}
-    return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
+    """The weights files of all models that have some."""
+    files = {model: cards.weights_files(card) for model, card in project.cards.items()}
+    return [f"{cards.WEIGHTS}/{model}/{file}" for model, names in files.items() for file in names]
 
 
 def archived(project: Project) -> list[str]:
@@ -53,20 +55,26 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-def paper_mode(project: Project, experiment: str) -> list[str]:
-    """The paper's way beside the corrected one."""
-    return [f"results/experiments/{experiment}/comparison/paper-mode.{suffix}" for suffix in ("csv", "html")]
-
-
 def reference_exports(project: Project) -> list[str]:
     """Every model's results in the files and columns of the reference."""
     return [
         f"results/experiments/{name}/{model}/reference/{file}"
         for name, experiment in project.experiments.items()
         for file in ("knn.csv", "retrieval.csv", "knn_classification.csv")
-        if file != "knn_classification.csv" or "validation_split" in experiment["paper_mode"]
+        if file != "knn_classification.csv" or experiment["val_split"]
         for model in experiment["models"]
     ]
+
+
+def cross_dataset(project: Project, experiment: str) -> list[str]:
+    """Retrieval from one dataset into another; nothing for an experiment with one dataset."""
+    several = len(project.experiments[experiment]["datasets"]) > 1
+    return [f"results/experiments/{experiment}/comparison/cross_dataset.html"] if several else []
+
+
+def comparison_files(*files: str) -> Callable[[Project, str], list[str]]:
+    """An analysis with these files beside the comparison; what else its rules make comes along."""
+    return lambda project, experiment: [f"results/experiments/{experiment}/comparison/{file}" for file in files]
 
 
 def uncertainty(project: Project, experiment: str) -> list[str]:
@@ -88,7 +96,19 @@ def index_size(project: Project, experiment: str) -> list[str]:
 
 ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "gallery": galleries,
-    "paper_mode": paper_mode,
+    "paper_mode": comparison_files("paper-mode.html"),
+    "knn_classification": comparison_files("knn_classification.html", "knn-classification.svg", "knn-calibration.svg"),
+    "linear_probing": comparison_files("linear_probing.html", "label-fractions.svg", "linear-calibration.svg"),
+    "embedding_space": comparison_files("embedding_space.html"),
+    "map": comparison_files("map.html"),
+    "leakage": comparison_files("leakage.html"),
+    "shortcuts": comparison_files("shortcuts.html"),
+    "cross_dataset": cross_dataset,
+    "graded_relevance": comparison_files("graded_relevance.html"),
+    "contamination": comparison_files("contamination.html"),
+    "index_fidelity": comparison_files("index-fidelity.csv", "index-fidelity.svg"),
+    "dimensions": comparison_files("dimensions.csv", "dimensions.svg"),
+    "text_queries": comparison_files("text-queries.html"),
     "uncertainty": uncertainty,
     "levels": levels,
     "index_size": index_size,

@@ -23,6 +23,7 @@ rule index_size:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
+        fusion=fused_search,
         index_size=project.settings["index_size"],
         code=code("index_size.py"),
     script:

@@ -11,11 +11,12 @@ with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake
         model=snakemake.wildcards.model,
         dataset=snakemake.wildcards.dataset,
         card=snakemake.params.card,
-        weights=snakemake.input.get("weights") or None,
+        weights=snakemake.resources.weights or None,
         image_root=snakemake.resources.image_root,
         max_rejected=float(snakemake.resources.max_rejected),
         batch_size=snakemake.resources.batch_size,
         device=snakemake.resources.device,
         threads=snakemake.threads,
         code=snakemake.params.code,
+        intensity=snakemake.params.intensity,
     )

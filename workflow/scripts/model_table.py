@@ -4,6 +4,8 @@ import pandas as pd
 
 import _library  # noqa: F401
 from radcbir import pages
+from radcbir.contamination import mark
+from radcbir.index_settings import approximate_note
 from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}"):
@@ -12,16 +14,19 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
     intervals, differences = (
         pd.read_csv(path) if path else None for path in (snakemake.input.intervals, snakemake.input.differences)
     )
+    with_one_label = counts["listed"] - counts["unlabelled"] - counts["several_labels"]
     index_split = snakemake.params.index_split
+    marks = {model: mark(statuses) for model, statuses in snakemake.params.statuses.items()}
     pages.render(
         snakemake.input.template,
         snakemake.output[0],
         title=f"Models on {snakemake.wildcards.experiment}",
         index_split=index_split,
-        index_images=int(counts.loc[counts["split"] == index_split, "taken"].sum()),
+        index_images=int(with_one_label[counts["split"] == index_split].sum()),
         k=snakemake.params.k,
+        index_note=approximate_note(snakemake.params.index),
         columns=pages.model_columns(summary),
-        splits=pages.model_table(summary, snakemake.params.cards, intervals, differences, bounds),
+        splits=pages.model_table(summary, snakemake.params.cards, intervals, differences, bounds, marks),
         uncertain=intervals is not None,
         cards=pages.card_table(snakemake.params.cards),
     )

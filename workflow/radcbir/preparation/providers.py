@@ -1,0 +1,109 @@
+"""The registry of providers: which of their files a preparation reads, where these come from, under which terms.
+
+Imported whenever Snakemake reads the Snakefile, so nothing heavy is imported here. A provider is an entry of
+:data:`PROVIDERS` and of `prepare: from:` in the schema of the configuration, the options there under
+``$defs/prepare-<provider>``, and a module of its own here with ``prepare(files, options, images) -> Preparation``.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from radcbir.errors import InputError
+from radcbir.files import digest
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who hands out a dataset, and the files that its preparation reads."""
+
+    title: str
+    page: str
+    """Where its files are to be had."""
+    terms: str
+    """Its licence or agreement, as the provider names it."""
+    files: Callable[[Mapping], Mapping[str, tuple[str, ...]]]
+    """The checked options of `prepare:` -> what a file is for -> the names that it may have, the usual one first."""
+
+
+def module_of(name: str) -> str:
+    """The library module of a provider."""
+    return f"radcbir.preparation.{name.replace('-', '_')}"
+
+
+def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
+    """What each file of a provider is for -> its path, for the checked options ``prepare`` of a dataset.
+
+    Raises :class:`InputError` for all missing files at once: ``where`` (the key in the configuration), which files,
+    where they come from, and their terms.
+    """
+    provider = PROVIDERS[prepare["from"]]
+    wanted = provider.files(prepare)
+    if not wanted:
+        return {}
+    folder = Path(prepare.get("metadata", "."))
+    there = {role: [name for name in names if (folder / name).is_file()] for role, names in wanted.items()}
+    missing = [
+        " or ".join(dict.fromkeys(Path(each).name for each in wanted[role])) for role in wanted if not there[role]
+    ]
+    if missing:
+        what = "does not exist and so lacks" if not folder.is_dir() else "lacks"
+        raise InputError(
+            f"{where}: the folder {folder} {what} {', '.join(missing)} of {provider.title}: get "
+            f"{'it' if len(missing) == 1 else 'them'} from {provider.page} ({provider.terms}), or correct `metadata:`"
+        )
+    return {role: str(folder / names[0]) for role, names in there.items()}
+
+
+def _nih14(options: Mapping) -> dict[str, tuple[str, ...]]:
+    files = {"entries": _packed("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")}
+    if options["test"] == "official":
+        files |= {"train_val_list": ("train_val_list.txt",), "test_list": ("test_list.txt",)}
+    return files
+
+
+def _folder(options: Mapping) -> dict[str, tuple[str, ...]]:
+    if "csv" not in options:
+        return {}
+    if not Path(options["csv"]).is_file():
+        raise InputError(
+            f"`prepare: csv:` names {options['csv']}, which does not exist (looked for from {Path.cwd()}): correct it, or "
+            "leave it out where the folders name label and patient"
+        )
+    return {"table": (options["csv"],)}
+
+
+def files_below(root: str | Path) -> Iterator[str]:
+    """The files below a folder as relative paths, in order; hidden ones are left out, links are followed once."""
+    seen = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        below = Path(folder).relative_to(root).as_posix()
+        yield from (name if below == "." else f"{below}/{name}" for name in sorted(names) if not name.startswith("."))
+
+
+def folder_digest(root: str | Path) -> str:
+    """The digest of the names below a folder: images that come or go are a change."""
+    return digest("\0".join(files_below(root)).encode("utf-8", "surrogateescape"))
+
+
+def _packed(*names: str) -> tuple[str, ...]:
+    """Each name as it is and compressed."""
+    return tuple(each for name in names for each in (name, f"{name}.gz"))
+
+
+PROVIDERS: dict[str, Provider] = {
+    "nih14": Provider(
+        "NIH ChestX-ray14",
+        "https://nihcc.app.box.com/v/ChestXray-NIHCC",
+        "free to use, with a link to that page and the citation that it asks for",
+        _nih14,
+    ),
+    "folder": Provider("one's own folder", "", "", _folder),
+}

@@ -1,0 +1,19 @@
+"""The counts after each step of a preparation -> a page."""
+
+import pandas as pd
+
+import _library  # noqa: F401
+from radcbir import pages
+from radcbir.logs import script_log
+from radcbir.preparation.providers import PROVIDERS
+
+with script_log(snakemake.log[0], f"preparation {snakemake.wildcards.dataset}"):
+    options = dict(snakemake.params.options)
+    pages.render(
+        snakemake.input.template,
+        snakemake.output[0],
+        title=f"Preparation of the dataset {snakemake.wildcards.dataset}",
+        provider=PROVIDERS[options.pop("from")],
+        options=options,
+        **pages.preparation_steps(pd.read_csv(snakemake.input.counts)),
+    )

@@ -1,0 +1,16 @@
+"""The files that a provider hands out -> a dataset CSV and how many images are left after each step."""
+
+import _library  # noqa: F401
+from radcbir.catalog import write_csv
+from radcbir.logs import script_log
+from radcbir.preparation.steps import prepare
+
+with script_log(snakemake.log[0], f"prepare {snakemake.wildcards.dataset}"):
+    table, counts = prepare(
+        dict(snakemake.input.items()),
+        snakemake.params.options,
+        snakemake.params.images,
+        snakemake.wildcards.dataset,
+    )
+    write_csv(table, snakemake.output.csv)
+    write_csv(counts, snakemake.output.counts)
