@@ -17,7 +17,7 @@ from radcbir.files import digest_of
 from radcbir.index_settings import check_index_settings
 from radcbir.preparation.providers import provider_files
 
-WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification", "text_queries")
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification", "text_queries", "uncertainty", "levels")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"

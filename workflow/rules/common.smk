@@ -241,6 +241,10 @@ def index_images(wildcards):
     return split_list(wildcards.experiment, experiment_setting("index_split")(wildcards))
 
 
+def query_images(wildcards):
+    return [split_list(wildcards.experiment, split) for split in experiment_setting("query_splits")(wildcards)]
+
+
 def index_file(wildcards):
     split = experiment_setting("index_split")(wildcards)
     return f"results/experiments/{wildcards.experiment}/{wildcards.model}/index/{split}.faiss"
@@ -370,3 +374,10 @@ def dataset_embeddings(wildcards):
 
 def all_embeddings(wildcards):
     return [embedding_file(model, dataset) for model, dataset in project.embedded]
+
+
+def uncertainty_table(name):
+    """A table of the analysis uncertainty where the experiment asks for it; nothing where it does not."""
+    path = f"results/experiments/{{experiment}}/uncertainty/{name}.csv"
+    asked = lambda wildcards: "uncertainty" in experiment_setting("analyses")(wildcards)
+    return lambda wildcards: path.format(**dict(wildcards.items())) if asked(wildcards) else []
