@@ -28,6 +28,7 @@ lint: setup
 benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
+	$(BIN)/python tests/benchmarks/benchmark_classification.py
 
 setup: .venv/installed
 

@@ -51,6 +51,14 @@ def test_one_hot_columns_as_the_reference_writes_them(dataset):
     assert table["region"].tolist() == ["chest"] * 3
 
 
+def test_several_labels_in_one_column(dataset):
+    table, _ = dataset(
+        "filepath,split,labels\na.png,train,XR/chest/Edema| XR / chest/Mass|XR/chest/Edema\nb.png,test,XR/chest/Mass\nc.png,test,\n"
+    )
+    assert table["labels"].tolist() == [["XR/chest/Edema", "XR/chest/Mass"], ["XR/chest/Mass"], []]
+    assert table["label"].fillna("none").tolist() == ["none", "XR/chest/Mass", "none"]
+
+
 def test_an_id_is_stable():
     # SHA-256 of "data\0a.png", first 8 bytes, shifted right by one: worked out with sha256sum
     assert catalog.image_id("data", "a.png") == int("be2a3c9de667cbe1", 16) >> 1
@@ -79,6 +87,8 @@ HEADER = "filepath,split,label\n"
         ("filepath,split,XR/chest/x\na.png,train,\n", "row 2 of .* has '' in the label column"),
         ("filepath,split,label,XR/chest/x\na.png,train,XR/chest/x,1\n", "keep one of the two"),
         ("filepath,split,label,age\na.png,train,XR/chest/x,old\n", "row 2 of .* has the age 'old'"),
+        ("filepath,split,labels\na.png,train,XR/chest/x|Edema\n", r"row 2 of .* has the labels 'XR/chest/x\|Edema': write them as MODALITY/region/finding with '\|'"),
+        ("filepath,split,label,labels\na.png,train,XR/chest/x,XR/chest/x\n", "a column `label` and a column `labels`: keep one"),
         (HEADER + "a.png,train,XR/chest/x\nmissing.png,train,XR/chest/x\n", r"1 of 2 images .* missing\.png \(missing\)"),
         (HEADER + "missing.png,train,XR/chest/x\n", r"all 1 images .* missing\.png \(missing\)"),
     ],
@@ -185,6 +195,27 @@ def test_pool_takes_single_label_images_and_counts_the_rest():
     assert set(pooled["patient_id"]) == {"one:1", "one:2", "two:2"}
     row = counts.set_index(["dataset", "split"]).loc[("one", "train")]
     assert row[["listed", "unlabelled", "several_labels", "taken"]].tolist() == [3, 1, 1, 1]
+
+
+def test_pool_takes_several_labels_on_request():
+    one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1"), ("d", "train", [], "3")])  # fmt: skip
+    pooled, counts = catalog.pool({"one": one}, "x", "train", ["test"], "multi")
+    assert dict(zip(pooled["path"], pooled["labels"], strict=True)) == {"a": EDEMA, "b": MASS, "c": EDEMA + MASS}
+    assert pooled.set_index("path")["label"].isna().to_dict() == {"a": False, "b": False, "c": True}
+    row = counts.set_index("split").loc["train"]
+    assert row[["listed", "unlabelled", "several_labels", "taken"]].tolist() == [3, 1, 1, 2]
+    # metrics of one label need images with one
+    with pytest.raises(InputError, match="no image with exactly one label in its split 'test'"):
+        catalog.pool({"one": one[one["path"] != "b"]}, "x", "train", ["test"], "multi")
+
+
+def test_split_lists_mark_images_with_several_labels(tmp_path):
+    one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1")])
+    for labels in ("single", "multi"):
+        catalog.write_splits(catalog.pool({"one": one}, "x", "train", ["test"], labels)[0], tmp_path / labels)
+    train = catalog.read_split(next((tmp_path / "multi").glob("train.*"))).set_index("id")["several_labels"]
+    assert train.to_dict() == {catalog.image_id("one", "a"): False, catalog.image_id("one", "c"): True}
+    assert not catalog.read_split(next((tmp_path / "single").glob("train.*")))["several_labels"].any()
 
 
 def test_pool_refuses_an_empty_split_and_leaves_the_rest_to_the_audit():

@@ -181,7 +181,7 @@ GOLDEN = {
 """Length and three largest places of the vector of scikit-learn's palace: no change of code or library may move them."""
 
 
-@pytest.mark.parametrize("slug", CARDS)
+@pytest.mark.parametrize("slug", [slug for slug, card in CARDS.items() if not cards.is_precomputed(card)])
 def test_golden_embeddings(slug, photographs):
     assert slug in GOLDEN, f"record the golden embedding of the new card '{slug}' here"
     encoder = pretrained(slug) if slug in PRETRAINED else load_encoder(slug, CARDS[slug], None, "cpu")

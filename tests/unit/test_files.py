@@ -48,6 +48,22 @@ def test_a_folder_is_replaced_whole(tmp_path):
     assert os.listdir(tmp_path) == ["shards"]
 
 
+@pytest.mark.parametrize("write", [files.atomic_write, files.atomic_folder])
+def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path, write):
+    """And nothing else is: not the parts of another target."""
+    target = tmp_path / "a.b.h5"
+    victim = f"import sys, os, signal; sys.path[:0] = {sys.path!r}; from radcbir import files\n"
+    victim += f"with files.{write.__name__}({str(target)!r}) as part:\n"
+    victim += "    part.touch()\n"
+    victim += "    os.kill(os.getpid(), signal.SIGKILL)"
+    assert subprocess.run([sys.executable, "-c", victim], check=False).returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    (tmp_path / ".a.123.part.h5").touch()
+    with write(target) as part:
+        part.touch()
+    assert sorted(os.listdir(tmp_path)) == [".a.123.part.h5", "a.b.h5"]
+
+
 def test_digests_do_not_depend_on_the_order_of_keys():
     assert files.digest_of({"a": 1, "b": [1, 2]}) == files.digest_of({"b": [1, 2], "a": 1})
     assert files.digest_of({"a": 1}) != files.digest_of({"a": 2})

@@ -356,7 +356,8 @@ def test_tables_that_do_not_fit_together_are_refused():
     refused("out of order", table_of({1: [10, 11]}).iloc[::-1])
     refused("out of order", pd.concat([table_of({1: [10, 11]})] * 2))
     refused("lists the image 10 twice", {1: [10]}, catalog=pd.concat([catalog, catalog.iloc[:1]]))
-    refused("without a label", {1: [10, 11]}, catalog=catalog.assign(label=[EDEMA, None, EDEMA]))
+    with pytest.raises(ValueError, match="without a label"):
+        metrics._Images(catalog.assign(label=[EDEMA, None, EDEMA]), embedded, "train")
 
 
 # --- against a slow second implementation ---------------------------------------------------------------------------
@@ -478,3 +479,76 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
         by_region = expected.groupby([answerable[query][0].split("/")[1] for query in expected.index]).mean()
         measured = regions.set_index("group").loc[by_region.index, "precision_at_5"]
         np.testing.assert_allclose(measured, by_region["precision_at_5"], rtol=1e-12)
+
+
+# --- labels of neighbors --------------------------------------------------------------------------------------------
+
+
+def test_labelled_lists_by_hand():
+    catalog = catalog_of(
+        (1, "train", "XR/chest/a", "p1"), (2, "train", "XR/chest/b", "p2"), (3, "train", "XR/chest/a", "p3"),
+        (7, "test", "XR/chest/a", "p1"), (8, "test", "XR/chest/c", None),
+    )  # fmt: skip
+    table = table_of({7: [1, 2, 3], 8: [3, 2, 1]}).assign(score=np.float32([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    found = metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+    everyone, others = found["all"], found["other_patients"]
+    assert everyone.names.tolist() == ["XR/chest/a", "XR/chest/b", "XR/chest/c"]
+    assert everyone.query_ids.tolist() == [7, 8]
+    assert everyone.labels.tolist() == [0, 2]
+    assert everyone.neighbor_labels.tolist() == [[0, 1], [0, 1]]
+    assert everyone.scores.tolist() == pytest.approx(np.float32([[0.9, 0.8], [0.6, 0.5]]))
+    assert everyone.relevant.tolist() == [2, 0]
+    assert everyone.index_images.tolist() == [2, 1, 0]
+    assert others.neighbor_labels.tolist() == [[1, 0], [0, 1]]
+    assert others.scores.tolist() == pytest.approx(np.float32([[0.8, 0.7], [0.6, 0.5]]))
+    assert others.relevant.tolist() == [1, 0]
+
+
+def test_labelled_lists_agree_with_the_evaluation(monkeypatch):
+    random = np.random.default_rng(5)
+    rows = [
+        (each, "train" if each < 60 else "test", f"XR/chest/{random.integers(4)}", f"p{random.integers(20)}")
+        for each in range(80)
+    ]
+    catalog = catalog_of(*rows)
+    table = table_of({query: random.permutation(60) for query in range(60, 80)}).assign(score=np.float32(0.5))
+    monkeypatch.setattr(metrics, "QUERIES_PER_BLOCK", 6)
+    found = metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
+    evaluation = evaluate(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
+    for variant, lists in found.items():
+        hits = (lists.neighbor_labels == lists.labels[:, None])[lists.relevant > 0].mean()
+        expected = value(evaluation.precision, definition="plain", average="micro", neighbors=variant, k=9)
+        assert hits == pytest.approx(expected, abs=1e-12)
+
+
+def test_lists_that_stop_too_early_are_refused_there_too():
+    catalog = catalog_of((1, "train", "XR/chest/a"), (2, "train", "XR/chest/a"), (7, "test", "XR/chest/a"))
+    table = table_of({7: [1]}).assign(score=np.float32(1))
+    with pytest.raises(ValueError, match="search deeper"):
+        metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+
+
+# --- images with several labels -------------------------------------------------------------------------------------
+
+
+def test_images_with_several_labels_change_no_metric_of_one_label():
+    rng = np.random.default_rng(5)
+    names = np.array(["XR/chest/a", "XR/chest/b", "CT/head/a", None], dtype=object)
+    rows = [(each, "test" if each < 40 else "train", names[rng.integers(4)], f"p{each % 23}") for each in range(160)]
+    catalog = catalog_of(*rows)
+    # every query's list holds the whole index in its own order
+    full = table_of({query: rng.permutation(np.arange(40, 160)).tolist() for query in range(40)})
+    one = set(catalog.loc[catalog["label"].notna(), "id"])
+    single = table_of(
+        {
+            query: [each for each in found["neighbor"] if each in one]
+            for query, found in full.groupby("query")
+            if query in one
+        }
+    )
+    embedded = catalog["id"].to_numpy()
+    with_several = evaluate(full, catalog, embedded, "train", "test", 7)
+    without = evaluate(single, catalog[catalog["label"].notna()], embedded, "train", "test", 7)
+    assert 0 < len(one & set(range(40))) < 40
+    for table in ("precision", "summary", "by_group", "per_query"):
+        pd.testing.assert_frame_equal(getattr(with_several, table), getattr(without, table))

@@ -176,3 +176,78 @@ def test_a_policy_that_makes_no_sense_is_refused(config, intensity, message):
     with pytest.raises(InputError) as error:
         Project(config, [CARDS])
     assert message in str(error.value)
+
+
+# --- embeddings and archives that exist already ---
+
+
+PUBLISHED = {"name": "net", "loader": "precomputed", "architecture": "any", "dimension": 8, "licence": "MIT"}
+
+
+@pytest.fixture
+def published(config, tmp_path):
+    """The configuration, and a folder with a card of vectors and one of neighbor lists."""
+    for name, path in (("vectors", "e/{dataset}.h5"), ("lists", "e/knn.csv")):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(PUBLISHED | {"path": path, "files": {"a": "A"}}))
+    return config, [tmp_path, CARDS]
+
+
+def test_models_that_exist_already_need_no_images(published):
+    config, folders = published
+    del config["datasets"]["a"]["images"]
+    with pytest.raises(InputError, match=r"`datasets: a` has no `images:`, which the model 'thumbnail' needs"):
+        Project(config, folders)
+    config |= {"models": ["vectors", "histogram"], "analyses": ["gallery"]}
+    config["experiments"]["one"]["models"] = ["vectors"]
+    config["experiments"]["both"]["datasets"] = ["b"]
+    project = Project(config, folders)
+    assert (project.encoded, project.precomputed, project.searched) == (
+        ["histogram"],
+        ["vectors"],
+        ["vectors", "histogram"],
+    )
+    assert cards.source_file(project.cards["vectors"], "a") == "e/A.h5"
+    assert cards.source_file(project.cards["vectors"], "b") == "e/b.h5"
+
+
+def test_neighbor_lists_are_asked_nothing_that_needs_vectors(published, monkeypatch):
+    config, folders = published
+    config["models"] = ["thumbnail", "histogram", "lists"]
+    monkeypatch.setattr("radcbir.project.WITHOUT_VECTORS", ())
+    with pytest.raises(
+        InputError, match=r"asks for gallery, which needs embeddings, but the model 'lists' has neighbor"
+    ):
+        Project(config | {"analyses": ["gallery"]}, folders)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"path": None}, "the key `path` is missing"),
+        ({"path": "e/{dataset}.npy"}, "`path` is 'e/{dataset}.npy'"),
+        ({"path": "e/{dataset}/knn.csv"}, "`path` is"),
+        ({"path": "e/faiss.index"}, "the key `metadata` is missing"),
+        ({"loader": "timm", "path": "e/a.h5"}, "."),
+    ],
+)
+def test_a_card_of_what_exists_already_says_where(tmp_path, change, message):
+    card = {key: value for key, value in (PUBLISHED | change).items() if value is not None}
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
+    with pytest.raises(InputError, match=message):
+        cards.load_card(tmp_path / "card.yaml")
+
+
+def test_files_of_archives_need_not_be_there_yet(config):
+    config["datasets"]["a"]["csv"] = "resources/reference/datasets/a.csv"
+    with pytest.raises(InputError, match="does not exist"):
+        Project(config, [CARDS])
+    archives = {"x.zip": {"files": ["datasets/a.csv"]}}
+    project = Project(config | {"resources": {"reference": {"archives": archives}}}, [CARDS])
+    assert project.archived == {"resources/reference/datasets/a.csv": ("reference", "x.zip")}
+    assert targets.archived(project) == ["resources/reference/datasets/a.csv"]
+    for file in ("../a.csv", "/etc/passwd"):
+        with pytest.raises(InputError, match="x.zip: files"):
+            Project(config | {"resources": {"r": {"archives": {"x.zip": {"files": [file]}}}}}, [CARDS])
+    twice = archives | {"y.zip": archives["x.zip"]}
+    with pytest.raises(InputError, match="takes datasets/a.csv out of x.zip and of y.zip: keep one"):
+        Project(config | {"resources": {"reference": {"archives": twice}}}, [CARDS])

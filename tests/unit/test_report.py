@@ -139,6 +139,7 @@ def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
     catalog = pd.DataFrame(
         {
             "id": [0, 1, 2], "dataset": "a", "path": [f"{n}.png" for n in range(3)], "label": ["x", "x", "y"],
+            "labels": [["x"], ["x"], ["y"]],
             "split": ["test", "train", "train"], "source": None,
         }
     )  # fmt: skip

@@ -274,6 +274,21 @@ def test_lists_end_with_the_last_other_patient_where_the_index_has_fewer_than_k(
     assert search.neighbor_settings(everything.schema) == {"k": 50, "neighbors": 6, "index_images": 6}
 
 
+def test_lists_go_on_past_images_that_some_ways_to_count_leave_out(apart, circle):
+    path, patients = circle
+    over = pd.Series({10: True, 11: True, 12: False, 13: True})
+    asking = np.array(["a", None], dtype=object)
+    table = apart(table_of_file, path, np.array([1, 2]), on_circle(-1, -1), 2, asking, patients, over).to_pandas()
+    # 10, 11 and 13 are passed over (13 is patient a's besides), 12 and 14 count
+    assert table.groupby("query")["neighbor"].apply(list).to_dict() == {
+        1: [10, 11, 12, 13, 14],
+        2: [10, 11, 12, 13, 14],
+    }
+    assert table.loc[table["query"] == 2, "same_patient"].tolist() == [False] * 5
+    none = apart(table_of_file, path, np.array([1]), on_circle(-1), 3, None, None, pd.Series(True, index=range(10, 16)))
+    assert none["neighbor"].to_pylist() == [10, 11, 12], "nothing counts: the first k"
+
+
 def test_the_table_agrees_with_a_slow_one_on_many_patients(apart, tmp_path):
     rng = np.random.default_rng(3)
     vectors, queries, k = unit_vectors(rng, 400, 16), unit_vectors(rng, 300, 16), 9
@@ -282,7 +297,14 @@ def test_the_table_agrees_with_a_slow_one_on_many_patients(apart, tmp_path):
     index_patients = dict(zip(ids.tolist(), rng.choice(names, 400), strict=True))
     query_patients = rng.choice(np.append(names, "elsewhere"), 300)
     apart(search.build_index, tmp_path / "a.faiss", [(ids, vectors)], 16)
-    table = apart(table_of_file, tmp_path / "a.faiss", query_ids, queries, k, query_patients, index_patients)
+    over = pd.Series(rng.random(400) < 0.7, index=ids)
+    for passed_over in (pd.Series(False, index=ids), over):
+        arguments = (query_ids, queries, k, query_patients, index_patients, passed_over)
+        table = apart(table_of_file, tmp_path / "a.faiss", *arguments)
+        check_against_a_slow_table(table, ids, vectors, *arguments)
+
+
+def check_against_a_slow_table(table, ids, vectors, query_ids, queries, k, query_patients, index_patients, over):
     expected = []
     for query in range(300):
         others = 0
@@ -291,7 +313,7 @@ def test_the_table_agrees_with_a_slow_one_on_many_patients(apart, tmp_path):
             if rank > k and others >= k:
                 break
             same = query_patients[query] is not None and index_patients[neighbor] == query_patients[query]
-            others += not same
+            others += not same and not over[neighbor]
             expected.append((query, rank, neighbor, same))
     frame = table.to_pandas()
     assert len(frame) > 300 * k

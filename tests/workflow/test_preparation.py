@@ -3,8 +3,9 @@
 import pandas as pd
 from conftest import rows
 
-PREPARE = {"from": "nih14", "metadata": "data/nih", "test": "official", "validation": 0.2}
+PREPARE = {"from": "nih14", "metadata": "data/nih", "validation": 0.2, "labels": "multi"}
 DATASETS = {"nih": {"prepare": PREPARE, "images": "data/images", "max_rejected": 0.1}}
+EXPERIMENT = {"datasets": ["nih"], "index_split": "train", "query_splits": ["test"], "k": 5}
 FINDINGS = ["Effusion", "Mass", "Nodule", "Effusion|Mass"]
 
 
@@ -25,23 +26,34 @@ def hand_out(project) -> None:
 
 def test_from_a_providers_files_to_metrics(fresh):
     hand_out(fresh)
-    experiment = {"datasets": ["nih"], "index_split": "train", "query_splits": ["test"], "k": 5}
-    fresh.configure(datasets=DATASETS, experiments={"findings": experiment}, models=["thumbnail"])
-    summary = "results/experiments/findings/comparison/summary.csv"
-    wanted = [summary, "results/datasets/nih/preparation.html"]
-    assert fresh.run(*wanted)["prepare"] == 1
+    experiments = {"one": EXPERIMENT, "several": EXPERIMENT | {"labels": "multi"}}
+    fresh.configure(datasets=DATASETS, experiments=experiments, models=["thumbnail"])
+    summaries = [f"results/experiments/{name}/comparison/summary.csv" for name in experiments]
+    gallery = "results/experiments/several/gallery/test.html"
+    assert fresh.run(*summaries, gallery, "results/datasets/nih/preparation.html")["prepare"] == 1
+
     counts = pd.read_csv(fresh / "results/datasets/nih/preparation.csv")
     assert counts[counts["step"] == "listed by the provider"]["images"].tolist() == [48]
-    assert counts[counts["step"] == "exactly one label"]["images"].sum() == 36
     catalog = pd.read_parquet(fresh / "results/datasets/nih/catalog.parquet")
-    assert set(catalog["label"]) == {"XR/chest/Pleural Effusion", "XR/chest/Mass", "XR/chest/Nodule"}
+    assert len(catalog) == 47, "one image is missing on disk"
+    assert set(catalog["label"].dropna()) == {"XR/chest/Pleural Effusion", "XR/chest/Mass", "XR/chest/Nodule"}
     assert catalog.groupby("patient_id")["split"].nunique().max() == 1
-    assert pd.read_csv(fresh / summary)["queries"].max() == (catalog["split"] == "test").sum() > 0
-    assert "exactly one label" in (fresh / "results/datasets/nih/preparation.html").read_text()
+    assert "one label or several" in (fresh / "results/datasets/nih/preparation.html").read_text()
+
+    # images with several labels are in the pool and among the neighbors, and leave the figures of one label alone
+    pooled = pd.read_parquet(fresh / "results/experiments/several/catalog.parquet")
+    two = pooled[pooled["label"].isna()]
+    assert {tuple(labels) for labels in two["labels"]} == {("XR/chest/Mass", "XR/chest/Pleural Effusion")}
+    neighbors = pd.read_parquet(fresh / "results/experiments/several/thumbnail/knn/test.parquet")
+    assert neighbors["neighbor"].isin(two["id"]).any() and neighbors["query"].isin(two["id"]).any()
+    one, several = (pd.read_csv(fresh / summary) for summary in summaries)
+    pd.testing.assert_frame_equal(one, several)
+    assert one["queries"].max() == ((catalog["split"] == "test") & catalog["label"].notna()).sum() > 0
+    assert "XR/chest/Mass + XR/chest/Pleural Effusion" in (fresh / gallery).read_text()
 
     # a changed file of the provider prepares the dataset again, and embeds nothing where only a label changed
     fresh.edit("data/nih/Data_Entry_2017.csv", "00000000_000.png,Effusion", "00000000_000.png,Hernia")
-    again = fresh.run(summary)
+    again = fresh.run(summaries[0])
     assert again["prepare"] == 1 and "embed" not in again
     (fresh / "data/nih/test_list.txt").unlink()
     output = fresh.snakemake("--dry-run", fails=True)

@@ -156,13 +156,16 @@ def test_a_killed_run_is_resumed_by_running_again(fresh, finished):
     run = subprocess.Popen(
         fresh.command(), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    embeddings = fresh / "results/embeddings"
+
+    def finished_shards() -> int:
+        return len(list((fresh / "results/embeddings").glob("*/*/[!.]*.h5")))
+
     deadline = time.monotonic() + 300
-    while len(list(embeddings.glob("*/*/*.h5"))) < 3 and run.poll() is None and time.monotonic() < deadline:
+    while finished_shards() < 3 and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    done = len(list(embeddings.glob("*/*/*.h5")))
+    done = finished_shards()
     assert done >= 3
     jobs = fresh.run()
     assert finished.first_run["embed"] - done <= jobs["embed"] <= finished.first_run["embed"] - done + 2

@@ -124,8 +124,9 @@ def audit(
     ]
     near, pairs = pd.DataFrame({name: pd.Series(dtype=np.int64) for name in NEAR_COLUMNS}), []
     if inspected is not None:
-        looked = pooled.merge(inspected, on="id", how="left", validate="one_to_one")
-        if looked["digest"].isna().any():
+        looked = pooled.merge(inspected, on="id", validate="one_to_one")  # a dataset may have no images at all
+        with_images = pooled["dataset"].isin(looked["dataset"].unique())
+        if len(looked) != with_images.sum():
             raise ValueError("images of the experiment were not looked at")
         readable = looked[looked["reason"] == ""]
         near = _near(readable[readable["levels"] > 1], index_split, query_splits, distance)
@@ -138,7 +139,10 @@ def audit(
     order = {"serious": 0, "warning": 1, "notice": 2}
     rows.sort(key=lambda row: (order[row["severity"]], list(CHECKS).index(row["check"])))
     findings = pd.DataFrame(rows, columns=FINDING_COLUMNS)
-    counts = pd.crosstab(pooled["label"], pooled["split"]).reindex(columns=[index_split, *query_splits], fill_value=0)
+    each = pooled[["split", "labels"]].explode("labels")
+    counts = pd.crosstab(each["labels"].rename("label"), each["split"]).reindex(
+        columns=[index_split, *query_splits], fill_value=0
+    )
     return Audit(findings, near, counts.reset_index().rename_axis(columns=None), pairs)
 
 
@@ -185,7 +189,7 @@ def plain_label(label: str) -> str:
 
 
 def _alike_labels(pooled: pd.DataFrame, experiment: str) -> list[dict]:
-    names = pd.Series(sorted(pooled["label"].unique()), dtype=str)
+    names = pd.Series(sorted({label for labels in pooled["labels"] for label in labels}), dtype=str)
     rows = []
     for _, alike in names.groupby(names.map(plain_label)):
         if len(alike) > 1:
@@ -198,13 +202,14 @@ def _alike_labels(pooled: pd.DataFrame, experiment: str) -> list[dict]:
 
 
 def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]) -> list[dict]:
-    found = {split: set(pooled.loc[pooled["split"] == split, "label"]) for split in (index_split, *query_splits)}
+    each = pooled[["split", "labels"]].explode("labels")
+    found = {split: set(each.loc[each["split"] == split, "labels"]) for split in (index_split, *query_splits)}
     rows = []
     for split in query_splits:
         lone = sorted(found[split] - found[index_split])
         if lone:
-            queries = int(((pooled["split"] == split) & pooled["label"].isin(lone)).sum())
-            what = f"{len(lone)} classes of the split '{split}' have no index image; their {queries} queries enter no average"
+            queries = int(each.loc[(each["split"] == split) & each["labels"].isin(lone)].index.nunique())
+            what = f"{len(lone)} classes of the split '{split}' have no index image; they are asked for by {queries} queries"
             rows.append(_finding("unanswerable_classes", "warning", what, len(lone), lone))
     unasked = sorted(found[index_split] - set().union(*(found[split] for split in query_splits)))
     if unasked:
@@ -229,6 +234,7 @@ def _duplicates(readable: pd.DataFrame, index_split: str, query_splits: Sequence
         if len(again):
             what = f"{len(again)} images of the split '{split}' repeat another of the same split"
             rows.append(_finding("exact_duplicates", "notice", what, len(again), list(again["path"][: SHOWN + 1])))
+    copies = copies.assign(label=copies["labels"].map(" and ".join))
     labels = copies.groupby("digest")["label"].nunique()
     torn = copies[copies["digest"].isin(labels[labels > 1].index)].sort_values(["digest", "path"])
     if len(torn):

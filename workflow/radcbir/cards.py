@@ -14,6 +14,8 @@ from radcbir.errors import InputError
 
 CARD_SCHEMA = Path(__file__).parents[1] / "schemas" / "model-card.schema.json"
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
+PRECOMPUTED = "precomputed"
+"""The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
 LOADER_MODULES = {"timm": "radcbir.encoders.timm_encoder", "control": "radcbir.encoders.control"}
 """Loader -> the module that holds its ``load(card, weights, device)``; imported only where the loader is used."""
 
@@ -25,7 +27,7 @@ def load_card(path: str | Path) -> dict:
     except yaml.YAMLError as error:
         raise InputError(f"the model card {path} is not valid YAML: {' '.join(str(error).split())}") from None
     validate(card, CARD_SCHEMA, f"model card {path}")
-    return DEFAULTS | card
+    return {"training_data": []} | card if is_precomputed(card) else DEFAULTS | card
 
 
 def card_meaning(card: Mapping) -> dict:
@@ -34,7 +36,7 @@ def card_meaning(card: Mapping) -> dict:
     Where the weights are fetched from, the batch size, and all that describes the model to readers are left out.
     """
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
-    if card["loader"] != "control":
+    if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
         kept = ("sha256", "layout", "random_seed")
         meaning["weights"] = {name: value for name, value in card["weights"].items() if name in kept}
@@ -52,6 +54,21 @@ def weights_file(card: Mapping) -> str | None:
     if "url" in weights:
         return PurePosixPath(urlparse(weights["url"]).path).name
     return PurePosixPath(weights["file"]).name if "file" in weights else None
+
+
+def is_precomputed(card: Mapping) -> bool:
+    """A card whose embeddings or neighbor lists exist already."""
+    return card["loader"] == PRECOMPUTED
+
+
+def source_file(card: Mapping, dataset: str) -> str:
+    """The file that holds what a precomputed card has of a dataset: ``path`` with the dataset's name there filled in."""
+    return card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
+
+
+def has_vectors(card: Mapping) -> bool:
+    """False for a precomputed card of neighbor lists (a CSV), which come without embeddings."""
+    return not (is_precomputed(card) and card["path"].endswith(".csv"))
 
 
 def is_control(card: Mapping) -> bool:

@@ -23,6 +23,8 @@ CSV_SCHEMA = Path(__file__).parents[1] / "schemas" / "dataset-csv.schema.json"
 OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source"]
 CATALOG_COLUMNS = ["id", "path", "split", "labels", "label", "modality", "region", *OPTIONAL, "bytes"]
 LEDGER_COLUMNS = ["path", "stage", "model", "reason"]
+NO_FILE = "File Missing"
+"""What the reference's preparation writes as the path of an image that it did not find."""
 
 
 def image_id(dataset: str, path: str) -> int:
@@ -31,20 +33,22 @@ def image_id(dataset: str, path: str) -> int:
 
 
 def build_catalog(
-    csv: str | Path, dataset: str, images: str | Path, max_rejected: float
+    csv: str | Path, dataset: str, images: str | Path | None, max_rejected: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a dataset CSV into its catalog.
 
     Returns the catalog (columns :data:`CATALOG_COLUMNS`, one row per image whose file is there, sorted by path) and the
     ledger of rejected rows (columns :data:`LEDGER_COLUMNS`). ``images`` is the image root, ``max_rejected`` the share
-    of rows that may be rejected.
+    of rows that may be rejected. Without a root (all models have their embeddings already) no file is looked up.
 
     Raises :class:`InputError` where the CSV breaks its schema, a path repeats or leaves the root, the root is missing,
     or too many images are missing.
     """
-    root = Path(images)
-    check_image_root(root, dataset)
+    if images is not None:
+        check_image_root(images, dataset)
     table = read_csv(csv)
+    nowhere = table.index[table["filepath"] == NO_FILE]
+    table = table.drop(index=nowhere).reset_index(drop=True)
     paths = checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
@@ -56,16 +60,20 @@ def build_catalog(
         catalog[name] = _column(table, name)
     catalog["age"] = _ages(catalog["age"], csv)
     catalog["id"] = np.array([image_id(dataset, path) for path in paths], dtype=np.int64)
-    catalog["bytes"] = _file_sizes(root, paths)
+    catalog["bytes"] = np.int64(0) if images is None else _file_sizes(Path(images), paths)
     catalog = catalog[CATALOG_COLUMNS].sort_values("path", kind="stable", ignore_index=True)
 
-    reasons = catalog["bytes"].map({-1: "missing", -2: "not a file", 0: "zero bytes"})
+    known = {-1: "missing", -2: "not a file"} | ({} if images is None else {0: "zero bytes"})
+    reasons = catalog["bytes"].map(known)
     rejected = pd.DataFrame({"path": catalog["path"], "stage": "catalog", "model": "", "reason": reasons})
-    rejected = rejected[reasons.notna()].reset_index(drop=True)
+    lost = [f"the file was not there when the CSV was made (row {row + 2})" for row in nowhere]
+    lost_rows = pd.DataFrame({"path": NO_FILE, "stage": "catalog", "model": "", "reason": lost}, columns=LEDGER_COLUMNS)
+    rejected = pd.concat([rejected[reasons.notna()], lost_rows], ignore_index=True)
     bad = list(zip(rejected["path"], rejected["reason"], strict=True))
-    check_rejected(bad, len(catalog), max_rejected, f"dataset '{dataset}' ({csv})")
+    listed = len(catalog) + len(nowhere)
+    check_rejected(bad, listed, max_rejected, f"dataset '{dataset}' ({csv})")
     catalog = catalog[reasons.isna()].reset_index(drop=True)
-    logger.info("dataset %s: %d rows listed, %d rejected", dataset, len(table), len(rejected))
+    logger.info("dataset %s: %d rows listed, %d rejected", dataset, listed, len(rejected))
     return catalog, rejected
 
 
@@ -262,8 +270,12 @@ def pool(
     experiment: str,
     index_split: str,
     query_splits: Sequence[str],
+    labels: str = "single",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Pool the catalogs of an experiment's datasets (by name) into one, the images with exactly one label.
+    """Pool the catalogs of an experiment's datasets (by name) into one: the images with exactly one label.
+
+    With ``labels`` = ``multi`` those with several are pooled too, searched and found: their ``labels`` hold the list,
+    their ``label`` is missing, and metrics of one label leave them out (:func:`radcbir.metrics.with_one_label`).
 
     Returns the pooled catalog (the datasets' columns and ``dataset``; ``patient_id`` becomes ``dataset:patient_id``,
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
@@ -277,15 +289,16 @@ def pool(
     splits = [index_split, *query_splits]
     present = sorted(pooled["split"].unique())
     pooled = pooled[pooled["split"].isin(splits)].reset_index(drop=True)
-    labels = pooled["labels"].map(len)
+    number = pooled["labels"].map(len)
+    taken = number >= 1 if labels == "multi" else number == 1
     counts = (
-        pooled.assign(listed=1, unlabelled=labels == 0, several_labels=labels > 1, taken=labels == 1)
+        pooled.assign(listed=1, unlabelled=number == 0, several_labels=number > 1, taken=taken)
         .groupby(["dataset", "split"], as_index=False)[["listed", "unlabelled", "several_labels", "taken"]]
         .sum()
     )
-    pooled = pooled[labels == 1].reset_index(drop=True)
+    pooled = pooled[taken].reset_index(drop=True)
     for split in splits:
-        if not (pooled["split"] == split).any():
+        if not (pooled["label"].notna() & (pooled["split"] == split)).any():
             raise InputError(
                 f"experiment '{experiment}' has no image with exactly one label in its split '{split}': the datasets "
                 f"{', '.join(catalogs)} have the splits {', '.join(present)}; correct `index_split:` or `query_splits:`"
@@ -301,15 +314,19 @@ def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
     """Write the image list of each split as ``{split}.{digest}.tsv`` (columns id, dataset, patient).
 
     As with shards, the name is the content's digest and labels are left out: editing a label searches nothing again.
+    Where the pool holds images with several labels, a column ``several_labels`` (0, 1) marks them, since they are
+    searched past.
     """
+    several = pooled["label"].isna()
+    columns = ["id", "dataset", "patient_id", *(["several_labels"] if several.any() else [])]
     with atomic_folder(folder) as temporary:
-        for split, images in pooled.sort_values("id").groupby("split"):
-            content = images[["id", "dataset", "patient_id"]].to_csv(sep="\t", index=False)
+        for split, images in pooled.assign(several_labels=several.astype(int)).sort_values("id").groupby("split"):
+            content = images[columns].to_csv(sep="\t", index=False)
             write_text(temporary / f"{split}.{digest(content.encode())}.tsv", content)
 
 
 def read_split(path: str | Path) -> pd.DataFrame:
-    """The image list of a split: ``id`` (int64), ``dataset`` and ``patient_id`` (None where unknown)."""
+    """The image list of a split: ``id`` (int64), ``dataset``, ``patient_id`` (None where unknown), ``several_labels``."""
     table = pd.read_csv(
         path,
         sep="\t",
@@ -318,6 +335,7 @@ def read_split(path: str | Path) -> pd.DataFrame:
         keep_default_na=False,
     )
     table["patient_id"] = table["patient_id"].where(table["patient_id"].notna(), None)
+    table["several_labels"] = table["several_labels"].astype(bool) if "several_labels" in table else False
     return table
 
 

@@ -5,7 +5,7 @@ before that, ``ids`` (n,) int64, the group ``rejected`` (``ids``, ``paths``, ``r
 attributes. Nothing in them depends on when or where they were made: the same input gives the same bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -31,15 +31,48 @@ def write_shard(
     The rows are brought to length one here, for every model and every later step alike. ``attributes`` are the
     provenance, those of :data:`COMMON` but the format. Raises :class:`ValueError` where a vector is zero or not finite.
     """
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ValueError("a vector that is zero or not finite has no direction and cannot be stored")
-    unit = (vectors / norms[:, None]).astype(np.float32)
+    unit, norms = _unit(vectors)
     with atomic_write(path, verify=lambda part: check(part, len(ids))) as part, h5py.File(part, "w") as file:
-        for name, values in (("embeddings", unit), ("norms", norms.astype(np.float32)), ("ids", ids.astype(np.int64))):
+        for name, values in (("embeddings", unit), ("norms", norms), ("ids", ids.astype(np.int64))):
             file.create_dataset(name, data=values, track_times=False)
         _write_rejected(file, rejected)
         _write_attributes(file, {"format": FORMAT, **attributes})
+
+
+def write_blocks(
+    path: str | Path,
+    blocks: Iterable[tuple[np.ndarray, np.ndarray, Sequence[tuple[int, str, str]]]],
+    dimension: int,
+    attributes: Mapping[str, str],
+) -> tuple[int, int]:
+    """Write a dataset's embeddings as one file that needs no shards, block by block as they come.
+
+    ``blocks`` yields what :func:`write_shard` takes: ids (b,), vectors (b, dimension), rejected. With ``dimension`` 0
+    (images of which only the neighbors are known) ids alone are kept. Returns how many images were stored and rejected.
+    """
+    count, rejected = 0, []
+    rows = max(1, (4 << 20) // (4 * max(1, dimension)))
+    with atomic_write(path, verify=lambda part: check(part, count)) as part, h5py.File(part, "w") as file:
+        tables = {}
+        for name, width, dtype in (("embeddings", (dimension,), "f4"), ("norms", (), "f4"), ("ids", (), "i8")):
+            if 0 in width:
+                continue  # HDF5 has no growing dataset without columns: written at the end
+            tables[name] = file.create_dataset(
+                name, (0, *width), dtype, maxshape=(None, *width), chunks=(rows, *width), track_times=False
+            )
+        for ids, vectors, bad in blocks:
+            unit, norms = _unit(vectors)
+            for name, values in (("embeddings", unit), ("norms", norms), ("ids", ids)):
+                if name in tables:
+                    tables[name].resize(count + len(ids), axis=0)
+                    tables[name][count:] = values
+            count += len(ids)
+            rejected += bad
+        if dimension == 0:
+            file.create_dataset("embeddings", data=np.empty((count, 0), np.float32), track_times=False)
+        _write_rejected(file, rejected)
+        _write_attributes(file, {"format": FORMAT, **attributes})
+    return count, len(rejected)
 
 
 def gather(shards: Sequence[str | Path], path: str | Path) -> None:
@@ -100,7 +133,7 @@ def check(path: str | Path, rows: int) -> None:
         found = {name: file[name].shape[0] for name in ("embeddings", "norms", "ids")}
         if set(found.values()) != {rows}:
             raise ValueError(f"{path} holds {found}, expected {rows} of each")
-        if rows and abs(float(np.linalg.norm(file["embeddings"][rows - 1])) - 1) > 1e-3:
+        if rows and file["embeddings"].shape[1] and abs(float(np.linalg.norm(file["embeddings"][rows - 1])) - 1) > 1e-3:
             raise ValueError(f"the last vector of {path} does not have length one")
 
 
@@ -160,6 +193,16 @@ def dimension(paths: Sequence[str | Path]) -> int:
     if len(found) != 1:
         raise ValueError(f"{', '.join(map(str, paths))} have different dimensions: {sorted(found)}")
     return found.pop()
+
+
+def _unit(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows at length one and their lengths before, both float32; vectors without numbers stay as they are."""
+    if vectors.shape[1] == 0:
+        return vectors.astype(np.float32), np.full(len(vectors), np.nan, np.float32)
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        raise ValueError("a vector that is zero or not finite has no direction and cannot be stored")
+    return (vectors / norms[:, None]).astype(np.float32), norms.astype(np.float32)
 
 
 def _write_attributes(file: h5py.File, attributes: Mapping) -> None:

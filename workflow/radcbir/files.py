@@ -5,8 +5,8 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,11 +17,10 @@ def atomic_write(path: str | Path, verify: Callable[[Path], object] | None = Non
 
     The temporary file lies in the same folder (so that the rename is atomic), keeps the suffix of ``path`` (libraries
     choose a format by it), is handed to ``verify`` (which raises if the file is not what it should be), flushed to
-    disk, and renamed. After an error nothing is left behind.
+    disk, and renamed. After an error nothing is left behind; what a killed process left is removed by the next write.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = _temporary_beside(path, path.stem, path.suffix)
     try:
         yield temporary
         if verify is not None:
@@ -37,9 +36,8 @@ def atomic_write(path: str | Path, verify: Callable[[Path], object] | None = Non
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that replaces ``path`` when the block ends without an error."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    temporary.chmod(0o755)
+    temporary = _temporary_beside(path, path.name, "")
+    temporary.mkdir()
     try:
         yield temporary
         if path.exists():
@@ -47,6 +45,22 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_beside(path: Path, stem: str, suffix: str) -> Path:
+    """The temporary name that this process uses for ``path``; what processes that were killed left is removed.
+
+    No two processes write the same path at a time: a run is alone in its folder, and a path is the output of one job.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    abandoned = re.compile(rf"\.{re.escape(stem)}\.[0-9]+\.part{re.escape(suffix)}")
+    for each in path.parent.glob(".*.part*"):
+        if abandoned.fullmatch(each.name):
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)
+    return path.with_name(f".{stem}.{os.getpid()}.part{suffix}")
 
 
 def write_text(path: str | Path, text: str) -> None:

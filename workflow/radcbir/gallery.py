@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,9 +41,9 @@ def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.Data
 class Thumbnails:
     """Thumbnails as data URIs, each image once: a CSS class per image."""
 
-    def __init__(self, roots: Mapping[str, str], pixels: int, intensities: Mapping[str, Mapping] | None = None):
-        """``roots`` maps a dataset to its image root, ``intensities`` to its intensity policy; ``pixels`` is the longest
-        side.
+    def __init__(self, roots: Mapping[str, str | None], pixels: int, intensities: Mapping[str, Mapping] | None = None):
+        """``roots`` maps a dataset to its image root, None where there are no images, ``intensities`` to its intensity
+        policy; ``pixels`` is the longest side.
         """
         self.roots, self.pixels, self.names = roots, pixels, {}
         self.intensities = intensities or {}
@@ -59,6 +60,8 @@ class Thumbnails:
 
     def _encode(self, key: tuple[str, str]) -> str:
         dataset, path = key
+        if self.roots[dataset] is None:
+            return ""
         try:
             intensity = self.intensities.get(dataset, images.INTENSITY)
             thumbnail = images.thumbnail(images.resolve(self.roots[dataset], path), self.pixels, intensity)
@@ -81,12 +84,14 @@ def gallery(
     """The queries of a gallery with their neighbors by each model, ready for the template.
 
     ``catalog`` is the pooled catalog of the experiment, ``tables`` maps a model to its neighbor table, ``names`` a
-    model to the name shown. A model that rejected a query's image shows no neighbors for it.
+    model to the name shown. A neighbor is right when it shares a label with the query. A model that rejected a query's
+    image shows no neighbors for it.
     """
+    catalog = catalog.assign(label=catalog["labels"].map(" + ".join))
     queries = choose_queries(catalog[catalog["split"] == split], count)
     found = {model: first_neighbors(path, queries["id"], neighbors) for model, path in tables.items()}
     needed = pd.concat([table["neighbor"] for table in found.values()]).unique()
-    known = catalog[catalog["id"].isin(needed)].set_index("id")[["dataset", "path", "label"]].to_dict("index")
+    known = catalog[catalog["id"].isin(needed)].set_index("id")[["dataset", "path", "label", "labels"]].to_dict("index")
     shown = []
     for query in queries.itertuples():
         rows = []
@@ -96,8 +101,8 @@ def gallery(
                     "thumbnail": thumbnails.name(known[hit.neighbor]["dataset"], known[hit.neighbor]["path"]),
                     "path": known[hit.neighbor]["path"],
                     "label": known[hit.neighbor]["label"],
-                    "score": f"{hit.score:.3f}",
-                    "right": known[hit.neighbor]["label"] == query.label,
+                    "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
+                    "right": not set(known[hit.neighbor]["labels"]).isdisjoint(query.labels),
                 }
                 for hit in table[table["query"] == query.id].itertuples()
             ]

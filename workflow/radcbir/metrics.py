@@ -157,19 +157,23 @@ def ranked_lists(
     The rows ``offsets[i] : offsets[i + 1]`` are query i's neighbors by rank. ``right`` ``(rows,)`` bool says which have
     the query's label. Rows marked in ``own_patient`` ``(rows,)`` bool are left out and those behind them move up.
     """
+    query, column, kept = _places(offsets, own_patient, k)
+    hits = kept & right
+    relevance = np.zeros((len(offsets) - 1, k), dtype=bool)
+    relevance[query[hits], column[hits]] = True
+    return RankedLists(relevance, np.bincount(query[kept], minlength=len(offsets) - 1), relevant)
+
+
+def _places(offsets: np.ndarray, own_patient: np.ndarray | None, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per row of a neighbor table its query, its column in an array k ranks wide, and whether it stands there."""
     lengths = np.diff(offsets)
     query = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     if own_patient is None:
         column = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        kept = column < k
-    else:
-        others = np.concatenate([[0], np.cumsum(~own_patient)])
-        column = others[:-1] - np.repeat(others[offsets[:-1]], lengths)
-        kept = ~own_patient & (column < k)
-    hits = kept & right
-    relevance = np.zeros((len(lengths), k), dtype=bool)
-    relevance[query[hits], column[hits]] = True
-    return RankedLists(relevance, np.bincount(query[kept], minlength=len(lengths)), relevant)
+        return query, column, column < k
+    others = np.concatenate([[0], np.cumsum(~own_patient)])
+    column = others[:-1] - np.repeat(others[offsets[:-1]], lengths)
+    return query, column, ~own_patient & (column < k)
 
 
 def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -227,6 +231,63 @@ def _sums(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.add.reduceat(rows, np.cumsum(sizes) - sizes, axis=0, dtype=kind)
 
 
+# --- labels of neighbors ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabelledLists:
+    """The labels of the neighbors of ``q`` queries, best first, K ranks wide; labels are codes into ``names``."""
+
+    query_ids: np.ndarray
+    """``(q,)`` int64."""
+    labels: np.ndarray
+    """``(q,)`` int32: the queries' own labels."""
+    neighbor_labels: np.ndarray
+    """``(q, K)`` int32: -1 beyond the end of a list."""
+    scores: np.ndarray
+    """``(q, K)`` float32: cosine similarities, 0 beyond the end of a list."""
+    relevant: np.ndarray
+    """``(q,)`` int, R: how many index images have the query's label."""
+    index_images: np.ndarray
+    """``(C,)`` int: index images of each label."""
+    names: np.ndarray
+    """``(C,)`` text: the labels, sorted."""
+
+
+def labelled_lists(
+    neighbors: pd.DataFrame,
+    catalog: pd.DataFrame,
+    embedded: np.ndarray,
+    index_split: str,
+    query_split: str,
+    k: int,
+) -> dict[str, LabelledLists]:
+    """The neighbor table of one query split, with scores, as arrays by variant: arguments and errors of :func:`evaluate`."""
+    neighbors, catalog = with_one_label(neighbors, catalog)
+    images, offsets, query_ids, queries, variants = _asked(neighbors, catalog, embedded, index_split, query_split)
+    label, names = images.codes["label"].astype(np.int32), images.names["label"]
+    neighbor_ids, row_scores = neighbors["neighbor"].to_numpy(), neighbors["score"].to_numpy(np.float32)
+    width = min(k, len(images.index))
+    found = {}
+    for variant in variants:
+        patients = (images.patient[queries], images.patient[images.index]) if variant == "other_patients" else ()
+        labels = np.full((len(queries), width), -1, dtype=np.int32)
+        scores = np.zeros((len(queries), width), dtype=np.float32)
+        for block in _blocks(len(queries)):
+            bounds = offsets[block.start : block.stop + 1]
+            rows = images.neighbor_rows(neighbor_ids[bounds[0] : bounds[-1]])
+            asking = np.repeat(queries[block], np.diff(bounds))
+            own = (images.patient[rows] == images.patient[asking]) & (images.patient[asking] >= 0) if patients else None
+            query, column, kept = _places(bounds - bounds[0], own, width)
+            place = query[kept] + block.start, column[kept]
+            labels[place], scores[place] = label[rows[kept]], row_scores[bounds[0] : bounds[-1]][kept]
+        _check_lengths((labels >= 0).sum(axis=1), variant, k, query_ids, queries, images)
+        relevant = relevant_in_index(label[queries], label[images.index], *patients)
+        index_images = np.bincount(label[images.index], minlength=len(names))
+        found[variant] = LabelledLists(query_ids, label[queries], labels, scores, relevant, index_images, names)
+    return found
+
+
 # --- evaluation -----------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +337,27 @@ def evaluate(
 
     Raises :class:`InputError` where the table is empty, :class:`ValueError` where the tables do not fit together: an
     image that is not in its split or is not embedded, or a list that stops too early for k.
+
+    Images with several labels (their ``label`` is missing) neither ask nor are found: :func:`with_one_label`.
     """
+    neighbors, catalog = with_one_label(neighbors, catalog)
+    images, offsets, query_ids, queries, variants = _asked(neighbors, catalog, embedded, index_split, query_split)
+    lists = _lists_by_variant(neighbors["neighbor"].to_numpy(), offsets, queries, images, k, variants)
+    evaluations = []
+    for variant in variants:
+        _check_lengths(lists[variant].retrieved, variant, k, query_ids, queries, images)
+        evaluation = _evaluate_lists(lists[variant], query_ids, queries, images)
+        for table in fields(evaluation):
+            getattr(evaluation, table.name).insert(0, "query_split", query_split)
+            getattr(evaluation, table.name).insert(1, "neighbors", variant)
+        evaluations.append(evaluation)
+    return concatenate(evaluations)
+
+
+def _asked(
+    neighbors: pd.DataFrame, catalog: pd.DataFrame, embedded: np.ndarray, index_split: str, query_split: str
+) -> tuple["_Images", np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """The images, the bounds of each query's rows, the queries' ids and catalog rows, and the variants to evaluate."""
     if not len(neighbors):
         raise InputError(
             f"the query split '{query_split}' has no embedded image, so that nothing can be asked: see the ledger for "
@@ -288,22 +369,36 @@ def evaluate(
     variants = ["all"]
     if (images.patient[queries] >= 0).any() and (images.patient[images.index] >= 0).any():
         variants.append("other_patients")
-    lists = _lists_by_variant(neighbors["neighbor"].to_numpy(), offsets, queries, images, k, variants)
-    evaluations = []
-    for variant in variants:
-        own = images.own_in_index(queries) if variant == "other_patients" else np.zeros(len(queries), dtype=np.int64)
-        short = lists[variant].retrieved < np.minimum(k, len(images.index) - own)
-        if short.any():
-            raise ValueError(
-                f"the list of query {query_ids[short][0]} holds {lists[variant].retrieved[short][0]} neighbors "
-                f"({variant}), though k = {k} and the index has more: search deeper"
-            )
-        evaluation = _evaluate_lists(lists[variant], query_ids, queries, images)
-        for table in fields(evaluation):
-            getattr(evaluation, table.name).insert(0, "query_split", query_split)
-            getattr(evaluation, table.name).insert(1, "neighbors", variant)
-        evaluations.append(evaluation)
-    return concatenate(evaluations)
+    return images, offsets, query_ids, queries, variants
+
+
+def _check_lengths(
+    retrieved: np.ndarray, variant: str, k: int, query_ids: np.ndarray, queries: np.ndarray, images: "_Images"
+) -> None:
+    """Raise :class:`ValueError` where a list ends before k though the index goes on."""
+    own = images.own_in_index(queries) if variant == "other_patients" else np.zeros(len(queries), dtype=np.int64)
+    short = retrieved < np.minimum(k, len(images.index) - own)
+    if short.any():
+        raise ValueError(
+            f"the list of query {query_ids[short][0]} holds {retrieved[short][0]} neighbors "
+            f"({variant}), though k = {k} and the index has more: search deeper"
+        )
+
+
+def with_one_label(neighbors: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A neighbor table and a pooled catalog without the images that have several labels, in which ``label`` is missing.
+
+    As queries they are left out; as neighbors too, and those behind them move up: what is left is the table of an
+    experiment that pools images with one label only. Tables without such images come back as they are.
+    """
+    several = catalog["label"].isna()
+    if not several.any():
+        return neighbors, catalog
+    left_out = catalog.loc[several, "id"].to_numpy(np.int64)
+    kept = ~(neighbors["query"].isin(left_out) | neighbors["neighbor"].isin(left_out))
+    neighbors = neighbors[kept].reset_index(drop=True)
+    neighbors["rank"] = neighbors.groupby("query", sort=False).cumcount() + 1
+    return neighbors, catalog[~several].reset_index(drop=True)
 
 
 class _Images:

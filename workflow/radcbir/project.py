@@ -16,6 +16,9 @@ from radcbir.errors import InputError
 from radcbir.files import digest_of
 from radcbir.preparation.providers import provider_files
 
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification")
+"""Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
+
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
 
@@ -34,6 +37,7 @@ class Project:
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
         self.experiments: dict[str, dict] = self.settings["experiments"]
+        self.archived = self._archived_files(where)
         self.provider_files: dict[str, dict[str, str]] = {}
         """Of each dataset with `prepare:`, the files that it is prepared from."""
         for name, dataset in self.datasets.items():
@@ -44,7 +48,7 @@ class Project:
                 key = f"{where}: `datasets: {name}: prepare:`"
                 _check_shares(dataset["prepare"].get("shares", {"": 1}), key)
                 self.provider_files[name] = provider_files(dataset["prepare"], key)
-            elif not Path(dataset["csv"]).is_file():
+            elif str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
@@ -57,12 +61,53 @@ class Project:
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
+            _settle_paper_splits(experiment, key)
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
+            experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        self._refuse_what_needs_images(where)
+        if self.key_file and self.precomputed:
+            raise InputError(
+                f"{where}: the embeddings of the model '{self.precomputed[0]}' go by the names of images, which "
+                "`pseudonymise:` takes away: drop one of them"
+            )
+
+    def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
+        """The files that are unpacked from published archives -> the resource and the archive that each comes from."""
+        found: dict[str, tuple[str, str]] = {}
+        for resource, settings in self.settings["resources"].items():
+            for archive, wanted in settings["archives"].items():
+                for file in wanted["files"]:
+                    path = str(Path("resources", resource, file))
+                    if path in found:
+                        raise InputError(
+                            f"{where}: `resources: {resource}` takes {file} out of {found[path][1]} and of {archive}: keep one"
+                        )
+                    found[path] = (resource, archive)
+        return found
+
+    def _refuse_what_needs_images(self, where: str) -> None:
+        """Refuse a dataset without images where a model encodes, and an analysis of vectors where a model has none."""
+        for name, dataset in self.datasets.items():
+            encoding = [each for each in self.models_of_dataset(name) if not cards.is_precomputed(self.cards[each])]
+            if "images" not in dataset and encoding:
+                raise InputError(
+                    f"{where}: `datasets: {name}` has no `images:`, which the model '{encoding[0]}' needs: add the image "
+                    "root, or keep to models whose loader is `precomputed`"
+                )
+        for name, experiment in self.experiments.items():
+            lists = [each for each in experiment["models"] if not cards.has_vectors(self.cards[each])]
+            wanting = [each for each in experiment["analyses"] if each not in WITHOUT_VECTORS]
+            if lists and wanting:
+                raise InputError(
+                    f"{where}: `experiments: {name}: analyses` asks for {wanting[0]}, which needs embeddings, but the model "
+                    f"'{lists[0]}' has neighbor lists alone: give this experiment an `analyses:` of its own, of "
+                    f"{', '.join(WITHOUT_VECTORS)}"
+                )
 
     @property
     def key_file(self) -> str:
@@ -76,7 +121,10 @@ class Project:
 
     def _pseudonymise(self, where: str) -> None:
         """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
-        self.originals = {name: {key: each[key] for key in ("csv", "images")} for name, each in self.datasets.items()}
+        wanted = ("csv", "images")
+        self.originals = {
+            name: {key: each[key] for key in wanted if key in each} for name, each in self.datasets.items()
+        }
         """Of each dataset, the CSV and the image root with the names as they are."""
         if not self.key_file:
             return
@@ -89,6 +137,10 @@ class Project:
         if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
             raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
         for name, dataset in self.datasets.items():
+            if "images" not in dataset:
+                raise InputError(
+                    f"{where}: `pseudonymise:` needs images, and `datasets: {name}` has none: drop one of them"
+                )
             dataset |= {"csv": f"private/{name}/dataset.csv", "images": f"private/{name}/images"}
 
     def _card_path(self, model: str, where: str) -> Path:
@@ -116,6 +168,21 @@ class Project:
         return [
             name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
         ]
+
+    @property
+    def encoded(self) -> list[str]:
+        """The models that embed images here."""
+        return [model for model, card in self.cards.items() if not cards.is_precomputed(card)]
+
+    @property
+    def precomputed(self) -> list[str]:
+        """The models whose embeddings or neighbor lists exist already."""
+        return [model for model, card in self.cards.items() if cards.is_precomputed(card)]
+
+    @property
+    def searched(self) -> list[str]:
+        """The models that have embeddings, so that their neighbors are searched here."""
+        return [model for model, card in self.cards.items() if cards.has_vectors(card)]
 
     @property
     def embedded(self) -> list[tuple[str, str]]:
@@ -150,6 +217,31 @@ def _check_intensity(intensity: Mapping, key: str) -> None:
 def _check_shares(shares: Mapping[str, float], key: str) -> None:
     if abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
+
+
+def _settle_paper_splits(experiment: dict, key: str) -> None:
+    """Fill in on which query splits paper mode chooses k and tests it; where there is no second one, it chooses none."""
+    queries, settings = experiment["query_splits"], experiment["paper_mode"]
+    settings.setdefault("test_split", "test" if "test" in queries else queries[-1])
+    if "val" in queries and settings["test_split"] != "val":
+        settings.setdefault("validation_split", "val")
+    splits = [settings[name] for name in ("test_split", "validation_split") if name in settings]
+    _known(splits, queries, f"{key} paper_mode`", "its `query_splits`")
+    if len(set(splits)) < len(splits):
+        raise InputError(f"{key} paper_mode` chooses k on the split '{splits[0]}' that it tests: name two splits")
+
+
+def _validation_split(experiment: Mapping, key: str) -> str | None:
+    """The query split that chooses: the one that is named, else ``val`` where another one is left to test."""
+    splits = experiment["query_splits"]
+    named = experiment.get("val_split")
+    if named is None:
+        return "val" if "val" in splits and len(splits) > 1 else None
+    if named not in splits:
+        raise InputError(f"{key} is '{named}', which `query_splits:` does not list: {_suggest(named, splits)}")
+    if len(splits) == 1:
+        raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
+    return named
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

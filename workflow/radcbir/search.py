@@ -134,15 +134,18 @@ def neighbor_table(
     k: int,
     query_patients: np.ndarray | None = None,
     index_patients: Mapping[int, str | None] | pd.Series | None = None,
+    passed_over: pd.Series | None = None,
 ) -> pa.Table:
     """The neighbors of each query as a tidy table: query, rank (from 1), neighbor, score, same_patient.
 
     ``query_ids`` ``(q,)`` and ``queries`` ``(q, d)`` belong together, as do the optional ``query_patients`` ``(q,)``;
-    ``index_patients`` maps the id of an index image to its patient. None is a patient that is not known.
+    ``index_patients`` maps the id of an index image to its patient. None is a patient that is not known. ``passed_over``
+    (bool by id) marks index images that some ways to count leave out.
 
     Per query there are the ranks 1 to k' = min(k, index size). Where images of the query's patient are among them, as
     many further ranks follow as are needed for k neighbors of other patients (or up to the last of them in the index):
-    the table answers for both ways to count. :data:`SETTINGS` stand in the schema's metadata.
+    the table answers for both ways to count. Likewise where images that are passed over are among them.
+    :data:`SETTINGS` stand in the schema's metadata.
 
     Raises :class:`ValueError` where lengths differ, a query id comes twice, or as :func:`search`.
     """
@@ -155,16 +158,25 @@ def neighbor_table(
     own_images = np.bincount(index_patient + 1, minlength=2)
     own_images[0] = 0
     own_images = own_images[patient + 1]
+    over = np.zeros(len(exact.ids), dtype=bool)
+    if passed_over is not None:
+        over = passed_over.reindex(exact.ids, fill_value=False).to_numpy(dtype=bool)
+    # How deep k neighbors that count lie on average, where those that do not are spread evenly.
+    spread = int(np.ceil(k * over.sum() / max(1, len(over) - over.sum())))
 
     lengths = np.empty(len(query_ids), dtype=np.int64)
     ids, scores, same = [], [], []
     progress = Progress(len(query_ids), "queries")
     for block in _blocks(len(query_ids)):
-        deepest = min(k + int(own_images[block].max()), index.ntotal)
-        positions, block_scores = exact.nearest(queries[block], deepest)
-        own = (index_patient[positions] == patient[block, None]) & (patient[block, None] >= 0)
-        # The list ends at the k-th neighbor of another patient (or the last there is), but not before k'.
-        others = np.cumsum(~own, axis=1, dtype=np.int32)
+        deepest = min(k + int(own_images[block].max()) + spread, index.ntotal)
+        while True:
+            positions, block_scores = exact.nearest(queries[block], deepest)
+            own = (index_patient[positions] == patient[block, None]) & (patient[block, None] >= 0)
+            others = np.cumsum(~own & ~over[positions], axis=1, dtype=np.int32)
+            if deepest == index.ntotal or others[:, -1].min(initial=k) >= k or not over.any():
+                break
+            deepest = min(2 * deepest, index.ntotal)
+        # The list ends at the k-th neighbor that counts in every way (or the last there is), but not before k'.
         enough = others >= np.minimum(k, others[:, -1:])
         lengths[block] = np.maximum(depth, enough.argmax(axis=1) + 1)
         kept = np.arange(deepest) < lengths[block, None]

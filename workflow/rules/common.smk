@@ -36,8 +36,8 @@ def refuse_second_run():
 
 
 def names(values):
-    """A wildcard constraint that admits these names alone."""
-    return "|".join(re.escape(value) for value in values)
+    """A wildcard constraint that admits these names alone; where there are none, nothing at all."""
+    return "|".join(re.escape(value) for value in values) or "(?!)"
 
 
 wildcard_constraints:
@@ -62,7 +62,7 @@ def template(name):
 
 
 def dataset_setting(key):
-    return lambda wildcards: project.datasets[wildcards.dataset][key]
+    return lambda wildcards: project.datasets[wildcards.dataset].get(key)
 
 
 def provider_files(wildcards):
@@ -91,7 +91,7 @@ def original_csv(wildcards):
 
 def original_images(wildcards):
     """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
-    return project.originals[wildcards.dataset]["images"]
+    return project.originals[wildcards.dataset].get("images")
 
 
 def max_rejected(wildcards):
@@ -101,7 +101,8 @@ def max_rejected(wildcards):
 
 def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
-    return json.dumps({each: project.datasets[each]["images"] for each in experiment_setting("datasets")(wildcards)})
+    datasets = experiment_setting("datasets")(wildcards)
+    return json.dumps({each: project.datasets[each].get("images") for each in datasets})
 
 
 def intensities(wildcards):
@@ -146,18 +147,44 @@ def inspected_images(wildcards):
     """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
     if not project.settings["audit"]["images"]:
         return []
-    shards = [(each, checkpoints.shards.get(dataset=each)) for each in experiment_setting("datasets")(wildcards)]
-    return [
-        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
-        for dataset, job in shards
-        for path in sorted(Path(job.output[0]).glob("*.tsv"))
-    ]
+    datasets = [each for each in experiment_setting("datasets")(wildcards) if "images" in project.datasets[each]]
+    folders = [(each, Path(checkpoints.shards.get(dataset=each).output[0])) for each in datasets]
+    lists = [(each, path.stem) for each, folder in folders for path in sorted(folder.glob("*.tsv"))]
+    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in lists]
 
 
 def wait_for_audits(model, dataset):
     """Nothing is embedded for an experiment whose audit is not done, or stops it."""
     for experiment in project.experiments_of(model, dataset):
         checkpoints.audit_verdict.get(experiment=experiment)
+
+
+def shard_lists(wildcards):
+    """The image lists of a dataset's shards, or of all datasets of an experiment."""
+    datasets = [wildcards.dataset] if "dataset" in wildcards.keys() else experiment_setting("datasets")(wildcards)
+    folders = [Path(checkpoints.shards.get(dataset=each).output[0]) for each in datasets]
+    return [str(path) for folder in folders for path in sorted(folder.glob("*.tsv"))]
+
+
+def source(wildcards):
+    """The file that holds what a precomputed model has of a dataset (of all of them, where it has no {dataset})."""
+    return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
+
+
+def source_metadata(wildcards):
+    return project.cards[wildcards.model].get("metadata", [])
+
+
+def archive(wildcards):
+    """The archive that a published file comes from."""
+    resource, name = project.archived[f"resources/{wildcards.resource}/{wildcards.file}"]
+    return f"resources/{resource}/archives/{name}"
+
+
+def archive_settings(wildcards):
+    """Where an archive is to be had; which of its files are wanted is no reason to fetch it again."""
+    settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
+    return {key: value for key, value in settings.items() if key != "files"}
 
 
 def split_list(experiment, split):
@@ -199,8 +226,24 @@ def experiment_embeddings(wildcards):
 
 
 def neighbor_tables(wildcards):
+    checkpoints.audit_verdict.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
+
+
+def experiment_csvs(wildcards):
+    return [project.datasets[each]["csv"] for each in experiment_setting("datasets")(wildcards)]
+
+
+def paper_splits(wildcards):
+    """The query splits of paper mode: the one that is tested, then the one that k is chosen on."""
+    settings = experiment_setting("paper_mode")(wildcards)
+    return [settings[name] for name in ("test_split", "validation_split") if name in settings]
+
+
+def paper_neighbors(wildcards):
+    folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
+    return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
 
 
 def of_all_models(pattern):

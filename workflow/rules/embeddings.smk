@@ -14,6 +14,8 @@ rule embed:
         "results/logs/embed/{model}/{dataset}/{digest}.log",
     benchmark:
         "results/benchmarks/embed/{model}/{dataset}/{digest}.tsv"
+    wildcard_constraints:
+        model=names(project.encoded),
     conda:
         "../../envs/torch.yaml"
     threads: 8
@@ -42,6 +44,8 @@ rule gather:
         "results/logs/gather/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/gather/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.encoded),
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -60,6 +64,8 @@ rule export_zarr:
         "results/logs/export_zarr/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/export_zarr/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.searched),
     conda:
         "../../envs/analysis.yaml"
     params:

@@ -20,6 +20,7 @@ checkpoint pool:
         datasets=experiment_setting("datasets"),
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
+        labels=experiment_setting("labels"),
         code=code("pool.py"),
     script:
         "../scripts/pool.py"
@@ -60,6 +61,8 @@ rule knn:
         "results/logs/knn/{experiment}/{model}/{split}.log",
     benchmark:
         "results/benchmarks/knn/{experiment}/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
     threads: 8

@@ -8,12 +8,20 @@ from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
     queries = read_split(snakemake.input.queries).set_index("id")["patient_id"]
-    patients = read_split(snakemake.input.images).set_index("id")["patient_id"]
+    images = read_split(snakemake.input.images).set_index("id")
     ids, vectors = embeddings.read(snakemake.input.embeddings, queries.index.to_numpy())
     if not len(ids):
         raise InputError(
             f"no image of the query split '{snakemake.wildcards.split}' is embedded: see the dataset's ledger for why"
         )
     index = search.read_index(snakemake.input.index)
-    table = search.neighbor_table(index, ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients)
+    table = search.neighbor_table(
+        index,
+        ids,
+        vectors,
+        snakemake.params.k,
+        queries.loc[ids].to_numpy(),
+        images["patient_id"],
+        images["several_labels"],
+    )
     search.write_neighbors(snakemake.output[0], table)

@@ -8,13 +8,14 @@ from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}"):
     summary, counts = pd.read_csv(snakemake.input.summary), pd.read_csv(snakemake.input.counts)
+    with_one_label = counts["listed"] - counts["unlabelled"] - counts["several_labels"]
     index_split = snakemake.params.index_split
     pages.render(
         snakemake.input.template,
         snakemake.output[0],
         title=f"Models on {snakemake.wildcards.experiment}",
         index_split=index_split,
-        index_images=int(counts.loc[counts["split"] == index_split, "taken"].sum()),
+        index_images=int(with_one_label[counts["split"] == index_split].sum()),
         k=snakemake.params.k,
         columns=pages.model_columns(summary),
         splits=pages.model_table(summary, snakemake.params.cards),

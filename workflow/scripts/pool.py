@@ -12,6 +12,7 @@ with script_log(snakemake.log[0], f"pool {snakemake.wildcards.experiment}"):
         snakemake.wildcards.experiment,
         snakemake.params.index_split,
         snakemake.params.query_splits,
+        snakemake.params.labels,
     )
     write_parquet(pooled, snakemake.output.catalog)
     write_csv(counts, snakemake.output.counts)

@@ -1,0 +1,256 @@
+"""Linear classifiers against a plain torch loop and scikit-learn, and which images train, select and test."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from radcbir.classification_pages import spread_over_tries
+from radcbir.errors import InputError
+from radcbir.linear_probe import train_adamw, train_lbfgs
+from radcbir.probing import fraction_subset, held_out, probe_linearly, probing_data, shots_subset
+
+
+def clusters(seed=0, images=120, dimension=10, classes=4, spread=0.5, center_seed=99):
+    """Unit vectors in one cluster per class, and their labels."""
+    random = np.random.default_rng(seed)
+    centers = np.random.default_rng(center_seed).standard_normal((classes, dimension))
+    labels = np.arange(images) % classes
+    vectors = centers[labels] + spread * random.standard_normal((images, dimension))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def plain_adamw(vectors, labels, held_out_vectors, held_out_labels, classes, epochs, patience, seed):
+    """The paper's training written down once more: a module, an optimizer, two nested loops over index lists."""
+    random = torch.Generator().manual_seed(seed)
+    weight = torch.nn.Parameter(torch.empty(classes, vectors.shape[1]).normal_(0, 0.01, generator=random))
+    bias = torch.nn.Parameter(torch.zeros(classes))
+    optimizer = torch.optim.AdamW([weight, bias], lr=1e-3, weight_decay=0.01)
+    best_accuracy, best, bad = -1.0, None, 0
+    for epoch in range(1, epochs + 1):
+        order = torch.randperm(len(vectors), generator=random).tolist()
+        for start in range(0, len(order), 512):
+            rows = order[start : start + 512]
+            logits = torch.from_numpy(vectors[rows]) @ weight.T + bias
+            loss = -torch.log_softmax(logits, 1)[range(len(rows)), labels[rows]].mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            predicted = (torch.from_numpy(held_out_vectors) @ weight.T + bias).argmax(1).numpy()
+        accuracy = (predicted == held_out_labels).mean()
+        if accuracy > best_accuracy:
+            best_accuracy, best, bad = accuracy, (weight.detach().clone().numpy(), epoch), 0
+        else:
+            bad += 1
+            if bad >= patience:
+                break
+    return best, best_accuracy
+
+
+def test_adamw_equals_a_plain_loop():
+    train, selection = clusters(1, images=1100, spread=2), clusters(2, images=90, spread=2)
+    probe = train_adamw(*train, *selection, 4, epochs=15, patience=3, seed=5)
+    (weight, epoch), accuracy = plain_adamw(*train, *selection, 4, epochs=15, patience=3, seed=5)
+    assert probe.setting == epoch
+    assert epoch > 1
+    assert probe.validation_accuracy == pytest.approx(accuracy)
+    np.testing.assert_allclose(probe.weight, weight, atol=1e-6)
+
+
+def test_adamw_stops_when_patience_ends_and_keeps_the_best_epoch():
+    train, (vectors, labels) = clusters(1), clusters(2)
+    short = train_adamw(*train, vectors, np.zeros_like(labels), 4, epochs=100, patience=1, seed=0)
+    long = train_adamw(*train, vectors, np.zeros_like(labels), 4, epochs=100, patience=100, seed=0)
+    assert short.setting <= long.setting
+    assert short.validation_accuracy <= long.validation_accuracy
+
+
+@pytest.mark.parametrize("train", [train_adamw, train_lbfgs])
+def test_separable_classes_are_separated(train):
+    data, selection, (vectors, labels) = clusters(1, spread=0.05), clusters(2, spread=0.05), clusters(3, spread=0.05)
+    probe = train(*data, *selection, 4)
+    assert (probe.probabilities(vectors).argmax(axis=1) == labels).all()
+
+
+@pytest.mark.parametrize("train", [train_adamw, train_lbfgs])
+def test_the_same_seed_gives_the_same_bytes(train):
+    one, other = (train(*clusters(1), *clusters(2), 4) for _ in range(2))
+    assert one.weight.tobytes() == other.weight.tobytes()
+    assert one.bias.tobytes() == other.bias.tobytes()
+
+
+@pytest.mark.parametrize("images", [120, 8], ids=["more images than dimensions", "fewer"])
+@pytest.mark.parametrize("inverse_penalty", [1.0, 100.0])
+def test_lbfgs_equals_scikit_learn(images, inverse_penalty):
+    vectors, labels = clusters(1, images=images)
+    probe = train_lbfgs(vectors, labels, *clusters(2), 4, inverse_penalties=[inverse_penalty], iterations=1000)
+    expected = LogisticRegression(C=inverse_penalty, tol=1e-8, max_iter=5000).fit(vectors.astype(float), labels)
+    others = clusters(3)[0]
+    np.testing.assert_allclose(probe.probabilities(others), expected.predict_proba(others.astype(float)), atol=5e-3)
+
+
+def test_lbfgs_chooses_the_penalty_on_validation_images():
+    train, selection = clusters(1, images=60, dimension=40, spread=1.5), clusters(2, dimension=40, spread=1.5)
+    grid = [0.01, 1.0, 100.0, 10000.0]
+    accuracies = [
+        train_lbfgs(*train, *selection, 4, inverse_penalties=[each], iterations=1000).validation_accuracy
+        for each in grid
+    ]
+    assert len(set(accuracies)) > 1, "a grid that makes no difference would prove nothing"
+    assert train_lbfgs(*train, *selection, 4, inverse_penalties=grid).setting == grid[int(np.argmax(accuracies))]
+
+
+def test_probabilities_are_a_softmax():
+    probe = train_lbfgs(*clusters(1), *clusters(2), 4)
+    vectors = clusters(3)[0]
+    logits = torch.from_numpy(vectors @ probe.weight.T + probe.bias).double()
+    np.testing.assert_allclose(probe.probabilities(vectors), torch.softmax(logits, 1).numpy(), atol=1e-12)
+
+
+def test_a_gpu_that_is_not_there():
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(InputError, match="torch sees no GPU"):
+        train_lbfgs(*clusters(1), *clusters(2), 4, device="cuda")
+
+
+# --- subsets --------------------------------------------------------------------------------------------------------
+
+
+def test_fractions_are_nested_and_take_whole_patients():
+    groups = np.repeat(np.arange(20), 5)
+    sizes = []
+    for seed in (1, 2):
+        small, large = fraction_subset(groups, 0.1, seed), fraction_subset(groups, 0.5, seed)
+        assert set(small) < set(large)
+        assert all(np.isin(np.flatnonzero(groups == each), large).all() for each in set(groups[large]))
+        sizes.append((len(small), len(large)))
+    assert sizes == [(10, 50)] * 2
+    assert fraction_subset(groups, 0.11, 1).size == 15  # a patient more rather than too few images
+    assert fraction_subset(groups, 1, 1).tolist() == list(range(100))
+    assert fraction_subset(groups, 0.1, 1).tolist() != fraction_subset(groups, 0.1, 2).tolist()
+
+
+def test_shots_are_nested_and_prefer_other_patients():
+    labels = np.array([0] * 8 + [1] * 3)
+    groups = np.array([0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 3])
+    for seed in range(20):
+        one, three, five = (shots_subset(labels, groups, shots, seed) for shots in (1, 3, 5))
+        assert set(one) < set(three) < set(five)
+        assert np.bincount(labels[one]).tolist() == [1, 1]
+        assert set(groups[three][labels[three] == 0]) == {0, 1, 2}, "three patients have the label: one image each"
+        assert np.bincount(labels[five]).tolist() == [5, 3], "a label with three images has no five"
+
+
+def test_held_out_patients_are_whole_and_every_label_keeps_an_image():
+    labels = np.array([0, 0, 0, 0, 1, 1, 2, 0, 1, 0])
+    groups = np.array([0, 0, 1, 1, 2, 3, 4, 4, 5, 6])
+    for seed in range(20):
+        apart = held_out(labels, groups, 0.3, seed)
+        assert 3 <= apart.sum() <= 4
+        assert not set(groups[apart]) & set(groups[~apart])
+        assert set(labels[~apart]) == {0, 1, 2}
+        assert not apart[6], "the only image of label 2 trains"
+
+
+# --- who does what --------------------------------------------------------------------------------------------------
+
+
+def experiment(patients=True, shared=False):
+    """A catalog of three splits with two labels each, ids and vectors; test has a label that train lacks."""
+    vectors, labels = clusters(1, images=80, classes=2)
+    split = np.repeat(["train", "val", "test"], [40, 20, 20])
+    patient = [f"p{each // 4}" for each in range(80)]
+    if shared:
+        patient[60] = "p0"
+    catalog = pd.DataFrame(
+        {
+            "id": np.arange(100, 180),
+            "split": split,
+            "label": np.array(["XR/chest/a", "XR/chest/b"])[labels],
+            "patient_id": patient if patients else None,
+        }
+    )
+    catalog.loc[79, "label"] = "XR/chest/c"
+    return catalog, catalog["id"].to_numpy(), vectors
+
+
+def test_splits_train_select_and_test():
+    data = probing_data(*experiment(), "train", ["val", "test"], "val")
+    assert (len(data.train), len(data.validation), {key: len(each) for key, each in data.tested.items()}) == (
+        40,
+        20,
+        {"test": 20},
+    )
+    assert data.names.tolist() == ["XR/chest/a", "XR/chest/b"]
+    assert data.tested["test"].labels[-1] == -1
+    assert data.selected_on == "val"
+
+
+def test_without_a_validation_split_a_tenth_of_the_index_is_held_out():
+    data = probing_data(*experiment(), "train", ["test"], None)
+    assert (len(data.train), len(data.validation)) == (36, 4)
+    assert not set(data.train.groups) & set(data.validation.groups)
+    assert data.selected_on == "held-out"
+
+
+def test_patients_who_are_asked_for_do_not_train():
+    data = probing_data(*experiment(shared=True), "train", ["val", "test"], "val")
+    assert len(data.train) == 36  # p0 has four images there
+
+
+def test_images_without_a_patient_stand_for_themselves():
+    data = probing_data(*experiment(patients=False), "train", ["val", "test"], "val")
+    assert len(set(data.train.groups)) == 40
+
+
+def test_nothing_to_choose_on():
+    catalog, ids, vectors = experiment()
+    catalog.loc[catalog["split"] == "val", "label"] = "XR/chest/z"
+    with pytest.raises(InputError, match="no embedded image of 'val' has a label that an image of 'train' has"):
+        probing_data(catalog, ids, vectors, "train", ["val", "test"], "val")
+    alone = catalog["split"].isin(["test"]) | (catalog.index < 2)
+    with pytest.raises(InputError, match="no patient of 'train' can be held out"):
+        probing_data(catalog[alone], ids[alone], vectors[alone], "train", ["test"], None)
+
+
+def test_nothing_to_train_on():
+    catalog, ids, vectors = experiment()
+    catalog["patient_id"] = "p1"
+    with pytest.raises(InputError, match="every patient there is in a query split, too"):
+        probing_data(catalog, ids, vectors, "train", ["test"], None)
+
+
+def test_tables_hold_every_probe_subset_and_count():
+    data = probing_data(*experiment(), "train", ["val", "test"], "val")
+    found = probe_linearly(data, epochs=5, fractions=[0.1, 1], shots=[1], tries=2)
+    metrics = found.metrics
+    assert metrics.groupby("probe").size().tolist() == [9, 9]
+    assert set(metrics["queries"]) == {19}
+    assert set(metrics["queries_without_relevant"]) == {1}
+    whole = found.label_fractions[found.label_fractions["amount"] == 1.0]
+    tries = found.label_fractions.groupby(["subset", "amount"])["try"].nunique()
+    assert tries.to_dict() == {("fraction", 0.1): 2, ("fraction", 1.0): 1, ("shots", 1.0): 2}
+    lbfgs = metrics[metrics["probe"] == "lbfgs"].set_index(["metric", "average"])["value"]
+    same = whole[whole["subset"] == "fraction"].set_index(["metric", "average"])["value"]
+    pd.testing.assert_series_equal(lbfgs, same)
+    again = probe_linearly(data, epochs=5, fractions=[0.1, 1], shots=[1], tries=2)
+    for name in ("metrics", "reliability", "label_fractions"):
+        assert getattr(found, name).to_csv() == getattr(again, name).to_csv()
+
+
+def test_spread_over_tries_by_hand():
+    rows = [("m", "test", "shots", 1, "accuracy", "micro", each, value) for each, value in ((1, 0.2), (2, 0.6))]
+    rows.append(("m", "test", "fraction", 1, "accuracy", "micro", 1, 0.9))
+    columns = ["model", "query_split", "subset", "amount", "metric", "average", "try", "value"]
+    table = spread_over_tries(pd.DataFrame(rows, columns=columns).assign(train_images=8, train_classes=2))
+    shots, whole = table.to_dict("records")
+    assert (shots["mean"], shots["lowest"], shots["highest"], shots["tries"]) == (pytest.approx(0.4), 0.2, 0.6, 2)
+    assert shots["deviation"] == pytest.approx(np.sqrt(0.08))
+    assert whole["mean"] == 0.9
+    assert np.isnan(whole["deviation"])

@@ -1,0 +1,8 @@
+"""Where an archive is published -> the archive, checked."""
+
+import _library  # noqa: F401
+from radcbir.logs import script_log
+from radcbir.resources import fetch_archive
+
+with script_log(snakemake.log[0], f"fetch {snakemake.wildcards.archive}"):
+    fetch_archive(snakemake.wildcards.archive, snakemake.params.archive, snakemake.params.record, snakemake.output[0])

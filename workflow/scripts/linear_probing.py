@@ -1,0 +1,28 @@
+"""Embeddings and labels -> linear classifiers of one model: metrics, calibration, label-fraction curves."""
+
+import pandas as pd
+import torch
+
+import _library  # noqa: F401
+from radcbir import embeddings
+from radcbir.catalog import write_csv
+from radcbir.logs import script_log
+from radcbir.probing import probe_linearly, probing_data
+
+with script_log(snakemake.log[0], f"linear_probing {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+    torch.set_num_threads(snakemake.threads)
+    params = snakemake.params
+    catalog = pd.read_parquet(snakemake.input.catalog)
+    ids, vectors = embeddings.read(snakemake.input.embeddings, catalog["id"].to_numpy())
+    data = probing_data(catalog, ids, vectors, params.index_split, params.query_splits, params.val_split)
+    found = probe_linearly(
+        data,
+        epochs=params.epochs,
+        fractions=params.fractions,
+        shots=params.shots,
+        tries=params.tries,
+        device=snakemake.resources.device,
+    )
+    write_csv(found.metrics, snakemake.output.metrics)
+    write_csv(found.reliability, snakemake.output.reliability)
+    write_csv(found.label_fractions, snakemake.output.label_fractions)

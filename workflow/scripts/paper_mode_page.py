@@ -1,0 +1,25 @@
+"""The models' figures both ways -> one table and a page."""
+
+import pandas as pd
+
+import _library  # noqa: F401
+from radcbir import pages, paper
+from radcbir.catalog import write_csv
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"paper mode {snakemake.wildcards.experiment}"):
+    cards, settings = snakemake.params.cards, snakemake.params.paper_mode
+    tables = [pd.read_csv(path) for path in snakemake.input.tables]
+    write_csv(
+        pd.concat([table.assign(model=model)[["model", *table]] for model, table in zip(cards, tables, strict=True)]),
+        snakemake.output.table,
+    )
+    pages.render(
+        snakemake.input.template,
+        snakemake.output.page,
+        title=f"Paper mode of {snakemake.wildcards.experiment}",
+        test_split=settings["test_split"],
+        validation_split=settings.get("validation_split", ""),
+        quirks=[(name, settings[name], text) for name, text in paper.QUIRKS.items()],
+        models=[(card["name"], paper.page_rows(table)) for card, table in zip(cards.values(), tables, strict=True)],
+    )

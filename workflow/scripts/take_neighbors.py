@@ -1,0 +1,21 @@
+"""Published neighbor lists -> neighbor table."""
+
+import numpy as np
+
+import _library  # noqa: F401
+from radcbir.catalog import read_split
+from radcbir.embeddings import read_ids
+from radcbir.logs import script_log
+from radcbir.precomputed import take_neighbors
+from radcbir.search import write_neighbors
+
+with script_log(snakemake.log[0], f"neighbors {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+    table = take_neighbors(
+        snakemake.input.lists,
+        snakemake.input.shards,
+        read_split(snakemake.input.queries),
+        read_split(snakemake.input.images),
+        np.concatenate([read_ids(path) for path in snakemake.input.embeddings]),
+        snakemake.params.k,
+    )
+    write_neighbors(snakemake.output[0], table)
