@@ -1,8 +1,9 @@
 """NIfTI volumes -> rasters: slices in the planes of the body, as radiologists look at them, with square pixels."""
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nibabel
@@ -144,19 +145,18 @@ def _shape(image: nibabel.spatialimages.SpatialImage) -> tuple[int, int, int, in
     return (*shape[:4], *[1] * (4 - len(shape)))[:4]
 
 
-class _reasons:
-    """Turns what nibabel raises into the reason of the ledger."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, UnreadableImage | FileNotFoundError) or not isinstance(error, Exception):
-            return
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    """Turns what nibabel raises into the reason of the ledger; what the operating system says passes."""
+    try:
+        yield
+    except (UnreadableImage, FileNotFoundError):
+        raise
+    except MemoryError:
+        raise UnreadableImage("too large for the memory") from None
+    except Exception as error:  # damaged headers and streams fail in many ways
         if isinstance(error, OSError) and error.errno is not None:
-            return
-        if isinstance(error, MemoryError):
-            raise UnreadableImage("too large for the memory") from None
+            raise
         words = str(error)
         if isinstance(error, EOFError) or "Expected" in words or "end-of-stream" in words or "buffer" in words:
             raise UnreadableImage("truncated") from None
