@@ -123,6 +123,15 @@ def test_labels_that_differ_in_case_or_spacing():
     assert row.count == 3 and "'XR/chest/No_finding'" in row.what and "Mass" not in row.what
 
 
+def test_labels_of_images_that_have_several_are_compared_too():
+    catalog = pooled([("train", "XR/chest/Mass", "1", None), ("test", "XR/chest/Mass", "2", None)])
+    catalog["label"] = ["XR/chest/Mass", None]
+    catalog["labels"] = [["XR/chest/Mass"], ["XR/chest/mass", "XR/chest/Edema"]]
+    _, rows = findings(catalog)
+    assert rows["labels_alike", "serious"].count == 2
+    assert "unanswerable_classes" not in {check for check, _ in rows}
+
+
 def test_classes_that_cannot_be_answered_for():
     found, rows = findings(pooled([("train", "A/b/c", "1", None), ("test", "A/b/d", "2", None), ("val", "A/b/d", "3", None)]))  # fmt: skip
     assert rows["unanswerable_classes", "warning"].examples == "A/b/d"

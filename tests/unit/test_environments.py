@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 IMPORT_NAMES = {
     "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
+    "scikit-learn": "sklearn",
 }  # fmt: skip
 
 

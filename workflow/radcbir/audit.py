@@ -202,14 +202,15 @@ def _alike_labels(pooled: pd.DataFrame, experiment: str) -> list[dict]:
 
 
 def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]) -> list[dict]:
-    each = pooled[["split", "labels"]].explode("labels")
-    found = {split: set(each.loc[each["split"] == split, "labels"]) for split in (index_split, *query_splits)}
+    found = {
+        split: set(pooled.loc[pooled["split"] == split, "label"].dropna()) for split in (index_split, *query_splits)
+    }
     rows = []
     for split in query_splits:
         lone = sorted(found[split] - found[index_split])
         if lone:
-            queries = int(each.loc[(each["split"] == split) & each["labels"].isin(lone)].index.nunique())
-            what = f"{len(lone)} classes of the split '{split}' have no index image; they are asked for by {queries} queries"
+            queries = int(((pooled["split"] == split) & pooled["label"].isin(lone)).sum())
+            what = f"{len(lone)} classes of the split '{split}' have no index image; their {queries} queries enter no average"
             rows.append(_finding("unanswerable_classes", "warning", what, len(lone), lone))
     unasked = sorted(found[index_split] - set().union(*(found[split] for split in query_splits)))
     if unasked:

@@ -74,3 +74,8 @@ def has_vectors(card: Mapping) -> bool:
 def is_control(card: Mapping) -> bool:
     """A card without learned weights: a control encoder, or a network with random weights."""
     return card["loader"] == "control" or "random_seed" in card.get("weights", {})
+
+
+def names_and_controls(cards: Mapping[str, Mapping]) -> tuple[dict[str, str], list[str]]:
+    """The name shown for each model, in the order given, and which of the models are controls."""
+    return {model: card["name"] for model, card in cards.items()}, [each for each in cards if is_control(cards[each])]

@@ -342,6 +342,12 @@ def read_split(path: str | Path) -> pd.DataFrame:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
+def stacked(paths: Sequence[str | Path], models: Sequence[str]) -> pd.DataFrame:
+    """The CSV tables of several models as one, a column ``model`` in front."""
+    tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in paths]
+    return pd.concat(tables, keys=models, names=["model", None]).reset_index("model")
+
+
 def write_parquet(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table to Parquet atomically, reopened before the rename."""
     with atomic_write(path, verify=pq.read_schema) as part:

@@ -33,6 +33,7 @@ class Project:
         validate(config, CONFIG_SCHEMA, where)
         schema = json.loads(CONFIG_SCHEMA.read_text())
         self.settings = _with_defaults(config, schema)
+        self.settings.setdefault("analyses", schema["$defs"]["analyses"]["items"]["enum"])
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
@@ -169,6 +170,11 @@ class Project:
             name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
         ]
 
+    def known_as(self, dataset: str) -> list[str]:
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        settings = self.datasets[dataset]
+        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
+
     @property
     def encoded(self) -> list[str]:
         """The models that embed images here."""
@@ -205,20 +211,6 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
 
 
-def _check_intensity(intensity: Mapping, key: str) -> None:
-    if "window" in intensity and intensity["policy"] != "window":
-        raise InputError(
-            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
-        )
-    if intensity["low"] >= intensity["high"]:
-        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
-
-
-def _check_shares(shares: Mapping[str, float], key: str) -> None:
-    if abs(sum(shares.values()) - 1) > 1e-6:
-        raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
-
-
 def _settle_paper_splits(experiment: dict, key: str) -> None:
     """Fill in on which query splits paper mode chooses k and tests it; where there is no second one, it chooses none."""
     queries, settings = experiment["query_splits"], experiment["paper_mode"]
@@ -242,6 +234,20 @@ def _validation_split(experiment: Mapping, key: str) -> str | None:
     if len(splits) == 1:
         raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
     return named
+
+
+def _check_intensity(intensity: Mapping, key: str) -> None:
+    if "window" in intensity and intensity["policy"] != "window":
+        raise InputError(
+            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
+        )
+    if intensity["low"] >= intensity["high"]:
+        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
+
+
+def _check_shares(shares: Mapping[str, float], key: str) -> None:
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

@@ -59,11 +59,6 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-def paper_mode(project: Project, experiment: str) -> list[str]:
-    """The paper's way beside the corrected one."""
-    return [f"results/experiments/{experiment}/comparison/paper-mode.{suffix}" for suffix in ("csv", "html")]
-
-
 def reference_exports(project: Project) -> list[str]:
     """Every model's results in the files and columns of the reference."""
     return [
@@ -75,24 +70,28 @@ def reference_exports(project: Project) -> list[str]:
     ]
 
 
-def knn_classification(project: Project, experiment: str) -> list[str]:
-    """Labels predicted by votes of neighbors: table and figures."""
-    return _comparison(experiment, "knn_classification.html", "knn-classification.svg", "knn-calibration.svg")
+def cross_dataset(project: Project, experiment: str) -> list[str]:
+    """Retrieval from one dataset into another; nothing for an experiment with one dataset."""
+    several = len(project.experiments[experiment]["datasets"]) > 1
+    return [f"results/experiments/{experiment}/comparison/cross_dataset.html"] if several else []
 
 
-def linear_probing(project: Project, experiment: str) -> list[str]:
-    """Linear classifiers on the embeddings: table and figures."""
-    return _comparison(experiment, "linear_probing.html", "label-fractions.svg", "linear-calibration.svg")
-
-
-def _comparison(experiment: str, *files: str) -> list[str]:
-    return [f"results/experiments/{experiment}/comparison/{file}" for file in files]
+def comparison_files(*files: str) -> Callable[[Project, str], list[str]]:
+    """An analysis with these files beside the comparison; what else its rules make comes along."""
+    return lambda project, experiment: [f"results/experiments/{experiment}/comparison/{file}" for file in files]
 
 
 ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "gallery": galleries,
-    "paper_mode": paper_mode,
-    "knn_classification": knn_classification,
-    "linear_probing": linear_probing,
+    "paper_mode": comparison_files("paper-mode.html"),
+    "knn_classification": comparison_files("knn_classification.html", "knn-classification.svg", "knn-calibration.svg"),
+    "linear_probing": comparison_files("linear_probing.html", "label-fractions.svg", "linear-calibration.svg"),
+    "embedding_space": comparison_files("embedding_space.html"),
+    "map": comparison_files("map.html"),
+    "leakage": comparison_files("leakage.html"),
+    "shortcuts": comparison_files("shortcuts.html"),
+    "cross_dataset": cross_dataset,
+    "graded_relevance": comparison_files("graded_relevance.html"),
+    "contamination": comparison_files("contamination.html"),
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -91,6 +91,7 @@ rule model_table:
         cards=experiment_cards,
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
+        statuses=contamination_statuses,
         code=code("model_table.py"),
     script:
         "../scripts/model_table.py"

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, targets
+from radcbir import cards, contamination, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -122,6 +122,12 @@ def experiment_cards(wildcards):
     return shown
 
 
+def contamination_statuses(wildcards):
+    """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
+    known_as = {each: project.known_as(each) for each in experiment_setting("datasets")(wildcards)}
+    return contamination.statuses(experiment_cards(wildcards), known_as)
+
+
 def encoder_code(wildcards):
     return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
 
@@ -141,22 +147,6 @@ def shard_embeddings(wildcards):
     shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
     digests = sorted(path.stem for path in shards.glob("*.tsv"))
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
-
-
-def inspected_images(wildcards):
-    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
-    if not project.settings["audit"]["images"]:
-        return []
-    datasets = [each for each in experiment_setting("datasets")(wildcards) if "images" in project.datasets[each]]
-    folders = [(each, Path(checkpoints.shards.get(dataset=each).output[0])) for each in datasets]
-    lists = [(each, path.stem) for each, folder in folders for path in sorted(folder.glob("*.tsv"))]
-    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in lists]
-
-
-def wait_for_audits(model, dataset):
-    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
-    for experiment in project.experiments_of(model, dataset):
-        checkpoints.audit_verdict.get(experiment=experiment)
 
 
 def shard_lists(wildcards):
@@ -185,6 +175,22 @@ def archive_settings(wildcards):
     """Where an archive is to be had; which of its files are wanted is no reason to fetch it again."""
     settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
     return {key: value for key, value in settings.items() if key != "files"}
+
+
+def inspected_images(wildcards):
+    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
+    if not project.settings["audit"]["images"]:
+        return []
+    datasets = [each for each in experiment_setting("datasets")(wildcards) if "images" in project.datasets[each]]
+    folders = [(each, Path(checkpoints.shards.get(dataset=each).output[0])) for each in datasets]
+    lists = [(each, path.stem) for each, folder in folders for path in sorted(folder.glob("*.tsv"))]
+    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in lists]
+
+
+def wait_for_audits(model, dataset):
+    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
+    for experiment in project.experiments_of(model, dataset):
+        checkpoints.audit_verdict.get(experiment=experiment)
 
 
 def split_list(experiment, split):
@@ -244,6 +250,27 @@ def paper_splits(wildcards):
 def paper_neighbors(wildcards):
     folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
     return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
+
+
+def all_neighbor_tables(wildcards):
+    """The neighbor tables of all models of an experiment, model by model."""
+    return [
+        f"results/experiments/{wildcards.experiment}/{model}/knn/{split}.parquet"
+        for model in experiment_setting("models")(wildcards)
+        for split in experiment_setting("query_splits")(wildcards)
+    ]
+
+
+def all_experiment_embeddings(wildcards):
+    """The embedding files of all models of an experiment, model by model."""
+    datasets = experiment_setting("datasets")(wildcards)
+    return [embedding_file(model, each) for model in experiment_setting("models")(wildcards) for each in datasets]
+
+
+def near_duplicates(wildcards):
+    """The pairs of near duplicates of an experiment; nothing where the audit leaves pixels alone."""
+    looked = project.settings["audit"]["images"]
+    return f"results/experiments/{wildcards.experiment}/audit/near_duplicates.parquet" if looked else []
 
 
 def of_all_models(pattern):
