@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from radcbir.cards import LOADER_MODULES
+
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 IMPORT_NAMES = {
     "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
     "scikit-learn": "sklearn",
+    "open-clip-torch": "open_clip",
 }  # fmt: skip
 
 
@@ -80,8 +83,8 @@ def test_a_script_finds_its_imports_in_its_environment(script, environment):
     seen: set[Path] = set()
     needed = third_party(entry, seen)
     if script == "embed":
-        for module in ("control", "timm_encoder"):
-            needed |= third_party(REPOSITORY / f"workflow/radcbir/encoders/{module}.py", seen)
+        for module in LOADER_MODULES.values():
+            needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
     offered = {IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / f"envs/{environment}.yaml")}
     assert needed <= offered
     assert not {"torch", "faiss"} <= needed

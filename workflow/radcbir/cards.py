@@ -13,11 +13,23 @@ from radcbir.config import validate
 from radcbir.errors import InputError
 
 CARD_SCHEMA = Path(__file__).parents[1] / "schemas" / "model-card.schema.json"
+WEIGHTS = "resources/weights"
+WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
+"""What of `weights:` changes the embeddings beside the files' content."""
 DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
 PRECOMPUTED = "precomputed"
 """The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
-LOADER_MODULES = {"timm": "radcbir.encoders.timm_encoder", "control": "radcbir.encoders.control"}
-"""Loader -> the module that holds its ``load(card, weights, device)``; imported only where the loader is used."""
+UNUSED_BY_FUSIONS = ("architecture", "dimension", "weights", "pooling", "preprocessing", "precision", "text_tower")
+"""What a fusion takes from its members."""
+LOADER_MODULES = {
+    "timm": "radcbir.encoders.timm_encoder",
+    "open_clip": "radcbir.encoders.open_clip_encoder",
+    "transformers": "radcbir.encoders.transformers_encoder",
+    "medclip": "radcbir.encoders.transformers_encoder",
+    "torchxrayvision": "radcbir.encoders.torchxrayvision_encoder",
+    "control": "radcbir.encoders.control",
+}
+"""Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the loader is used."""
 
 
 def load_card(path: str | Path) -> dict:
@@ -27,20 +39,53 @@ def load_card(path: str | Path) -> dict:
     except yaml.YAMLError as error:
         raise InputError(f"the model card {path} is not valid YAML: {' '.join(str(error).split())}") from None
     validate(card, CARD_SCHEMA, f"model card {path}")
+    for name in UNUSED_BY_FUSIONS if card["loader"] == "fusion" else ("fusion",):
+        if name in card:
+            raise InputError(f"model card {path}: `{name}` has no use with `loader: {card['loader']}`: take it out")
     return {"training_data": []} | card if is_precomputed(card) else DEFAULTS | card
 
 
 def card_meaning(card: Mapping) -> dict:
     """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision.
 
-    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out.
+    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out. Of a
+    fusion, it is its members: how their scores are put together changes what is found, not the embeddings.
     """
+    if card["loader"] == "fusion":
+        return {"loader": "fusion", "of": card["fusion"]["of"]}
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
     if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
-        kept = ("sha256", "layout", "random_seed")
-        meaning["weights"] = {name: value for name, value in card["weights"].items() if name in kept}
+        meaning |= {"options": card["options"]} if "options" in card else {}
+        weights = card["weights"]
+        meaning["weights"] = {name: weights[name] for name in WEIGHTS_MEANING if name in weights}
+        if "files" in weights:
+            meaning["weights"]["files"] = {name: _content(source) for name, source in weights_files(card).items()}
+        else:
+            meaning["weights"] |= _content(weights)
     return meaning
+
+
+def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
+    """The card of a fusion with what follows from its ``members`` (slug -> card, in order)."""
+    seen = dict.fromkeys(each for member in members.values() for each in member["training_data"])
+    return card | {
+        "architecture": f"{card['fusion']['by'].replace('_', ' ')} of {', '.join(members)}",
+        "dimension": sum(member["dimension"] for member in members.values()),
+        "training_data": list(seen),
+        "control": all(is_control(member) for member in members.values()),
+    }
+
+
+def _content(source: Mapping) -> dict:
+    """What tells one file's content: its digest in the card, else the commit that holds it, else its address.
+
+    A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
+    """
+    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
+        if names[0] in source:
+            return {name: source[name] for name in names if name in source}
+    return {}
 
 
 def loader_module(card: Mapping) -> str:
@@ -48,11 +93,32 @@ def loader_module(card: Mapping) -> str:
     return LOADER_MODULES[card["loader"]]
 
 
-def weights_file(card: Mapping) -> str | None:
-    """The name of the card's weights file in ``resources/weights/{model}/``; None for controls and random weights."""
+def weights_files(card: Mapping) -> dict[str, dict]:
+    """The card's files by their names below ``resources/weights/{model}/``, with where each comes from.
+
+    A single file lies there under its own name; several keep the folders of their repository, or the name after ``to:``.
+    Nothing for controls and random weights.
+    """
     weights = card.get("weights", {})
+    if "files" not in weights:
+        name = weights_file(card)
+        return {name: dict(weights)} if name else {}
+    shared = {name: weights[name] for name in ("hub", "revision") if name in weights}
+    sources = [{"file": each} if isinstance(each, str) else dict(each) for each in weights["files"]]
+    found = {}
+    for source in sources:
+        name = source.pop("to", source.get("file")) or PurePosixPath(urlparse(source["url"]).path).name
+        found[name] = source if "url" in source else shared | source
+    return found
+
+
+def weights_file(card: Mapping) -> str | None:
+    """The name of the first of :func:`weights_files`; None for controls and random weights."""
+    weights = card.get("weights", {})
+    if "files" in weights:
+        return next(iter(weights_files(card)))
     if "url" in weights:
-        return PurePosixPath(urlparse(weights["url"]).path).name
+        return PurePosixPath(weights.get("member", urlparse(weights["url"]).path)).name
     return PurePosixPath(weights["file"]).name if "file" in weights else None
 
 
@@ -71,9 +137,29 @@ def has_vectors(card: Mapping) -> bool:
     return not (is_precomputed(card) and card["path"].endswith(".csv"))
 
 
+def weights_location(model: str, card: Mapping) -> str | None:
+    """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several, or None."""
+    file = weights_file(card)
+    return file and (f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}")
+
+
+BENCHMARKS = ("NIH14", "CheXpert", "MIMIC-CXR", "RadImageNet")
+"""The datasets of the paper, by the names that `training_data:` uses."""
+
+
+def seen_benchmarks(card: Mapping) -> list[str]:
+    """Those of the paper's datasets that the weights have seen, as far as it is published."""
+    return [name for name in BENCHMARKS if name in card.get("training_data", [])]
+
+
+def has_text(card: Mapping) -> bool:
+    """A card whose encoder has a text tower in the space of its images."""
+    return card.get("text_tower", False)
+
+
 def is_control(card: Mapping) -> bool:
-    """A card without learned weights: a control encoder, or a network with random weights."""
-    return card["loader"] == "control" or "random_seed" in card.get("weights", {})
+    """A card without learned weights: a control encoder, a network with random weights, or a fusion of such."""
+    return card.get("control", False) or card["loader"] == "control" or "random_seed" in card.get("weights", {})
 
 
 def names_and_controls(cards: Mapping[str, Mapping]) -> tuple[dict[str, str], list[str]]:

@@ -59,7 +59,7 @@ def embed_shard(
         "dataset": dataset,
         "card": json.dumps(card, sort_keys=True),
         "card_digest": digest_of(card),
-        "weights_sha256": card.get("weights", {}).get("sha256", ""),
+        "weights_sha256": encoder.weights_sha256,
         "libraries": json.dumps(libraries, sort_keys=True),
         "code": code,
         "intensity": json.dumps(intensity, sort_keys=True),

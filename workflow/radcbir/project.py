@@ -14,9 +14,10 @@ from radcbir import cards
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
+from radcbir.index_settings import check_index_settings
 from radcbir.preparation.providers import provider_files
 
-WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification")
+WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification", "text_queries")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -62,6 +63,7 @@ class Project:
             _known(experiment.setdefault("models", self.models), self.models, f"{key} models`", "`models`")
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
+            check_index_settings(experiment["index"], f"{key} index`")
             _settle_paper_splits(experiment, key)
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
@@ -69,7 +71,10 @@ class Project:
                     "find itself: query from another split"
                 )
             experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
+        self.prompts_file = self._prompts_file(where)
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        for model in self.fusions:
+            self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
         if self.key_file and self.precomputed:
             raise InputError(
@@ -94,7 +99,7 @@ class Project:
     def _refuse_what_needs_images(self, where: str) -> None:
         """Refuse a dataset without images where a model encodes, and an analysis of vectors where a model has none."""
         for name, dataset in self.datasets.items():
-            encoding = [each for each in self.models_of_dataset(name) if not cards.is_precomputed(self.cards[each])]
+            encoding = [each for each in self.models_of_dataset(name) if each in self.encoded]
             if "images" not in dataset and encoding:
                 raise InputError(
                     f"{where}: `datasets: {name}` has no `images:`, which the model '{encoding[0]}' needs: add the image "
@@ -154,10 +159,51 @@ class Project:
             f"of those there: {_suggest(model, known)}"
         )
 
+    def _prompts_file(self, where: str) -> Path | None:
+        """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
+        if "prompts" in self.settings:
+            if not Path(self.settings["prompts"]).is_file():
+                raise InputError(
+                    f"{where}: the file {self.settings['prompts']} of `prompts:` does not exist (looked for from "
+                    f"{Path.cwd()}): correct it, or copy config/prompts.yaml there"
+                )
+            return Path(self.settings["prompts"])
+        beside = [folder.parent / "prompts.yaml" for folder in self.card_folders]
+        return next((path for path in beside if path.is_file()), None)
+
+    def _fused_card(self, model: str, where: str) -> dict:
+        """A fusion's card with what follows from its members."""
+        members = self.cards[model]["fusion"]["of"]
+        for member in members:
+            if member not in self.cards:
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which `models` does not list: add it there, "
+                    f"or correct `fusion: of` (listed: {', '.join(each for each in self.models if each not in self.fusions)})"
+                )
+            if not cards.has_vectors(self.cards[member]):
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which has neighbor lists and no embeddings: "
+                    "take it out of `fusion: of`"
+                )
+            if self.cards[member]["loader"] == "fusion":
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion of '{member}', which is a fusion itself: name the members "
+                    f"of '{member}' instead"
+                )
+        return cards.fused_card(self.cards[model], {member: self.cards[member] for member in members})
+
+    @property
+    def fusions(self) -> list[str]:
+        """The models that put others together: rule `fuse` makes their embeddings."""
+        return [model for model, card in self.cards.items() if card["loader"] == "fusion"]
+
     @cached_property
     def meanings(self) -> dict[str, dict]:
-        """Per model, the part of its card that changes its embeddings."""
-        return {model: cards.card_meaning(card) for model, card in self.cards.items()}
+        """Per model, the part of its card that changes its embeddings; of a fusion, with that of its members."""
+        found = {model: cards.card_meaning(card) for model, card in self.cards.items()}
+        for model in self.fusions:
+            found[model]["members"] = [found[member] for member in found[model]["of"]]
+        return found
 
     def models_of_dataset(self, dataset: str) -> list[str]:
         """The models that embed a dataset: those of the experiments that pool it, in the order of ``models``."""
@@ -175,10 +221,22 @@ class Project:
         settings = self.datasets[dataset]
         return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
 
+    def searched_models(self, experiment: str) -> list[str]:
+        """The models of an experiment whose neighbors come from a search of their own embeddings."""
+        fused = {model for model in self.fusions if self.cards[model]["fusion"]["by"] != "concatenation"}
+        return [
+            model for model in self.experiments[experiment]["models"] if model in self.searched and model not in fused
+        ]
+
+    def text_models(self, experiment: str) -> list[str]:
+        """The models of an experiment that have a text tower."""
+        return [model for model in self.experiments[experiment]["models"] if cards.has_text(self.cards[model])]
+
     @property
     def encoded(self) -> list[str]:
-        """The models that embed images here."""
-        return [model for model, card in self.cards.items() if not cards.is_precomputed(card)]
+        """The models that embed images here: rules `embed` and `gather` make their embeddings."""
+        others = {*self.precomputed, *self.fusions}
+        return [model for model in self.cards if model not in others]
 
     @property
     def precomputed(self) -> list[str]:

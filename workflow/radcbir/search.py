@@ -1,4 +1,6 @@
-"""Exact nearest neighbors: the index of a split, the search, and the table of neighbors.
+"""Nearest neighbors: the exact index of a split, the search, and the table of neighbors.
+
+Indexes that trade exactness for size or speed are made and searched by :mod:`radcbir.approximate`.
 
 FAISS is used here alone and imported on use: its OpenMP runtime clashes with that of torch in one process, and reading a
 neighbor table needs neither.
@@ -7,7 +9,7 @@ neighbor table needs neither.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,16 +61,20 @@ def build_index(path: str | Path, blocks: Iterable[tuple[np.ndarray, np.ndarray]
     """
     import faiss
 
-    path = Path(path)
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
     for ids, vectors in blocks:
-        index.add_with_ids(_unit_vectors(vectors, dimension, ids), np.ascontiguousarray(ids, dtype=np.int64))
-    count = index.ntotal
+        index.add_with_ids(unit_vectors(vectors, dimension, ids), np.ascontiguousarray(ids, dtype=np.int64))
+    return write_index(path, index)
+
+
+def write_index(path: str | Path, index: faiss.IndexIDMap2) -> int:
+    """Write an index, atomically, and return how many images it holds; errors as for :func:`build_index`."""
+    import faiss
+
+    path = Path(path)
+    count, dimension = index.ntotal, index.d
     if count == 0:
-        raise InputError(
-            f"the index split '{path.stem}' has no embedded image, so that nothing can be found in it: see the ledger "
-            "for why its images were rejected, or choose another `index_split:`"
-        )
+        raise empty_index(path.stem)
     ids = np.sort(faiss.vector_to_array(index.id_map))
     if ids[0] < 0:
         raise ValueError(f"the id {ids[0]} is negative: FAISS says -1 where it has no neighbor")
@@ -76,32 +82,49 @@ def build_index(path: str | Path, blocks: Iterable[tuple[np.ndarray, np.ndarray]
         raise ValueError(f"the id {ids[1:][ids[1:] == ids[:-1]][0]} comes twice: each image may be indexed once")
 
     def verify(part: Path) -> None:
-        written = read_index(part)
+        written = _open_index(part)
         if (written.ntotal, written.d) != (count, dimension):
             raise OSError(f"{path} holds {written.ntotal} x {written.d} after writing {count} x {dimension}")
 
     with atomic_write(path, verify) as part:
         faiss.write_index(index, str(part))
-        del index
     logger.info("%s: %d images, dimension %d", path.name, count, dimension)
     return count
 
 
-def read_index(path: str | Path) -> faiss.IndexIDMap2:
-    """Open an index that :func:`build_index` wrote; its vectors stay on disk and are mapped into memory."""
+def empty_index(split: str) -> InputError:
+    """The error of an index split without a single vector."""
+    return InputError(
+        f"the index split '{split}' has no embedded image, so that nothing can be found in it: see the ledger for why its "
+        "images were rejected, or choose another `index_split:`"
+    )
+
+
+def read_index(path: str | Path, kind: str = "IndexFlatIP") -> faiss.IndexIDMap2:
+    """Open an index that :func:`write_index` wrote; its vectors stay on disk and are mapped into memory.
+
+    ``kind`` is the FAISS class that it has to be of, behind its ids.
+    """
+    import faiss
+
+    index = _open_index(path)
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap2) else index
+    if type(inner).__name__ != kind or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        wanted = "exact inner-product index" if kind == "IndexFlatIP" else f"{kind} of inner products"
+        raise InputError(
+            f"the index {path} is of the kind {type(inner).__name__}, not an {wanted} with ids: delete it and run again"
+        )
+    return index
+
+
+def _open_index(path: str | Path) -> faiss.Index:
     import faiss
 
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         reason = re.sub(r"^Error in .* at \S+:\d+: (Error: '.*' failed: )?", "", str(error))
         raise InputError(f"the index {path} cannot be read ({reason}): delete it and run again") from None
-    if not isinstance(index, faiss.IndexIDMap2) or not isinstance(faiss.downcast_index(index.index), faiss.IndexFlatIP):
-        raise InputError(
-            f"the index {path} is a {type(index).__name__}, not an exact inner-product index with ids: delete it and "
-            "run again"
-        )
-    return index
 
 
 def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,8 +138,8 @@ def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.nd
     Raises :class:`ValueError` where a query is not a unit vector of the index's dimension, or k < 1.
     """
     exact = _ExactSearch(index)
-    queries = _unit_vectors(queries, index.d)
-    depth = _clamped(k, index)
+    queries = unit_vectors(queries, index.d)
+    depth = clamped(k, index.ntotal)
     ids = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
     progress = Progress(len(queries), "queries")
@@ -125,6 +148,26 @@ def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.nd
         ids[block] = exact.ids[positions]
         progress.advance(len(positions))
     return ids, scores
+
+
+def exact_searcher(vectors: np.ndarray) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
+    """A function that finds the k' = min(k, n) rows of ``vectors`` ``(n, d)`` nearest to each query ``(q, d)``.
+
+    It returns row numbers ``(q, k')`` and inner products ``(q, k')`` in the order of :func:`search`. The vectors have the
+    length 1, or 0 where nothing is left of them; they are not checked.
+    """
+    import faiss
+
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+    index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), np.arange(len(vectors)))
+    exact = _ExactSearch(index)
+
+    def nearest(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        queries, depth = np.ascontiguousarray(queries, dtype=np.float32), min(k, len(vectors))
+        parts = [exact.nearest(queries[block], depth) for block in _blocks(len(queries))]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    return nearest
 
 
 def neighbor_table(
@@ -150,17 +193,44 @@ def neighbor_table(
     Raises :class:`ValueError` where lengths differ, a query id comes twice, or as :func:`search`.
     """
     exact = _ExactSearch(index)
-    query_ids, queries = np.asarray(query_ids, dtype=np.int64), _unit_vectors(queries, index.d, query_ids)
+    queries = unit_vectors(queries, index.d, query_ids)
+    return table_of(
+        lambda block, depth: exact.nearest(queries[block], depth),
+        exact.ids,
+        query_ids,
+        k,
+        query_patients,
+        index_patients,
+        passed_over,
+    )
+
+
+def table_of(
+    nearest: Callable[[slice, int], tuple[np.ndarray, np.ndarray]],
+    index_ids: np.ndarray,
+    query_ids: np.ndarray,
+    k: int,
+    query_patients: np.ndarray | None = None,
+    index_patients: Mapping[int, str | None] | pd.Series | None = None,
+    passed_over: pd.Series | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """The table of :func:`neighbor_table` from any way to search.
+
+    ``nearest`` takes a run of queries (b of them) and a depth, and gives positions in ``index_ids`` ``(n,)`` and scores,
+    both ``(b, depth)``, best first. ``settings`` are kept in the metadata beside :data:`SETTINGS`.
+    """
+    query_ids, images = np.asarray(query_ids, dtype=np.int64), len(index_ids)
     if len(np.unique(query_ids)) != len(query_ids):
         raise ValueError("a query id comes twice: each query may be asked once")
-    depth = _clamped(k, index)
-    patient, index_patient = _patient_codes(exact.ids, len(query_ids), query_patients, index_patients)
+    depth = clamped(k, images)
+    patient, index_patient = _patient_codes(index_ids, len(query_ids), query_patients, index_patients)
     own_images = np.bincount(index_patient + 1, minlength=2)
     own_images[0] = 0
     own_images = own_images[patient + 1]
-    over = np.zeros(len(exact.ids), dtype=bool)
+    over = np.zeros(images, dtype=bool)
     if passed_over is not None:
-        over = passed_over.reindex(exact.ids, fill_value=False).to_numpy(dtype=bool)
+        over = passed_over.reindex(index_ids, fill_value=False).to_numpy(dtype=bool)
     # How deep k neighbors that count lie on average, where those that do not are spread evenly.
     spread = int(np.ceil(k * over.sum() / max(1, len(over) - over.sum())))
 
@@ -168,19 +238,19 @@ def neighbor_table(
     ids, scores, same = [], [], []
     progress = Progress(len(query_ids), "queries")
     for block in _blocks(len(query_ids)):
-        deepest = min(k + int(own_images[block].max()) + spread, index.ntotal)
+        deepest = min(k + int(own_images[block].max()) + spread, images)
         while True:
-            positions, block_scores = exact.nearest(queries[block], deepest)
+            positions, block_scores = nearest(block, deepest)
             own = (index_patient[positions] == patient[block, None]) & (patient[block, None] >= 0)
             others = np.cumsum(~own & ~over[positions], axis=1, dtype=np.int32)
-            if deepest == index.ntotal or others[:, -1].min(initial=k) >= k or not over.any():
+            if deepest == images or others[:, -1].min(initial=k) >= k or not over.any():
                 break
-            deepest = min(2 * deepest, index.ntotal)
+            deepest = min(2 * deepest, images)
         # The list ends at the k-th neighbor that counts in every way (or the last there is), but not before k'.
         enough = others >= np.minimum(k, others[:, -1:])
         lengths[block] = np.maximum(depth, enough.argmax(axis=1) + 1)
         kept = np.arange(deepest) < lengths[block, None]
-        ids.append(exact.ids[positions[kept]])
+        ids.append(index_ids[positions[kept]])
         scores.append(block_scores[kept])
         same.append(own[kept])
         progress.advance(len(positions))
@@ -192,8 +262,8 @@ def neighbor_table(
         "score": np.concatenate([*scores, np.empty(0, np.float32)]),
         "same_patient": np.concatenate([*same, np.empty(0, bool)]),
     }
-    settings = dict(zip(SETTINGS, map(str, (k, depth, index.ntotal)), strict=True))
-    return pa.table(columns, schema=NEIGHBOR_SCHEMA.with_metadata(settings))
+    metadata = dict(zip(SETTINGS, map(str, (k, depth, images)), strict=True)) | dict(settings or {})
+    return pa.table(columns, schema=NEIGHBOR_SCHEMA.with_metadata(metadata))
 
 
 def write_neighbors(path: str | Path, table: pa.Table) -> None:
@@ -266,7 +336,7 @@ class _ExactSearch:
         return positions[:, :k], scores[:, :k]
 
 
-def _unit_vectors(vectors: np.ndarray, dimension: int, ids: np.ndarray | None = None) -> np.ndarray:
+def unit_vectors(vectors: np.ndarray, dimension: int, ids: np.ndarray | None = None) -> np.ndarray:
     """The vectors as float32 in C order; :class:`ValueError` unless each is finite and of length 1."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
@@ -298,12 +368,13 @@ def _patient_codes(
     return pd.Index(known, dtype=object).get_indexer(np.asarray(query_patients, dtype=object)), codes
 
 
-def _clamped(k: int, index: faiss.IndexIDMap2) -> int:
+def clamped(k: int, images: int) -> int:
+    """k, or the number of images in the index where that is less."""
     if k < 1:
         raise ValueError(f"k is {k}: ask for at least one neighbor")
-    if k > index.ntotal:
-        logger.info("the index holds %d images: each query gets as many neighbors, not k = %d", index.ntotal, k)
-    return min(k, index.ntotal)
+    if k > images:
+        logger.info("the index holds %d images: each query gets as many neighbors, not k = %d", images, k)
+    return min(k, images)
 
 
 def _blocks(count: int, size: int = QUERIES_PER_BLOCK) -> Iterable[slice]:

@@ -27,9 +27,9 @@ def everything(project: Project) -> list[str]:
 
 
 def weights(project: Project) -> list[str]:
-    """The weights files of all models that have one."""
-    files = {model: cards.weights_file(card) for model, card in project.cards.items()}
-    return [f"resources/weights/{model}/{file}" for model, file in files.items() if file]
+    """The weights files of all models that have some."""
+    files = {model: cards.weights_files(card) for model, card in project.cards.items()}
+    return [f"{cards.WEIGHTS}/{model}/{file}" for model, names in files.items() for file in names]
 
 
 def archived(project: Project) -> list[str]:
@@ -93,5 +93,8 @@ ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "cross_dataset": cross_dataset,
     "graded_relevance": comparison_files("graded_relevance.html"),
     "contamination": comparison_files("contamination.html"),
+    "index_fidelity": comparison_files("index-fidelity.csv", "index-fidelity.svg"),
+    "dimensions": comparison_files("dimensions.csv", "dimensions.svg"),
+    "text_queries": comparison_files("text-queries.html"),
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

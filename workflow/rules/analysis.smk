@@ -90,6 +90,7 @@ rule model_table:
     params:
         cards=experiment_cards,
         k=experiment_setting("k"),
+        index=experiment_setting("index"),
         index_split=experiment_setting("index_split"),
         statuses=contamination_statuses,
         code=code("model_table.py"),

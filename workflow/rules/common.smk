@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, contamination, targets
+from radcbir import cards, contamination, index_settings, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -114,6 +114,24 @@ def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
 
 
+def index_building(wildcards):
+    """What of an experiment's `index:` the index file depends on."""
+    return index_settings.building(project.experiments[wildcards.experiment]["index"])
+
+
+def index_searching(wildcards):
+    """What of an experiment's `index:` a search depends on, once the index is there."""
+    return index_settings.searching(project.experiments[wildcards.experiment]["index"])
+
+
+def fused_search(wildcards):
+    """How a fusion by score or by rank puts its members together; nothing for models that search their own vectors."""
+    card = project.cards[wildcards.model]
+    if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
+        return None
+    return {"by": card["fusion"]["by"], "widths": [project.cards[each]["dimension"] for each in card["fusion"]["of"]]}
+
+
 def experiment_cards(wildcards):
     """The model cards of an experiment in the order of `models:`, without what changes no result."""
     shown = {model: dict(project.cards[model]) for model in experiment_setting("models")(wildcards)}
@@ -132,10 +150,23 @@ def encoder_code(wildcards):
     return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
 
 
+def text_encoder_code(wildcards):
+    return code("embed_text.py", cards.loader_module(project.cards[wildcards.model]))
+
+
 def weights(wildcards):
-    """The weights file of a model; nothing for controls and random networks."""
-    file = cards.weights_file(project.cards[wildcards.model])
-    return f"resources/weights/{wildcards.model}/{file}" if file else []
+    """The weights files of a model; nothing for controls and random networks."""
+    return [f"{cards.WEIGHTS}/{wildcards.model}/{file}" for file in cards.weights_files(project.cards[wildcards.model])]
+
+
+def weights_location(wildcards):
+    """Where the encoder finds them: a resource as an image root is, since moving them changes no result."""
+    return cards.weights_location(wildcards.model, project.cards[wildcards.model]) or ""
+
+
+def weights_source(wildcards):
+    """Where one of a model's weights files comes from."""
+    return cards.weights_files(project.cards[wildcards.model])[wildcards.file]
 
 
 # --- files that belong together ---
@@ -227,6 +258,11 @@ def embedding_file(model, dataset):
     return f"results/embeddings/{model}/{dataset}.h5"
 
 
+def member_embeddings(wildcards):
+    """The embeddings of a dataset by the members of a fusion."""
+    return [embedding_file(member, wildcards.dataset) for member in project.meanings[wildcards.model]["of"]]
+
+
 def experiment_embeddings(wildcards):
     return [embedding_file(wildcards.model, each) for each in experiment_setting("datasets")(wildcards)]
 
@@ -278,6 +314,46 @@ def of_all_models(pattern):
     return lambda wildcards: [
         pattern.format(model=model, **dict(wildcards.items())) for model in experiment_setting("models")(wildcards)
     ]
+
+
+def searched_models(wildcards):
+    """The models of an experiment whose neighbors come from a search of their own embeddings."""
+    return project.searched_models(wildcards.experiment)
+
+
+def searched_model_names(wildcards):
+    """Slug -> name of those models."""
+    return {model: project.cards[model]["name"] for model in searched_models(wildcards)}
+
+
+def of_searched_models(pattern):
+    """A file of each such model and query split, models first."""
+    return lambda wildcards: [
+        pattern.format(experiment=wildcards.experiment, model=model, split=split)
+        for model in searched_models(wildcards)
+        for split in project.experiments[wildcards.experiment]["query_splits"]
+    ]
+
+
+def text_model_names(wildcards):
+    """Slug -> name of an experiment's models with a text tower."""
+    return {model: project.cards[model]["name"] for model in project.text_models(wildcards.experiment)}
+
+
+def models_without_text(wildcards):
+    """Names of an experiment's other models."""
+    asked = project.text_models(wildcards.experiment)
+    return [project.cards[each]["name"] for each in experiment_setting("models")(wildcards) if each not in asked]
+
+
+def of_text_models(pattern):
+    """A file of each model with a text tower."""
+    return lambda wildcards: list(
+        dict.fromkeys(
+            pattern.format(experiment=wildcards.experiment, model=each)
+            for each in project.text_models(wildcards.experiment)
+        )
+    )
 
 
 def dataset_embeddings(wildcards):

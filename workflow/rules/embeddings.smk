@@ -21,6 +21,7 @@ rule embed:
     threads: 8
     resources:
         image_root=dataset_setting("images"),
+        weights=weights_location,
         max_rejected=max_rejected,
         device=project.settings["device"],
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
@@ -52,6 +53,29 @@ rule gather:
         code=code("gather.py"),
     script:
         "../scripts/gather.py"
+
+
+# A fusion's embeddings are its members' side by side: a file like any other, made from files instead of images.
+rule fuse:
+    input:
+        member_embeddings,
+    output:
+        "results/embeddings/{model}/{dataset}.h5",
+    log:
+        "results/logs/fuse/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/fuse/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(project.fusions),
+    conda:
+        "../../envs/faiss.yaml"
+    resources:
+        mem_mb=16000,
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        code=code("fuse.py"),
+    script:
+        "../scripts/fuse.py"
 
 
 # The same as a zarr store, for object stores and lazy readers; made when it is asked for by name.

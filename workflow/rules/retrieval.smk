@@ -1,4 +1,4 @@
-# Exact nearest neighbors of every query image, and how often they are right.
+# Nearest neighbors of every query image, and how often they are right.
 
 
 # Pools the catalogs of an experiment and lists the images of each split in a file named after its content, for the same
@@ -26,7 +26,8 @@ checkpoint pool:
         "../scripts/pool.py"
 
 
-# An exact inner-product index of the index split's unit vectors; scores are cosine similarities.
+# An inner-product index of the index split's unit vectors, exact unless the experiment's `index:` says otherwise; scores
+# are cosine similarities.
 rule index:
     input:
         embeddings=experiment_embeddings,
@@ -43,12 +44,14 @@ rule index:
     resources:
         mem_mb=16000,
     params:
+        index=index_building,
         code=code("index.py"),
     script:
         "../scripts/index.py"
 
 
-# The k nearest index images of each query; further ones where same-patient images stand among the first k.
+# The k nearest index images of each query; further ones where same-patient images stand among the first k. A fusion by
+# score or by rank searches its members' vectors side by side, exactly; it is a matter of this rule alone.
 rule knn:
     input:
         index=index_file,
@@ -70,6 +73,8 @@ rule knn:
         mem_mb=16000,
     params:
         k=experiment_setting("k"),
+        index=index_searching,
+        fusion=fused_search,
         code=code("knn.py"),
     script:
         "../scripts/knn.py"

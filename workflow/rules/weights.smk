@@ -1,8 +1,9 @@
 # Model weights: the only rule of the workflow that uses the network.
 
 
-# Fetches the weights that a model card names and checks their digest before the file takes its name. A file that was put
-# there by hand is used as it is; the encoder checks its digest again.
+# Fetches one of the files that a model card names and checks its digest before the file takes its name; a digest that the
+# card does not give is recorded in resources/weights/weights.lock.yaml. A file that was put there by hand is used as it
+# is; the encoder checks its digest again.
 rule fetch_weights:
     output:
         "resources/weights/{model}/{file}",
@@ -13,7 +14,7 @@ rule fetch_weights:
     conda:
         "../../envs/torch.yaml"
     params:
-        weights=lambda wildcards: project.cards[wildcards.model]["weights"],
+        weights=weights_source,
     script:
         "../scripts/fetch_weights.py"
 

@@ -11,7 +11,7 @@ with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake
         model=snakemake.wildcards.model,
         dataset=snakemake.wildcards.dataset,
         card=snakemake.params.card,
-        weights=snakemake.input.get("weights") or None,
+        weights=snakemake.resources.weights or None,
         image_root=snakemake.resources.image_root,
         max_rejected=float(snakemake.resources.max_rejected),
         batch_size=snakemake.resources.batch_size,

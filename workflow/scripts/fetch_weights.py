@@ -5,4 +5,4 @@ from radcbir.logs import script_log
 from radcbir.weights import fetch
 
 with script_log(snakemake.log[0], f"weights {snakemake.wildcards.model}"):
-    fetch(snakemake.params.weights, snakemake.output[0])
+    fetch(snakemake.params.weights, snakemake.output[0], snakemake.wildcards.file)

@@ -1,7 +1,8 @@
-"""Embeddings of a split's images -> exact index."""
+"""Embeddings of a split's images -> index."""
 
 import _library  # noqa: F401
 from radcbir import embeddings
+from radcbir.approximate import build_approximate_index
 from radcbir.catalog import read_split
 from radcbir.logs import script_log
 from radcbir.search import build_index
@@ -9,4 +10,8 @@ from radcbir.search import build_index
 with script_log(snakemake.log[0], f"index {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
     ids = read_split(snakemake.input.images)["id"].to_numpy()
     blocks = embeddings.blocks(snakemake.input.embeddings, ids)
-    build_index(snakemake.output[0], blocks, embeddings.dimension(snakemake.input.embeddings))
+    dimension = embeddings.dimension(snakemake.input.embeddings)
+    if snakemake.params.index["type"] == "flat":
+        build_index(snakemake.output[0], blocks, dimension)
+    else:
+        build_approximate_index(snakemake.output[0], blocks, dimension, snakemake.params.index)

@@ -2,8 +2,10 @@
 
 import _library  # noqa: F401
 from radcbir import embeddings, search
+from radcbir.approximate import approximate_neighbor_table
 from radcbir.catalog import read_split
 from radcbir.errors import InputError
+from radcbir.fusion import fused_neighbor_table
 from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
@@ -14,14 +16,15 @@ with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakem
         raise InputError(
             f"no image of the query split '{snakemake.wildcards.split}' is embedded: see the dataset's ledger for why"
         )
-    index = search.read_index(snakemake.input.index)
-    table = search.neighbor_table(
-        index,
-        ids,
-        vectors,
-        snakemake.params.k,
-        queries.loc[ids].to_numpy(),
-        images["patient_id"],
-        images["several_labels"],
-    )
+    patients, several_labels = images["patient_id"], images["several_labels"]
+    asked = ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients, several_labels
+    index, fusion = snakemake.params.index, snakemake.params.fusion
+    if index["type"] == "flat" and not fusion:
+        table = search.neighbor_table(search.read_index(snakemake.input.index), *asked)
+    else:
+        indexed = embeddings.read(snakemake.input.embeddings, images.index.to_numpy())
+        if fusion:
+            table = fused_neighbor_table(fusion["by"], fusion["widths"], *indexed, *asked)
+        else:
+            table = approximate_neighbor_table(snakemake.input.index, index, *indexed, *asked)
     search.write_neighbors(snakemake.output[0], table)

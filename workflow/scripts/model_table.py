@@ -5,6 +5,7 @@ import pandas as pd
 import _library  # noqa: F401
 from radcbir import pages
 from radcbir.contamination import mark
+from radcbir.index_settings import approximate_note
 from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}"):
@@ -19,6 +20,7 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
         index_split=index_split,
         index_images=int(with_one_label[counts["split"] == index_split].sum()),
         k=snakemake.params.k,
+        index_note=approximate_note(snakemake.params.index),
         columns=pages.model_columns(summary),
         splits=pages.model_table(summary, snakemake.params.cards, marks),
         cards=pages.card_table(snakemake.params.cards),

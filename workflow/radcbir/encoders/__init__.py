@@ -1,6 +1,7 @@
 """Image encoders: an image in, a vector out. torch is imported by the loaders that need it, and nowhere else."""
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,10 @@ import numpy as np
 from PIL import Image
 
 from radcbir.cards import loader_module
+from radcbir.weights import verified_files
+
+# Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's libraries, which then ask nobody.
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 class Encoder(Protocol):
@@ -17,6 +22,8 @@ class Encoder(Protocol):
     dimension: int
     libraries: dict[str, str]
     """Library -> version, of those that have a part in the vectors."""
+    weights_sha256: str
+    """The digest of the weights file, or of the digests of several; empty where there is none."""
 
     def preprocess(self, image: Image.Image) -> object:
         """A gray (L) or RGB image of 8 bit -> what :meth:`encode` takes; called from several threads."""
@@ -28,6 +35,13 @@ class Encoder(Protocol):
         """
 
 
+class TextEncoder(Encoder, Protocol):
+    """An encoder whose card says `text_tower: yes`: texts have a place in the space of its images."""
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts (n of them) -> vectors, shape (n, dimension), float32, not normalised."""
+
+
 class OutOfMemory(Exception):
     """The accelerator's memory does not hold a batch of this size."""
 
@@ -35,10 +49,14 @@ class OutOfMemory(Exception):
 def load_encoder(slug: str, card: Mapping, weights: str | Path | None, device: str) -> Encoder:
     """Build the encoder of a model card.
 
-    ``card`` may be the whole card or its meaning alone; ``weights`` is the verified weights file, None where the card
-    has none; ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    ``card`` may be the whole card or its meaning alone; ``weights`` is the weights file of a card that has one, the
+    folder of a card that lists several, None where it has none; ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:N``
+    or ``mps``.
 
-    Raises :class:`~radcbir.errors.InputError` naming the model where the weights do not fit the architecture or the
-    vectors do not have the card's dimension.
+    Raises :class:`~radcbir.errors.InputError` naming the model where a file is missing or is not the one whose digest is
+    known, the weights do not fit the architecture, or the vectors do not have the card's dimension.
     """
-    return importlib.import_module(loader_module(card)).load(slug, card, weights, device)
+    files, digest = verified_files(slug, card, weights)
+    encoder = importlib.import_module(loader_module(card)).load(slug, card, files, device)
+    encoder.weights_sha256 = digest
+    return encoder

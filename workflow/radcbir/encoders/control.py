@@ -56,8 +56,8 @@ class Histogram:
 ARCHITECTURES = {"thumbnail": Thumbnail, "histogram": Histogram}
 
 
-def load(slug: str, card: Mapping, weights: str | Path | None, device: str) -> Thumbnail | Histogram:
-    """The control of a card; ``weights`` and ``device`` play no part."""
+def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Thumbnail | Histogram:
+    """The control of a card; ``files`` and ``device`` play no part."""
     encoder = ARCHITECTURES[card["architecture"]]()
     if card["dimension"] != encoder.dimension:
         raise InputError(

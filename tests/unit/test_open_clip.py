@@ -1,0 +1,174 @@
+"""Contrastive models with random weights, in the folders that the hub serves: both towers, strictly, without network."""
+
+import json
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from transformers import BertConfig
+
+from radcbir import cards
+from radcbir.encoders import load_encoder
+from radcbir.errors import InputError
+
+VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
+TEXT = {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+CONFIGURATION = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT}
+BERT = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "chest", "x", "-", "ray", "of", "brain", "mri", "the"]
+
+CARD = cards.DEFAULTS | {
+    "name": "tiny CLIP",
+    "loader": "open_clip",
+    "architecture": "tiny",
+    "weights": {"hub": "someone/tiny", "revision": "main", "files": ["open_clip_config.json", "open_clip_model.safetensors"]},
+    "pooling": "projection",
+    "dimension": 24,
+    "text_tower": True,
+    "preprocessing": {
+        "size": 32, "resize": "shortest", "crop_pct": 1.0, "interpolation": "bicubic",
+        "mean": list(open_clip.OPENAI_DATASET_MEAN), "std": list(open_clip.OPENAI_DATASET_STD),
+    },
+    "licence": "none",
+}  # fmt: skip
+TEXTS = ["a chest x-ray", "mri of the brain", "a chest x-ray of the brain"]
+
+
+def images(count=3):
+    random = np.random.default_rng(0)
+    return [Image.fromarray(random.integers(0, 256, (40 + 9 * each, 60, 3), dtype=np.uint8)) for each in range(count)]
+
+
+def encode(encoder, pictures):
+    return encoder.encode([encoder.preprocess(each) for each in pictures])
+
+
+def save(folder, configuration, changes=(), name="open_clip_model.safetensors"):
+    """A folder as the hub serves it; returns the model behind it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration, "preprocess_cfg": {}}))
+    torch.manual_seed(5)
+    model = open_clip.CLIP(**configuration).eval()
+    state = model.state_dict()
+    for key, tensor in dict(changes).items():
+        state.pop(key) if tensor is None else state.update({key: tensor})
+    state = {key: each.contiguous().clone() for key, each in state.items()}
+    save_file(state, folder / name) if name.endswith(".safetensors") else torch.save(state, folder / name)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "weights" / "tiny-clip"
+
+
+def test_both_towers_are_those_of_the_saved_model(folder):
+    model = save(folder, CONFIGURATION)
+    encoder = load_encoder("tiny-clip", CARD, folder, "cpu")
+    transform = open_clip.image_transform(32, is_train=False)
+    pictures = images()
+    with torch.inference_mode():
+        expected = model.encode_image(torch.stack([transform(each) for each in pictures])).numpy()
+        words = model.encode_text(open_clip.tokenize(TEXTS, context_length=20)).numpy()
+    np.testing.assert_allclose(encode(encoder, pictures), expected, atol=1e-5)
+    found = encoder.encode_text(TEXTS)
+    assert (found.shape, found.dtype) == ((3, 24), np.float32)
+    np.testing.assert_allclose(found, words, atol=1e-5)
+    assert cards.has_text(CARD)
+
+
+def test_a_vector_does_not_depend_on_the_batch_or_the_run(folder):
+    save(folder, CONFIGURATION)
+    first, second = (load_encoder("tiny-clip", cards.card_meaning(CARD), folder, "cpu") for _ in range(2))
+    pictures = images(32)
+    together = encode(first, pictures)
+    assert (encode(second, pictures) == together).all()
+    np.testing.assert_allclose(np.concatenate([encode(first, [each]) for each in pictures]), together, atol=1e-5)
+    np.testing.assert_allclose(first.encode_text(TEXTS[:1])[0], first.encode_text(TEXTS)[0], atol=1e-5)
+
+
+@pytest.fixture
+def with_bert(folder):
+    """A model like BiomedCLIP: timm's vision transformer, a BERT whose configuration comes from another repository."""
+    text = {"hf_model_name": "someone/bert", "hf_tokenizer_name": "someone/bert", "hf_proj_type": "mlp",
+            "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 12}  # fmt: skip
+    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear",
+              "image_size": 160}  # fmt: skip
+    configuration = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
+    (folder / "text").mkdir(parents=True)
+    BertConfig(**BERT).save_pretrained(folder / "text")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration}))
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+    )
+    torch.manual_seed(6)
+    text = text | {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+    model = open_clip.CustomTextCLIP(24, vision, text).eval()
+    state = model.state_dict() | {"text.transformer.embeddings.position_ids": torch.arange(512)[None]}
+    torch.save(state, folder / "open_clip_pytorch_model.bin")
+    weights = {
+        "hub": "someone/tiny", "revision": "main",
+        "files": [
+            "open_clip_config.json", "open_clip_pytorch_model.bin", "vocab.txt", "tokenizer_config.json",
+            {"hub": "someone/bert", "revision": "main", "file": "config.json", "to": "text/config.json"},
+        ],
+    }  # fmt: skip
+    return model, CARD | {"weights": weights, "preprocessing": CARD["preprocessing"] | {"size": 160}}
+
+
+def test_a_text_tower_from_another_repository(with_bert, folder):
+    model, card = with_bert
+    encoder = load_encoder("tiny-clip", card, folder, "cpu")
+    tokens = torch.tensor([[2, 5, 6, 7, 8, 9, 3, 0, 0, 0, 0, 0], [2, 12, 10, 13, 11, 3, 0, 0, 0, 0, 0, 0]])
+    batch = encoder.batch([encoder.preprocess(each) for each in images(1)])
+    with torch.inference_mode():
+        np.testing.assert_allclose(encoder.encode_text(TEXTS[:2]), model.encode_text(tokens).numpy(), atol=1e-5)
+        np.testing.assert_allclose(encode(encoder, images(1)), model.encode_image(batch).numpy(), atol=1e-5)
+
+
+def test_a_missing_tokenizer_is_named(with_bert, folder):
+    _, card = with_bert
+    (folder / "vocab.txt").unlink()
+    files = [each for each in card["weights"]["files"] if each != "vocab.txt"]
+    card = card | {"weights": card["weights"] | {"files": files}}
+    with pytest.raises(InputError, match="has none of tokenizer.json, vocab.txt"):
+        load_encoder("tiny-clip", card, folder, "cpu").encode_text(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"visual.proj": None}, r"1 tensors are missing \(visual.proj\)"),
+        ({"token_embedding.weight": None}, r"1 tensors are missing \(token_embedding.weight\)"),
+        ({"visual.extra": torch.zeros(1)}, r"1 tensors are left over \(visual.extra\)"),
+        (
+            {"visual.positional_embedding": torch.zeros(26, 32)},
+            r"visual.positional_embedding is \(26, 32\) where \(17, 32\)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(folder, changes, message):
+    save(folder, CONFIGURATION, changes)
+    with pytest.raises(
+        InputError, match=f"the weights of the model 'tiny-clip' do not fit its architecture: {message}"
+    ):
+        load_encoder("tiny-clip", CARD, folder, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dimension": 25}, "card 'tiny-clip' says `dimension: 25`, but tiny with `pooling: projection` gives 24"),
+        ({"preprocessing": CARD["preprocessing"] | {"size": 40}}, "'tiny-clip' does not take images of `preprocessing: size: 40`"),
+        ({"weights": {"hub": "a/b", "revision": "main", "files": ["open_clip_model.safetensors"]}}, "'tiny', which open_clip"),
+        ({"weights": {"hub": "a/b", "revision": "main", "files": ["open_clip_model.bin"]}}, "is missing: run `snakemake weights`"),
+    ],
+)  # fmt: skip
+def test_cards_that_do_not_fit_are_refused(folder, changes, message):
+    save(folder, CONFIGURATION)
+    with pytest.raises(InputError, match=message):
+        load_encoder("tiny-clip", CARD | changes, folder, "cpu")

@@ -1,0 +1,239 @@
+"""What all encoders of torch share: batches, devices, precision, and weights that fit to the last tensor."""
+
+import ctypes
+import importlib
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from radcbir.encoders import OutOfMemory
+from radcbir.encoders.preprocessing import to_bytes
+from radcbir.errors import InputError
+
+
+class NetworkEncoder:
+    """A network and one of its poolings as the embedding; a loader adds :meth:`pool`."""
+
+    def __init__(self, model: torch.nn.Module, card: Mapping, device: str, libraries: Sequence[str]):
+        """``model`` is in evaluation mode with its weights loaded; ``card`` is the card or its meaning."""
+        self.dimension = card["dimension"]
+        self.libraries = {"torch": torch.__version__}
+        self.libraries |= {name: importlib.import_module(name).__version__ for name in libraries}
+        self.libraries |= {"numpy": np.__version__, "pillow": PIL.__version__}
+        self.pooling = card["pooling"]
+        self.precision = getattr(torch, card["precision"])
+        self.device = _device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        # Convolutional networks run faster with the channels last, on CPUs and on GPUs.
+        convolutional = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
+        self.layout = torch.channels_last if convolutional else torch.contiguous_format
+        self.model = model.to(self.device, memory_format=self.layout)
+        self.preprocessing = card["preprocessing"]
+        self.channels = len(self.preprocessing["mean"])
+        self.mean, self.std = (
+            torch.tensor(self.preprocessing[name], device=self.device).reshape(1, -1, 1, 1) * 255
+            for name in ("mean", "std")
+        )
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is gray."""
+        return to_bytes(image, self.preprocessing)
+
+    def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
+        """Bytes -> one batch on the encoder's device, shape (n, channels, size, size), normalised.
+
+        By the card's mean and std, or with ``range: minmax`` from the image's own lowest value to its highest before
+        that; an image in the corner of the square has zeros beside it.
+        """
+        size = self.preprocessing["size"]
+        pixels = np.zeros((len(inputs), self.channels, size, size), dtype=np.uint8)
+        for place, each in enumerate(inputs):
+            pixels[place, :, : each.shape[1], : each.shape[2]] = each
+        batch = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True).float()
+        if self.preprocessing.get("range") == "minmax":
+            low, high = batch.amin(dim=(1, 2, 3), keepdim=True), batch.amax(dim=(1, 2, 3), keepdim=True)
+            batch = batch.sub_(low).mul_(255 / (high - low).clamp(min=1))
+        batch = batch.sub_(self.mean).div_(self.std)
+        for place, each in enumerate(inputs):
+            batch[place, :, each.shape[1] :] = 0
+            batch[place, :, :, each.shape[2] :] = 0
+        return batch.contiguous(memory_format=self.layout)
+
+    @torch.inference_mode()
+    def forward(self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None) -> torch.Tensor:
+        """A batch -> embeddings on the device, shape (n, dimension), in the card's precision.
+
+        ``shapes`` are height and width of what each image fills of its square, by default all of it.
+        """
+        with self._precision():
+            if self.pooling == "inside":
+                return self._mean_inside(self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch))
+            return self.pool(batch)
+
+    def pool(self, batch: torch.Tensor) -> torch.Tensor:
+        """A normalised batch -> what the card's pooling names, shape (n, dimension)."""
+        raise NotImplementedError
+
+    def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
+        """A normalised batch -> the map that ``pooling: inside`` averages, shape (n, dimension, rows, columns)."""
+        raise NotImplementedError
+
+    def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Bytes -> embeddings, shape (n, dimension), float32."""
+        return self._to_numpy(
+            lambda: self.forward(self.batch(inputs), [each.shape[1:] for each in inputs]), len(inputs)
+        )
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    @staticmethod
+    def _to_numpy(run, count: int) -> np.ndarray:
+        try:
+            return run().float().cpu().numpy()
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            raise OutOfMemory(f"{count} images do not fit into the GPU's memory") from None
+
+    def _mean_inside(self, features: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> torch.Tensor:
+        """The mean over the cells of a feature map that the image reaches, the filled-up rest left out."""
+        size, cells = self.preprocessing["size"], features.shape[2]
+        filled = [[-(-side * cells // size) for side in shape] for shape in shapes]  # a cell that is cut counts
+        return torch.stack(
+            [each[:, :rows, :columns].mean(dim=(1, 2)) for each, (rows, columns) in zip(features, filled, strict=True)]
+        )
+
+
+def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder:
+    """The encoder, once it has embedded a black image. Raises :class:`InputError` where size or dimension is wrong."""
+    size = card["preprocessing"]["size"]
+    try:
+        found = encoder.encode([np.zeros((1, size, size), dtype=np.uint8)]).shape
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise InputError(
+            f"the model '{slug}' does not take images of `preprocessing: size: {size}` ({_short(error)}): correct its card"
+        ) from None
+    if found != (1, card["dimension"]):
+        raise InputError(
+            f"the model card '{slug}' says `dimension: {card['dimension']}`, but {card['architecture']} with "
+            f"`pooling: {card['pooling']}` gives {' x '.join(map(str, found[1:]))}: correct the card"
+        )
+    return encoder
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, for its next allocation.
+
+    By default glibc gives each large block back to the system at once, and every activation of every forward pass is
+    mapped and cleared anew: that takes longer than the arithmetic of a small network. Elsewhere this does nothing.
+    """
+    mmap_max, trim_threshold, top_pad = -4, -1, -2  # the numbers of malloc.h
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, -1)
+        mallopt(top_pad, 64 << 20)
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(
+            f"`device: {device}` is configured, but torch sees no GPU: use `device: auto` or mend the driver"
+        )
+    return torch.device(device)
+
+
+def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
+    """The tensors of a weights file by name, read without running any code that the file may hold."""
+    try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        raise InputError(
+            f"the weights file {path} of the model '{slug}' cannot be read as tensors ({type(error).__name__}): export it "
+            "as safetensors or as a plain state dict, and correct `weights: sha256:`"
+        ) from None
+    if isinstance(state, torch.nn.Module):  # a whole network of classes that its loader allows
+        for module in state.modules():
+            vars(module).setdefault("_non_persistent_buffers_set", set())  # files of old releases lack it
+        state = state.state_dict()
+    while not isinstance(state, Mapping) or not any(isinstance(each, torch.Tensor) for each in state.values()):
+        wrappers = [name for name in ("state_dict", "model", "teacher") if isinstance(state, Mapping) and name in state]
+        if not wrappers:
+            raise InputError(
+                f"the weights file {path} of the model '{slug}' holds no tensors by name: is it a state dict?"
+            )
+        state = state[wrappers[0]]
+    return {name.removeprefix("module."): tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+
+
+def selected(tensors: Mapping[str, torch.Tensor], weights: Mapping) -> dict[str, torch.Tensor]:
+    """The tensors that a card's ``weights`` takes: those below ``prefix``, without it, less what ``unused`` starts."""
+    prefix, unused = weights.get("prefix", ""), tuple(weights.get("unused", ()))
+    below = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+    return {name: each for name, each in below.items() if not name.startswith(unused)} if unused else below
+
+
+def load_tensors(model: torch.nn.Module, tensors: dict[str, torch.Tensor], slug: str, ordered: bool = False) -> None:
+    """Load every tensor into the model; ``ordered`` by place instead of by name, shapes compared one by one.
+
+    Raises :class:`InputError` naming the model where a tensor is missing, left over, or of another shape.
+    """
+    wanted = model.state_dict()
+    if ordered:
+        wrong = next(
+            (
+                f"tensor {place} is {name} {tuple(tensor.shape)} where {own} {tuple(wanted[own].shape)} is expected"
+                for place, ((name, tensor), own) in enumerate(zip(tensors.items(), wanted, strict=False))
+                if tensor.shape != wanted[own].shape
+            ),
+            None if len(tensors) == len(wanted) else f"{len(tensors)} tensors where {len(wanted)} are expected",
+        )
+        tensors = dict(zip(wanted, tensors.values(), strict=False))
+    else:
+        # Older files hold the positions 0, 1, 2, ... as a tensor: nothing that was learned.
+        tensors = {name: each for name, each in tensors.items() if name in wanted or not name.endswith("position_ids")}
+        shapes = {
+            name: (tuple(tensor.shape), tuple(wanted[name].shape))
+            for name, tensor in tensors.items()
+            if name in wanted and tensor.shape != wanted[name].shape
+        }
+        wrong = misfit(wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys(), shapes)
+    if wrong:
+        raise not_fitting(slug, wrong)
+    model.load_state_dict(tensors, strict=True)
+
+
+def misfit(missing: set[str], left_over: set[str], shapes: Mapping[str, tuple]) -> str | None:
+    """What is wrong with weights in a few words, None where nothing is; ``shapes`` gives found and expected shapes."""
+    if missing:
+        return f"{len(missing)} tensors are missing ({', '.join(sorted(missing)[:3])})"
+    if left_over:
+        return f"{len(left_over)} tensors are left over ({', '.join(sorted(left_over)[:3])})"
+    return next((f"{name} is {found} where {expected} is expected" for name, (found, expected) in shapes.items()), None)
+
+
+def not_fitting(slug: str, wrong: str) -> InputError:
+    """The error of weights that do not fit the architecture."""
+    return InputError(
+        f"the weights of the model '{slug}' do not fit its architecture: {wrong}; correct `architecture:`, "
+        "`preprocessing: size:` or `weights:` in its card"
+    )
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:150] or type(error).__name__

@@ -1,0 +1,121 @@
+"""Encoders of the open_clip library (Ilharco et al., OpenCLIP, doi:10.5281/zenodo.5143773): images and texts."""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.convert import convert_state_dict
+from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.tokenizer import HFTokenizer
+
+from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, read_tensors, selected
+from radcbir.errors import InputError
+
+CONFIGURATION = "open_clip_config.json"
+TEXT_FOLDER = "text"
+"""Where the files of a text tower lie that comes from a repository of its own, beside the model's own files."""
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
+
+
+class OpenClipEncoder(NetworkEncoder):
+    """The two towers of a contrastive model: images and texts become vectors of one space."""
+
+    folder: Path | None = None
+    configuration: Mapping = {}
+
+    def pool(self, batch: torch.Tensor) -> torch.Tensor:
+        """The image tower's projected output."""
+        return self.model.encode_image(batch)
+
+    @cached_property
+    def tokenizer(self):
+        """Texts -> tokens, as the model was trained with them."""
+        text = self.configuration["text_cfg"]
+        length, options = text.get("context_length", 77), text.get("tokenizer_kwargs", {})
+        if not text.get("hf_tokenizer_name"):
+            return open_clip.SimpleTokenizer(context_length=length, **options)
+        for folder in (self.folder, self.folder / TEXT_FOLDER):
+            if any((folder / name).is_file() for name in TOKENIZER_FILES):
+                mode = text.get("tokenizer_mode")
+                return HFTokenizer(str(folder), context_length=length, tokenizer_mode=mode, **options)
+        raise InputError(
+            f"the model's text tower needs a tokenizer, but {self.folder} has none of {', '.join(TOKENIZER_FILES)}: name "
+            "the tokenizer's files under `weights: files:` in its card"
+        )
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts (n of them) -> vectors of the images' space, shape (n, dimension), float32, not normalised."""
+        with self._precision():
+            return self.model.encode_text(self.tokenizer(list(texts)).to(self.device)).float().cpu().numpy()
+
+
+def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> NetworkEncoder:
+    """Build both towers of a card and load their weights, every tensor of them.
+
+    The configuration is the model's own ``open_clip_config.json`` where its files hold one, else open_clip's of the
+    card's architecture. A text tower of the transformers library has its ``config.json`` in the folder ``text``.
+
+    Raises :class:`InputError` naming the model where the architecture is unknown, a file or a tensor is missing, a
+    tensor is left over or of another shape, or the vectors do not have the card's dimension.
+    """
+    configuration = configuration_of(slug, card, files)
+    torch.manual_seed(card["weights"].get("random_seed", 0))
+    model = build(configuration, files)
+    if files:
+        names = [name for name in files if Path(name).suffix in (".safetensors", ".bin", ".pt", ".pth")]
+        if len(names) != 1:
+            raise InputError(f"the model card '{slug}' names {len(names)} files of weights: open_clip reads one")
+        tensors = convert_state_dict(model, selected(read_tensors(files[names[0]], slug), card["weights"]))
+        if "positional_embedding" in tensors and not hasattr(model, "positional_embedding"):
+            tensors = convert_to_custom_text_state_dict(tensors)
+        wanted = model.state_dict()
+        for name in ("logit_scale", "logit_bias"):
+            if name in tensors and name in wanted and tensors[name].numel() == 1:
+                tensors[name] = tensors[name].reshape(wanted[name].shape)
+        load_tensors(model, tensors, slug)
+    encoder = OpenClipEncoder(model, card, device, ["open_clip", "timm", "transformers"])
+    encoder.configuration = configuration
+    encoder.folder = folder_of(files)
+    return checked(encoder, slug, card)
+
+
+def configuration_of(slug: str, card: Mapping, files: Mapping[str, Path]) -> dict:
+    """The model's configuration in open_clip's form: ``embed_dim``, ``vision_cfg``, ``text_cfg``, ..."""
+    if CONFIGURATION in files:
+        try:
+            return json.loads(files[CONFIGURATION].read_text(encoding="utf-8"))["model_cfg"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"the file {files[CONFIGURATION]} of the model '{slug}' is no configuration of open_clip"
+            ) from None
+    configuration = open_clip.get_model_config(card["architecture"])
+    if configuration is None:
+        raise InputError(
+            f"the model card '{slug}' names the architecture '{card['architecture']}', which open_clip "
+            f"{open_clip.__version__} does not know, and no file {CONFIGURATION}: see open_clip.list_models()"
+        )
+    return configuration
+
+
+def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
+    """Both towers in evaluation mode with random weights; nothing is looked up anywhere but in the model's folder."""
+    settings = copy.deepcopy(dict(configuration))
+    text, custom = settings["text_cfg"], settings.pop("custom_text", False)
+    settings["vision_cfg"]["timm_model_pretrained"] = False
+    if "hf_model_name" in text:
+        custom = True
+        text["hf_model_pretrained"] = False
+        folder = folder_of(files) or Path()
+        text["hf_model_name"] = str(folder / TEXT_FOLDER if (folder / TEXT_FOLDER).is_dir() else folder)
+    return (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).eval()
+
+
+def folder_of(files: Mapping[str, Path]) -> Path | None:
+    """The folder that the model's files lie in."""
+    return next((path.parents[len(Path(name).parts) - 1] for name, path in files.items()), None)

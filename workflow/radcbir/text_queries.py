@@ -1,0 +1,212 @@
+"""What texts find: images classified by the nearest label's text, and images of a label found by its text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from radcbir.gallery import Thumbnails
+from radcbir.metrics import RankedLists, group_means, query_metrics
+
+TOP = 5
+RETRIEVAL_METRICS = ("precision_at_1", "precision_at_5", "precision_at_10", "average_precision", "ndcg")
+HEADLINES = [
+    ("accuracy", "zero_shot", "accuracy", "micro"),
+    ("macro accuracy", "zero_shot", "accuracy", "macro"),
+    ("top-5 accuracy", "zero_shot", "top_5_accuracy", "micro"),
+    ("text P@1", "retrieval", "precision_at_1", "macro"),
+    ("text P@10", "retrieval", "precision_at_10", "macro"),
+    ("text AP", "retrieval", "average_precision", "macro"),
+]
+"""The page's columns: head, task, metric, average."""
+
+
+def read_label_vectors(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Labels ``(l,)`` and their unit vectors ``(l, d)``."""
+    with h5py.File(path) as file:
+        return file["labels"].asstr()[:].astype(object), file["vectors"][:]
+
+
+def zero_shot(
+    vectors: np.ndarray, truth: np.ndarray, labels: np.ndarray, label_vectors: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Classify images ``(q, d)`` with the labels ``truth`` ``(q,)`` by the text that is nearest.
+
+    Returns the summary (metric, average, value, count, classes) and, per label that an image has or gets, label, images,
+    predicted, recall, precision (NaN where the label was never predicted).
+    """
+    scores = np.einsum("qd,ld->ql", vectors.astype(np.float64), label_vectors.astype(np.float64))
+    place = pd.Index(labels).get_indexer(truth)
+    predicted = scores.argmax(axis=1)
+    own = scores[np.arange(len(place)), place][:, None]
+    in_top = (scores > own).sum(axis=1) < TOP
+    present, codes = np.unique(place, return_inverse=True)
+    rows = []
+    for metric, right in (("accuracy", predicted == place), (f"top_{TOP}_accuracy", in_top)):
+        rows.append((metric, "micro", right.mean(), len(place), len(present)))
+        rows.append(
+            (metric, "macro", group_means(right.astype(float), codes, len(present)).mean(), len(place), len(present))
+        )
+    images, guesses = (np.bincount(each, minlength=len(labels)) for each in (place, predicted))
+    hits = np.bincount(place[predicted == place], minlength=len(labels))
+    with np.errstate(invalid="ignore"):
+        by_label = pd.DataFrame(
+            {
+                "label": labels,
+                "images": images,
+                "predicted": guesses,
+                "recall": hits / images,
+                "precision": hits / guesses,
+            }
+        )
+    summary = pd.DataFrame(rows, columns=["metric", "average", "value", "count", "classes"])
+    return summary, by_label[(images > 0) | (guesses > 0)].reset_index(drop=True)
+
+
+def text_retrieval(
+    ids: np.ndarray, vectors: np.ndarray, truth: np.ndarray, labels: np.ndarray, label_vectors: np.ndarray, k: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Find the images ``(n, d)`` of the index, with the labels ``truth`` ``(n,)``, that are nearest to each label's text.
+
+    Returns the summary over labels that have images (metric, average, value, count, classes), the metrics per label, and
+    the first images found (label, rank, neighbor, score), k deep. Definitions are those of image queries.
+    """
+    scores = np.einsum("ld,nd->ln", label_vectors.astype(np.float64), vectors.astype(np.float64)).astype(np.float32)
+    order = np.lexsort((np.broadcast_to(ids, scores.shape), -scores))[:, :k]
+    relevance = truth[order] == labels[:, None]
+    relevant = (truth[None, :] == labels[:, None]).sum(axis=1)
+    lists = RankedLists(relevance, np.full(len(labels), order.shape[1]), relevant)
+    found = query_metrics(lists)
+    by_label = pd.DataFrame(
+        {"label": labels, "index_images": relevant, **{name: found[name] for name in RETRIEVAL_METRICS}}
+    )
+    answerable = relevant > 0
+    rows = [
+        (name, "macro", found[name][answerable].mean() if answerable.any() else np.nan, int(answerable.sum()))
+        for name in RETRIEVAL_METRICS
+    ]
+    summary = pd.DataFrame(rows, columns=["metric", "average", "value", "count"]).assign(classes=int(answerable.sum()))
+    first = pd.DataFrame(
+        {
+            "label": np.repeat(labels, order.shape[1]),
+            "rank": np.tile(np.arange(1, order.shape[1] + 1), len(labels)),
+            "neighbor": ids[order].ravel(),
+            "score": np.take_along_axis(scores, order, axis=1).ravel(),
+        }
+    )
+    return summary, by_label, first
+
+
+@dataclass(frozen=True)
+class TextEvaluation:
+    """The tables of one model."""
+
+    summary: pd.DataFrame
+    """task, query_split (empty for retrieval), metric, average, value, count, classes."""
+    zero_shot: pd.DataFrame
+    """query_split, label, images, predicted, recall, precision."""
+    retrieval: pd.DataFrame
+    """label, index_images, :data:`RETRIEVAL_METRICS`."""
+    found: pd.DataFrame
+    """label, rank, neighbor, score."""
+
+
+def evaluate_texts(
+    catalog: pd.DataFrame,
+    ids: np.ndarray,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    label_vectors: np.ndarray,
+    index_split: str,
+    query_splits: Sequence[str],
+    k: int,
+) -> TextEvaluation:
+    """Both tasks for one model: zero-shot classification of each query split, retrieval from the index split.
+
+    ``ids`` ``(n,)``, sorted, and ``vectors`` ``(n, d)`` are the embedded images; those that the catalog lacks are left out.
+    """
+    known = catalog.set_index("id").reindex(ids)
+    truth, split = known["label"].to_numpy(object), known["split"].to_numpy(object)
+    summaries, by_label = [], []
+    for name in query_splits:
+        rows = split == name
+        summary, table = zero_shot(vectors[rows], truth[rows], labels, label_vectors)
+        summaries.append(summary.assign(task="zero_shot", query_split=name))
+        by_label.append(table.assign(query_split=name))
+    rows = split == index_split
+    summary, retrieval, found = text_retrieval(ids[rows], vectors[rows], truth[rows], labels, label_vectors, k)
+    summaries.append(summary.assign(task="retrieval", query_split=""))
+    first = ["task", "query_split"]
+    stacked = pd.concat(summaries, ignore_index=True)
+    per_label = pd.concat(by_label, ignore_index=True)
+    return TextEvaluation(
+        stacked[[*first, *stacked.columns.drop(first)]],
+        per_label[["query_split", *per_label.columns.drop("query_split")]],
+        retrieval,
+        found,
+    )
+
+
+def page_rows(summary: pd.DataFrame, names: Mapping[str, str]) -> list[dict]:
+    """Rows of the page's table: per query split and model the :data:`HEADLINES`, the best of a column marked."""
+    values = summary.fillna({"query_split": ""}).set_index(["model", "task", "query_split", "metric", "average"])[
+        "value"
+    ]
+    splits = [each for each in summary["query_split"].dropna().unique() if each]
+    sections = []
+    for split in splits:
+        table = {
+            model: [values.get((model, task, split if task == "zero_shot" else "", metric, average))
+                    for _, task, metric, average in HEADLINES]
+            for model in names
+        }  # fmt: skip
+        best = [max(column) for column in zip(*table.values(), strict=True)]
+        rows = [
+            {
+                "name": names[model],
+                "cells": [
+                    {"value": value, "text": f"{value:.3f}", "best": value == top}
+                    for value, top in zip(found, best, strict=True)
+                ],
+            }
+            for model, found in table.items()
+        ]
+        classes = int(summary.loc[(summary["query_split"] == split), "classes"].iloc[0])
+        sections.append({"name": split, "rows": rows, "classes": classes})
+    return sections
+
+
+def page_gallery(
+    catalog: pd.DataFrame,
+    prompts: pd.DataFrame,
+    found: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    thumbnails: Thumbnails,
+    shown: int,
+    neighbors: int,
+) -> list[dict]:
+    """Per label (``shown`` of them, evenly spread) its prompts and the first images by each model, ready for the template."""
+    labels = list(dict.fromkeys(prompts["label"]))
+    images = catalog.set_index("id")[["dataset", "path", "label"]]
+    sections = []
+    for place in np.unique(np.linspace(0, len(labels) - 1, min(shown, len(labels))).round().astype(int)):
+        rows = []
+        for model, table in found.items():
+            here = table[(table["label"] == labels[place]) & (table["rank"] <= neighbors)]
+            hits = [
+                {
+                    "thumbnail": thumbnails.name(*images.loc[hit.neighbor, ["dataset", "path"]]),
+                    "path": images.loc[hit.neighbor, "path"],
+                    "label": images.loc[hit.neighbor, "label"],
+                    "score": f"{hit.score:.3f}",
+                    "right": images.loc[hit.neighbor, "label"] == labels[place],
+                }
+                for hit in here.itertuples()
+            ]
+            rows.append({"model": names[model], "neighbors": hits, "right": sum(hit["right"] for hit in hits)})
+        texts = prompts.loc[prompts["label"] == labels[place], "prompt"].tolist()
+        sections.append({"label": labels[place], "prompts": texts, "rows": rows})
+    return sections
