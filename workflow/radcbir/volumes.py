@@ -29,7 +29,7 @@ class Volume:
     def __init__(self, path: str, number: int):
         image = nibabel.load(path)
         shape, dtype = image.shape, image.header.get_data_dtype()
-        if int(np.prod(shape, dtype=np.float64)) * max(8, dtype.itemsize) > MAX_BYTES:
+        if int(np.prod(shape[:3], dtype=np.float64)) * max(8, dtype.itemsize) > MAX_BYTES:
             raise UnreadableImage(f"too large: a volume of {' x '.join(map(str, shape))}")
         if dtype.kind == "c":
             raise UnreadableImage("complex numbers, which are no image")
@@ -37,8 +37,10 @@ class Volume:
             default if each is None else float(each)
             for each, default in zip(image.header.get_slope_inter(), (1.0, 0.0), strict=True)
         )
+        if len(shape) > 3:  # only this volume is read
+            image = image.slicer[:, :, :, number : number + 1]
         image = nibabel.as_closest_canonical(image)
-        voxels = np.asanyarray(image.dataobj).reshape(_shape(image))[..., number]
+        voxels = np.asanyarray(image.dataobj).reshape(_shape(image)[:3])
         if dtype.fields:  # RGB voxels
             voxels = np.stack([voxels[name] for name in ("R", "G", "B")], axis=-1)
         self.voxels, self.spacing = voxels, (*map(_spacing, image.header.get_zooms()[:3]), 1.0)[:3]
