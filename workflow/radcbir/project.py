@@ -76,6 +76,11 @@ class Project:
         for model in self.fusions:
             self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
+        if self.key_file and self.precomputed:
+            raise InputError(
+                f"{where}: the embeddings of the model '{self.precomputed[0]}' go by the names of images, which "
+                "`pseudonymise:` takes away: drop one of them"
+            )
 
     def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
         """The files that are unpacked from published archives -> the resource and the archive that each comes from."""
@@ -122,8 +127,9 @@ class Project:
 
     def _pseudonymise(self, where: str) -> None:
         """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
+        wanted = ("csv", "images")
         self.originals = {
-            name: {key: each.get(key) for key in ("csv", "images")} for name, each in self.datasets.items()
+            name: {key: each[key] for key in wanted if key in each} for name, each in self.datasets.items()
         }
         """Of each dataset, the CSV and the image root with the names as they are."""
         if not self.key_file:
@@ -137,9 +143,11 @@ class Project:
         if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
             raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
         for name, dataset in self.datasets.items():
-            dataset["csv"] = f"private/{name}/dataset.csv"
-            if "images" in dataset:
-                dataset["images"] = f"private/{name}/images"
+            if "images" not in dataset:
+                raise InputError(
+                    f"{where}: `pseudonymise:` needs images, and `datasets: {name}` has none: drop one of them"
+                )
+            dataset |= {"csv": f"private/{name}/dataset.csv", "images": f"private/{name}/images"}
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
