@@ -75,8 +75,8 @@ def from_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> Predict
         labels=labels,
         predicted=predicted,
         confidence=probabilities[np.arange(queries), predicted].astype(np.float64),
-        entry_query=np.repeat(np.arange(queries), classes),
-        entry_class=np.tile(np.arange(classes), queries),
+        entry_query=np.repeat(np.arange(queries, dtype=np.int32), classes),
+        entry_class=np.tile(np.arange(classes, dtype=np.int32), queries),
         entry_value=probabilities.ravel(),
     )
 

@@ -143,11 +143,14 @@ def held_out(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) ->
         taken = np.bincount(labels[group], minlength=len(remaining))
         return bool(((remaining > taken) | (taken == 0)).all())
 
+    count = 0
     for group in members:
-        if apart.sum() < wanted and apart.sum() + len(group) <= 2 * wanted and can_be_spared(group):
+        if count >= wanted:
+            break
+        if count + len(group) <= 2 * wanted and can_be_spared(group):
             remaining -= np.bincount(labels[group], minlength=len(remaining))
-            apart[group] = True
-    if not apart.any():
+            apart[group], count = True, count + len(group)
+    if not count:
         apart[next(filter(can_be_spared, sorted(members, key=len)), np.empty(0, dtype=int))] = True
     return apart
 
