@@ -391,7 +391,8 @@ def classify_by_neighbors(
         (split, variant, votes): _curve(variants[variant], votes)
         for split, variants in lists.items()
         for variant in variants
-        for votes in (VOTES if weighted else VOTES[:1])
+        for votes in VOTES
+        if votes == "equal" or (weighted and not np.isnan(variants[variant].scores).any())
     }
     if validation_split and curves[validation_split, "all", "equal"]["value"].isna().all():
         raise InputError(

@@ -123,12 +123,14 @@ def _section(
     heads.append({"text": setting[0], "help": setting[2], "is_text": False})
     heads += [{"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS]
     values = part.set_index(["model", kind, "metric", "average"])
-    tested = set(zip(part["model"], part[kind], strict=True))
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():
-            if (model, name) not in tested:
-                continue  # scores that are no cosine similarities weigh no votes
+            if (
+                model,
+                name,
+            ) not in values.index:  # fused scores and published lists have no cosines to weight votes with
+                continue
             own = values.loc[(model, name)]
             chosen = own[setting[1]].iloc[0]
             cells = [_cell(card["name"], is_text=True), _cell(title, is_text=True), _cell(f"{chosen:g}", chosen)]

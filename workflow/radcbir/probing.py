@@ -69,9 +69,10 @@ def probing_data(
 ) -> ProbingData:
     """Divide an experiment's embedded images (``ids`` ``(n,)``, unit ``vectors`` ``(n, d)``) by what they do.
 
-    ``catalog`` has a row per image: id, split, label (missing where there are several: left out), patient_id. Index images
-    of a patient who is in a query split as well do not train: where splits share patients, a linear classifier would be
-    tested on people it has seen.
+    ``catalog`` has a row per image: id, split, label, patient_id. Index images of a patient who is in a query split as
+    well do not train: where splits share patients, a linear classifier would be tested on people it has seen.
+
+    Images with several labels (their ``label`` is missing) do nothing here.
 
     Raises :class:`InputError` where nothing is left to train or to select on, or a tested split has no image.
     """
