@@ -123,7 +123,6 @@ def _section(
     heads.append({"text": setting[0], "help": setting[2], "is_text": False})
     heads += [{"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS]
     values = part.set_index(["model", kind, "metric", "average"])
-    tested = set(zip(part["model"], part[kind], strict=True))
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():
