@@ -189,7 +189,7 @@ EDEMA, MASS = ["XR/chest/Edema"], ["XR/chest/Mass"]
 def test_pool_takes_single_label_images_and_counts_the_rest():
     one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1"), ("d", "train", [], "3"), ("e", "val", MASS, "4")])  # fmt: skip
     two = small("two", [("a", "train", MASS, "2")])
-    pooled, counts = catalog.pool({"one": one, "two": two}, "x", "train", ["test"], "refuse")
+    pooled, counts = catalog.pool({"one": one, "two": two}, "x", "train", ["test"])
     assert sorted(pooled["dataset"] + "/" + pooled["path"]) == ["one/a", "one/b", "two/a"]
     # patient 2 of one dataset is not patient 2 of the other
     assert set(pooled["patient_id"]) == {"one:1", "one:2", "two:2"}
@@ -199,45 +199,51 @@ def test_pool_takes_single_label_images_and_counts_the_rest():
 
 def test_pool_takes_several_labels_on_request():
     one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1"), ("d", "train", [], "3")])  # fmt: skip
-    pooled, counts = catalog.pool({"one": one}, "x", "train", ["test"], "refuse", "multi")
+    pooled, counts = catalog.pool({"one": one}, "x", "train", ["test"], "multi")
     assert dict(zip(pooled["path"], pooled["labels"], strict=True)) == {"a": EDEMA, "b": MASS, "c": EDEMA + MASS}
     assert pooled.set_index("path")["label"].isna().to_dict() == {"a": False, "b": False, "c": True}
     row = counts.set_index("split").loc["train"]
     assert row[["listed", "unlabelled", "several_labels", "taken"]].tolist() == [3, 1, 1, 2]
-    alike = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", [*MASS, "XR/chest/edema"], "1")])  # fmt: skip
-    with pytest.raises(InputError, match="'XR/chest/Edema' and 'XR/chest/edema', which differ in case alone"):
-        catalog.pool({"one": alike}, "x", "train", ["test"], "refuse", "multi")
     # metrics of one label need images with one
     with pytest.raises(InputError, match="no image with exactly one label in its split 'test'"):
-        catalog.pool({"one": one[one["path"] != "b"]}, "x", "train", ["test"], "refuse", "multi")
+        catalog.pool({"one": one[one["path"] != "b"]}, "x", "train", ["test"], "multi")
 
 
 def test_split_lists_mark_images_with_several_labels(tmp_path):
     one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1")])
     for labels in ("single", "multi"):
-        catalog.write_splits(catalog.pool({"one": one}, "x", "train", ["test"], "refuse", labels)[0], tmp_path / labels)
+        catalog.write_splits(catalog.pool({"one": one}, "x", "train", ["test"], labels)[0], tmp_path / labels)
     train = catalog.read_split(next((tmp_path / "multi").glob("train.*"))).set_index("id")["several_labels"]
     assert train.to_dict() == {catalog.image_id("one", "a"): False, catalog.image_id("one", "c"): True}
     assert not catalog.read_split(next((tmp_path / "single").glob("train.*")))["several_labels"].any()
 
 
-def test_pool_refuses_what_would_mislead():
+def test_pool_refuses_an_empty_split_and_leaves_the_rest_to_the_audit():
     one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "1"), ("c", "test", ["XR/chest/edema"], "2")])
     with pytest.raises(
         InputError, match="no image with exactly one label in its split 'val'.*have the splits test, train"
     ):
-        catalog.pool({"one": one}, "x", "train", ["val"], "refuse")
-    with pytest.raises(InputError, match="'XR/chest/Edema' and 'XR/chest/edema', which differ in case alone"):
-        catalog.pool({"one": one}, "x", "train", ["test"], "refuse")
-    with pytest.raises(InputError, match="share 1 patients .one:1."):
-        catalog.pool({"one": one.iloc[:2]}, "x", "train", ["test"], "refuse")
-    pooled, _ = catalog.pool({"one": one.iloc[:2]}, "x", "train", ["test"], "allow")
-    assert len(pooled) == 2
+        catalog.pool({"one": one}, "x", "train", ["val"])
+    pooled, _ = catalog.pool({"one": one}, "x", "train", ["test"])
+    assert len(pooled) == 3
+
+
+def test_slices_of_one_file_are_images_and_the_file_is_looked_up(tmp_path):
+    (tmp_path / "head.nii.gz").write_bytes(b"volume")
+    rows = ["head.nii.gz#axial=04,train,MR/head/brain", "head.nii.gz#axial=5,train,MR/head/brain", "gone.dcm#frame=0,train,MR/head/brain"]  # fmt: skip
+    (tmp_path / "one.csv").write_text("\n".join(["filepath,split,label", *rows]) + "\n")
+    table, rejected = catalog.build_catalog(tmp_path / "one.csv", "one", tmp_path, 0.5)
+    assert table["path"].tolist() == ["head.nii.gz#axial=4", "head.nii.gz#axial=5"]
+    assert table["id"].nunique() == 2 and table["bytes"].tolist() == [6, 6]
+    assert rejected[["path", "reason"]].values.tolist() == [["gone.dcm#frame=0", "missing"]]
+    (tmp_path / "one.csv").write_text("\n".join(["filepath,split,label", *rows, rows[0].replace("04", "4")]) + "\n")
+    with pytest.raises(InputError, match="rows 2, 5 .* list the same image 'head.nii.gz#axial=4'"):
+        catalog.build_catalog(tmp_path / "one.csv", "one", tmp_path, 0.5)
 
 
 def test_split_lists_ignore_labels_and_keep_unknown_patients(tmp_path):
     one = small("one", [("a", "train", EDEMA, None), ("b", "test", MASS, "NA")])
-    pooled, _ = catalog.pool({"one": one}, "x", "train", ["test"], "refuse")
+    pooled, _ = catalog.pool({"one": one}, "x", "train", ["test"])
     catalog.write_splits(pooled, tmp_path / "before")
     pooled["label"] = "XR/chest/Other"
     catalog.write_splits(pooled, tmp_path / "after")

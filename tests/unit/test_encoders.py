@@ -8,6 +8,7 @@ import pytest
 import sklearn.datasets
 import timm
 import torch
+import yaml
 from PIL import Image
 
 from radcbir import cards
@@ -15,7 +16,8 @@ from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
+DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
+CARDS = {slug: cards.load_card(ROOT / f"config/models/{slug}.yaml") for slug in sorted(DEMO)}
 CARDS = {slug: card for slug, card in CARDS.items() if card["loader"] != "fusion"}
 PRETRAINED = [slug for slug, card in CARDS.items() if cards.weights_file(card)]
 

@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 IMPORT_NAMES = {
     "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
+    "scikit-learn": "sklearn",
     "open-clip-torch": "open_clip",
 }  # fmt: skip
 

@@ -15,8 +15,11 @@ def saved(tmp_path, image, name="image.png", **options):
     return tmp_path / name
 
 
-def pixels(path):
-    image = images.read(path)
+MINMAX = {"policy": "minmax", "low": 0.5, "high": 99.5}
+
+
+def pixels(path, intensity=images.INTENSITY):
+    image = images.read(path, intensity)
     assert image.mode in ("L", "RGB")
     return np.asarray(image)
 
@@ -30,16 +33,69 @@ def test_gray_values_of_8_bit_stay_as_they_are(tmp_path):
 @pytest.mark.parametrize("name", ["image.png", "image.tif"])
 def test_a_12_bit_ramp_in_16_bit_keeps_256_levels(tmp_path, name):
     ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
-    found = pixels(saved(tmp_path, Image.fromarray(ramp), name))
+    found = pixels(saved(tmp_path, Image.fromarray(ramp), name), MINMAX)
     assert len(np.unique(found)) == 256
     assert (np.diff(found.ravel().astype(int)) >= 0).all()
     # Linear from the smallest to the largest value: 2048 of 4095 is 127.53.
     assert (found[0, 0], found[32, 0], found[63, 63]) == (0, 128, 255)
 
 
+def test_each_policy_sets_its_own_limits(tmp_path):
+    """Hand-worked on the values 0 to 4095 in 16 bit: what value 1024 becomes under each."""
+    path = saved(tmp_path, Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)))
+    policies = [
+        ({"policy": "minmax"}, 1024 / 4095),
+        ({"policy": "dtype"}, 1024 / 65535),
+        ({"policy": "percentile"}, (1024 - 409.5) / (0.8 * 4095)),
+        ({"policy": "window"}, (1024 - 409.5) / (0.8 * 4095)),
+        ({"policy": "window", "window": [1024, 100]}, 0.5),
+        ({"policy": "window", "window": [1000, 96]}, (1024 - 952) / 96),
+    ]
+    for policy, share in policies:
+        found = pixels(path, {"low": 10, "high": 90, **policy})[16, 0]
+        assert found == round(255 * share), policy
+
+
+def test_one_hot_pixel_does_not_darken_the_image(tmp_path):
+    values = np.tile(np.arange(1000, dtype=np.uint16), (40, 1))
+    values[0, 0] = 65535
+    found = pixels(saved(tmp_path, Image.fromarray(values)))
+    assert len(np.unique(found)) > 250
+
+
+def test_8_bit_is_never_stretched(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.full((8, 8), 100, dtype=np.uint8) + np.eye(8, dtype=np.uint8)))
+    for policy in ("window", "percentile", "minmax", "dtype"):
+        assert sorted(np.unique(pixels(path, MINMAX | {"policy": policy}))) == [100, 101]
+
+
+def test_floating_point_has_no_range_of_its_own(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.ones((2, 2), dtype=np.float32)), "image.tif")
+    with pytest.raises(images.UnreadableImage, match="choose another `intensity: policy`"):
+        images.read(path, MINMAX | {"policy": "dtype"})
+
+
+def test_white_is_zero_in_a_16_bit_tiff(tmp_path):
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    path = saved(tmp_path, Image.fromarray(ramp), "image.tif", tiffinfo={262: 0})
+    assert (pixels(path, MINMAX) == 255 - pixels(saved(tmp_path, Image.fromarray(ramp), "b.tif"), MINMAX)).all()
+
+
+def test_color_of_16_bit_is_refused_and_not_cut(tmp_path):
+    header = (2).to_bytes(4) * 2 + bytes([16, 2, 0, 0, 0])
+    rows = b"".join(b"\0" + bytes(12) for _ in range(2))
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    content = b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in chunks
+    )
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(images.UnreadableImage, match="color of 16 bit per channel"):
+        images.read(tmp_path / "image.png")
+
+
 def test_values_of_32_bit_float_are_scaled_and_negative_ones_too(tmp_path):
     values = np.array([[-1000.0, 0.0], [-500.0, 1000.0]], dtype=np.float32)
-    found = pixels(saved(tmp_path, Image.fromarray(values), "image.tif"))
+    found = pixels(saved(tmp_path, Image.fromarray(values), "image.tif"), MINMAX)
     assert found.tolist() == [[0, 128], [64, 255]]
 
 
@@ -87,6 +143,17 @@ def test_the_first_of_several_frames_is_taken(tmp_path):
     frames = [Image.new("L", (2, 2), value) for value in (10, 250)]
     path = saved(tmp_path, frames[0], "image.tif", save_all=True, append_images=frames[1:])
     assert (pixels(path) == 10).all()
+    assert (pixels(f"{path}#frame=1") == 250).all()
+    assert images.parts(path) == {"frame": 2}
+    with pytest.raises(images.UnreadableImage, match="no frame 2: the last is #frame=1"):
+        images.read(f"{path}#frame=2")
+    with pytest.raises(images.UnreadableImage, match="it has frames, not planes"):
+        images.read(f"{path}#axial=0")
+
+
+def test_a_number_sign_in_a_file_name_is_part_of_it(tmp_path):
+    assert (pixels(saved(tmp_path, Image.new("L", (2, 2), 7), "scan#2.png")) == 7).all()
+    assert (pixels(f"{tmp_path / 'scan#2.png'}#frame=0") == 7).all()
 
 
 def large_png_header(path):
@@ -119,7 +186,7 @@ def truncated_jpeg(path):
         (lambda path: None, "a.png", "missing"),
         (lambda path: path.write_bytes(b""), "a.png", "zero bytes"),
         (lambda path: path.write_text("<html>404</html>"), "a.png", "not an image"),
-        (lambda path: path.write_text("DICM"), "a.dcm", "DICOM is not read yet"),
+        (lambda path: path.write_text("DICM"), "a.dcm", "not a DICOM file"),
         (lambda path: path.mkdir(), "a.png", "not a file"),
         (truncated, "a.png", "truncated"),
         (truncated_jpeg, "a.jpg", "truncated"),

@@ -83,7 +83,7 @@ def test_a_wrong_preparation_is_named_with_its_key(dataset, message):
     assert str(caught.value).startswith("my.yaml: ") and message in str(caught.value)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", [name for name, each in PROVIDERS.items() if each.page])
 def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider):
     with pytest.raises(InputError) as caught:
         project({"images": "x", "prepare": {"from": provider, "metadata": str(tmp_path)}})

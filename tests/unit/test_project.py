@@ -59,7 +59,6 @@ def test_analyses_are_made_for_every_experiment_and_narrowed_by_one(config):
 def test_the_schema_lists_the_analyses_that_there_are():
     schema = json.loads(CONFIG_SCHEMA.read_text())
     assert set(schema["$defs"]["analyses"]["items"]["enum"]) == set(targets.ANALYSES)
-    assert set(schema["properties"]["analyses"]["default"]) <= set(targets.ANALYSES)
 
 
 @pytest.mark.parametrize(
@@ -229,3 +228,27 @@ def test_files_of_archives_need_not_be_there_yet(config):
     twice = archives | {"y.zip": archives["x.zip"]}
     with pytest.raises(InputError, match="takes datasets/a.csv out of x.zip and of y.zip: keep one"):
         Project(config | {"resources": {"reference": {"archives": twice}}}, [CARDS])
+
+
+def test_intensity_has_defaults_that_the_library_shares():
+    from radcbir.rasters import INTENSITY
+
+    schema = json.loads(CONFIG_SCHEMA.read_text())
+    properties = schema["properties"]["datasets"]["additionalProperties"]["properties"]["intensity"]["properties"]
+    assert {name: each["default"] for name, each in properties.items() if "default" in each} == INTENSITY
+
+
+@pytest.mark.parametrize(
+    ("intensity", "message"),
+    [
+        ({"policy": "minmax", "window": [40, 400]}, "window` stands beside `policy: minmax`, which has no use for it"),
+        ({"low": 99.5, "high": 0.5}, "low` is 99.5, not below `high: 0.5`"),
+        ({"policy": "windows"}, "did you mean window"),
+        ({"window": [40]}, "intensity: window`"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(config, intensity, message):
+    config["datasets"]["a"]["intensity"] = intensity
+    with pytest.raises(InputError) as error:
+        Project(config, [CARDS])
+    assert message in str(error.value)

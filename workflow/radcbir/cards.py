@@ -82,7 +82,7 @@ def _content(source: Mapping) -> dict:
 
     A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
     """
-    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member")):
+    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
         if names[0] in source:
             return {name: source[name] for name in names if name in source}
     return {}
@@ -122,17 +122,6 @@ def weights_file(card: Mapping) -> str | None:
     return PurePosixPath(weights["file"]).name if "file" in weights else None
 
 
-def weights_location(model: str, card: Mapping) -> str | None:
-    """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several, or None."""
-    file = weights_file(card)
-    return file and (f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}")
-
-
-def has_text(card: Mapping) -> bool:
-    """A card whose encoder has a text tower in the space of its images."""
-    return card.get("text_tower", False)
-
-
 def is_precomputed(card: Mapping) -> bool:
     """A card whose embeddings or neighbor lists exist already."""
     return card["loader"] == PRECOMPUTED
@@ -148,6 +137,31 @@ def has_vectors(card: Mapping) -> bool:
     return not (is_precomputed(card) and card["path"].endswith(".csv"))
 
 
+def weights_location(model: str, card: Mapping) -> str | None:
+    """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several, or None."""
+    file = weights_file(card)
+    return file and (f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}")
+
+
+BENCHMARKS = ("NIH14", "CheXpert", "MIMIC-CXR", "RadImageNet")
+"""The datasets of the paper, by the names that `training_data:` uses."""
+
+
+def seen_benchmarks(card: Mapping) -> list[str]:
+    """Those of the paper's datasets that the weights have seen, as far as it is published."""
+    return [name for name in BENCHMARKS if name in card.get("training_data", [])]
+
+
+def has_text(card: Mapping) -> bool:
+    """A card whose encoder has a text tower in the space of its images."""
+    return card.get("text_tower", False)
+
+
 def is_control(card: Mapping) -> bool:
     """A card without learned weights: a control encoder, a network with random weights, or a fusion of such."""
     return card.get("control", False) or card["loader"] == "control" or "random_seed" in card.get("weights", {})
+
+
+def names_and_controls(cards: Mapping[str, Mapping]) -> tuple[dict[str, str], list[str]]:
+    """The name shown for each model, in the order given, and which of the models are controls."""
+    return {model: card["name"] for model, card in cards.items()}, [each for each in cards if is_control(cards[each])]

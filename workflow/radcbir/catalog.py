@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from radcbir.addresses import join_address, split_address
 from radcbir.checks import check_image_root, check_rejected
 from radcbir.errors import InputError
 from radcbir.files import atomic_folder, atomic_write, digest, write_text
@@ -48,7 +49,7 @@ def build_catalog(
     table = read_csv(csv)
     nowhere = table.index[table["filepath"] == NO_FILE]
     table = table.drop(index=nowhere).reset_index(drop=True)
-    paths = _checked_paths(table["filepath"], csv)
+    paths = checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
     catalog["label"] = [each[0] if len(each) == 1 else None for each in labels]
@@ -109,7 +110,7 @@ def read_csv(csv: str | Path) -> pd.DataFrame:
     return table
 
 
-def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
+def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
     """Relative paths in one spelling; a blank, repeated or escaping one is an error that names its row."""
     paths: list[str] = []
     for row, given in enumerate(filepaths.fillna(""), start=2):
@@ -123,7 +124,7 @@ def _checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
             )
         if any(ord(character) < 32 for character in given):
             raise InputError(f"row {row} of {csv} has a control character in the filepath {given!r}: rename the file")
-        paths.append(str(path))
+        paths.append(join_address(*split_address(str(path))))
     repeated = pd.Series(paths).duplicated(keep=False).to_numpy()
     if repeated.any():
         first = paths[int(np.flatnonzero(repeated)[0])]
@@ -205,8 +206,10 @@ def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
 
 
 def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
-    """Bytes of each file, -1 where it is missing, -2 where it is something else than a file."""
-    progress = Progress(len(paths), "files looked up")
+    """Bytes of each image's file, -1 where it is missing, -2 where it is something else than a file."""
+    files = [split_address(path)[0] for path in paths]
+    distinct = list(dict.fromkeys(files))  # a volume is one file of many images
+    progress = Progress(len(distinct), "files looked up")
 
     def size(path: str) -> int:
         try:
@@ -218,7 +221,8 @@ def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
         return status.st_size if stat.S_ISREG(status.st_mode) else -2
 
     with ThreadPoolExecutor(8) as pool:
-        return np.fromiter(pool.map(size, paths, chunksize=256), dtype=np.int64, count=len(paths))
+        sizes = dict(zip(distinct, pool.map(size, distinct, chunksize=256), strict=True))
+    return np.fromiter((sizes[file] for file in files), dtype=np.int64, count=len(files))
 
 
 # --- shards ---------------------------------------------------------------------------------------------------------
@@ -266,7 +270,6 @@ def pool(
     experiment: str,
     index_split: str,
     query_splits: Sequence[str],
-    shared_patients: str,
     labels: str = "single",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pool the catalogs of an experiment's datasets (by name) into one: the images with exactly one label.
@@ -278,8 +281,8 @@ def pool(
     since two datasets may number their patients alike) and the counts per dataset and split: images listed, without a
     label, with several labels, taken.
 
-    Raises :class:`InputError` where a split is empty, the index and a query split share a patient (unless
-    ``shared_patients`` is ``allow``), or two labels differ in case alone.
+    Raises :class:`InputError` where a split is empty or a dataset is named twice; leaks between splits and labels that
+    look alike are the audit's to find.
     """
     frames = [catalog.assign(dataset=name) for name, catalog in catalogs.items()]
     pooled = pd.concat(frames, ignore_index=True)
@@ -302,35 +305,9 @@ def pool(
             )
     if pooled["id"].duplicated().any():
         raise InputError(f"experiment '{experiment}' names a dataset twice: list each dataset once")
-    _refuse_alike_labels(pooled, experiment)
     known = pooled["patient_id"].notna()
     pooled.loc[known, "patient_id"] = pooled.loc[known, "dataset"] + ":" + pooled.loc[known, "patient_id"]
-    if shared_patients == "refuse":
-        _refuse_shared_patients(pooled, experiment, index_split, query_splits)
     return pooled, counts
-
-
-def _refuse_alike_labels(pooled: pd.DataFrame, experiment: str) -> None:
-    names = pd.Series(sorted({label for labels in pooled["labels"] for label in labels}), dtype=str)
-    alike = names[names.str.casefold().duplicated(keep=False)]
-    if len(alike):
-        pair = names[names.str.casefold() == alike.iloc[0].casefold()]
-        raise InputError(
-            f"experiment '{experiment}' has the labels {' and '.join(map(repr, pair))}, which differ in case alone and "
-            "would count as two classes: write them alike in the dataset CSVs"
-        )
-
-
-def _refuse_shared_patients(pooled: pd.DataFrame, experiment: str, index_split: str, queries: Sequence[str]) -> None:
-    index = set(pooled.loc[pooled["split"] == index_split, "patient_id"].dropna())
-    for split in queries:
-        shared = sorted(index & set(pooled.loc[pooled["split"] == split, "patient_id"].dropna()))
-        if shared:
-            raise InputError(
-                f"the splits '{index_split}' and '{split}' of experiment '{experiment}' share {len(shared)} patients "
-                f"({', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''}): split by patient, or set "
-                "`shared_patients: allow` and read the figures without same-patient neighbors"
-            )
 
 
 def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
@@ -363,6 +340,12 @@ def read_split(path: str | Path) -> pd.DataFrame:
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
+
+
+def stacked(paths: Sequence[str | Path], models: Sequence[str]) -> pd.DataFrame:
+    """The CSV tables of several models as one, a column ``model`` in front."""
+    tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in paths]
+    return pd.concat(tables, keys=models, names=["model", None]).reset_index("model")
 
 
 def write_parquet(table: pd.DataFrame, path: str | Path) -> None:

@@ -36,10 +36,12 @@ def embed_shard(
     device: str,
     threads: int,
     code: str,
+    intensity: Mapping = images.INTENSITY,
 ) -> None:
     """Embed the images of a shard list (columns id, path, bytes) and write the shard's embedding file.
 
-    ``card`` is the card's meaning and ``code`` the digest of the code, both kept as provenance. A bad image and a vector
+    ``card`` is the card's meaning, ``code`` the digest of the code and ``intensity`` the dataset's policy for pixels of more
+    than 8 bit, all kept as provenance. A bad image and a vector
     that is zero or not finite are rejected, with the reason, and nothing else is lost by them.
 
     Raises :class:`InputError` where all images, or more than the share ``max_rejected`` of them, are rejected.
@@ -48,7 +50,7 @@ def embed_shard(
         rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
     check_image_root(image_root, dataset)
     encoder = load_encoder(model, card, weights, device)
-    ids, vectors, rejected = embed_images(rows, image_root, encoder, batch_size, threads)
+    ids, vectors, rejected = embed_images(rows, image_root, encoder, batch_size, threads, intensity)
     bad = [(path, reason) for _, path, reason in rejected]
     check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{dataset}'")
     libraries = {"radcbir": __version__, **encoder.libraries}
@@ -60,13 +62,19 @@ def embed_shard(
         "weights_sha256": encoder.weights_sha256,
         "libraries": json.dumps(libraries, sort_keys=True),
         "code": code,
+        "intensity": json.dumps(intensity, sort_keys=True),
     }
     write_shard(output, ids, vectors, rejected, attributes)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 
 
 def embed_images(
-    rows: list[tuple[int, str]], image_root: str | Path, encoder: Encoder, batch_size: int, threads: int
+    rows: list[tuple[int, str]],
+    image_root: str | Path,
+    encoder: Encoder,
+    batch_size: int,
+    threads: int,
+    intensity: Mapping = images.INTENSITY,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
     """Embed images given as (id, path below ``image_root``).
 
@@ -80,7 +88,7 @@ def embed_images(
 
     def prepare(row: tuple[int, str]) -> tuple[tuple[int, str], object, str]:
         try:
-            return row, encoder.preprocess(images.read(images.resolve(image_root, row[1]))), ""
+            return row, encoder.preprocess(images.read(images.resolve(image_root, row[1]), intensity)), ""
         except images.UnreadableImage as error:
             return row, None, str(error)
 

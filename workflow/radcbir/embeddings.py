@@ -15,7 +15,7 @@ from radcbir.errors import InputError
 from radcbir.files import atomic_write
 
 FORMAT = 1
-COMMON = ("format", "model", "dataset", "card", "card_digest", "weights_sha256", "libraries", "code")
+COMMON = ("format", "model", "dataset", "card", "card_digest", "weights_sha256", "libraries", "code", "intensity")
 """Attributes that all shards of a dataset must share."""
 
 
@@ -85,7 +85,7 @@ def gather(shards: Sequence[str | Path], path: str | Path) -> None:
     rejected, common, counts, dimension = [], None, [], 0
     for shard in shards:
         with h5py.File(shard) as file:
-            attributes = {name: file.attrs[name] for name in COMMON}
+            attributes = {name: file.attrs.get(name, "") for name in COMMON}
             common = common or attributes
             if attributes != common:
                 differing = ", ".join(name for name in COMMON if attributes[name] != common[name])

@@ -41,9 +41,12 @@ def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.Data
 class Thumbnails:
     """Thumbnails as data URIs, each image once: a CSS class per image."""
 
-    def __init__(self, roots: Mapping[str, str | None], pixels: int):
-        """``roots`` maps a dataset to its image root, None where there are no images; ``pixels`` is the longest side."""
+    def __init__(self, roots: Mapping[str, str | None], pixels: int, intensities: Mapping[str, Mapping] | None = None):
+        """``roots`` maps a dataset to its image root, None where there are no images, ``intensities`` to its intensity
+        policy; ``pixels`` is the longest side.
+        """
         self.roots, self.pixels, self.names = roots, pixels, {}
+        self.intensities = intensities or {}
 
     def name(self, dataset: str, path: str) -> str:
         """The class that shows this image."""
@@ -60,7 +63,8 @@ class Thumbnails:
         if self.roots[dataset] is None:
             return ""
         try:
-            thumbnail = images.thumbnail(images.resolve(self.roots[dataset], path), self.pixels)
+            intensity = self.intensities.get(dataset, images.INTENSITY)
+            thumbnail = images.thumbnail(images.resolve(self.roots[dataset], path), self.pixels, intensity)
         except images.UnreadableImage:
             return ""
         buffer = io.BytesIO()

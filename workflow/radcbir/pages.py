@@ -44,10 +44,13 @@ def render(template: str | Path, output: str | Path, **context: object) -> None:
     write_text(output, environment.get_template(template.name).render(**context))
 
 
-def model_table(summary: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dict]:
+def model_table(
+    summary: pd.DataFrame, cards: Mapping[str, Mapping], marks: Mapping[str, Mapping] | None = None
+) -> list[dict]:
     """Rows of the model table per query split, best first by micro P@1, from a comparison's ``summary.csv``.
 
-    ``cards`` gives the model cards in the order of the configuration. The column for other patients appears where those
+    ``cards`` gives the model cards in the order of the configuration, ``marks`` a contamination mark per model
+    (:func:`radcbir.contamination.mark`). The column for other patients appears where those
     figures exist.
     """
     values = summary.set_index(["query_split", "model", "neighbors", "metric", "average"])["value"]
@@ -73,6 +76,7 @@ def model_table(summary: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dic
                     {
                         "name": cards[row["model"]]["name"],
                         "control": is_control(cards[row["model"]]),
+                        "mark": (marks or {}).get(row["model"]),
                         "cells": [
                             {"value": value, "text": _figure(value), "best": value is not None and value == top}
                             for value, top in zip(row["values"], best, strict=True)

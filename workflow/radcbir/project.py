@@ -34,6 +34,7 @@ class Project:
         validate(config, CONFIG_SCHEMA, where)
         schema = json.loads(CONFIG_SCHEMA.read_text())
         self.settings = _with_defaults(config, schema)
+        self.settings.setdefault("analyses", schema["$defs"]["analyses"]["items"]["enum"])
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
@@ -45,14 +46,17 @@ class Project:
             if "prepare" in dataset:
                 options = schema["$defs"][f"prepare-{dataset['prepare']['from']}"]
                 dataset["prepare"] = _with_defaults(dataset["prepare"], options)
-                dataset["csv"] = f"results/datasets/{name}/dataset.csv"
+                dataset["csv"] = self.prepared_csv.format(dataset=name)
                 key = f"{where}: `datasets: {name}: prepare:`"
+                _check_shares(dataset["prepare"].get("shares", {"": 1}), key)
                 self.provider_files[name] = provider_files(dataset["prepare"], key)
             elif str(Path(dataset["csv"])) not in self.archived and not Path(dataset["csv"]).is_file():
                 raise InputError(
                     f"{where}: the CSV {dataset['csv']} of `datasets: {name}` does not exist (looked for from "
                     f"{Path.cwd()}): correct `csv:`"
                 )
+            _check_intensity(dataset["intensity"], f"{where}: `datasets: {name}: intensity:")
+        self._pseudonymise(where)
         for name, experiment in self.experiments.items():
             key = f"{where}: `experiments: {name}:"
             _known(experiment["datasets"], self.datasets, f"{key} datasets`", "`datasets`")
@@ -105,6 +109,37 @@ class Project:
                     f"'{lists[0]}' has neighbor lists alone: give this experiment an `analyses:` of its own, of "
                     f"{', '.join(WITHOUT_VECTORS)}"
                 )
+
+    @property
+    def key_file(self) -> str:
+        """The file with the key of pseudonyms; empty where names stay as they are."""
+        return self.settings.get("pseudonymise", {}).get("key_file", "")
+
+    @property
+    def prepared_csv(self) -> str:
+        """Where `prepare:` writes the CSV of a dataset: apart from the results if it holds names that these may not."""
+        return "private/{dataset}/prepared.csv" if self.key_file else "results/datasets/{dataset}/dataset.csv"
+
+    def _pseudonymise(self, where: str) -> None:
+        """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
+        self.originals = {
+            name: {key: each.get(key) for key in ("csv", "images")} for name, each in self.datasets.items()
+        }
+        """Of each dataset, the CSV and the image root with the names as they are."""
+        if not self.key_file:
+            return
+        key = f"{where}: `pseudonymise: key_file:`"
+        if not Path(self.key_file).is_file():
+            raise InputError(
+                f"{key} names {self.key_file}, which does not exist (looked for from {Path.cwd()}): make a key, for instance "
+                "with `openssl rand -hex 32`"
+            )
+        if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
+            raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
+        for name, dataset in self.datasets.items():
+            dataset["csv"] = f"private/{name}/dataset.csv"
+            if "images" in dataset:
+                dataset["images"] = f"private/{name}/images"
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
@@ -166,6 +201,17 @@ class Project:
         """The models that embed a dataset: those of the experiments that pool it, in the order of ``models``."""
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
+
+    def experiments_of(self, model: str, dataset: str) -> list[str]:
+        """The experiments that use a model's embeddings of a dataset."""
+        return [
+            name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
+        ]
+
+    def known_as(self, dataset: str) -> list[str]:
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        settings = self.datasets[dataset]
+        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""
@@ -238,6 +284,20 @@ def _validation_split(experiment: Mapping, key: str) -> str | None:
     if len(splits) == 1:
         raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
     return named
+
+
+def _check_intensity(intensity: Mapping, key: str) -> None:
+    if "window" in intensity and intensity["policy"] != "window":
+        raise InputError(
+            f"{key} window` stands beside `policy: {intensity['policy']}`, which has no use for it: drop one"
+        )
+    if intensity["low"] >= intensity["high"]:
+        raise InputError(f"{key} low` is {intensity['low']}, not below `high: {intensity['high']}`: correct them")
+
+
+def _check_shares(shares: Mapping[str, float], key: str) -> None:
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise InputError(f"{key} has `shares:` that add up to {sum(shares.values()):g}: make it 1")
 
 
 def _known(names: Iterable[str], known: Iterable[str], where: str, listed: str) -> None:

@@ -12,7 +12,7 @@ from radcbir import __version__, embeddings
 
 
 def provenance_table(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """One row per embedding file: model, dataset, images, dimension, card_digest, weights, code, libraries."""
+    """One row per embedding file: model, dataset, images, dimension, card_digest, weights, code, intensity, libraries."""
     rows = []
     for path in paths:
         found = embeddings.read_attributes(path)
@@ -22,10 +22,21 @@ def provenance_table(paths: Sequence[str | Path]) -> pd.DataFrame:
                 **{name: found[name] for name in ("model", "dataset", "images", "dimension", "card_digest")},
                 "weights": found["weights_sha256"] or "none",
                 "code": found["code"],
+                "intensity": _policy(json.loads(found.get("intensity") or "{}")),
                 "libraries": ", ".join(f"{name} {number}" for name, number in libraries.items()),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _policy(intensity: dict) -> str:
+    """An intensity policy in words."""
+    if not intensity:
+        return "not recorded"
+    range_of = f"{intensity.get('low')} to {intensity.get('high')} %"
+    if intensity["policy"] == "window":
+        return f"window {intensity['window']}" if "window" in intensity else f"window of the file, else {range_of}"
+    return f"percentile {range_of}" if intensity["policy"] == "percentile" else intensity["policy"]
 
 
 def environment() -> str:

@@ -15,6 +15,7 @@ def everything(project: Project) -> list[str]:
     return [
         *comparisons(project),
         *analyses(project),
+        *(f"results/experiments/{name}/audit/audit.html" for name in project.experiments),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
         *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",
@@ -54,26 +55,6 @@ def galleries(project: Project, experiment: str) -> list[str]:
     return [f"results/experiments/{experiment}/gallery/{split}.html" for split in splits]
 
 
-def index_fidelity(project: Project, experiment: str) -> list[str]:
-    """Approximate indexes against the exact one: a table and a figure of recall against speed."""
-    return [f"results/experiments/{experiment}/comparison/index-fidelity.{kind}" for kind in ("csv", "svg")]
-
-
-def dimensions(project: Project, experiment: str) -> list[str]:
-    """Fewer dimensions and fewer bits: a table and a figure of precision against bytes."""
-    return [f"results/experiments/{experiment}/comparison/dimensions.{kind}" for kind in ("csv", "svg")]
-
-
-def text_queries(project: Project, experiment: str) -> list[str]:
-    """What texts find; a page that says so where no model has a text tower."""
-    return [f"results/experiments/{experiment}/comparison/text-queries.html"]
-
-
-def paper_mode(project: Project, experiment: str) -> list[str]:
-    """The paper's way beside the corrected one."""
-    return [f"results/experiments/{experiment}/comparison/paper-mode.{suffix}" for suffix in ("csv", "html")]
-
-
 def reference_exports(project: Project) -> list[str]:
     """Every model's results in the files and columns of the reference."""
     return [
@@ -85,27 +66,31 @@ def reference_exports(project: Project) -> list[str]:
     ]
 
 
-def knn_classification(project: Project, experiment: str) -> list[str]:
-    """Labels predicted by votes of neighbors: table and figures."""
-    return _comparison(experiment, "knn_classification.html", "knn-classification.svg", "knn-calibration.svg")
+def cross_dataset(project: Project, experiment: str) -> list[str]:
+    """Retrieval from one dataset into another; nothing for an experiment with one dataset."""
+    several = len(project.experiments[experiment]["datasets"]) > 1
+    return [f"results/experiments/{experiment}/comparison/cross_dataset.html"] if several else []
 
 
-def linear_probing(project: Project, experiment: str) -> list[str]:
-    """Linear classifiers on the embeddings: table and figures."""
-    return _comparison(experiment, "linear_probing.html", "label-fractions.svg", "linear-calibration.svg")
-
-
-def _comparison(experiment: str, *files: str) -> list[str]:
-    return [f"results/experiments/{experiment}/comparison/{file}" for file in files]
+def comparison_files(*files: str) -> Callable[[Project, str], list[str]]:
+    """An analysis with these files beside the comparison; what else its rules make comes along."""
+    return lambda project, experiment: [f"results/experiments/{experiment}/comparison/{file}" for file in files]
 
 
 ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "gallery": galleries,
-    "index_fidelity": index_fidelity,
-    "dimensions": dimensions,
-    "text_queries": text_queries,
-    "paper_mode": paper_mode,
-    "knn_classification": knn_classification,
-    "linear_probing": linear_probing,
+    "paper_mode": comparison_files("paper-mode.html"),
+    "knn_classification": comparison_files("knn_classification.html", "knn-classification.svg", "knn-calibration.svg"),
+    "linear_probing": comparison_files("linear_probing.html", "label-fractions.svg", "linear-calibration.svg"),
+    "embedding_space": comparison_files("embedding_space.html"),
+    "map": comparison_files("map.html"),
+    "leakage": comparison_files("leakage.html"),
+    "shortcuts": comparison_files("shortcuts.html"),
+    "cross_dataset": cross_dataset,
+    "graded_relevance": comparison_files("graded_relevance.html"),
+    "contamination": comparison_files("contamination.html"),
+    "index_fidelity": comparison_files("index-fidelity.csv", "index-fidelity.svg"),
+    "dimensions": comparison_files("dimensions.csv", "dimensions.svg"),
+    "text_queries": comparison_files("text-queries.html"),
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -44,6 +44,11 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None) -> None
     model, lock = folder.name, folder.parent / LOCK
     recorded = read_lock(lock).get(model, {}).get(name, {})
     sha256 = weights.get("sha256") or recorded.get("sha256")
+    if "page" in weights:
+        raise InputError(
+            f"the weights of the model '{model}' are served to people only: get the file {weights['file']} from "
+            f"{weights['page']} and put it at {target}{f' (SHA-256 {sha256})' if sha256 else ''}"
+        )
     partial = target.with_name(f".{target.name}.part")
     with tempfile.TemporaryDirectory(prefix="radcbir-weights-") as temporary:
         try:

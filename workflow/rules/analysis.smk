@@ -92,6 +92,7 @@ rule model_table:
         k=experiment_setting("k"),
         index=experiment_setting("index"),
         index_split=experiment_setting("index_split"),
+        statuses=contamination_statuses,
         code=code("model_table.py"),
     script:
         "../scripts/model_table.py"

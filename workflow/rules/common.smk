@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, index_settings, targets
+from radcbir import cards, contamination, index_settings, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -75,8 +75,23 @@ def preparation_options(wildcards):
     return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
 
 
+def folder_listing(wildcards):
+    """What names there are below the image root, for a dataset that is made from a folder: new images are a change."""
+    is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
+    return providers.folder_digest(original_images(wildcards)) if is_folder else None
+
+
 def preparation_code(wildcards):
     return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
+
+
+def original_csv(wildcards):
+    return project.originals[wildcards.dataset]["csv"]
+
+
+def original_images(wildcards):
+    """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
+    return project.originals[wildcards.dataset]["images"]
 
 
 def max_rejected(wildcards):
@@ -88,6 +103,11 @@ def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
     datasets = experiment_setting("datasets")(wildcards)
     return json.dumps({each: project.datasets[each].get("images") for each in datasets})
+
+
+def intensities(wildcards):
+    """The intensity policy of each dataset of an experiment."""
+    return {each: project.datasets[each]["intensity"] for each in experiment_setting("datasets")(wildcards)}
 
 
 def experiment_setting(key):
@@ -120,6 +140,12 @@ def experiment_cards(wildcards):
     return shown
 
 
+def contamination_statuses(wildcards):
+    """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
+    known_as = {each: project.known_as(each) for each in experiment_setting("datasets")(wildcards)}
+    return contamination.statuses(experiment_cards(wildcards), known_as)
+
+
 def encoder_code(wildcards):
     return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
 
@@ -148,6 +174,7 @@ def weights_source(wildcards):
 
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known."""
+    wait_for_audits(wildcards.model, wildcards.dataset)
     shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
     digests = sorted(path.stem for path in shards.glob("*.tsv"))
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
@@ -181,6 +208,25 @@ def archive_settings(wildcards):
     return {key: value for key, value in settings.items() if key != "files"}
 
 
+def inspected_images(wildcards):
+    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
+    datasets = experiment_setting("datasets")(wildcards)
+    if not project.settings["audit"]["images"] or not all("images" in project.datasets[each] for each in datasets):
+        return []
+    shards = [(each, checkpoints.shards.get(dataset=each)) for each in datasets]
+    return [
+        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
+        for dataset, job in shards
+        for path in sorted(Path(job.output[0]).glob("*.tsv"))
+    ]
+
+
+def wait_for_audits(model, dataset):
+    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
+    for experiment in project.experiments_of(model, dataset):
+        checkpoints.audit_verdict.get(experiment=experiment)
+
+
 def split_list(experiment, split):
     """The image list of a split of an experiment, once it is known."""
     folder = Path(checkpoints.pool.get(experiment=experiment).output.splits)
@@ -210,6 +256,7 @@ def embedding_file(model, dataset):
     Asking for the shards keeps the readers of this file from being planned earlier, when nobody knows yet whether it
     will change: Snakemake would run them even where no shard turned out to be new.
     """
+    wait_for_audits(model, dataset)
     checkpoints.shards.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
 
@@ -241,6 +288,27 @@ def paper_splits(wildcards):
 def paper_neighbors(wildcards):
     folder = f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn"
     return [f"{folder}/{split}.parquet" for split in paper_splits(wildcards)]
+
+
+def all_neighbor_tables(wildcards):
+    """The neighbor tables of all models of an experiment, model by model."""
+    return [
+        f"results/experiments/{wildcards.experiment}/{model}/knn/{split}.parquet"
+        for model in experiment_setting("models")(wildcards)
+        for split in experiment_setting("query_splits")(wildcards)
+    ]
+
+
+def all_experiment_embeddings(wildcards):
+    """The embedding files of all models of an experiment, model by model."""
+    datasets = experiment_setting("datasets")(wildcards)
+    return [embedding_file(model, each) for model in experiment_setting("models")(wildcards) for each in datasets]
+
+
+def near_duplicates(wildcards):
+    """The pairs of near duplicates of an experiment; nothing where the audit leaves pixels alone."""
+    looked = project.settings["audit"]["images"]
+    return f"results/experiments/{wildcards.experiment}/audit/near_duplicates.parquet" if looked else []
 
 
 def of_all_models(pattern):

@@ -29,6 +29,7 @@ rule embed:
         mem_mb=8000,
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
+        intensity=dataset_setting("intensity"),
         code=encoder_code,
     script:
         "../scripts/embed.py"

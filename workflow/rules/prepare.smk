@@ -6,7 +6,7 @@ rule prepare:
     input:
         unpack(provider_files),
     output:
-        csv="results/datasets/{dataset}/dataset.csv",
+        csv=project.prepared_csv,
         counts="results/datasets/{dataset}/preparation.csv",
     log:
         "results/logs/prepare/{dataset}.log",
@@ -18,7 +18,8 @@ rule prepare:
         mem_mb=8000,
     params:
         options=preparation_options,
-        images=dataset_setting("images"),
+        images=original_images,
+        listing=folder_listing,
         code=preparation_code,
     script:
         "../scripts/prepare.py"

@@ -26,6 +26,7 @@ rule gallery:
     params:
         cards=experiment_cards,
         gallery=project.settings["gallery"],
+        intensities=intensities,
         code=code("gallery.py"),
     script:
         "../scripts/gallery.py"

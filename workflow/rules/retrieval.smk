@@ -20,7 +20,6 @@ checkpoint pool:
         datasets=experiment_setting("datasets"),
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
-        shared_patients=experiment_setting("shared_patients"),
         labels=experiment_setting("labels"),
         code=code("pool.py"),
     script:

@@ -18,4 +18,5 @@ with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake
         device=snakemake.resources.device,
         threads=snakemake.threads,
         code=snakemake.params.code,
+        intensity=snakemake.params.intensity,
     )

@@ -10,7 +10,9 @@ from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
     settings, cards = snakemake.params.gallery, snakemake.params.cards
-    thumbnails = gallery.Thumbnails(json.loads(snakemake.resources.image_roots), settings["pixels"])
+    thumbnails = gallery.Thumbnails(
+        json.loads(snakemake.resources.image_roots), settings["pixels"], snakemake.params.intensities
+    )
     queries = gallery.gallery(
         pd.read_parquet(snakemake.input.catalog),
         snakemake.wildcards.split,

@@ -4,6 +4,7 @@ import pandas as pd
 
 import _library  # noqa: F401
 from radcbir import pages
+from radcbir.contamination import mark
 from radcbir.index_settings import approximate_note
 from radcbir.logs import script_log
 
@@ -11,6 +12,7 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
     summary, counts = pd.read_csv(snakemake.input.summary), pd.read_csv(snakemake.input.counts)
     with_one_label = counts["listed"] - counts["unlabelled"] - counts["several_labels"]
     index_split = snakemake.params.index_split
+    marks = {model: mark(statuses) for model, statuses in snakemake.params.statuses.items()}
     pages.render(
         snakemake.input.template,
         snakemake.output[0],
@@ -20,6 +22,6 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
         k=snakemake.params.k,
         index_note=approximate_note(snakemake.params.index),
         columns=pages.model_columns(summary),
-        splits=pages.model_table(summary, snakemake.params.cards),
+        splits=pages.model_table(summary, snakemake.params.cards, marks),
         cards=pages.card_table(snakemake.params.cards),
     )

@@ -12,7 +12,6 @@ with script_log(snakemake.log[0], f"pool {snakemake.wildcards.experiment}"):
         snakemake.wildcards.experiment,
         snakemake.params.index_split,
         snakemake.params.query_splits,
-        snakemake.params.shared_patients,
         snakemake.params.labels,
     )
     write_parquet(pooled, snakemake.output.catalog)

@@ -30,9 +30,9 @@ class TransformersEncoder(NetworkEncoder):
         if self.pooling == "projection":
             return _vectors(self.model.get_image_features(pixel_values=batch))
         if self.pooling == "logits":
-            return self.model(pixel_values=batch).logits
+            return self._tower(**self._inputs(batch)).logits
         if self.pooling == "pooled":
-            return self._tower(pixel_values=batch).pooler_output.flatten(1)
+            return self._tower(**self._inputs(batch)).pooler_output.flatten(1)
         features = self.feature_map(batch)
         if self.pooling == "cls":
             return features[:, 0]
@@ -44,7 +44,19 @@ class TransformersEncoder(NetworkEncoder):
         """The last feature map, shape (n, channels, rows, columns), or tokens, shape (n, tokens, channels)."""
         if hasattr(self.model, "get_image_embeddings"):
             return self.model.get_image_embeddings(batch)
-        return self._tower(pixel_values=batch).last_hidden_state
+        return self._tower(**self._inputs(batch)).last_hidden_state
+
+    def _inputs(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the model takes: a masked autoencoder also the order in which patches are masked, for all images the same.
+
+        Left to itself it draws that order anew for every image, and two passes over an image differ.
+        """
+        config = self._tower.config
+        if getattr(config, "mask_ratio", None) is None:
+            return {"pixel_values": batch}
+        patches = (self.preprocessing["size"] // config.patch_size) ** 2
+        order = torch.rand(patches, generator=torch.Generator().manual_seed(0)).to(self.device)
+        return {"pixel_values": batch, "noise": order.expand(len(batch), -1)}
 
     @property
     def _tower(self) -> torch.nn.Module:

@@ -5,11 +5,13 @@ Imported whenever Snakemake reads the Snakefile, so nothing heavy is imported he
 ``$defs/prepare-<provider>``, and a module of its own here with ``prepare(files, options, images) -> Preparation``.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from radcbir.errors import InputError
+from radcbir.files import digest
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
     wanted = provider.files(prepare)
     if not wanted:
         return {}
-    folder = Path(prepare["metadata"])
+    folder = Path(prepare.get("metadata", "."))
     there = {role: [name for name in names if (folder / name).is_file()] for role, names in wanted.items()}
     missing = [
         " or ".join(dict.fromkeys(Path(each).name for each in wanted[role])) for role in wanted if not there[role]
@@ -61,6 +63,36 @@ def _nih14(options: Mapping) -> dict[str, tuple[str, ...]]:
     return files
 
 
+def _folder(options: Mapping) -> dict[str, tuple[str, ...]]:
+    if "csv" not in options:
+        return {}
+    if not Path(options["csv"]).is_file():
+        raise InputError(
+            f"`prepare: csv:` names {options['csv']}, which does not exist (looked for from {Path.cwd()}): correct it, or "
+            "leave it out where the folders name label and patient"
+        )
+    return {"table": (options["csv"],)}
+
+
+def files_below(root: str | Path) -> Iterator[str]:
+    """The files below a folder as relative paths, in order; hidden ones are left out, links are followed once."""
+    seen = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        below = Path(folder).relative_to(root).as_posix()
+        yield from (name if below == "." else f"{below}/{name}" for name in sorted(names) if not name.startswith("."))
+
+
+def folder_digest(root: str | Path) -> str:
+    """The digest of the names below a folder: images that come or go are a change."""
+    return digest("\0".join(files_below(root)).encode("utf-8", "surrogateescape"))
+
+
 def _packed(*names: str) -> tuple[str, ...]:
     """Each name as it is and compressed."""
     return tuple(each for name in names for each in (name, f"{name}.gz"))
@@ -73,4 +105,5 @@ PROVIDERS: dict[str, Provider] = {
         "free to use, with a link to that page and the citation that it asks for",
         _nih14,
     ),
+    "folder": Provider("one's own folder", "", "", _folder),
 }

@@ -1,0 +1,210 @@
+"""The audit: duplicates against a plain search, leaks and oddities that were put there, and what stops a run."""
+
+import json
+
+import imagehash
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageEnhance
+
+from radcbir import audit, duplicates, verdict
+from radcbir.errors import InputError
+from radcbir.project import CONFIG_SCHEMA
+from radcbir.rasters import INTENSITY
+
+# --- near pairs ---
+
+
+@pytest.mark.parametrize("distance", [0, 1, 4, 7])
+def test_near_pairs_are_those_of_a_plain_search(distance):
+    random = np.random.default_rng(distance)
+    centres = random.integers(0, 2**63, 12, dtype=np.uint64)
+
+    def around(count):
+        hashes = random.choice(centres, count)
+        for _ in range(4):
+            hashes ^= np.uint64(1) << random.integers(0, 64, count, dtype=np.uint64)
+        return np.concatenate([hashes, hashes[:5], random.integers(0, 2**63, 30, dtype=np.uint64)])
+
+    left, right = around(60), around(90)
+    first, second, apart = duplicates.near_pairs(left, right, distance)
+    found = {(int(a), int(b)): int(d) for a, b, d in zip(first, second, apart, strict=True)}
+    assert len(found) == len(first)
+    expected = {
+        (a, b): bin(int(left[a]) ^ int(right[b])).count("1")
+        for a in range(len(left))
+        for b in range(len(right))
+        if bin(int(left[a]) ^ int(right[b])).count("1") <= distance
+    }
+    assert found == expected
+    assert len(expected) > 10 or distance < 2
+
+
+def test_near_pairs_in_small_blocks_and_of_nothing(monkeypatch):
+    random = np.random.default_rng(0)
+    left, right = (random.integers(0, 40, 200, dtype=np.uint64) for _ in range(2))
+    whole = duplicates.near_pairs(left, right, 2)
+    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    assert all((a == b).all() for a, b in zip(whole, duplicates.near_pairs(left, right, 2), strict=True))
+    assert [len(each) for each in duplicates.near_pairs(left[:0], right, 2)] == [0, 0, 0]
+    assert [len(each) for each in duplicates.near_pairs(left, right[:0], 2)] == [0, 0, 0]
+    monkeypatch.setattr(duplicates, "MAX_PAIRS", 10)
+    with pytest.raises(InputError, match="lower `audit: distance:`"):
+        duplicates.near_pairs(left, right, 2)
+
+
+# --- one look at every image ---
+
+
+def picture(seed, size=(64, 64)):
+    """Blurred noise: an image with a shape of its own."""
+    small = np.random.default_rng(seed).integers(0, 255, (8, 8), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def looked_at(tmp_path, images):
+    """The inspections of images given by name; ids follow the order."""
+    for name, image in images.items():
+        image.save(tmp_path / name) if image else (tmp_path / name).write_text("no image")
+    lines = [f"{number}\t{name}\t1" for number, name in enumerate(images)]
+    (tmp_path / "shard.tsv").write_text("\n".join(["id\tpath\tbytes", *lines]) + "\n")
+    return audit.inspect_images(tmp_path / "shard.tsv", "chest", tmp_path, INTENSITY, 2)
+
+
+def test_an_image_is_told_by_its_pixels_and_not_by_its_file(tmp_path):
+    first = picture(1)
+    table = looked_at(
+        tmp_path,
+        {"a.png": first, "a.tif": first, "brighter.png": ImageEnhance.Brightness(first).enhance(1.1), "b.png": picture(2), "bad.png": None},
+    )  # fmt: skip
+    digests, hashes = table["digest"].tolist(), table["hash"].tolist()
+    assert digests[0] == digests[1] != digests[2]
+    assert [bin(hashes[0] ^ each).count("1") <= 4 for each in hashes[:4]] == [True, True, True, False]
+    assert hashes[0] == int(str(imagehash.phash(first)), 16)
+    assert table["reason"].tolist() == ["", "", "", "", "not an image"]
+    assert table.loc[0, ["kind", "width", "height"]].tolist() == ["uint8", 64, 64]
+
+
+# --- conclusions ---
+
+
+def pooled(rows):
+    """A pooled catalog of (split, label, patient, study)."""
+    table = pd.DataFrame(rows, columns=["split", "label", "patient_id", "study_id"])
+    table["patient_id"] = "chest:" + table["patient_id"]
+    table["labels"] = [[label] for label in table["label"]]
+    return table.assign(id=range(len(table)), dataset="chest", path=[f"{number}.png" for number in range(len(table))])
+
+
+def findings(catalog, inspected=None, shared="refuse", distance=4):
+    found = audit.audit(catalog, inspected, "x", "train", ["val", "test"], shared, distance)
+    return found, {(row.check, row.severity): row for row in found.findings.itertuples()}
+
+
+def test_patients_and_studies_in_two_splits():
+    catalog = pooled(
+        [("train", "A/b/c", "1", "s1"), ("test", "A/b/c", "1", "s1"), ("val", "A/b/c", "2", "s2"), ("test", "A/b/c", "2", "s2"),
+         ("train", "A/b/c", None, "s3"), ("test", "A/b/c", None, "s3")]
+    )  # fmt: skip
+    _, found = findings(catalog)
+    row = found["shared_patients", "serious"]
+    assert (row.what, row.count, row.examples) == ("the splits 'train' and 'test' of experiment 'x' share 1 patient", 1, "chest:1")  # fmt: skip
+    assert found["shared_patients", "notice"].what.startswith("the splits 'val' and 'test'")
+    assert found["shared_studies", "serious"].examples == "chest:s3"
+    assert found["missing_patients", "notice"].count == 2
+    assert ("shared_patients", "warning") in findings(catalog, shared="allow")[1]
+
+
+def test_labels_that_differ_in_case_or_spacing():
+    names = ["XR/chest/No Finding", "XR/chest/No_finding", "XR/Chest/no  finding", "XR/chest/Mass"]
+    _, found = findings(pooled([("train", name, str(number), None) for number, name in enumerate(names)]))
+    row = found["labels_alike", "serious"]
+    assert row.count == 3 and "'XR/chest/No_finding'" in row.what and "Mass" not in row.what
+
+
+def test_labels_of_images_that_have_several_are_compared_too():
+    catalog = pooled([("train", "XR/chest/Mass", "1", None), ("test", "XR/chest/Mass", "2", None)])
+    catalog["label"] = ["XR/chest/Mass", None]
+    catalog["labels"] = [["XR/chest/Mass"], ["XR/chest/mass", "XR/chest/Edema"]]
+    _, rows = findings(catalog)
+    assert rows["labels_alike", "serious"].count == 2
+    assert "unanswerable_classes" not in {check for check, _ in rows}
+
+
+def test_classes_that_cannot_be_answered_for():
+    found, rows = findings(pooled([("train", "A/b/c", "1", None), ("test", "A/b/d", "2", None), ("val", "A/b/d", "3", None)]))  # fmt: skip
+    assert rows["unanswerable_classes", "warning"].examples == "A/b/d"
+    assert rows["unasked_classes", "notice"].examples == "A/b/c"
+    assert found.classes.to_dict("list") == {
+        "label": ["A/b/c", "A/b/d"],
+        "train": [1, 0],
+        "val": [0, 1],
+        "test": [0, 1],
+    }
+
+
+def test_duplicates_across_splits_and_oddities(tmp_path):
+    first, second = picture(1), picture(2)
+    blank = Image.new("L", (64, 64), 9)
+    inspected = looked_at(
+        tmp_path,
+        {"0.png": first, "1.png": first, "2.png": ImageEnhance.Brightness(first).enhance(1.1), "3.png": second, "4.png": blank,
+         "5.png": blank, "6.png": second, "7.png": picture(3, (20, 300)), "8.png": None, "9.tif": Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64))},
+    )  # fmt: skip
+    splits = ["train", "test", "val", "train", "train", "test", "train", "test", "val", "train"]
+    labels = ["A/b/c"] * 6 + ["A/b/d"] + ["A/b/c"] * 3
+    catalog = pooled([(split, label, str(number), None) for number, (split, label) in enumerate(zip(splits, labels, strict=True))])  # fmt: skip
+    found, rows = findings(catalog, inspected)
+    row = rows["exact_duplicates", "serious"]
+    assert (row.count, row.examples) == (1, "1.png = 0.png")
+    assert rows["exact_duplicates", "notice"].examples == "6.png"
+    assert rows["conflicting_labels", "warning"].examples == "3.png (A/b/c); 6.png (A/b/d)"
+    near = rows["near_duplicates", "warning"]
+    assert near.count == 1 and near.examples.startswith("2.png ~ 0.png")
+    pairs = {(row.image, row.other) for row in found.near.itertuples()}
+    assert pairs == {(1, 0), (0, 1), (2, 0), (0, 2)}, "blank images are not duplicates of one another"
+    assert list(found.near.columns) == ["image", "other", "distance"]
+    assert found.near.set_index(["image", "other"]).loc[(1, 0), "distance"] == 0
+    assert rows["odd_range", "warning"].examples == "4.png; 5.png"
+    assert "7.png" in found.findings.loc[found.findings["check"] == "odd_size", "examples"].tolist()
+    assert rows["unreadable", "warning"].examples == "8.png (not an image)"
+    assert rows["pixel_types", "notice"].examples == "uint16: 1; uint8: 8"
+    assert found.findings["severity"].tolist() == sorted(found.findings["severity"], key=["serious", "warning", "notice"].index)  # fmt: skip
+
+
+def test_nothing_is_found_in_sound_data(tmp_path):
+    inspected = looked_at(tmp_path, {f"{number}.png": picture(number) for number in range(6)})
+    catalog = pooled([(split, "A/b/c", str(number), None) for number, split in enumerate(["train", "val", "test"] * 2)])
+    found, _ = findings(catalog, inspected)
+    assert found.findings.empty and found.near.empty
+    assert list(found.findings.columns) == audit.FINDING_COLUMNS
+
+
+# --- what stops a run ---
+
+FOUND = [
+    {"check": "shared_patients", "severity": "serious", "what": "the splits share 2 patients", "examples": "a; b"},
+    {"check": "near_duplicates", "severity": "warning", "what": "3 images look alike", "examples": ""},
+    {"check": "exact_duplicates", "severity": "notice", "what": "2 images repeat another", "examples": ""},
+]
+
+
+def test_the_run_is_stopped_by_what_the_configuration_names():
+    with pytest.raises(InputError) as error:
+        verdict.refuse(FOUND, ["shared_patients", "near_duplicates"], "audit.html")
+    assert str(error.value) == (
+        "the splits share 2 patients (a; b): split by patient, or set `shared_patients: allow` and read the figures without "
+        "same-patient neighbors; to go on all the same, take 'shared_patients' out of `audit: stop_on:`; the findings "
+        "(1 more of them stop the run) stand in audit.html"
+    )
+    with pytest.raises(InputError, match="3 images look alike: look at the pairs"):
+        verdict.refuse(FOUND, ["near_duplicates"], "audit.html")
+    verdict.refuse(FOUND, ["exact_duplicates"], "audit.html")
+    verdict.refuse(FOUND, [], "audit.html")
+
+
+def test_the_schema_lists_the_checks_that_there_are():
+    schema = json.loads(CONFIG_SCHEMA.read_text())["properties"]["audit"]["properties"]["stop_on"]
+    assert schema["items"]["enum"] == list(verdict.CHECKS)
+    assert set(schema["default"]) <= set(verdict.CHECKS)

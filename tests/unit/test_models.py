@@ -1,0 +1,334 @@
+"""Every model card without a hub: its architecture with random weights, saved as the hub serves it, read offline.
+
+The architectures have their real widths, names of tensors and files, but one or two layers: what a deeper one adds is
+more of the same. Preprocessing is held against each model's own published processor.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import sklearn.datasets
+import timm
+import tokenizers
+import torch
+import transformers
+import yaml
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+from radcbir import cards
+from radcbir.encoders import load_encoder, torchxrayvision_encoder
+from radcbir.encoders.network import NetworkEncoder
+from radcbir.encoders.preprocessing import to_bytes
+
+ROOT = Path(__file__).parents[2]
+CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
+DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
+OTHERS = [slug for slug in CARDS if slug not in DEMO]
+TEXTS = ["chest x ray", "mri of the brain"]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """A photograph, the same in gray and upright, and an odd-sized piece of it."""
+    palace = Image.fromarray(sklearn.datasets.load_sample_images().images[0])
+    return [palace, palace.convert("L").rotate(90, expand=True), palace.crop((11, 7, 350, 276))]
+
+
+def encode(encoder, images):
+    return encoder.encode([encoder.preprocess(each) for each in images])
+
+
+# --- the folders of the hub ---
+
+
+def save_tokenizer(folder):
+    """A tokenizer of a few words in the files that fast tokenizers lie in."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "chest", "x", "ray", "mri", "of", "the", "brain"]
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    (folder / "special_tokens_map.json").write_text(json.dumps(special))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **special})
+    )
+    (folder / "vocab.txt").write_text("\n".join(words))
+
+
+def shallow(original, name, **options):
+    """``timm.create_model`` for a network of one layer, whichever way its architecture counts them."""
+    for depth in ({"depth": 1}, {"layers": (1,) * 4}, {"depths": (1,) * 4}, {}):  # DenseNets' width is their depth
+        try:
+            return original(name, **options, **depth)
+        except TypeError:
+            continue
+    raise AssertionError(name)
+
+
+def serve_timm(slug, card, folder):
+    options = dict(card.get("options", {}))
+    if timm.get_pretrained_cfg(card["architecture"]).fixed_input_size:
+        options["img_size"] = card["preprocessing"]["size"]
+    classes = {} if "in1k" in card["weights"].get("hub", "") else {"num_classes": 0}
+    state = timm.create_model(card["architecture"], **options, **classes).state_dict()
+    if card["weights"].get("layout") == "ordered":
+        state = {f"backbone.{place}": tensor for place, tensor in enumerate(state.values())}
+    save_state(state, folder / cards.weights_file(card))
+    return card
+
+
+def save_state(state, path):
+    state = {name: tensor.contiguous().clone() for name, tensor in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
+
+
+def serve_open_clip(slug, card, folder):
+    configuration = open_clip.get_model_config(card["architecture"])
+    configuration["text_cfg"] |= {"width": 32, "heads": 2, "layers": 1}
+    if slug.startswith("biomedclip"):
+        vision = {"timm_model_name": "vit_base_patch16_224", "timm_model_pretrained": False, "timm_pool": "",
+                  "timm_proj": "linear", "image_size": 224}  # fmt: skip
+        text = {"hf_model_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract", "hf_proj_type": "mlp",
+                "hf_tokenizer_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+                "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 256}  # fmt: skip
+        configuration = {"embed_dim": 512, "vision_cfg": vision, "text_cfg": text}
+        (folder / "text").mkdir()
+        bert = transformers.BertConfig(vocab_size=64, num_hidden_layers=1, hidden_size=32, num_attention_heads=2)
+        bert.save_pretrained(folder / "text")
+    if configuration["text_cfg"].get("hf_tokenizer_name"):
+        save_tokenizer(folder)
+        configuration["text_cfg"]["vocab_size"] = 64
+    else:
+        configuration["vision_cfg"] |= {} if "timm_model_name" in configuration["vision_cfg"] else {"layers": 1}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration}))
+    settings = json.loads(json.dumps(configuration))
+    if "hf_model_name" in settings["text_cfg"]:
+        settings["text_cfg"] |= {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+    custom = settings.pop("custom_text", False) or "hf_model_name" in settings["text_cfg"]
+    model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings)
+    name = next(each for each in cards.weights_files(card) if Path(each).suffix in (".bin", ".safetensors", ".pt"))
+    save_state(model.state_dict(), folder / name)
+    if "files" in card["weights"]:
+        return card
+    # The one model without a configuration of its own: here it comes with the shallow one.
+    return card | {"weights": {"files": ["open_clip_config.json", name]}}
+
+
+def serve_transformers(slug, card, folder):
+    size, layers = card["preprocessing"]["size"], {"num_hidden_layers": 1}
+    tower = {"image_size": size, **layers}
+    text = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 64,
+            "max_position_embeddings": 16, **layers}  # fmt: skip
+    if slug.startswith("dinov2") or slug.startswith("rad-dino"):
+        model = transformers.Dinov2Model(transformers.Dinov2Config(image_size=518, patch_size=14, **layers))
+    elif slug.startswith("vit"):
+        model = transformers.ViTModel(transformers.ViTConfig(**tower))
+    elif slug.startswith("mae"):
+        model = transformers.ViTMAEForPreTraining(transformers.ViTMAEConfig(decoder_num_hidden_layers=1, **tower))
+    elif slug.startswith("resnet"):
+        model = transformers.ResNetForImageClassification(transformers.ResNetConfig(depths=[1] * 4, num_labels=1000))
+    elif "sam" in slug:
+        card = card | {"preprocessing": card["preprocessing"] | {"size": 256}}  # 1024 pixels take minutes here
+        vision = transformers.SamVisionConfig(image_size=256, global_attn_indexes=[0], **layers)
+        model = transformers.SamModel(transformers.SamConfig(vision_config=vision.to_dict()))
+    elif slug.startswith("medsiglip"):
+        vision = {"hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16, "patch_size": 14, **tower}
+        text |= {"projection_size": 1152}
+        model = transformers.SiglipModel(transformers.SiglipConfig(vision_config=vision, text_config=text))
+    else:
+        text |= {"bos_token_id": 2, "eos_token_id": 3}
+        vision = {"patch_size": 32, **tower}
+        model = transformers.CLIPModel(
+            transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=512)
+        )
+    model.eval().save_pretrained(folder)
+    if "pytorch_model.bin" in cards.weights_files(card):
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+    if cards.has_text(card):
+        save_tokenizer(folder)
+        (folder / "vocab.json").write_text("{}")
+        (folder / "merges.txt").write_text("")
+    return card
+
+
+def serve_medclip(slug, card, folder):
+    swin = transformers.SwinModel(transformers.SwinConfig())
+    swin.save_pretrained(folder / "swin")
+    state = {f"vision_model.model.{name}": each for name, each in load_file(folder / "swin/model.safetensors").items()}
+    state["vision_model.model.encoder.layers.0.blocks.0.attention.self.relative_position_index"] = torch.zeros(49, 49)
+    state["vision_model.projection_head.weight"] = torch.randn(512, 768)
+    state["text_model.model.embeddings.position_ids"] = torch.arange(512)[None]
+    state["logit_scale"] = torch.zeros(())
+    save_state(state, folder / "pytorch_model.bin")
+    return card
+
+
+def serve_torchxrayvision(slug, card, folder):
+    model = torchxrayvision_encoder.build(card["architecture"], 18)
+    # The library's DenseNets are files of whole objects, its ResNet a plain state dict.
+    path = folder / cards.weights_file(card)
+    torch.save(model if card["architecture"] == "densenet121" else model.state_dict(), path)
+    return card
+
+
+@pytest.mark.parametrize("slug", OTHERS)
+def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkeypatch, pictures):
+    folder = tmp_path / "weights" / slug
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(timm, "create_model", functools.partial(shallow, timm.create_model))
+    torch.manual_seed(1)
+    card = globals()[f"serve_{CARDS[slug]['loader']}"](slug, CARDS[slug], folder)
+    card = json.loads(json.dumps(card))
+    for each in card["weights"].get("files", [card["weights"]]):
+        if isinstance(each, dict):
+            each.pop("sha256", None)  # of the real weights
+    location = folder if "files" in card["weights"] else folder / cards.weights_file(card)
+    encoder = load_encoder(slug, cards.card_meaning(card), location, "cpu")
+    together = encode(encoder, pictures[:2])
+    assert (together.shape, together.dtype) == ((2, card["dimension"]), np.float32)
+    assert np.isfinite(together).all()
+    assert np.ptp(together, axis=0).max() > 0
+    assert (encode(encoder, pictures[:2]) == together).all()
+    largest = np.abs(together).max()
+    np.testing.assert_allclose(encode(encoder, pictures[1:2])[0], together[1], atol=2e-5 * largest, rtol=1e-3)
+    if cards.has_text(card):
+        words = encoder.encode_text(TEXTS)
+        assert (words.shape, words.dtype) == ((2, card["dimension"]), np.float32)
+        np.testing.assert_allclose(encoder.encode_text(TEXTS[:1])[0], words[0], atol=1e-5)
+        assert np.ptp(words, axis=0).max() > 0
+
+
+# --- preprocessing, against the processors that the models were published with ---
+
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+OPENAI = {"image_mean": list(open_clip.OPENAI_DATASET_MEAN), "image_std": list(open_clip.OPENAI_DATASET_STD)}
+RAD_DINO = {"image_mean": [0.5307] * 3, "image_std": [0.2583] * 3}
+
+
+def published(kind, **settings):
+    """A processor of transformers with the settings of a model's preprocessor_config.json, as an image -> array."""
+    return lambda image: kind(**settings)(image.convert("RGB"), return_tensors="np")["pixel_values"][0]
+
+
+def of_open_clip(size, mode="shortest", interpolation="bicubic", **normalisation):
+    transform = open_clip.image_transform(
+        size, is_train=False, mean=normalisation["image_mean"], std=normalisation["image_std"], resize_mode=mode,
+        interpolation=interpolation,
+    )  # fmt: skip
+    return lambda image: transform(image).numpy()
+
+
+def of_timm(name):
+    configured = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    transform = timm.data.create_transform(**configured)
+    return lambda image: transform(image.convert("RGB")).numpy()
+
+
+def of_medclip(image):
+    """MedCLIP's pad_img in NumPy, then the resizing, rescaling and normalising of its processor."""
+    gray = np.asarray(image.convert("L"))
+    height, width = gray.shape
+    side = max(224, height, width)
+    square = np.zeros((side, side), dtype=np.uint8)
+    top, left = int((side - height) / 2), int((side - width) / 2)
+    square[top : top + height, left : left + width] = gray
+    resized = np.asarray(Image.fromarray(square).resize((224, 224), Image.Resampling.BICUBIC)) / 255
+    return np.broadcast_to((resized - 0.5862785803043838) / 0.27950088968644304, (3, 224, 224))
+
+
+DINOV2 = published(
+    BitImageProcessorPil, size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}, resample=3, **IMAGENET
+)
+RAD = published(
+    BitImageProcessorPil, size={"shortest_edge": 518}, crop_size={"height": 518, "width": 518}, resample=3, **RAD_DINO
+)
+RESNET = published(ConvNextImageProcessorPil, size={"shortest_edge": 224}, crop_pct=0.875, resample=3, **IMAGENET)
+SAM = published(
+    SamImageProcessorPil, size={"longest_edge": 1024}, pad_size={"height": 1024, "width": 1024}, resample=2, **IMAGENET
+)
+MEDCLIP_CROP = published(
+    CLIPImageProcessorPil, size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}, resample=3,
+    image_mean=[0.5862785803043838] * 3, image_std=[0.27950088968644304] * 3,
+)  # fmt: skip
+CLIP = published(
+    CLIPImageProcessorPil, size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}, resample=3, **OPENAI
+)
+PROCESSORS = {
+    "vit-b16-in21k": published(ViTImageProcessorPil, size={"height": 224, "width": 224}, resample=2, **HALF),
+    "mae-vitb16-paper": published(ViTImageProcessorPil, size={"height": 224, "width": 224}, resample=2, **IMAGENET),
+    "dinov2-vitb14": DINOV2,
+    "rad-dino": RAD,
+    "rad-dino-maira-2": RAD,
+    "resnet50": RESNET,
+    "resnet50-paper": RESNET,
+    "sam-vitb": SAM,
+    "sam-vitb-paper": SAM,
+    "medsam-vitb-paper": SAM,
+    "medclip-swint-paper": MEDCLIP_CROP,
+    "medclip-swint": of_medclip,
+    "pubmedclip-vitb32": CLIP,
+    "medsiglip-448": published(SiglipImageProcessorPil, size={"height": 448, "width": 448}, resample=2, **HALF),
+    "clip-vitl14-openai": of_open_clip(224, **OPENAI),
+    "biomedclip-vitb16": of_open_clip(224, **OPENAI),
+    "openclip-vith14": of_open_clip(224, **OPENAI),
+    "siglip2-so400m-384": of_open_clip(384, "squash", **HALF),
+    "siglip2-vitb16": of_open_clip(224, "squash", **HALF),
+    "pe-core-vitl14-336": of_open_clip(336, "squash", "bilinear", **HALF),
+    "dinov2-vitb14-reg-518": of_timm("vit_base_patch14_reg4_dinov2.lvd142m"),
+    "dinov3-vitb16": of_timm("vit_base_patch16_dinov3.lvd1689m"),
+    "dinov3-vitl16": of_timm("vit_large_patch16_dinov3.lvd1689m"),
+    "dinov3-convnext-base": of_timm("convnext_base.dinov3_lvd1689m"),
+    "eva02-vitl14-448": of_timm("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k"),
+}
+"""Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
+the transforms of open_clip and timm with the settings that these libraries hold, MedCLIP's steps anew in NumPy."""
+
+
+def preprocessed(card, image):
+    """What the encoder's network gets of an image, by the encoder's own two steps, without its network."""
+    encoder = object.__new__(NetworkEncoder)
+    encoder.preprocessing, encoder.device = card["preprocessing"], torch.device("cpu")
+    encoder.channels, encoder.layout = len(card["preprocessing"]["mean"]), torch.contiguous_format
+    encoder.mean, encoder.std = (
+        torch.tensor(card["preprocessing"][name]).reshape(1, -1, 1, 1) * 255 for name in ("mean", "std")
+    )
+    return encoder.batch([to_bytes(image, card["preprocessing"])])[0].numpy()
+
+
+@pytest.mark.parametrize("slug", PROCESSORS)
+def test_a_card_preprocesses_as_its_model_was_published(slug, pictures):
+    for image in pictures:
+        found, expected = preprocessed(CARDS[slug], image), PROCESSORS[slug](image)
+        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=f"{slug}, {image.mode} {image.size}")
+
+
+def test_medsam_sees_the_whole_range_of_an_image(pictures):
+    found = preprocessed(CARDS["medsam-vitb"], Image.fromarray(np.uint8([[50, 50], [50, 150]])))
+    assert (found.shape, found.min(), found.max()) == ((3, 1024, 1024), 0, 1)
+    assert (preprocessed(CARDS["medsam-vitb"], Image.new("L", (9, 9), 70)) == 0).all()
+
+
+def test_radiographs_of_torchxrayvision_reach_from_minus_1024_to_1024():
+    encoder = object.__new__(torchxrayvision_encoder.XrayEncoder)
+    encoder.preprocessing = CARDS["xrv-densenet121-all"]["preprocessing"]
+    gray = np.zeros((224, 300), dtype=np.uint8)
+    gray[:, 150:] = 255
+    found = encoder.preprocess(Image.fromarray(gray))
+    assert found.shape == (1, 224, 224)
+    assert (found[0, :, :112] == -1024).all() and (found[0, :, 112:] == 1024).all()

@@ -1,0 +1,83 @@
+# Checks before any embedding: one look at every image, conclusions per experiment, and whether the run may go on.
+
+
+# Looks once at each image of a shard: digest of the pixels, perceptual hash, range, size. Cached per shard as embeddings
+# are, so that an appended row is a look at one shard.
+rule inspect_images:
+    input:
+        ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
+    output:
+        "results/datasets/{dataset}/audit/{digest}.parquet",
+    log:
+        "results/logs/inspect_images/{dataset}/{digest}.log",
+    benchmark:
+        "results/benchmarks/inspect_images/{dataset}/{digest}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 4
+    resources:
+        image_root=dataset_setting("images"),
+        mem_mb=4000,
+    params:
+        intensity=dataset_setting("intensity"),
+        code=code("inspect_images.py"),
+    script:
+        "../scripts/inspect_images.py"
+
+
+# Patients, studies, exact and near duplicates in two splits; odd images; classes that cannot be answered for.
+rule audit:
+    input:
+        catalog="results/experiments/{experiment}/catalog.parquet",
+        inspected=inspected_images,
+        template=template("audit"),
+        base=template("page"),
+    output:
+        findings="results/experiments/{experiment}/audit/findings.csv",
+        classes="results/experiments/{experiment}/audit/classes.csv",
+        near="results/experiments/{experiment}/audit/near_duplicates.parquet",
+        page=report(
+            "results/experiments/{experiment}/audit/audit.html",
+            caption="../report/audit.rst",
+            category="{experiment}",
+            labels={"what": "audit of the data"},
+        ),
+    log:
+        "results/logs/audit/{experiment}.log",
+    benchmark:
+        "results/benchmarks/audit/{experiment}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        image_roots=image_roots,
+        mem_mb=8000,
+    params:
+        index_split=experiment_setting("index_split"),
+        query_splits=experiment_setting("query_splits"),
+        shared_patients=experiment_setting("shared_patients"),
+        distance=project.settings["audit"]["distance"],
+        intensities=intensities,
+        code=code("audit.py"),
+    script:
+        "../scripts/audit.py"
+
+
+# Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a job that fails are
+# lost and the findings are what the user then needs; a checkpoint, since embedding has to wait for it and must not
+# depend on it, or every new verdict would embed everything again.
+checkpoint audit_verdict:
+    input:
+        findings="results/experiments/{experiment}/audit/findings.csv",
+    output:
+        "results/experiments/{experiment}/audit/verdict.txt",
+    log:
+        "results/logs/audit_verdict/{experiment}.log",
+    benchmark:
+        "results/benchmarks/audit_verdict/{experiment}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        stop_on=project.settings["audit"]["stop_on"],
+        code=code("audit_verdict.py"),
+    script:
+        "../scripts/audit_verdict.py"

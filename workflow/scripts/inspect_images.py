@@ -1,0 +1,16 @@
+"""The image list of a shard -> what one look at each image tells."""
+
+import _library  # noqa: F401
+from radcbir.audit import inspect_images
+from radcbir.catalog import write_parquet
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"inspect {snakemake.wildcards.dataset}"):
+    table = inspect_images(
+        snakemake.input[0],
+        snakemake.wildcards.dataset,
+        snakemake.resources.image_root,
+        snakemake.params.intensity,
+        snakemake.threads,
+    )
+    write_parquet(table, snakemake.output[0])

@@ -1,0 +1,14 @@
+"""Dataset CSV, image root and key -> a CSV with pseudonyms, links to the images, and the mapping for the owner's eyes."""
+
+import _library  # noqa: F401
+from radcbir.catalog import write_csv
+from radcbir.checks import check_image_root
+from radcbir.logs import script_log
+from radcbir.pseudonyms import pseudonymise, read_key, write_links
+
+with script_log(snakemake.log[0], f"pseudonyms {snakemake.wildcards.dataset}"):
+    check_image_root(snakemake.params.images, snakemake.wildcards.dataset)
+    table, mapping = pseudonymise(snakemake.input.csv, read_key(snakemake.input.key))
+    write_links(mapping, snakemake.params.images, snakemake.output.images)
+    write_csv(mapping, snakemake.output.mapping)
+    write_csv(table, snakemake.output.csv)
