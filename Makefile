@@ -29,6 +29,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
+	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
 
 setup: .venv/installed
 

@@ -2,13 +2,14 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from published import PRECISION_COLUMNS, Published
 
-from radcbir import metrics, paper
+from radcbir import embeddings, metrics, paper
 from radcbir.catalog import build_catalog, image_id, pool
 from radcbir.errors import InputError
 from radcbir.project import CONFIG_SCHEMA
@@ -169,6 +170,20 @@ def test_the_best_k_of_one_leaves_nobody_to_vote():
         paper.classification_tables(arranged([[0, 1, 1]], [0], [0], 2), lists, OFF)
 
 
+def test_one_neighbor_has_no_paper_way():
+    """With k = 1 the reference's range of k is empty; the corrected figures are there, and the export says why not."""
+    lists = arranged([[0], [0]], [0, 1], [9, 9], 2)
+    table = paper.side_by_side({"test": lists, "validation": lists}, ON).set_index("metric")
+    assert (
+        np.isnan(table.loc["micro_precision_at_1", "paper"]) and table.loc["micro_precision_at_1", "corrected"] == 0.5
+    )
+    assert table.loc["knn_k", "corrected"] == 1
+    for quirks in (ON, ON | {"spread_as_std": False}, ON | {"silent_gaps": False}):
+        assert len(paper.retrieval_table(lists, quirks)) == 0
+    with pytest.raises(InputError, match="the reference's range of k is empty"):
+        paper.classification_tables(lists, lists, ON)
+
+
 def test_invented_neighbors_are_the_last_image_again(small):
     lists = small.lists("test")
     size = len(small.published.index)
@@ -209,6 +224,12 @@ def test_side_by_side_gives_each_quirk_its_own_effect(plain):
     assert np.isnan(last["paper"]) and last["corrected"] > 0
     rows = {row["metric"]: row for row in paper.page_rows(table.reset_index())}
     assert rows["micro_precision_at_25"]["causes"] == [("stop_before_last_k", "")]
+    assert rows["macro_precision_std_at_1"]["causes"] == [("spread_as_std", "")]
+    assert rows["queries_without_index_image"]["causes"] == [("silent_gaps", "")]
+    assert (rows["queries_without_index_image"]["paper"], rows["queries_without_index_image"]["corrected"]) == (
+        "none",
+        "0",
+    )
     assert rows["macro_precision_at_10"]["causes"][0][0] == "cut_list"
     assert rows["knn_k"]["difference"][0] == "-"
     same = paper.side_by_side(lists, OFF)
@@ -233,10 +254,35 @@ def test_the_order_of_columns_is_that_of_the_csvs(plain, tmp_path):
     listing = paper.read_listing({"one": tmp_path / "a.csv"})
     assert listing.columns == ["XR/chest/a", "XR/chest/b"]
     assert listing.position == {("one", "b.png"): 0, ("one", "a.png"): 1}
+    (tmp_path / "b.csv").write_text("filepath,split,labels\na.png,train,XR/chest/b|XR/chest/c\n")
+    assert paper.read_listing({"two": tmp_path / "b.csv"}).columns == ["XR/chest/b", "XR/chest/c"]
+
+
+def test_images_with_several_labels_are_left_out(plain, tmp_path):
+    """As if they were not there: the lists close up, and figures are those of the other images."""
+
+    files = SimpleNamespace(
+        neighbors=[tmp_path / "test.parquet"], catalog=tmp_path / "catalog.parquet", csvs=list(plain.csvs.values()),
+        embeddings=[tmp_path / "ids.h5"],
+    )  # fmt: skip
+    settings = SimpleNamespace(splits=["test"], datasets=list(plain.csvs), index_split="train", k=10)
+    catalog, table = plain.catalog.copy(), plain.neighbors("test")
+    several = catalog["id"] == table["neighbor"].iloc[0]
+    catalog.loc[several, "label"] = None
+    catalog.to_parquet(files.catalog)
+    table.to_parquet(files.neighbors[0])
+    attributes = {name: "" for name in embeddings.COMMON if name != "format"}
+    embeddings.write_shard(files.embeddings[0], plain.embedded, np.ones((len(plain.embedded), 1)), [], attributes)
+    kept, lists = paper.read_lists(files, settings)
+    assert len(kept) == len(catalog) - 1 and set(lists) == {"test"}
+    first = table[table["query"] == table["query"].iloc[0]]["neighbor"].tolist()
+    row = kept.index[kept["id"] == table["query"].iloc[0]][0]
+    place = list(lists["test"].queries).index(row)
+    assert kept["id"][lists["test"].neighbors[place]].tolist() == first[1:11]
 
 
 def test_the_schema_lists_the_quirks_that_there_are():
     schema = json.loads(CONFIG_SCHEMA.read_text())
     settings = schema["properties"]["experiments"]["additionalProperties"]["properties"]["paper_mode"]["properties"]
-    assert {name for name in settings if not name.endswith("_split")} == set(paper.QUIRKS)
+    assert {name for name in settings if name != "test_split"} == set(paper.QUIRKS)
     assert all(settings[name]["default"] is True for name in paper.QUIRKS)

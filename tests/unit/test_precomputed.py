@@ -77,6 +77,7 @@ def test_missing_zero_and_broken_vectors_are_rejected_with_the_reason(published,
     with h5py.File(tmp_path / "some.h5", "w") as file:
         for path in paths[3:]:
             file.create_dataset(path, data=published.vectors[path].astype(np.float64) * 3)
+        file.create_group(paths[0])
         file.create_dataset(paths[1], data=np.zeros(DIMENSION))
         file.create_dataset(paths[2], data=np.full(DIMENSION, np.nan))
     found = take(shards, tmp_path / "some.h5", tmp_path / "out.h5", max_rejected=0.1)

@@ -16,12 +16,14 @@ from record import Record
 
 CONFIG = "config/paper-biomedclip.yaml"
 COMPARISON = "results/experiments/radiology/comparison"
+DATASETS = ("nih14", "mimic", "radimagenet", "chexpert")
 LISTS = "biomedclip-published"
 TARGETS = [
     f"{COMPARISON}/models.html",
     "results/experiments/radiology/gallery/test.html",
     "results/datasets/nih14/ledger.html",
     f"{COMPARISON}/paper-mode.html",
+    f"{COMPARISON}/knn_classification.html",
     "reference_exports",
 ]
 
@@ -109,6 +111,13 @@ def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
         corrected = precision.loc[("test", "plain", average, 10), "value"]
         assert table.loc[f"{average}_precision_at_10", "corrected"] == pytest.approx(corrected, abs=1e-12)
         assert table.loc[f"{average}_precision_at_10", "cut_list"] > 0
+    knn = pd.read_csv(evaluated / COMPARISON / "knn_classification.csv")
+    assert set(knn["votes"]) == {"equal"}, "lists without scores have no weighted votes"
+    knn = knn[knn["query_split"] == "test"].set_index(["metric", "average"])
+    assert set(knn["k"]) == {table.loc["knn_k", "corrected"]}
+    for metric, average in (("roc_auc", "micro"), ("f1", "macro"), ("recall", "macro")):
+        corrected = table.loc[f"knn_{average}_{metric}", "corrected"]
+        assert knn.loc[(metric, average), "value"] == pytest.approx(corrected, abs=1e-12)
     page = (evaluated / COMPARISON / "paper-mode.html").read_text()
     assert "<code>k_off_by_one</code> -1" in page and "label_leak" in page
 
@@ -149,5 +158,5 @@ def test_published_embeddings_give_what_published_lists_give(copy, published):
     project.edit("resources/reference/datasets/nih14.csv", ",train,XR,chest,1.0,0.0,0.0", ",train,XR,chest,0.0,1.0,0.0")
     with open(project / f"resources/reference/embeddings/{MODEL}/mimic.h5", "ab") as file:
         file.write(b"\0")
-    assert project.run(tables[0], "--configfile", CONFIG)["take_embeddings"] == 1
-    assert (project / tables[0]).read_text() != (project / tables[1]).read_text()
+    jobs = project.run(*(f"results/embeddings/from-vectors/{name}.h5" for name in DATASETS), "--configfile", CONFIG)
+    assert (jobs["catalog"], jobs["shards"], jobs["take_embeddings"]) == (1, 1, 1)

@@ -391,6 +391,7 @@ def classify_by_neighbors(
         for split, variants in lists.items()
         for variant in variants
         for votes in VOTES
+        if votes == "equal" or not np.isnan(variants[variant].scores).any()  # published lists come without scores
     }
     if validation_split and curves[validation_split, "all", "equal"]["value"].isna().all():
         raise InputError(

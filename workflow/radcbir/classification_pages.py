@@ -125,6 +125,8 @@ def _section(
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():
+            if (model, name) not in values.index:  # published neighbor lists have no scores to weight votes with
+                continue
             own = values.loc[(model, name)]
             chosen = own[setting[1]].iloc[0]
             cells = [_cell(card["name"], is_text=True), _cell(title, is_text=True), _cell(f"{chosen:g}", chosen)]

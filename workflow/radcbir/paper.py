@@ -20,12 +20,13 @@ from radcbir.classification import best_k, classification_metrics, voted_predict
 from radcbir.embeddings import read_ids
 from radcbir.errors import InputError
 from radcbir.files import atomic_write
-from radcbir.metrics import capped_precision
+from radcbir.metrics import capped_precision, with_one_label
 
 QUIRKS = {
     "cut_list": "P@k cuts the list at n = min(k, index images of the query's class) and divides by n; corrected: the hits among "
     "the first k over k, whatever the class",
-    "stop_before_last_k": "k ends one before the length of the lists, for P@k and for the choice of k; corrected: it ends there",
+    "stop_before_last_k": "k ends one before the length of the lists, for P@k and for the choice of k; corrected: it ends "
+    "where they end",
     "silent_gaps": "queries whose class has no index image, and queries without an embedding, leave the averages without a word; "
     "corrected: they leave them too, but the export counts them",
     "count_missing_images": "n counts every index image that is listed, with an embedding or without; corrected: those that can "
@@ -46,6 +47,8 @@ QUIRKS = {
 """The reference's quirks -> what it does, and what is done instead when the switch is off."""
 
 PRECISION_AT = (1, 3, 5, 10)
+PRECISION_COLUMNS = ["micro_precision_mean", "micro_precision_std", "macro_precision_mean", "macro_precision_std"]
+"""The columns of the reference's ``retrieval.csv``, after that of the row numbers."""
 CLASSIFICATION = {
     "micro_roc_auc": ("roc_auc", "micro"),
     "micro_f1": ("f1", "micro"),
@@ -80,9 +83,10 @@ def read_listing(csvs: Mapping[str, str | Path]) -> Listing:
     for dataset, path in csvs.items():
         with open(path, newline="", encoding="utf-8-sig") as handle:
             header = [name.strip() for name in next(csv.reader(handle))]
-        if "label" in header:
-            given = _column(path, header, "label").dropna()
-            labels: Iterable[str] = sorted(given.unique())
+        written = next((name for name in ("label", "labels") if name in header), None)
+        if written:
+            given = _column(path, header, written).dropna().str.split("|" if written == "labels" else "\n", regex=False)
+            labels: Iterable[str] = sorted(set(given.explode()))
         else:
             labels = [name for name in header if re.match(r"^[^/]+/[^/]+/.+$", name) and not name.startswith("x_")]
         columns |= dict.fromkeys(normal_label(label) for label in labels)
@@ -181,19 +185,18 @@ def switches(settings: Mapping) -> dict[str, bool]:
 def read_lists(files: Any, settings: Any) -> tuple[pd.DataFrame, dict[str, PaperLists]]:
     """The pooled catalog, and the lists of the ``test`` and the ``validation`` split (where there is one).
 
+    The paper knows images with one label only; those with several are left out of both.
     ``files`` has ``neighbors`` (a table per split), ``catalog``, ``embeddings`` and ``csvs``, ``settings`` has ``splits``,
     ``datasets``, ``index_split`` and ``k``: a script's inputs and parameters, which the rules of this stage share.
     """
     catalog = pd.read_parquet(files.catalog)
     embedded = np.concatenate([read_ids(path) for path in files.embeddings])
     listing = read_listing(dict(zip(settings.datasets, files.csvs, strict=True)))
-    columns = ["query", "rank", "neighbor"]
-    lists = {
-        role: paper_lists(
-            pd.read_parquet(path, columns=columns), catalog, embedded, listing, settings.index_split, split, settings.k
-        )
-        for role, split, path in zip(("test", "validation"), settings.splits, files.neighbors, strict=False)
-    }
+    lists, pooled = {}, catalog
+    for role, split, path in zip(("test", "validation"), settings.splits, files.neighbors, strict=False):
+        neighbors = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
+        neighbors, catalog = with_one_label(neighbors, pooled)
+        lists[role] = paper_lists(neighbors, catalog, embedded, listing, settings.index_split, split, settings.k)
     return catalog, lists
 
 
@@ -248,9 +251,9 @@ def retrieval_table(lists: PaperLists, quirks: Mapping[str, bool]) -> pd.DataFra
                 else np.nan,
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=PRECISION_COLUMNS)
     if not quirks["spread_as_std"]:
-        table = table.drop(columns=["micro_precision_std", "macro_precision_std"])
+        table = table.drop(columns=[name for name in PRECISION_COLUMNS if name.endswith("_std")])
     if not quirks["silent_gaps"]:
         table["queries"] = int(answerable.sum())
         table["queries_without_index_image"] = int((~answerable).sum())
@@ -277,7 +280,7 @@ def classification_tables(
     if not len(curve.dropna(subset="value")):
         raise InputError(
             "no k can be chosen, since no query of the validation split has a class with index images (or k is 1, where the "
-            "reference's range of k is empty): choose another `validation_split:` under `paper_mode:`, or a larger `k:`"
+            "reference's range of k is empty): choose another `val_split:`, or a larger `k:`"
         )
     chosen = best_k(curve, one_less=quirks["k_off_by_one"])
     if chosen:
@@ -320,7 +323,8 @@ def side_by_side(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]) ->
 
     ``lists`` has ``test`` and, where k can be chosen, ``validation``; ``quirks`` are the switches of the paper's way. A
     quirk's column is its own effect: the figure minus that with this one quirk off and the others as they are. Effects need
-    not add up to the difference. A figure that one of the ways does not have is missing there.
+    not add up to the difference. A figure that one of the ways does not have is missing there, and so is the effect of a
+    quirk that it comes or goes with.
     """
     known: dict[tuple[bool, ...], dict[str, float]] = {}
 
@@ -338,8 +342,8 @@ def side_by_side(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]) ->
     table["difference"] = table["paper"] - table["corrected"]
     for name in QUIRKS:
         if quirks[name]:
-            without = figures({**quirks, name: False})
-            table[name] = table["paper"] - table["metric"].map(without).astype(float)
+            without = table["metric"].map(figures({**quirks, name: False})).astype(float)
+            table[name] = (table["paper"] - without).mask(table["paper"].isna() & without.isna(), 0.0)
         else:
             table[name] = 0.0
     return table
@@ -354,7 +358,12 @@ def headline_figures(lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]
         for k in sorted({*(k for k in PRECISION_AT if k <= width), width}):
             if k <= len(precision):
                 values[f"{average}_precision_at_{k}"] = float(precision[f"{average}_precision_mean"].iloc[k - 1])
-    if "validation" in lists:
+        if quirks["spread_as_std"] and len(precision):
+            values[f"{average}_precision_std_at_1"] = float(precision[f"{average}_precision_std"].iloc[0])
+    if not quirks["silent_gaps"] and len(precision):
+        counts = ("queries_without_index_image", "queries_without_embedding")
+        values |= {name: float(precision[name].iloc[0]) for name in counts}
+    if "validation" in lists and len(_ks(lists["test"], quirks)):
         _, row, k = classification_tables(lists["validation"], lists["test"], quirks)
         values |= {f"knn_{name}": float(value) for name, value in row.iloc[0].items()} | {"knn_k": float(k)}
     return values
@@ -364,11 +373,9 @@ def page_rows(table: pd.DataFrame) -> list[dict]:
     """Rows of the page from :func:`side_by_side`: texts, and the quirks that move the figure, the strongest first."""
     rows = []
     for row in table.to_dict("records"):
-        effects = {name: row[name] for name in QUIRKS if abs(row[name]) > 1e-12}  # NaN is not larger
-        if np.isnan(row["paper"]) and not np.isnan(row["corrected"]) and row["metric"].count("precision_at"):
-            causes = [("stop_before_last_k", "")]
-        else:
-            causes = [(name, _signed(effects[name])) for name in sorted(effects, key=lambda each: -abs(effects[each]))]
+        effects = {name: row[name] for name in QUIRKS if not abs(row[name]) <= 1e-12}
+        strongest = sorted(effects, key=lambda name: -abs(np.nan_to_num(effects[name], nan=np.inf)))
+        causes = [(name, "" if np.isnan(effects[name]) else _signed(effects[name])) for name in strongest]
         rows.append(
             {
                 "metric": row["metric"],
@@ -384,7 +391,7 @@ def page_rows(table: pd.DataFrame) -> list[dict]:
 def _text(value: float) -> str:
     if np.isnan(value):
         return "none"
-    return f"{value:.0f}" if value > 1 else f"{value:.4f}"
+    return f"{value:.0f}" if value > 1 or value == 0 else f"{value:.4f}"
 
 
 def _signed(value: float) -> str:

@@ -28,7 +28,7 @@ from radcbir.logs import Progress, logger
 from radcbir.search import NEIGHBOR_SCHEMA, SETTINGS
 
 ROWS_PER_BLOCK = 8192
-CSV_BLOCK = 32 << 20
+CSV_BLOCK = 64 << 20
 
 NOT_IN_FILE = "no embedding in the file"
 NOT_IN_LISTS = "neither asked nor indexed in the neighbor lists"
@@ -154,11 +154,8 @@ class _DatasetPerImage:
         root, everything, wanted = self.file.id, h5py.h5s.ALL, (self.dimension,)
         for place, path in enumerate(paths):
             try:
-                found = h5py.h5o.open(root, path.encode())
-            except KeyError:
-                reasons[place] = NOT_IN_FILE
-                continue
-            if not isinstance(found, h5py.h5d.DatasetID):
+                found = h5py.h5d.open(root, path.encode())
+            except KeyError:  # there is nothing of that name, or a group
                 reasons[place] = NOT_IN_FILE
                 continue
             if found.shape != wanted:
@@ -166,7 +163,7 @@ class _DatasetPerImage:
                     f"the embedding of '{path}' in {self.path} has the shape {found.shape}, the model card says `dimension: "
                     f"{self.dimension}`: correct the card, or name the file of this model"
                 )
-            found.read(everything, everything, vectors[place])
+            found.read(everything, everything, vectors[place], h5py.h5t.NATIVE_FLOAT)
         return vectors, reasons
 
     def describe(self) -> str:
@@ -318,13 +315,12 @@ def take_neighbors(
     depth = min(k, len(available))
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for query_paths, neighbor_paths in _rows(lists, depth):
-        query = _looked_up(query_paths, paths, ids)
+        query = _looked_up([query_paths], paths, ids)[:, 0]
         wanted = np.isin(query, asked.index.to_numpy())
         if not wanted.any():
             continue
         kept = pa.array(wanted)
-        columns = [_looked_up(column.filter(kept), paths, ids) for column in neighbor_paths]
-        neighbors = np.stack(columns, axis=1)
+        neighbors = _looked_up([column.filter(kept) for column in neighbor_paths], paths, ids)
         wrong = ~np.isin(neighbors, available.index.to_numpy())
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
@@ -405,7 +401,10 @@ def _open_csv(path: str | Path, columns: list[str] | None) -> pyarrow.csv.CSVStr
     return pyarrow.csv.open_csv(path, pyarrow.csv.ReadOptions(block_size=CSV_BLOCK), convert_options=options)
 
 
-def _looked_up(found: pa.Array, paths: pa.Array, ids: np.ndarray) -> np.ndarray:
-    """The ids of some paths, -1 where a path is not known."""
-    places = pc.fill_null(pc.index_in(found, value_set=paths), -1).to_numpy(zero_copy_only=False)
+def _looked_up(columns: list[pa.Array], paths: pa.Array, ids: np.ndarray) -> np.ndarray:
+    """The ids of columns of paths, one column each, -1 where a path is not known; all at once, since Arrow hashes ``paths``
+    anew in every call.
+    """
+    found = pc.index_in(pa.chunked_array(columns), value_set=paths)
+    places = pc.fill_null(found, -1).to_numpy().reshape(len(columns), -1).T
     return np.where(places >= 0, ids[places], -1)

@@ -65,13 +65,13 @@ class Project:
             listed = self.settings["analyses"]
             _known(experiment.setdefault("analyses", listed), listed, f"{key} analyses`", "`analyses`")
             check_index_settings(experiment["index"], f"{key} index`")
-            _settle_paper_splits(experiment, key)
             if experiment["index_split"] in experiment["query_splits"]:
                 raise InputError(
                     f"{key} query_splits` holds the index split '{experiment['index_split']}', where every image would "
                     "find itself: query from another split"
                 )
             experiment["val_split"] = _validation_split(experiment, f"{key} val_split`")
+            experiment["paper_mode"]["test_split"] = _paper_test_split(experiment, f"{key} paper_mode: test_split`")
         self.prompts_file = self._prompts_file(where)
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
         for model in self.fusions:
@@ -262,18 +262,6 @@ def _with_defaults(value: object, schema: Mapping) -> object:
     return {name: _with_defaults(each, properties.get(name, rest)) for name, each in filled.items()}
 
 
-def _settle_paper_splits(experiment: dict, key: str) -> None:
-    """Fill in on which query splits paper mode chooses k and tests it; where there is no second one, it chooses none."""
-    queries, settings = experiment["query_splits"], experiment["paper_mode"]
-    settings.setdefault("test_split", "test" if "test" in queries else queries[-1])
-    if "val" in queries and settings["test_split"] != "val":
-        settings.setdefault("validation_split", "val")
-    splits = [settings[name] for name in ("test_split", "validation_split") if name in settings]
-    _known(splits, queries, f"{key} paper_mode`", "its `query_splits`")
-    if len(set(splits)) < len(splits):
-        raise InputError(f"{key} paper_mode` chooses k on the split '{splits[0]}' that it tests: name two splits")
-
-
 def _validation_split(experiment: Mapping, key: str) -> str | None:
     """The query split that chooses: the one that is named, else ``val`` where another one is left to test."""
     splits = experiment["query_splits"]
@@ -284,6 +272,16 @@ def _validation_split(experiment: Mapping, key: str) -> str | None:
         raise InputError(f"{key} is '{named}', which `query_splits:` does not list: {_suggest(named, splits)}")
     if len(splits) == 1:
         raise InputError(f"{key} is the only query split, so that nothing is left to test: add one to `query_splits:`")
+    return named
+
+
+def _paper_test_split(experiment: Mapping, key: str) -> str:
+    """The query split that paper mode tests: the one that is named, else ``test``, else the last that chooses nothing."""
+    splits = [each for each in experiment["query_splits"] if each != experiment["val_split"]]
+    named = experiment["paper_mode"].get("test_split", "test" if "test" in splits else splits[-1])
+    if named == experiment["val_split"]:
+        raise InputError(f"{key} is '{named}', which chooses k (`val_split:`): name another of the `query_splits:`")
+    _known([named], splits, key, "`query_splits`")
     return named
 
 

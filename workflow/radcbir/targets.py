@@ -61,7 +61,7 @@ def reference_exports(project: Project) -> list[str]:
         f"results/experiments/{name}/{model}/reference/{file}"
         for name, experiment in project.experiments.items()
         for file in ("knn.csv", "retrieval.csv", "knn_classification.csv")
-        if file != "knn_classification.csv" or "validation_split" in experiment["paper_mode"]
+        if file != "knn_classification.csv" or experiment["val_split"]
         for model in experiment["models"]
     ]
 

@@ -281,8 +281,8 @@ def experiment_csvs(wildcards):
 
 def paper_splits(wildcards):
     """The query splits of paper mode: the one that is tested, then the one that k is chosen on."""
-    settings = experiment_setting("paper_mode")(wildcards)
-    return [settings[name] for name in ("test_split", "validation_split") if name in settings]
+    experiment = project.experiments[wildcards.experiment]
+    return [experiment["paper_mode"]["test_split"], *filter(None, [experiment["val_split"]])]
 
 
 def paper_neighbors(wildcards):

@@ -51,6 +51,7 @@ rule paper_mode_page:
         "../../envs/analysis.yaml"
     params:
         cards=experiment_cards,
+        splits=paper_splits,
         paper_mode=experiment_setting("paper_mode"),
         code=code("paper_mode_page.py"),
     script:

@@ -18,8 +18,7 @@ with script_log(snakemake.log[0], f"paper mode {snakemake.wildcards.experiment}"
         snakemake.input.template,
         snakemake.output.page,
         title=f"Paper mode of {snakemake.wildcards.experiment}",
-        test_split=settings["test_split"],
-        validation_split=settings.get("validation_split", ""),
+        splits=snakemake.params.splits,
         quirks=[(name, settings[name], text) for name, text in paper.QUIRKS.items()],
         models=[(card["name"], paper.page_rows(table)) for card, table in zip(cards.values(), tables, strict=True)],
     )
