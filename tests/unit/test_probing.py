@@ -209,6 +209,18 @@ def test_images_without_a_patient_stand_for_themselves():
     assert len(set(data.train.groups)) == 40
 
 
+def test_images_with_several_labels_do_nothing():
+    catalog, ids, vectors = experiment()
+    several = catalog["id"].isin([100, 101, 145, 165])
+    with_several = probing_data(catalog.assign(label=catalog["label"].mask(several)), ids, vectors, "train", ["val", "test"], "val")  # fmt: skip
+    kept = ~several.to_numpy()
+    without = probing_data(catalog[kept], ids[kept], vectors[kept], "train", ["val", "test"], "val")
+    assert with_several.names.tolist() == without.names.tolist() == ["XR/chest/a", "XR/chest/b"]
+    for part in (lambda data: data.train, lambda data: data.validation, lambda data: data.tested["test"]):
+        np.testing.assert_array_equal(part(with_several).vectors, part(without).vectors)
+        np.testing.assert_array_equal(part(with_several).labels, part(without).labels)
+
+
 def test_nothing_to_choose_on():
     catalog, ids, vectors = experiment()
     catalog.loc[catalog["split"] == "val", "label"] = "XR/chest/z"

@@ -72,9 +72,13 @@ def probing_data(
     ``catalog`` has a row per image: id, split, label, patient_id. Index images of a patient who is in a query split as
     well do not train: where splits share patients, a linear classifier would be tested on people it has seen.
 
+    Images with several labels (their ``label`` is missing) do nothing here.
+
     Raises :class:`InputError` where nothing is left to train or to select on, or a tested split has no image.
     """
     rows = catalog.set_index("id").loc[ids]
+    one_label = rows["label"].notna().to_numpy()
+    rows, ids, vectors = rows[one_label], ids[one_label], vectors[one_label]
     split = rows["split"].to_numpy(object)
     patients = rows["patient_id"].astype(object)
     groups = pd.factorize(patients.where(patients.notna(), pd.Series(ids, rows.index)))[0]
