@@ -6,6 +6,7 @@ Imported whenever Snakemake reads the Snakefile, so nothing heavy is imported he
 import copy
 import difflib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -178,7 +179,7 @@ class Project:
                 )
             return Path(self.settings["prompts"])
         beside = [folder.parent / "prompts.yaml" for folder in self.card_folders]
-        return next((path for path in beside if path.is_file()), None)
+        return next((Path(os.path.relpath(path)) for path in beside if path.is_file()), None)
 
     def _fused_card(self, model: str, where: str) -> dict:
         """A fusion's card with what follows from its members."""
