@@ -126,7 +126,7 @@ def _section(
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():
-            if (model, name) not in tested:
+            if (model, name) not in values.index:
                 continue  # scores that are no cosine similarities weigh no votes
             own = values.loc[(model, name)]
             chosen = own[setting[1]].iloc[0]
