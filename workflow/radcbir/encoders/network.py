@@ -54,21 +54,25 @@ class NetworkEncoder:
         that; an image in the corner of the square has zeros beside it.
         """
         size = self.preprocessing["size"]
-        pixels = np.zeros((len(inputs), self.channels, size, size), dtype=np.uint8)
+        channels = max(len(each) for each in inputs)  # one where all are gray: the mean spreads them
+        pixels = np.zeros((len(inputs), channels, size, size), dtype=np.uint8)
         for place, each in enumerate(inputs):
             pixels[place, :, : each.shape[1], : each.shape[2]] = each
-        batch = torch.from_numpy(pixels)
+        values = torch.from_numpy(pixels)
         if self.device.type == "cuda":
-            batch = batch.pin_memory()
-        batch = batch.to(self.device, non_blocking=True).float()
+            values = values.pin_memory()
+        values = values.to(self.device, non_blocking=True)
         if self.preprocessing.get("range") == "minmax":
-            low, high = batch.amin(dim=(1, 2, 3), keepdim=True), batch.amax(dim=(1, 2, 3), keepdim=True)
-            batch = batch.sub_(low).mul_(255 / (high - low).clamp(min=1))
-        batch = batch.sub_(self.mean).div_(self.std)
+            low, high = values.amin(dim=(1, 2, 3), keepdim=True), values.amax(dim=(1, 2, 3), keepdim=True)
+            values = values.float().sub_(low).mul_(255 / (high - low).clamp(min=1))
+        shape = (len(inputs), self.channels, size, size)
+        batch = torch.empty(shape, device=self.device, memory_format=self.layout)
+        torch.sub(values, self.mean, out=batch).div_(self.std)
         for place, each in enumerate(inputs):
-            batch[place, :, each.shape[1] :] = 0
-            batch[place, :, :, each.shape[2] :] = 0
-        return batch.contiguous(memory_format=self.layout)
+            if each.shape[1:] != (size, size):
+                batch[place, :, each.shape[1] :] = 0
+                batch[place, :, :, each.shape[2] :] = 0
+        return batch
 
     @torch.inference_mode()
     def forward(self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None) -> torch.Tensor:
