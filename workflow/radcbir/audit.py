@@ -170,7 +170,7 @@ def _shared(
         patients = set(pooled.loc[here, "patient_id"].dropna()) & set(pooled.loc[there, "patient_id"].dropna())
         of_these = pooled["patient_id"].isin(patients)
         shared = set(studies[here & ~of_these].dropna()) & set(studies[there & ~of_these].dropna())
-        severity = ("warning" if shared_patients == "allow" else "serious") if searched else "notice"
+        severity = "serious" if searched and shared_patients == "refuse" else "notice"
         for check, noun, found in (("shared_patients", "patient", patients), ("shared_studies", "study", shared)):
             if found:
                 nouns = noun if len(found) == 1 else "patients" if noun == "patient" else "studies"
