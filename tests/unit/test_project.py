@@ -69,6 +69,41 @@ def test_analyses_are_made_for_every_experiment_and_narrowed_by_one(config):
     assert "results/experiments/one/comparison/summary.csv" in files
 
 
+@pytest.mark.parametrize(
+    ("splits", "named", "expected"),
+    [
+        (["val", "test"], None, "val"),
+        (["test", "dev"], "dev", "dev"),
+        (["test"], None, None),
+        (["val"], None, None),
+        (["test", "dev"], None, None),
+    ],
+)
+def test_the_split_that_chooses(config, splits, named, expected):
+    config["experiments"]["one"]["query_splits"] = splits
+    if named:
+        config["experiments"]["one"]["val_split"] = named
+    assert Project(config, [CARDS]).experiments["one"]["val_split"] == expected
+
+
+@pytest.mark.parametrize(
+    ("splits", "named", "message"),
+    [
+        (
+            ["valid", "test"],
+            "val",
+            "`experiments: one: val_split` is 'val', which `query_splits:` does not list: did you",
+        ),
+        (["val"], "val", "val_split` is the only query split, so that nothing is left to test"),
+    ],
+)
+def test_a_split_that_cannot_choose(config, splits, named, message):
+    config["experiments"]["one"] |= {"query_splits": splits, "val_split": named}
+    with pytest.raises(InputError) as error:
+        Project(config, [CARDS])
+    assert message in str(error.value)
+
+
 def test_the_schema_lists_the_analyses_that_there_are():
     schema = json.loads(CONFIG_SCHEMA.read_text())
     assert set(schema["$defs"]["analyses"]["items"]["enum"]) == set(targets.ANALYSES)

@@ -62,6 +62,48 @@ def test_the_column_for_other_patients_appears_where_patients_are_known():
     assert pages.model_columns(known)[-1][0] == "P@1 other patients"
 
 
+def uncertain(low, high):
+    """Intervals and differences of every headline for `summary`: floor minus net lies in (low, high)."""
+    keys = [
+        {"query_split": "test", "neighbors": "all", "metric": metric, "average": average}
+        for _, metric, average, _ in pages.HEADLINES
+    ]
+    intervals = [
+        key | {"model": model, "low": 0.1, "high": 0.7, "resampled": "patient", "clusters": 12}
+        for key in keys
+        for model in ("net", "floor")
+    ]
+    pairs = [key | {"model": "net", "other": "floor", "low": -high, "high": -low} for key in keys]
+    return pd.DataFrame(intervals), pd.DataFrame(pairs)
+
+
+@pytest.mark.parametrize(("low", "alike"), [(0.05, False), (-0.05, True)])
+def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(low, alike):
+    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS, *uncertain(low, 0.4))
+    best, other = split["rows"]
+    assert all(cell["best"] and not cell["alike"] for cell in best["cells"])
+    assert all(cell["alike"] == alike and not cell["best"] for cell in other["cells"])
+    assert other["cells"][0]["interval"] == "0.100 – 0.700"
+    assert split["resampled"] == {"count": "12", "units": "patients", "few": True, "none": False}
+
+
+def test_the_table_of_models_works_without_intervals():
+    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS)
+    assert split["resampled"] is None and not split["floor"] and not split["ceiling"]
+    assert not any(cell["alike"] or cell["interval"] for row in split["rows"] for cell in row["cells"])
+
+
+def test_floor_and_ceiling_stand_in_the_columns_of_their_metrics():
+    bounds = pd.concat([summary({"chance": 0.125}), summary({"oracle": 1.0})])
+    bounds.loc[bounds["metric"] == "plain_precision_at_10", "value"] = float("nan")
+    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS, bounds=bounds)
+    plain = [metric for _, metric, _, _ in pages.HEADLINES].index("plain_precision_at_10")
+    for name, text in (("floor", "0.125"), ("ceiling", "1.000")):
+        expected = [text] * len(pages.HEADLINES)
+        expected[plain] = ""
+        assert [cell["text"] for cell in split[name]] == expected
+
+
 @pytest.fixture
 def by_group():
     return pd.DataFrame(

@@ -75,8 +75,8 @@ def from_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> Predict
         labels=labels,
         predicted=predicted,
         confidence=probabilities[np.arange(queries), predicted].astype(np.float64),
-        entry_query=np.repeat(np.arange(queries), classes),
-        entry_class=np.tile(np.arange(classes), queries),
+        entry_query=np.repeat(np.arange(queries, dtype=np.int32), classes),
+        entry_class=np.tile(np.arange(classes, dtype=np.int32), queries),
         entry_value=probabilities.ravel(),
     )
 
@@ -373,13 +373,14 @@ def classify_by_neighbors(
     validation_split: str | None,
     k: int,
     fixed_k: int,
+    weighted: bool = True,
 ) -> NeighborClassification:
     """Classify the queries of every split by their neighbors, with every k up to ``k``, and choose one.
 
     ``neighbors`` holds the neighbor table of each query split; ``catalog``, ``embedded`` and ``index_split`` are those of
     :func:`radcbir.metrics.evaluate`. k is chosen on ``validation_split``, for equal and weighted votes, all neighbors and
     those of other patients each on its own. Without such a split nothing may be chosen, and ``fixed_k`` is taken (or all
-    neighbors where there are fewer).
+    neighbors where there are fewer). Votes are also ``weighted`` only where the scores are cosine similarities.
 
     Raises :class:`InputError` where no query of the validation split has a label that the index has.
     """
@@ -391,7 +392,7 @@ def classify_by_neighbors(
         for split, variants in lists.items()
         for variant in variants
         for votes in VOTES
-        if votes == "equal" or not np.isnan(variants[variant].scores).any()  # published lists come without scores
+        if votes == "equal" or (weighted and not np.isnan(variants[variant].scores).any())
     }
     if validation_split and curves[validation_split, "all", "equal"]["value"].isna().all():
         raise InputError(

@@ -130,17 +130,29 @@ def _why_none(validation_split: str | None, index_split: str) -> str:
 
 
 def held_out(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """About ``share`` of the images, whole groups in seeded order, as a mask ``(n,)``; every label keeps an image."""
-    remaining, apart = np.bincount(labels), np.zeros(len(labels), dtype=bool)
+    """About ``share`` of the images, whole groups in seeded order, as a mask ``(n,)``; every label keeps an image.
+
+    Groups that would make it more than twice as many are passed over; where none is small enough, the smallest that can
+    be spared is taken.
+    """
+    remaining, apart, wanted = np.bincount(labels), np.zeros(len(labels), dtype=bool), share * len(labels)
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    for group in np.random.default_rng(seed).permutation(len(members)):
-        if apart.sum() >= share * len(labels):
+    members = [members[each] for each in np.random.default_rng(seed).permutation(len(members))]
+
+    def can_be_spared(group: np.ndarray) -> bool:
+        taken = np.bincount(labels[group], minlength=len(remaining))
+        return bool(((remaining > taken) | (taken == 0)).all())
+
+    count = 0
+    for group in members:
+        if count >= wanted:
             break
-        taken = np.bincount(labels[members[group]], minlength=len(remaining))
-        if ((remaining > taken) | (taken == 0)).all():
-            remaining -= taken
-            apart[members[group]] = True
+        if count + len(group) <= 2 * wanted and can_be_spared(group):
+            remaining -= np.bincount(labels[group], minlength=len(remaining))
+            apart[group], count = True, count + len(group)
+    if not count:
+        apart[next(filter(can_be_spared, sorted(members, key=len)), np.empty(0, dtype=int))] = True
     return apart
 
 

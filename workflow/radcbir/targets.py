@@ -15,7 +15,11 @@ def everything(project: Project) -> list[str]:
     return [
         *comparisons(project),
         *analyses(project),
-        *(f"results/experiments/{name}/audit/audit.html" for name in project.experiments),
+        *(
+            f"results/experiments/{name}/audit/{file}"
+            for name in project.experiments
+            for file in ("audit.html", "verdict.txt")
+        ),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
         *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",
@@ -77,6 +81,23 @@ def comparison_files(*files: str) -> Callable[[Project, str], list[str]]:
     return lambda project, experiment: [f"results/experiments/{experiment}/comparison/{file}" for file in files]
 
 
+def uncertainty(project: Project, experiment: str) -> list[str]:
+    """Intervals, differences between models and ranks; the table of models takes its intervals from there."""
+    files = ["intervals.csv", "differences.csv", "ranks.csv", "intervals.svg", "differences.svg"]
+    return [f"results/experiments/{experiment}/uncertainty/{file}" for file in files]
+
+
+def levels(project: Project, experiment: str) -> list[str]:
+    """Modality, region and finding apart."""
+    files = ["precision.csv", "conditional.csv", "outcomes.csv", "levels.svg", "conditional.svg", "outcomes.svg"]
+    return [f"results/experiments/{experiment}/levels/{file}" for file in files]
+
+
+def index_size(project: Project, experiment: str) -> list[str]:
+    """The metrics with parts of the index."""
+    return [f"results/experiments/{experiment}/index-size/index-size.{suffix}" for suffix in ("csv", "svg")]
+
+
 ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "gallery": galleries,
     "paper_mode": comparison_files("paper-mode.html"),
@@ -92,5 +113,8 @@ ANALYSES: dict[str, Callable[[Project, str], list[str]]] = {
     "index_fidelity": comparison_files("index-fidelity.csv", "index-fidelity.svg"),
     "dimensions": comparison_files("dimensions.csv", "dimensions.svg"),
     "text_queries": comparison_files("text-queries.html"),
+    "uncertainty": uncertainty,
+    "levels": levels,
+    "index_size": index_size,
 }
 """What `analyses:` may name -> the files of one experiment; the schema of the configuration lists the same names."""

@@ -67,11 +67,15 @@ rule figures:
         "../scripts/figures.py"
 
 
-# The table of models: headline metrics, best marked, controls as the floor, licence and training data.
+# The table of models: headline metrics between what random neighbors and a perfect encoder reach, best marked, licence and
+# training data; with intervals, and what cannot be told from the best, where the analysis `uncertainty` is asked for.
 rule model_table:
     input:
         summary="results/experiments/{experiment}/comparison/summary.csv",
         counts="results/experiments/{experiment}/counts.csv",
+        bounds="results/experiments/{experiment}/comparison/bounds.csv",
+        intervals=uncertainty_table("intervals"),
+        differences=uncertainty_table("differences"),
         template=template("models"),
         base=template("page"),
     output:

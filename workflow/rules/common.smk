@@ -91,7 +91,7 @@ def original_csv(wildcards):
 
 def original_images(wildcards):
     """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
-    return project.originals[wildcards.dataset]["images"]
+    return project.originals[wildcards.dataset].get("images")
 
 
 def max_rejected(wildcards):
@@ -210,15 +210,12 @@ def archive_settings(wildcards):
 
 def inspected_images(wildcards):
     """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
-    datasets = experiment_setting("datasets")(wildcards)
-    if not project.settings["audit"]["images"] or not all("images" in project.datasets[each] for each in datasets):
+    if not project.settings["audit"]["images"]:
         return []
-    shards = [(each, checkpoints.shards.get(dataset=each)) for each in datasets]
-    return [
-        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
-        for dataset, job in shards
-        for path in sorted(Path(job.output[0]).glob("*.tsv"))
-    ]
+    datasets = [each for each in experiment_setting("datasets")(wildcards) if "images" in project.datasets[each]]
+    folders = [(each, Path(checkpoints.shards.get(dataset=each).output[0])) for each in datasets]
+    lists = [(each, path.stem) for each, folder in folders for path in sorted(folder.glob("*.tsv"))]
+    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in lists]
 
 
 def wait_for_audits(model, dataset):
@@ -239,6 +236,10 @@ def split_images(wildcards):
 
 def index_images(wildcards):
     return split_list(wildcards.experiment, experiment_setting("index_split")(wildcards))
+
+
+def query_images(wildcards):
+    return [split_list(wildcards.experiment, split) for split in experiment_setting("query_splits")(wildcards)]
 
 
 def index_file(wildcards):
@@ -271,6 +272,7 @@ def experiment_embeddings(wildcards):
 
 
 def neighbor_tables(wildcards):
+    checkpoints.audit_verdict.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
 
@@ -323,6 +325,11 @@ def searched_models(wildcards):
     return project.searched_models(wildcards.experiment)
 
 
+def has_cosines(wildcards):
+    """Are the scores of a model's neighbors cosine similarities? Fused scores are not, and published lists have none."""
+    return wildcards.model in searched_models(wildcards)
+
+
 def searched_model_names(wildcards):
     """Slug -> name of those models."""
     return {model: project.cards[model]["name"] for model in searched_models(wildcards)}
@@ -365,3 +372,10 @@ def dataset_embeddings(wildcards):
 
 def all_embeddings(wildcards):
     return [embedding_file(model, dataset) for model, dataset in project.embedded]
+
+
+def uncertainty_table(name):
+    """A table of the analysis uncertainty where the experiment asks for it; nothing where it does not."""
+    path = f"results/experiments/{{experiment}}/uncertainty/{name}.csv"
+    asked = lambda wildcards: "uncertainty" in experiment_setting("analyses")(wildcards)
+    return lambda wildcards: path.format(**dict(wildcards.items())) if asked(wildcards) else []

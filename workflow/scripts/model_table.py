@@ -10,6 +10,10 @@ from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}"):
     summary, counts = pd.read_csv(snakemake.input.summary), pd.read_csv(snakemake.input.counts)
+    bounds = pd.read_csv(snakemake.input.bounds)
+    intervals, differences = (
+        pd.read_csv(path) if path else None for path in (snakemake.input.intervals, snakemake.input.differences)
+    )
     with_one_label = counts["listed"] - counts["unlabelled"] - counts["several_labels"]
     index_split = snakemake.params.index_split
     marks = {model: mark(statuses) for model, statuses in snakemake.params.statuses.items()}
@@ -22,6 +26,7 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
         k=snakemake.params.k,
         index_note=approximate_note(snakemake.params.index),
         columns=pages.model_columns(summary),
-        splits=pages.model_table(summary, snakemake.params.cards, marks),
+        splits=pages.model_table(summary, snakemake.params.cards, intervals, differences, bounds, marks),
+        uncertain=intervals is not None,
         cards=pages.card_table(snakemake.params.cards),
     )

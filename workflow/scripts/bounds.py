@@ -1,0 +1,13 @@
+"""Labels of an experiment -> floor and ceiling of its figures."""
+
+import pandas as pd
+
+import _library  # noqa: F401
+from radcbir.bounds import bounds
+from radcbir.catalog import write_csv
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"bounds {snakemake.wildcards.experiment}"):
+    catalog = pd.read_parquet(snakemake.input[0])
+    settings = snakemake.params
+    write_csv(bounds(catalog, settings.index_split, settings.query_splits, settings.k), snakemake.output[0])
