@@ -162,7 +162,7 @@ def test_the_map_is_one_small_page_with_every_image(trusted, catalog):
     assert not re.search(r"(src|href)\s*=\s*[\"']?https?:", page)
     data = json.loads(re.search(r"const data = (\{.*\}), columns", page)[1])
     assert sorted(data["paths"]) == sorted(catalog["path"])
-    assert [each["name"] for each in data["models"]] == ["thumbnail 16x16", "histogram"]
+    assert [each["name"] for each in data["models"]] == ["thumbnail 16x16", "gray-value histogram"]
     for each in data["models"]:
         places = np.array(each["at"])
         assert places.shape == (len(catalog), 2)

@@ -36,9 +36,9 @@ def coordinates(vectors: np.ndarray) -> np.ndarray:
     vectors = vectors.astype(np.float64)
     with threadpool_limits(1):
         width = min(PCA_DIMENSIONS, *vectors.shape)
-        reduced = PCA(width, svd_solver="full").fit_transform(vectors)
-        if width < 2 or not reduced[:, :2].any():
+        if width < 2 or not np.ptp(vectors, axis=0).any():
             return np.zeros((count, 2))
+        reduced = PCA(width, svd_solver="full").fit_transform(vectors)
         found = TSNE(perplexity=min(PERPLEXITY, (count - 1) / 3), init="pca", random_state=0, n_jobs=1).fit_transform(
             reduced
         )
