@@ -339,6 +339,15 @@ def test_without_a_validation_split_k_is_fixed():
     assert set(beyond.chosen["k"]) == {12}, "the index holds twelve images"
 
 
+def test_scores_that_are_no_cosines_weigh_no_votes():
+    tables, catalog, embedded = an_experiment()
+    tables = {split: table.assign(score=np.float32(np.nan)) for split, table in tables.items()}
+    found = classify_by_neighbors(tables, catalog, embedded, "train", "val", 7, 20, weighted=False)
+    for table in (found.curve, found.chosen, found.reliability):
+        assert set(table["votes"]) == {"equal"}
+    assert found.chosen["value"].notna().all()
+
+
 def test_a_validation_split_without_known_labels_cannot_choose():
     tables, catalog, embedded = an_experiment(val_labels="xy")
     with pytest.raises(InputError, match="'val' cannot choose k"):

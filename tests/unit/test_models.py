@@ -30,11 +30,24 @@ from radcbir import cards
 from radcbir.encoders import load_encoder, torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
 from radcbir.encoders.preprocessing import to_bytes
+from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
-OTHERS = [slug for slug in CARDS if slug not in DEMO]
+OTHERS = [slug for slug, card in CARDS.items() if slug not in DEMO and card["loader"] in cards.LOADER_MODULES]
+
+
+def distinct(slugs):
+    """The first of the cards that differ in nothing but where their weights come from."""
+    first = {}
+    for slug in slugs:
+        meaning = {name: each for name, each in cards.card_meaning(CARDS[slug]).items() if name != "weights"}
+        forms = [Path(name).suffix for name in cards.weights_files(CARDS[slug])]
+        first.setdefault(json.dumps([meaning, sorted(forms)]), slug)
+    return list(first.values())
+
+
 TEXTS = ["chest x ray", "mri of the brain"]
 
 
@@ -143,7 +156,7 @@ def serve_transformers(slug, card, folder):
         model = transformers.ResNetForImageClassification(transformers.ResNetConfig(depths=[1] * 4, num_labels=1000))
     elif "sam" in slug:
         card = card | {"preprocessing": card["preprocessing"] | {"size": 256}}  # 1024 pixels take minutes here
-        vision = transformers.SamVisionConfig(image_size=256, global_attn_indexes=[0], **layers)
+        vision = transformers.SamVisionConfig(image_size=256, global_attn_indexes=[0], initializer_range=0.02, **layers)
         model = transformers.SamModel(transformers.SamConfig(vision_config=vision.to_dict()))
     elif slug.startswith("medsiglip"):
         vision = {"hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16, "patch_size": 14, **tower}
@@ -186,7 +199,7 @@ def serve_torchxrayvision(slug, card, folder):
     return card
 
 
-@pytest.mark.parametrize("slug", OTHERS)
+@pytest.mark.parametrize("slug", distinct(OTHERS))
 def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkeypatch, pictures):
     folder = tmp_path / "weights" / slug
     folder.mkdir(parents=True)
@@ -332,3 +345,205 @@ def test_radiographs_of_torchxrayvision_reach_from_minus_1024_to_1024():
     found = encoder.preprocess(Image.fromarray(gray))
     assert found.shape == (1, 224, 224)
     assert (found[0, :, :112] == -1024).all() and (found[0, :, 112:] == 1024).all()
+
+
+# --- one architecture in two libraries: the same weights, the same embedding ---
+
+TINY = {
+    "precision": "float32", "dimension": 32, "pooling": "cls", "name": "tiny", "licence": "none",
+    "preprocessing": {"size": 32, "resize": "squash", "crop_pct": 1.0, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3},
+}  # fmt: skip
+SMALL = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
+SMALL_THERE = {
+    "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 128, "patch_size": 8,
+    "image_size": 32, "layer_norm_eps": 1e-6,
+}  # fmt: skip
+VIT_NAMES = {
+    "patch_embed.proj": "embeddings.patch_embeddings.projection", "pos_embed": "embeddings.position_embeddings",
+    "cls_token": "embeddings.cls_token", "blocks.": "encoder.layer.", "attn.proj": "attention.output.dense",
+    "norm1": "layernorm_before", "norm2": "layernorm_after", "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense",
+}  # fmt: skip
+DINOV2_NAMES = {
+    **{name: each for name, each in VIT_NAMES.items() if not name.startswith(("norm", "mlp"))},
+    "ls1.gamma": "layer_scale1.lambda1", "ls2.gamma": "layer_scale2.lambda1",
+}  # fmt: skip
+SAM_NAMES = {
+    "patch_embed.proj": "patch_embed.projection", "blocks.": "layers.", "norm1": "layer_norm1", "norm2": "layer_norm2",
+    "mlp.fc": "mlp.lin", "neck.0": "neck.conv1", "neck.1": "neck.layer_norm1", "neck.2": "neck.conv2",
+    "neck.3": "neck.layer_norm2",
+}  # fmt: skip
+
+
+def renamed(state, names):
+    """timm's tensors under the names that the hub has for transformers; queries, keys and values apart."""
+    found = {}
+    for name, tensor in state.items():
+        for here, there in names.items():
+            name = name.replace(here, there)
+        name = f"layernorm{name[4:]}" if name.startswith("norm.") else name
+        if "attn.qkv" in name and "layers" not in name:
+            for part, piece in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                found[name.replace("attn.qkv", f"attention.attention.{part}")] = piece.contiguous()
+        else:
+            found[name] = tensor.contiguous()
+    return found
+
+
+def both(
+    tmp_path,
+    there,
+    configuration,
+    here,
+    options,
+    names,
+    there_options=None,
+    pooling="cls",
+    dimension=32,
+    extra=None,
+    prefix="",
+):
+    """The encoders of timm and of transformers with the same random weights."""
+    torch.manual_seed(3)
+    size = TINY["preprocessing"]["size"]
+    model = timm.create_model(here, num_classes=0, img_size=size, **options)
+    state = {name: torch.randn_like(tensor) * 0.1 for name, tensor in model.state_dict().items()}
+    folders = [tmp_path / name for name in ("timm", "transformers")]
+    for folder in folders:
+        folder.mkdir()
+    save_file(state, folders[0] / "model.safetensors")
+    configuration.architectures = [there]
+    configuration.save_pretrained(folders[1])
+    there_state = {f"{prefix}{name}": each for name, each in renamed(state, names).items()}
+    save_file(there_state | (extra or {}), folders[1] / "model.safetensors")
+    common = TINY | {"pooling": pooling, "dimension": dimension}
+    cards_ = [
+        {"loader": "timm", "architecture": here, "options": options, "weights": {"file": "model.safetensors"}},
+        {"loader": "transformers", "architecture": there, "weights": {"files": ["config.json", "model.safetensors"]}},
+    ]
+    cards_[1] |= {"options": there_options} if there_options else {}
+    places = [folders[0] / "model.safetensors", folders[1]]
+    return [load_encoder("tiny", common | card, place, "cpu") for card, place in zip(cards_, places, strict=True)]
+
+
+def assert_alike(encoders, pictures):
+    first, second = (encode(each, pictures) for each in encoders)
+    assert np.ptp(first, axis=0).max() > 1e-3
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_vit_in_both_libraries(tmp_path, pictures):
+    configuration = transformers.ViTConfig(**SMALL_THERE)
+    options = {"add_pooling_layer": False}
+    assert_alike(both(tmp_path, "ViTModel", configuration, "vit_tiny_patch16_224", SMALL, VIT_NAMES, options), pictures)
+
+
+def test_dinov2_in_both_libraries(tmp_path, pictures):
+    configuration = transformers.Dinov2Config(**SMALL_THERE)
+    extra = {"embeddings.mask_token": torch.zeros(1, 32)}
+    encoders = both(
+        tmp_path,
+        "Dinov2Model",
+        configuration,
+        "vit_small_patch14_dinov2",
+        SMALL,
+        DINOV2_NAMES,
+        pooling="mean",
+        extra=extra,
+    )
+    assert_alike(encoders, pictures)
+
+
+def test_an_autoencoder_without_masking_in_both_libraries(tmp_path, pictures):
+    configuration = transformers.ViTMAEConfig(**SMALL_THERE)
+    encoders = both(
+        tmp_path, "ViTMAEModel", configuration, "vit_base_patch16_224.mae", SMALL, VIT_NAMES, {"mask_ratio": 0.0}
+    )
+    assert_alike(encoders, pictures)
+
+
+def test_sam_in_both_libraries(tmp_path, pictures):
+    vision = transformers.SamVisionConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8, output_channels=16,
+        window_size=2, global_attn_indexes=[1], mlp_dim=128,
+    )  # fmt: skip
+    configuration = transformers.SamConfig(vision_config=vision.to_dict())
+    whole = {
+        name: tensor.contiguous().clone()
+        for name, tensor in transformers.SamModel(configuration).state_dict().items()
+        if not name.startswith("vision_encoder.")
+    }
+    options = SMALL | {"window_size": 2, "global_attn_indexes": (1,), "neck_chans": 16}
+    encoders = both(
+        tmp_path, "SamModel", configuration, "samvit_base_patch16", options, SAM_NAMES, pooling="mean", dimension=16,
+        extra=whole, prefix="vision_encoder.",
+    )  # fmt: skip
+    assert_alike(encoders, pictures)
+
+
+# --- a card that does not fit its model ---
+
+
+@pytest.mark.parametrize(
+    ("changes", "dropped", "message"),
+    [
+        ({"dimension": 33}, (), "card 'tiny' says `dimension: 33`, but ViTModel with `pooling: cls` gives 32"),
+        ({"pooling": "projection"}, (), "card 'tiny' says `pooling: projection`, but ViTModel has none"),
+        ({"pooling": "logits"}, (), "card 'tiny' says `pooling: logits`, but ViTModel has none"),
+        ({"architecture": "VitModel"}, (), "the architecture 'VitModel', which transformers .* did you mean ViTModel"),
+        (
+            {"preprocessing": TINY["preprocessing"] | {"size": 48}},
+            (),
+            "'tiny' does not take images of `preprocessing: size: 48`",
+        ),
+        ({}, ("layernorm.weight",), r"'tiny' do not fit its architecture: 1 tensors are missing \(layernorm.weight\)"),
+        ({"architecture": "Dinov2Model"}, (), "the weights of the model 'tiny' do not fit its architecture"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_named(tmp_path, changes, dropped, message):
+    folder = tmp_path / "tiny"
+    transformers.ViTModel(transformers.ViTConfig(**SMALL_THERE)).save_pretrained(folder)
+    state = {name: each for name, each in load_file(folder / "model.safetensors").items() if name not in dropped}
+    save_file(state, folder / "model.safetensors")
+    card = {
+        "loader": "transformers",
+        "architecture": "ViTModel",
+        "weights": {"files": ["config.json", "model.safetensors"]},
+    }
+    with pytest.raises(InputError, match=message):
+        load_encoder("tiny", TINY | card | changes, folder, "cpu")
+
+
+def test_tensors_that_are_left_over_have_to_be_named(tmp_path):
+    folder = tmp_path / "tiny"
+    transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL_THERE)).save_pretrained(folder)
+    card = TINY | {"loader": "transformers", "architecture": "ViTModel", "options": {"add_pooling_layer": False}}
+    weights = {"files": ["config.json", "model.safetensors"]}
+    with pytest.raises(InputError, match=r"2 tensors are left over \(classifier.bias, classifier.weight\)"):
+        load_encoder("tiny", card | {"weights": weights}, folder, "cpu")
+    assert (
+        load_encoder("tiny", card | {"weights": weights | {"unused": ["classifier."]}}, folder, "cpu").dimension == 32
+    )
+
+
+def test_what_the_padding_holds_does_not_count_inside(tmp_path, pictures):
+    """A wide image in the corner of the square: the mean inside is that of the map's upper rows."""
+    vision = transformers.SamVisionConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=64, patch_size=16, output_channels=16,
+        window_size=2, global_attn_indexes=[0], mlp_dim=64, initializer_range=0.2,
+    )  # fmt: skip
+    folder = tmp_path / "tiny"
+    torch.manual_seed(0)
+    transformers.SamModel(transformers.SamConfig(vision_config=vision.to_dict())).save_pretrained(folder)
+    card = TINY | {
+        "loader": "transformers", "architecture": "SamModel", "pooling": "inside", "dimension": 16,
+        "weights": {"files": ["config.json", "model.safetensors"]},
+        "preprocessing": TINY["preprocessing"] | {"size": 64, "resize": "corner"},
+    }  # fmt: skip
+    encoder = load_encoder("tiny", card, folder, "cpu")
+    wide = pictures[0].resize((120, 45))  # becomes 64 x 24 pixels: one row of cells whole, one cut
+    pixels = encoder.preprocess(wide)
+    assert pixels.shape == (3, 24, 64)
+    with torch.inference_mode():
+        features = encoder.feature_map(encoder.batch([pixels]))[0].numpy()
+    np.testing.assert_allclose(encoder.encode([pixels])[0], features[:, :2].mean(axis=(1, 2)), atol=1e-6)
+    assert np.abs(features[:, :2].mean(axis=(1, 2)) - features.mean(axis=(1, 2))).max() > 1e-4

@@ -41,6 +41,19 @@ def test_a_dataset_is_embedded_by_the_models_of_its_experiments(config):
     assert project.embedded == [("thumbnail", "a"), ("histogram", "a"), ("histogram", "b")]
 
 
+def test_a_dataset_is_known_by_what_the_configuration_says_and_not_as_a_folder(config, tmp_path):
+    config["datasets"]["a"]["known_as"] = ["NIH14"]
+    config["datasets"]["c"] = {"prepare": {"from": "folder"}, "images": str(tmp_path)}
+    project = Project(config, [CARDS])
+    assert [project.known_as(each) for each in "abc"] == [["NIH14"], [], []]
+
+
+def test_the_matrix_of_datasets_is_made_where_there_are_several(config):
+    project = Project(config, [CARDS])
+    assert targets.cross_dataset(project, "one") == []
+    assert targets.cross_dataset(project, "both") == ["results/experiments/both/comparison/cross_dataset.html"]
+
+
 def test_the_first_folder_with_a_card_wins(config, tmp_path):
     own = yaml.safe_load((CARDS / "thumbnail.yaml").read_text()) | {"name": "ours"}
     (tmp_path / "thumbnail.yaml").write_text(yaml.safe_dump(own))
@@ -54,6 +67,41 @@ def test_analyses_are_made_for_every_experiment_and_narrowed_by_one(config):
     files = targets.everything(Project(config, [CARDS]))
     assert [file for file in files if "/gallery/" in file] == ["results/experiments/both/gallery/test.html"]
     assert "results/experiments/one/comparison/summary.csv" in files
+
+
+@pytest.mark.parametrize(
+    ("splits", "named", "expected"),
+    [
+        (["val", "test"], None, "val"),
+        (["test", "dev"], "dev", "dev"),
+        (["test"], None, None),
+        (["val"], None, None),
+        (["test", "dev"], None, None),
+    ],
+)
+def test_the_split_that_chooses(config, splits, named, expected):
+    config["experiments"]["one"]["query_splits"] = splits
+    if named:
+        config["experiments"]["one"]["val_split"] = named
+    assert Project(config, [CARDS]).experiments["one"]["val_split"] == expected
+
+
+@pytest.mark.parametrize(
+    ("splits", "named", "message"),
+    [
+        (
+            ["valid", "test"],
+            "val",
+            "`experiments: one: val_split` is 'val', which `query_splits:` does not list: did you",
+        ),
+        (["val"], "val", "val_split` is the only query split, so that nothing is left to test"),
+    ],
+)
+def test_a_split_that_cannot_choose(config, splits, named, message):
+    config["experiments"]["one"] |= {"query_splits": splits, "val_split": named}
+    with pytest.raises(InputError) as error:
+        Project(config, [CARDS])
+    assert message in str(error.value)
 
 
 def test_the_schema_lists_the_analyses_that_there_are():

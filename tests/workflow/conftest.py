@@ -114,7 +114,7 @@ class Project:
         """Run Snakemake and return how many jobs of each rule it did, the target rules left out."""
         output = self.snakemake(*arguments)
         done = Counter(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", output, flags=re.MULTILINE))
-        for target in ("all", "embeddings", "weights"):
+        for target in ("all", "embeddings", "weights", "models"):
             del done[target]
         return done
 

@@ -145,11 +145,14 @@ def weights_location(model: str, card: Mapping) -> str | None:
 
 BENCHMARKS = ("NIH14", "CheXpert", "MIMIC-CXR", "RadImageNet")
 """The datasets of the paper, by the names that `training_data:` uses."""
+UNPUBLISHED = "not fully published"
+"""Among `training_data:`, what tells that the list may lack datasets."""
 
 
 def seen_benchmarks(card: Mapping) -> list[str]:
-    """Those of the paper's datasets that the weights have seen, as far as it is published."""
-    return [name for name in BENCHMARKS if name in card.get("training_data", [])]
+    """Those of the paper's datasets that the weights have seen; "perhaps others" where the list may lack some."""
+    listed = card.get("training_data", [])
+    return [name for name in BENCHMARKS if name in listed] + ["perhaps others"] * (UNPUBLISHED in listed)
 
 
 def has_text(card: Mapping) -> bool:

@@ -373,13 +373,14 @@ def classify_by_neighbors(
     validation_split: str | None,
     k: int,
     fixed_k: int,
+    weighted: bool = True,
 ) -> NeighborClassification:
     """Classify the queries of every split by their neighbors, with every k up to ``k``, and choose one.
 
     ``neighbors`` holds the neighbor table of each query split; ``catalog``, ``embedded`` and ``index_split`` are those of
     :func:`radcbir.metrics.evaluate`. k is chosen on ``validation_split``, for equal and weighted votes, all neighbors and
     those of other patients each on its own. Without such a split nothing may be chosen, and ``fixed_k`` is taken (or all
-    neighbors where there are fewer).
+    neighbors where there are fewer). Votes are also ``weighted`` only where the scores are cosine similarities.
 
     Raises :class:`InputError` where no query of the validation split has a label that the index has.
     """
@@ -390,8 +391,7 @@ def classify_by_neighbors(
         (split, variant, votes): _curve(variants[variant], votes)
         for split, variants in lists.items()
         for variant in variants
-        for votes in VOTES
-        if votes == "equal" or not np.isnan(variants[variant].scores).any()  # published lists come without scores
+        for votes in (VOTES if weighted else VOTES[:1])
     }
     if validation_split and curves[validation_split, "all", "equal"]["value"].isna().all():
         raise InputError(

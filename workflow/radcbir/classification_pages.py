@@ -46,6 +46,7 @@ VOTES = {"equal": "equal votes", "weighted": "votes weighted by score"}
 PROBES = {"adamw": "AdamW, as in the paper", "lbfgs": "L-BFGS, penalty chosen"}
 NEIGHBORS = {"all": "", "other_patients": ", neighbors of the query's own patient left out"}
 DASHES = ["-", "--"]
+K_TICKS = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ def knn_sections(chosen: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dic
         selected = part["selected_on"].iloc[0]
         how = "k is fixed" if selected == "fixed" else f"k was chosen on {selected}"
         section = _section(part, cards, {"votes": VOTES}, ("k", "k", "neighbors that vote"))
-        section |= {"title": f"Queries: {split}{NEIGHBORS[variant]}", "note": f"{how.capitalize()}. {_counts(part)}"}
+        section |= {"title": f"Queries: {split}{NEIGHBORS[variant]}", "note": f"{how}. {_counts(part)}"}
         sections.append(section)
     return sections
 
@@ -103,7 +104,7 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
         note = (
             f"Accuracy with L-BFGS, mean ± standard deviation of {int(part['tries'].max())} draws of training images."
         )
-        _mark_best(rows, range(1, len(heads)), [])
+        _mark_best(rows, range(1, len(heads)))
         sections.append({"title": f"With few labels, queries: {split}", "heads": heads, "rows": rows, "note": note})
     return sections
 
@@ -122,11 +123,12 @@ def _section(
     heads.append({"text": setting[0], "help": setting[2], "is_text": False})
     heads += [{"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS]
     values = part.set_index(["model", kind, "metric", "average"])
+    tested = set(zip(part["model"], part[kind], strict=True))
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():
-            if (model, name) not in values.index:  # published neighbor lists have no scores to weight votes with
-                continue
+            if (model, name) not in tested:
+                continue  # scores that are no cosine similarities weigh no votes
             own = values.loc[(model, name)]
             chosen = own[setting[1]].iloc[0]
             cells = [_cell(card["name"], is_text=True), _cell(title, is_text=True), _cell(f"{chosen:g}", chosen)]
@@ -135,7 +137,8 @@ def _section(
                 cells.append(_cell("–" if math.isnan(value) else f"{value:.3f}", None if math.isnan(value) else value))
             order = cells[3]["value"]
             rows.append({"control": is_control(card), "cells": cells, "order": math.inf if order is None else -order})
-    _mark_best(rows, range(3, len(heads)), [len(heads) - 1])
+    # A classifier that knows nothing and says so has a low calibration error: no best one is marked there.
+    _mark_best(rows, range(3, len(heads) - 1))
     rows.sort(key=lambda row: row["order"])
     return {"heads": heads, "rows": rows}
 
@@ -144,10 +147,12 @@ def _cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
     return {"text": text, "value": value, "is_text": is_text, "best": False}
 
 
-def _mark_best(rows: Sequence[dict], columns: Sequence[int], lower_is_better: Sequence[int]) -> None:
+def _mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
+    """Mark the highest values of some columns, as they are written."""
     for column in columns:
-        values = [row["cells"][column]["value"] for row in rows if row["cells"][column]["value"] is not None]
-        best = (min if column in lower_is_better else max)(values, default=None)
+        best = max(
+            (row["cells"][column]["value"] for row in rows if row["cells"][column]["value"] is not None), default=0
+        )
         for row in rows:
             cell = row["cells"][column]
             cell["best"] = cell["value"] is not None and f"{cell['value']:.3f}" == f"{best:.3f}"
@@ -227,7 +232,10 @@ def knn_curves(
                     axis.plot(ring["k"], ring["value"], "o", color="white", mec=style["color"], mew=1.8, markersize=7)
                 axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
                 axis.set_xscale("log")
+                axis.set_xticks([each for each in K_TICKS if each <= here["k"].max()])
                 axis.xaxis.set_major_formatter("{x:.0f}")
+                axis.minorticks_off()
+                axis.set_ylim(bottom=_lower_end(here, metric))
                 if row == len(splits) - 1:
                     axis.set_xlabel("k (number of neighbors that vote)")
         handles, labels = axes[0][0].get_legend_handles_labels()
@@ -265,14 +273,24 @@ def label_fraction_curves(spread: pd.DataFrame, names: Mapping[str, str], contro
                     axis.fill_between(part["amount"], part["lowest"], part["highest"], color=color, alpha=0.12, lw=0)
                 axis.set_xscale("log")
                 amounts = sorted(here["amount"].unique())
-                axis.set_xticks(amounts, [subset_name(subset, each) for each in amounts])
+                unit = " %" if subset == "fraction" else ""
+                axis.set_xticks(amounts, [f"{each * (100 if unit else 1):g}{unit}" for each in amounts])
                 axis.minorticks_off()
+                axis.set_ylim(bottom=_lower_end(spread.assign(value=spread["lowest"]), metric))
                 axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
                 if row == len(panels) - 1:
-                    axis.set_xlabel("share of the training images" if subset == "fraction" else "training images")
+                    axis.set_xlabel(
+                        "share of the training images" if subset == "fraction" else "training images per label"
+                    )
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
     return figure
+
+
+def _lower_end(table: pd.DataFrame, metric: str) -> float:
+    """Where the axis of a metric begins: 0, or 0.5 (chance) for a ROC-AUC, or below what is drawn."""
+    chance = 0.5 if metric == "roc_auc" else 0.0
+    return min(chance, float(table.loc[table["metric"] == metric, "value"].min())) - 0.02
 
 
 def reliability_diagrams(reliability: pd.DataFrame, names: Mapping[str, str], kind: str) -> plt.Figure:

@@ -64,9 +64,11 @@ def class_sums(blocks: Blocks, groups: pd.Series, classes: int, dimension: int) 
     counts, sums = np.zeros(classes, dtype=np.int64), np.zeros((classes, dimension))
     for ids, vectors in blocks():
         group = groups.reindex(ids).fillna(-1).to_numpy(np.int64)
-        known = group >= 0
-        counts += np.bincount(group[known], minlength=classes)
-        np.add.at(sums, group[known], _unit(vectors[known]))
+        order = np.argsort(group, kind="stable")[np.count_nonzero(group < 0) :]
+        present, starts = np.unique(group[order], return_index=True)
+        if len(present):
+            counts += np.bincount(group[order], minlength=classes)
+            sums[present] += np.add.reduceat(_unit(vectors[order]), starts, axis=0)
     return counts, sums
 
 
@@ -185,9 +187,13 @@ def remedies(queries: np.ndarray, index: np.ndarray, k: int = NEIGHBORS) -> dict
     - ``mutual_proximity``: log F_q(s) + log F_x(s), F the normal law of an image's similarities to the index (Schnitzer et
       al., JMLR 2012, Gaussian and independent);
     - ``csls``: 2 s - r_q - r_x, r the mean similarity to the k nearest (Conneau et al., ICLR 2018).
+
+    With a single index image there is nothing to learn from: only ``none``.
     """
     queries, index = _unit(queries), _unit(index)
     similarity = queries @ index.T
+    if len(index) < 2:
+        return {"none": similarity}
     k = min(k, len(index) - 1)
     mean, outer = index.mean(axis=0), index.T @ index / len(index)
     near_query = np.take_along_axis(similarity, _top(similarity, k), axis=1)

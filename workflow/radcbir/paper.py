@@ -183,16 +183,16 @@ def switches(settings: Mapping) -> dict[str, bool]:
 
 
 def read_lists(files: Any, settings: Any) -> tuple[pd.DataFrame, dict[str, PaperLists]]:
-    """The pooled catalog, and the lists of the ``test`` and the ``validation`` split (where there is one).
+    """The pooled catalog of images with one label, and the lists of the ``test`` and, where there is one, ``validation`` split.
 
     The paper knows images with one label only; those with several are left out of both.
     ``files`` has ``neighbors`` (a table per split), ``catalog``, ``embeddings`` and ``csvs``, ``settings`` has ``splits``,
     ``datasets``, ``index_split`` and ``k``: a script's inputs and parameters, which the rules of this stage share.
     """
-    catalog = pd.read_parquet(files.catalog)
+    pooled = pd.read_parquet(files.catalog)
     embedded = np.concatenate([read_ids(path) for path in files.embeddings])
     listing = read_listing(dict(zip(settings.datasets, files.csvs, strict=True)))
-    lists, pooled = {}, catalog
+    lists = {}
     for role, split, path in zip(("test", "validation"), settings.splits, files.neighbors, strict=False):
         neighbors = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
         neighbors, catalog = with_one_label(neighbors, pooled)

@@ -69,12 +69,17 @@ def probing_data(
 ) -> ProbingData:
     """Divide an experiment's embedded images (``ids`` ``(n,)``, unit ``vectors`` ``(n, d)``) by what they do.
 
-    ``catalog`` has a row per image: id, split, label, patient_id. Index images of a patient who is in a query split as
-    well do not train: where splits share patients, a linear classifier would be tested on people it has seen.
+    ``catalog`` has a row per image: id, split, label (missing where there are several: left out), patient_id. Index images
+    of a patient who is in a query split as well do not train: where splits share patients, a linear classifier would be
+    tested on people it has seen.
+
+    Images with several labels (their ``label`` is missing) do nothing here.
 
     Raises :class:`InputError` where nothing is left to train or to select on, or a tested split has no image.
     """
     rows = catalog.set_index("id").loc[ids]
+    one_label = rows["label"].notna().to_numpy()
+    rows, ids, vectors = rows[one_label], ids[one_label], vectors[one_label]
     split = rows["split"].to_numpy(object)
     patients = rows["patient_id"].astype(object)
     groups = pd.factorize(patients.where(patients.notna(), pd.Series(ids, rows.index)))[0]
@@ -126,17 +131,26 @@ def _why_none(validation_split: str | None, index_split: str) -> str:
 
 
 def held_out(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """About ``share`` of the images, whole groups in seeded order, as a mask ``(n,)``; every label keeps an image."""
-    remaining, apart = np.bincount(labels), np.zeros(len(labels), dtype=bool)
+    """About ``share`` of the images, whole groups in seeded order, as a mask ``(n,)``; every label keeps an image.
+
+    Groups that would make it more than twice as many are passed over; where none is small enough, the smallest that can
+    be spared is taken.
+    """
+    remaining, apart, wanted = np.bincount(labels), np.zeros(len(labels), dtype=bool), share * len(labels)
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    for group in np.random.default_rng(seed).permutation(len(members)):
-        if apart.sum() >= share * len(labels):
-            break
-        taken = np.bincount(labels[members[group]], minlength=len(remaining))
-        if ((remaining > taken) | (taken == 0)).all():
-            remaining -= taken
-            apart[members[group]] = True
+    members = [members[each] for each in np.random.default_rng(seed).permutation(len(members))]
+
+    def can_be_spared(group: np.ndarray) -> bool:
+        taken = np.bincount(labels[group], minlength=len(remaining))
+        return bool(((remaining > taken) | (taken == 0)).all())
+
+    for group in members:
+        if apart.sum() < wanted and apart.sum() + len(group) <= 2 * wanted and can_be_spared(group):
+            remaining -= np.bincount(labels[group], minlength=len(remaining))
+            apart[group] = True
+    if not apart.any():
+        apart[next(filter(can_be_spared, sorted(members, key=len)), np.empty(0, dtype=int))] = True
     return apart
 
 

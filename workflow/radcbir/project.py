@@ -151,6 +151,15 @@ class Project:
             f"of those there: {_suggest(model, known)}"
         )
 
+    def available_cards(self) -> dict[str, dict]:
+        """Every card of the card folders by its slug, used by the configuration or not."""
+        paths = {path.stem: path for folder in reversed(self.card_folders) for path in folder.glob("*.yaml")}
+        found = {slug: cards.load_card(path) for slug, path in sorted(paths.items())}
+        for slug, card in found.items():
+            if card["loader"] == "fusion" and all(member in found for member in card["fusion"]["of"]):
+                found[slug] = cards.fused_card(card, {member: found[member] for member in card["fusion"]["of"]})
+        return found
+
     def _prompts_file(self, where: str) -> Path | None:
         """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
         if "prompts" in self.settings:
@@ -209,9 +218,13 @@ class Project:
         ]
 
     def known_as(self, dataset: str) -> list[str]:
-        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from."""
+        """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from.
+
+        A folder of one's own is no provider: nobody knows its images by that name.
+        """
         settings = self.datasets[dataset]
-        return [*settings["known_as"], *([settings["prepare"]["from"]] if "prepare" in settings else [])]
+        provider = settings.get("prepare", {"from": "folder"})["from"]
+        return [*settings["known_as"], *([provider] if provider != "folder" else [])]
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from radcbir.metrics import relevant_in_index
 from radcbir.neighborhoods import Neighborhood, codes, label_codes, patient_codes
 
 ATTRIBUTES = ("dataset", "source", "view", "sex", "age_band")
@@ -19,8 +20,9 @@ def age_bands(ages: pd.Series) -> pd.Series:
 def shortcuts(catalog: pd.DataFrame, hood: Neighborhood) -> pd.DataFrame:
     """How often the nearest neighbor shares each attribute, beside how often it shares the finding; a row per attribute.
 
-    The nearest neighbor is the first of another patient. An attribute is asked of the queries for which it is known of
-    both; one with fewer than two values in the index is left out. Columns:
+    The nearest neighbor is the first of another patient; queries whose finding no other patient in the index has are left
+    out. An attribute is asked of the queries for which it is known of both; one with fewer than two values in the index, or
+    whose values there are never those of a query, is left out. Columns:
 
     - ``attribute`` (the first is ``finding``, the label), ``values`` (how many the index holds), ``queries``;
     - ``precision_at_1``: the share whose nearest neighbor has the query's value; ``chance``: that of a random index image
@@ -33,7 +35,8 @@ def shortcuts(catalog: pd.DataFrame, hood: Neighborhood) -> pd.DataFrame:
     label, patient = label_codes(catalog), patient_codes(catalog)
     own = (patient[hood.neighbors] == patient[hood.asking]) & (patient[hood.asking] >= 0)
     first = hood.first(~own)
-    answered = first >= 0
+    relevant = relevant_in_index(label[hood.queries], label[hood.index], patient[hood.queries], patient[hood.index])
+    answered = (first >= 0) & (relevant > 0)
     query, nearest = hood.queries[answered], hood.neighbors[first[answered]]
     columns = {"finding": catalog["label"], **{name: catalog[name] for name in ATTRIBUTES if name in catalog}}
     columns["age_band"] = age_bands(catalog["age"])
@@ -49,13 +52,15 @@ def shortcuts(catalog: pd.DataFrame, hood: Neighborhood) -> pd.DataFrame:
         shared, right = value[asked] == value[found], label[asked] == label[found]
         counts = np.bincount(value[in_index], minlength=len(names))
         chance = (counts[value[asked]] / len(in_index)).mean()
+        if chance == 0:
+            continue
         row = {
             "attribute": attribute,
             "values": present,
             "queries": len(asked),
             "precision_at_1": shared.mean(),
             "chance": chance,
-            "lift": shared.mean() / chance if chance > 0 else np.nan,
+            "lift": shared.mean() / chance,
         }
         if attribute != "finding":
             joint = np.bincount(

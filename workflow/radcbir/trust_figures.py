@@ -28,7 +28,7 @@ def embedding_spaces(space: pd.DataFrame, names: Mapping[str, str], controls: Se
             here[here["measure"] == name].set_index("model")["value"]
             for name in ("hubness_skewness", "hubness_skewness_by_chance")
         )
-        panels.append((f"hubness, queries: {split}", hubs, chance))
+        panels.append((f"hubness, queries: {split} (tick: chance)", hubs, chance))
     columns = 3
     rows = -(-len(panels) // columns)
     styles = model_styles(list(names), controls)
@@ -44,8 +44,7 @@ def embedding_spaces(space: pd.DataFrame, names: Mapping[str, str], controls: Se
             for place, model in zip(places, names, strict=True):
                 axis.plot(values.get(model, np.nan), place, markersize=8, **_dot(styles[model]))
             if chance is not None:
-                axis.plot(chance.reindex(list(names)), places, "|", color="#1c2430", markersize=11, label="by chance")
-                axis.legend(loc="best", fontsize=8)
+                axis.plot(chance.reindex(list(names)), places, "|", color="#1c2430", markersize=11)
             axis.set_yticks(places, list(names.values()))
             axis.set_ylim(-0.6, len(names) - 0.4)
             axis.set_title(title, fontsize=10.5, loc="left")

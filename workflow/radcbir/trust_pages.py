@@ -94,7 +94,9 @@ def embedding_spaces(space: pd.DataFrame, hubness: pd.DataFrame, cards: Mapping[
         wide.pivot_table(index="model", columns="key", values="value", dropna=False).reindex(list(cards)).reset_index()
     )
     names = {" ".join(key).strip(): described for key, described in MEASURES.items()}
-    columns = [(key, *described, figure) for key, described in names.items() if key in wide]
+    columns = [
+        (key, *described, count if key == "dimension" else figure) for key, described in names.items() if key in wide
+    ]
     sections = [
         section(
             "Shape",

@@ -25,6 +25,7 @@ rule knn_classification:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
         val_split=experiment_setting("val_split"),
+        weighted=has_cosines,
         code=code("knn_classification.py"),
     script:
         "../scripts/knn_classification.py"

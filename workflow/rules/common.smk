@@ -327,6 +327,11 @@ def searched_models(wildcards):
     return project.searched_models(wildcards.experiment)
 
 
+def has_cosines(wildcards):
+    """Are the scores of a model's neighbors cosine similarities? Fused scores are not, and published lists have none."""
+    return wildcards.model in searched_models(wildcards)
+
+
 def searched_model_names(wildcards):
     """Slug -> name of those models."""
     return {model: project.cards[model]["name"] for model in searched_models(wildcards)}

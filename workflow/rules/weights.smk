@@ -19,5 +19,18 @@ rule fetch_weights:
         "../scripts/fetch_weights.py"
 
 
+# Prints the table of all model cards, configured or not: what can be named under `models:`, and whether its weights are here.
+rule models:
+    log:
+        "results/logs/models.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        cards=lambda wildcards: project.available_cards(),
+    script:
+        "../scripts/models.py"
+
+
 localrules:
     fetch_weights,
+    models,

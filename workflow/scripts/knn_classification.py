@@ -19,6 +19,7 @@ with script_log(snakemake.log[0], f"knn_classification {snakemake.wildcards.expe
         snakemake.params.val_split,
         snakemake.params.k,
         snakemake.params.fixed_k,
+        weighted=snakemake.params.weighted,
     )
     write_csv(found.chosen, snakemake.output.chosen)
     write_csv(found.curve, snakemake.output.curve)

@@ -111,7 +111,8 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     else:
         name = card["architecture"]
         if not isinstance(getattr(transformers, name, None), type):
-            near = difflib.get_close_matches(name, [each for each in dir(transformers) if each.endswith("Model")], 3)
+            known = {each.lower(): each for each in dir(transformers) if each.endswith(("Model", "Classification"))}
+            near = [known[each] for each in difflib.get_close_matches(name.lower(), known, 3)]
             raise InputError(
                 f"the model card '{slug}' names the architecture '{name}', which transformers "
                 f"{transformers.__version__} does not know{': did you mean ' + ', '.join(near) + '?' if near else ''}"

@@ -4,11 +4,19 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from radcbir.errors import InputError
-from radcbir.preparation.steps import Preparation, ages, label_matrix, read_list, read_table, sexes, views
+from radcbir.preparation.steps import (
+    Preparation,
+    ages,
+    label_matrix,
+    optional_column,
+    read_list,
+    read_table,
+    sexes,
+    views,
+)
 
 FINDINGS = [
     "No Finding", "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Infiltration", "Mass", "Nodule",
@@ -39,10 +47,10 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
             {
                 "filepath": _paths(entries["Image Index"], images),
                 "patient_id": entries["Patient ID"],
-                "study_id": entries["Patient ID"] + "_" + _column(entries, "Follow-up #"),
-                "view": views(_column(entries, "View Position")),
-                "sex": sexes(_column(entries, "Patient Gender")),
-                "age": ages(_column(entries, "Patient Age")),
+                "study_id": entries["Patient ID"] + "_" + optional_column(entries, "Follow-up #"),
+                "view": views(optional_column(entries, "View Position")),
+                "sex": sexes(optional_column(entries, "Patient Gender")),
+                "age": ages(optional_column(entries, "Patient Age")),
             }
         ),
         label_matrix(listed, names, files["entries"], "Finding Labels"),
@@ -70,7 +78,3 @@ def _paths(index: pd.Series, images: Path) -> pd.Series:
         numbers = index.map(lambda name: bisect_right(FIRST_IN_FOLDER, name))
         return "images_" + numbers.astype(str).str.zfill(3) + "/images/" + index
     return ("images/" if (images / "images").is_dir() else "") + index
-
-
-def _column(table: pd.DataFrame, name: str) -> pd.Series:
-    return table[name] if name in table else pd.Series(np.nan, index=table.index, dtype="str")

@@ -44,11 +44,9 @@ def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
         return {}
     folder = Path(prepare.get("metadata", "."))
     there = {role: [name for name in names if (folder / name).is_file()] for role, names in wanted.items()}
-    missing = [
-        " or ".join(dict.fromkeys(Path(each).name for each in wanted[role])) for role in wanted if not there[role]
-    ]
+    missing = [wanted[role][0] for role in wanted if not there[role]]
     if missing:
-        what = "does not exist and so lacks" if not folder.is_dir() else "lacks"
+        what = "is no folder and so lacks" if not folder.is_dir() else "lacks"
         raise InputError(
             f"{where}: the folder {folder} {what} {', '.join(missing)} of {provider.title}: get "
             f"{'it' if len(missing) == 1 else 'them'} from {provider.page} ({provider.terms}), or correct `metadata:`"
@@ -59,8 +57,37 @@ def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
 def _nih14(options: Mapping) -> dict[str, tuple[str, ...]]:
     files = {"entries": _packed("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")}
     if options["test"] == "official":
-        files |= {"train_val_list": ("train_val_list.txt",), "test_list": ("test_list.txt",)}
+        files |= {"train_val_list": ("train_val_list.txt", "train_val_list_NIH.txt")}
+        files |= {"test_list": ("test_list.txt", "test_list_NIH.txt")}
     return files
+
+
+def _chexpert(options: Mapping) -> dict[str, tuple[str, ...]]:
+    wanted = ["train", "valid"] if options["test"] == "official" else ["train"]
+    folders = ("", "CheXpert-v1.0/", "CheXpert-v1.0-small/")
+    return {name: _packed(*(f"{folder}{name}.csv" for folder in folders)) for name in wanted}
+
+
+def _mimic_cxr(options: Mapping) -> dict[str, tuple[str, ...]]:
+    return {name: _packed(f"mimic-cxr-2.0.0-{name}.csv") for name in ("chexpert", "split", "metadata")}
+
+
+def _radimagenet(options: Mapping) -> dict[str, tuple[str, ...]]:
+    files = {split: _packed(f"RadiologyAI_{split}.csv") for split in ("train", "val", "test")}
+    if options.get("ignore_list"):
+        files["ignore_list"] = (options["ignore_list"],)
+    return files
+
+
+def _padchest(options: Mapping) -> dict[str, tuple[str, ...]]:
+    return {"labels": _packed("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv")}
+
+
+def _vindr_cxr(options: Mapping) -> dict[str, tuple[str, ...]]:
+    if options.get("release") == "kaggle":
+        return {"train": _packed("train.csv")}
+    wanted = ["train", "test"] if options["test"] == "official" else ["train"]
+    return {name: _packed(f"annotations/image_labels_{name}.csv", f"image_labels_{name}.csv") for name in wanted}
 
 
 def _folder(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -104,6 +131,36 @@ PROVIDERS: dict[str, Provider] = {
         "https://nihcc.app.box.com/v/ChestXray-NIHCC",
         "free to use, with a link to that page and the citation that it asks for",
         _nih14,
+    ),
+    "chexpert": Provider(
+        "CheXpert",
+        "https://stanfordaimi.azurewebsites.net/datasets/8cbd9ed4-2eb9-4565-affc-111cf4f7ebe2",
+        "Stanford University Dataset Research Use Agreement, free after registration",
+        _chexpert,
+    ),
+    "mimic-cxr": Provider(
+        "MIMIC-CXR-JPG",
+        "https://physionet.org/content/mimic-cxr-jpg/",
+        "PhysioNet Credentialed Health Data Use Agreement, after training and credentialing",
+        _mimic_cxr,
+    ),
+    "radimagenet": Provider(
+        "RadImageNet",
+        "https://www.radimagenet.com",
+        "RadImageNet research agreement, on request",
+        _radimagenet,
+    ),
+    "padchest": Provider(
+        "PadChest",
+        "https://bimcv.cipf.es/bimcv-projects/padchest/",
+        "PadChest Dataset Research Use Agreement, free after registration",
+        _padchest,
+    ),
+    "vindr-cxr": Provider(
+        "VinDr-CXR",
+        "https://physionet.org/content/vindr-cxr/ or https://www.kaggle.com/c/vinbigdata-chest-xray-abnormalities-detection",
+        "PhysioNet Credentialed Health Data Use Agreement, or the rules of the Kaggle competition",
+        _vindr_cxr,
     ),
     "folder": Provider("one's own folder", "", "", _folder),
 }

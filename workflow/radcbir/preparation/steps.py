@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class Preparation:
     """
 
     def __init__(self, images: pd.DataFrame, labels: pd.DataFrame):
-        self.images = images.reindex(columns=IMAGE_COLUMNS).astype({"split": object}).reset_index(drop=True)
+        self.images = (
+            images.reindex(columns=IMAGE_COLUMNS).astype({"split": object, "patient_id": object}).reset_index(drop=True)
+        )
         self.labels = labels.reset_index(drop=True)
         self._counts: list[pd.DataFrame] = []
         self.count("listed by the provider")
@@ -70,7 +73,7 @@ class Preparation:
             is_test = patients.isin(draw_patients(patients, test, seed)).to_numpy()
         is_val = patients.isin(draw_patients(patients[~is_test], validation, seed)).to_numpy()
         self.images["split"] = np.select([is_test, is_val], ["test", "val"], "train")
-        self.count("split by patient")
+        self.count(f"split by {'image' if self.images['patient_id'].isna().all() else 'patient'}")
 
     def settle_uncertain(self, policy: str) -> None:
         """Settle labels of -1: `negative` and `positive` read them so, `ignore` leaves out images that have one."""
@@ -82,15 +85,18 @@ class Preparation:
         self.count(f"uncertain labels read as {policy}")
 
     def drop_labels(self, names: Iterable[str]) -> None:
-        """Drop label columns; an image may be left with no label at all."""
+        """Drop labels by finding, as `drop:` lists them; an image may be left with no label at all."""
+        findings = {label.split("/", 2)[2]: label for label in self.labels}
         for name in names:
-            if name not in self.labels:
-                near = difflib.get_close_matches(name, list(self.labels), 1, 0.3)
+            if name not in findings:
+                near = difflib.get_close_matches(name, list(findings), 1, 0.3)
                 raise InputError(
                     f"`drop:` names the label '{name}', which the provider does not have"
                     f"{f': did you mean {near[0]!r}?' if near else ''}"
                 )
-            self.labels = self.labels.drop(columns=name)
+            self.labels = self.labels.drop(columns=findings[name])
+        if names:
+            self.count(f"without the label {', '.join(names)}")
 
     def select(self, labels: str) -> None:
         """Keep the images with exactly one label (`single`) or with one at least (`multi`)."""
@@ -100,10 +106,11 @@ class Preparation:
         else:
             self.keep(number >= 1, "one label or several")
 
-    def table(self, dataset: str) -> pd.DataFrame:
-        """The dataset CSV, sorted by path: columns that stay empty are left out, labels in one column.
+    def table(self, dataset: str, one_hot: bool = False) -> pd.DataFrame:
+        """The dataset CSV, sorted by path: columns that stay empty are left out.
 
-        The column is ``label`` where every image has one label, else ``labels``.
+        Labels stand in one column, ``label`` where every image has one and else ``labels``; with ``one_hot`` in a column each,
+        in the provider's order, in which the reference settles ties.
         """
         positive = self.labels.to_numpy() == 1
         names = np.array(self.labels.columns, dtype=object)
@@ -112,7 +119,11 @@ class Preparation:
         number = positive.sum(axis=1)
         table = self.images.dropna(axis="columns", how="all").copy()
         table.insert(1, "dataset", dataset)
-        if (number == 1).all():
+        if one_hot:
+            table = pd.concat(
+                [table, pd.DataFrame(positive.astype(np.int8), columns=self.labels.columns)], axis="columns"
+            )
+        elif (number == 1).all():
             table["label"] = names[order][column]
         else:
             joined = pd.Series(names[order][column]).groupby(row).agg(SEPARATOR.join)
@@ -137,7 +148,7 @@ def prepare(
             f"no image of dataset '{dataset}' is left after the step '{made.counts['step'].iloc[-1]}': compare the "
             f"options of `prepare:` with the files of {PROVIDERS[options['from']].title}"
         )
-    return made.table(dataset), made.counts
+    return made.table(dataset, options.get("one_hot", False)), made.counts
 
 
 # --- drawing patients -----------------------------------------------------------------------------------------------
@@ -171,7 +182,14 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
                 raise InputError(f"{path} has no column '{name}': {hint}give the file as the provider hands it out")
         wanted = [*columns, *(name for name in optional if name in header)]
         table = pd.read_csv(path, usecols=wanted, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError) as error:
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path} cannot be read as comma-separated UTF-8 text ({error}): fetch it again") from None
     if table.empty:
         raise InputError(f"{path} has a header but no rows: fetch it again")
@@ -205,6 +223,35 @@ def label_matrix(listed: Sequence[Iterable[str]], names: Mapping[str, str], path
     matrix = np.zeros((len(listed), len(ours)), dtype=np.int8)
     matrix[np.repeat(np.arange(len(listed)), lengths), flat.map(place).to_numpy(np.int64)] = 1
     return pd.DataFrame(matrix, columns=ours)
+
+
+def value_matrix(table: pd.DataFrame, names: Mapping[str, str], path: Path) -> pd.DataFrame:
+    """One column per label of the provider, with 1, 0, -1 or blank (not mentioned: 0) -> the label matrix.
+
+    ``names`` maps the provider's columns to our labels. Raises :class:`InputError` for any other value, with its place.
+    """
+    columns = list(names)
+    values = table[columns].apply(pd.to_numeric, errors="coerce")
+    wrong = (table[columns].notna() & ~values.isin([1, 0, -1])).to_numpy()
+    if wrong.any():
+        row, place = np.argwhere(wrong)[0]
+        raise InputError(
+            f"row {row + 2} of {path} has '{table[columns[place]].iloc[row]}' in the column '{columns[place]}': only 1, 0, "
+            "-1 (uncertain) and blank are known there; give the file as the provider hands it out"
+        )
+    return values.fillna(0).astype(np.int8).rename(columns=names)
+
+
+def below_root(paths: pd.Series, images: Path) -> pd.Series:
+    """Paths as the provider lists them, without their first folder where the image root is that folder itself."""
+    first = paths.iloc[0].split("/")
+    inside = len(first) > 2 and not (images / first[0]).is_dir() and (images / first[1]).is_dir()
+    return paths.str.split("/", n=1).str[1] if inside else paths
+
+
+def optional_column(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column as text, all missing where the provider's release does not have it."""
+    return table[name] if name in table else pd.Series(np.nan, index=table.index, dtype="str")
 
 
 def _refuse_label(name: str, known: Sequence[str], where: str, column: str) -> None:

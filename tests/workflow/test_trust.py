@@ -1,0 +1,187 @@
+"""What decides trust, through Snakemake: one run over two datasets, its figures against plain counts from the files."""
+
+import json
+import re
+import shutil
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CONFIG, PATTERNS, Project, rows
+from PIL import Image
+from sklearn.metrics import silhouette_score
+
+ANALYSES = ["embedding_space", "map", "leakage", "shortcuts", "cross_dataset", "graded_relevance", "contamination"]
+EXPERIMENT = "results/experiments/sites"
+
+
+@pytest.fixture(scope="module")
+def trusted(finished, tmp_path_factory):
+    """The finished project with a second dataset, pooled with the first; one pair of images is nearly the same."""
+    project = Project(tmp_path_factory.mktemp("trusted") / "project")
+    shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    listed = []
+    for number, row in enumerate(rows(48, start=1000)):
+        patient, label = row["patient_id"], list(PATTERNS)[number % 3]
+        project.draw(row["filepath"], number % 3, 1000 + number)
+        further = {
+            "study_id": f"s{number // 3}", "view": ["PA", "AP"][number % 2], "sex": "FM"[number % 5 > 1],
+            "age": str(20 + number), "source": "north" if number % 4 else "south",
+        }  # fmt: skip
+        listed.append(row | {"label": label, "patient_id": patient} | further)
+    (one,) = [row for row in listed if row["split"] == "test" and row["label"] == "XR/chest/bar"][:1]
+    (other,) = [row for row in listed if row["split"] == "train" and row["label"] == "XR/chest/bar"][:1]
+    almost = np.asarray(Image.open(project / "data/images" / other["filepath"])).astype(int) + 1
+    Image.fromarray(almost.clip(0, 255).astype(np.uint8)).save(project / "data/images" / one["filepath"])
+    project.write_csv(listed, "data/clinic.csv")
+    project.configure(
+        datasets=CONFIG["datasets"]
+        | {"clinic": {"csv": "data/clinic.csv", "images": "data/images", "max_rejected": 0.1, "known_as": ["NIH14"]}},
+        experiments={
+            "sites": {"datasets": ["chest", "clinic"], "index_split": "train", "query_splits": ["test"], "k": 8}
+        },
+        analyses=ANALYSES,
+        audit={"stop_on": []},
+    )
+    project.run(
+        *(f"{EXPERIMENT}/comparison/{analysis}.html" for analysis in ANALYSES),
+        f"{EXPERIMENT}/comparison/models.html",
+    )
+    return project
+
+
+@pytest.fixture(scope="module")
+def catalog(trusted):
+    return pd.read_parquet(trusted / EXPERIMENT / "catalog.parquet").set_index("id", drop=False)
+
+
+@pytest.fixture(scope="module")
+def nearest(trusted, catalog):
+    """Per model, its queries with the row of the nearest neighbor beside them."""
+    found = {}
+    for model in CONFIG["models"]:
+        table = pd.read_parquet(trusted / EXPERIMENT / model / "knn/test.parquet")
+        first = table[table["rank"] == 1]
+        found[model] = catalog.loc[first["query"]], catalog.loc[first["neighbor"]]
+    return found
+
+
+def comparison(project, name):
+    return pd.read_csv(project / EXPERIMENT / f"comparison/{name}.csv")
+
+
+def vectors_of(project, model, ids):
+    found = {}
+    for dataset in ("chest", "clinic"):
+        with h5py.File(project / f"results/embeddings/{model}/{dataset}.h5") as file:
+            found |= dict(zip(file["ids"][:].tolist(), file["embeddings"][:].astype(float), strict=True))
+    return np.array([found[each] for each in ids])
+
+
+def test_silhouette_and_effective_rank_of_the_stored_embeddings(trusted, catalog):
+    table = comparison(trusted, "embedding_space")
+    index = catalog[catalog["split"] == "train"]
+    for model in CONFIG["models"]:
+        vectors = vectors_of(trusted, model, index["id"])
+        values = table[(table["model"] == model) & table["query_split"].isna()].set_index(["measure", "level"])["value"]
+        for level in ("modality", "region", "label"):
+            expected = silhouette_score(vectors, index[level], metric="cosine")
+            assert values["silhouette", level] == pytest.approx(expected, abs=1e-9)
+        share = np.linalg.svd(vectors, compute_uv=False)
+        share /= share.sum()
+        share = share[share > 0]
+        assert values["effective_rank"].item() == pytest.approx(np.exp(-(share * np.log(share)).sum()), rel=1e-5)
+    remedies = comparison(trusted, "hubness")
+    assert remedies.groupby("model")["remedy"].nunique().tolist() == [5, 5]
+    plain = remedies[remedies["remedy"] == "none"].set_index("model")["precision_at_1"]
+    summary = comparison(trusted, "summary")
+    summary = summary[(summary["metric"] == "precision_at_1") & (summary["average"] == "micro")]
+    summary = summary[summary["neighbors"] == "all"].set_index("model")["value"]
+    assert plain.to_dict() == pytest.approx(summary.to_dict())
+
+
+def test_shortcuts_are_what_nearest_neighbors_share(trusted, nearest):
+    table = comparison(trusted, "shortcuts").set_index(["model", "attribute"])
+    assert set(table.index.get_level_values("attribute")) == {"finding", "dataset", "source", "view", "sex", "age_band"}
+    for model, (queries, found) in nearest.items():
+        for attribute in ("dataset", "source", "view", "sex"):
+            pairs = [
+                (one, other)
+                for one, other in zip(queries[attribute], found[attribute], strict=True)
+                if isinstance(one, str) and isinstance(other, str)
+            ]
+            row = table.loc[(model, attribute)]
+            assert row["queries"] == len(pairs) > 0
+            assert row["precision_at_1"] == pytest.approx(np.mean([one == other for one, other in pairs]))
+
+
+def test_the_near_duplicate_is_left_out(trusted, nearest):
+    pairs = pd.read_parquet(trusted / EXPERIMENT / "audit/near_duplicates.parquet")
+    table = comparison(trusted, "leakage").set_index(["model", "neighbors", "k"])
+    assert set(table.index.get_level_values("neighbors")) == {
+        "all", "other_patients", "other_studies", "no_near_duplicates"
+    }  # fmt: skip
+    listed = set(zip(pairs["image"], pairs["other"], strict=True))
+    assert listed
+    for model, (queries, found) in nearest.items():
+        among_first = np.mean([each in listed for each in zip(queries["id"], found["id"], strict=True)])
+        assert table.loc[(model, "no_near_duplicates", 1), "left_out"] == pytest.approx(among_first)
+    assert table.loc[("thumbnail", "no_near_duplicates", 1), "left_out"] > 0
+
+
+def test_graded_relevance_of_single_labels_by_sets_is_plain_ndcg(trusted):
+    table = comparison(trusted, "graded_relevance")
+    table = table[table["k"] == 8].set_index(["model", "gain"])["value"]
+    summary = comparison(trusted, "summary")
+    summary = summary[(summary["metric"] == "ndcg") & (summary["average"] == "micro") & (summary["neighbors"] == "all")]
+    for model, value in summary.set_index("model")["value"].items():
+        assert table[model, "jaccard"] == pytest.approx(value, abs=1e-12)
+        assert table[model, "label_tree"] != pytest.approx(value, abs=1e-3)
+
+
+def test_queries_of_one_dataset_in_the_index_of_another(trusted, catalog):
+    table = comparison(trusted, "cross_dataset").set_index(["model", "query_dataset", "index_dataset"])
+    assert len(table) == 2 * 4
+    for (model, asking, asked), row in table.iterrows():
+        queries = catalog[(catalog["split"] == "test") & (catalog["dataset"] == asking)]
+        index = catalog[(catalog["split"] == "train") & (catalog["dataset"] == asked)]
+        shared = set(queries["label"]) & set(index["label"])
+        queries, index = queries[queries["label"].isin(shared)], index[index["label"].isin(shared)]
+        scores = vectors_of(trusted, model, queries["id"]) @ vectors_of(trusted, model, index["id"]).T
+        right = index["label"].to_numpy()[scores.argmax(axis=1)] == queries["label"].to_numpy()
+        assert row["precision_at_1"] == pytest.approx(right.mean())
+        assert (row["queries"], row["classes"]) == (len(queries), len(shared))
+    purity = comparison(trusted, "source_purity")
+    assert purity["chance"].unique().tolist() == [0.5]
+
+
+def test_the_map_is_one_small_page_with_every_image(trusted, catalog):
+    page = (trusted / EXPERIMENT / "comparison/map.html").read_text()
+    assert len(page) < 1e6
+    assert not re.search(r"(src|href)\s*=\s*[\"']?https?:", page)
+    data = json.loads(re.search(r"const data = (\{.*\}), columns", page)[1])
+    assert sorted(data["paths"]) == sorted(catalog["path"])
+    assert [each["name"] for each in data["models"]] == ["thumbnail 16x16", "histogram"]
+    for each in data["models"]:
+        places = np.array(each["at"])
+        assert places.shape == (len(catalog), 2)
+        assert np.abs(places).max() == 1000
+        assert len(np.unique(places, axis=0)) > 0.9 * len(places)
+
+
+def test_marks_stand_beside_the_models(trusted):
+    table = comparison(trusted, "contamination").set_index("model")
+    assert (table == "not seen").all(axis=None), "controls have seen nothing"
+    page = (trusted / EXPERIMENT / "comparison/models.html").read_text()
+    assert page.count('title="chest: not seen; clinic: not seen">○') == 2
+
+
+def test_pages_and_figures_are_whole(trusted):
+    for name in ANALYSES:
+        page = (trusted / EXPERIMENT / f"comparison/{name}.html").read_text()
+        assert page.rstrip().endswith("</html>")
+        assert "thumbnail 16x16" in page
+    for name in ("embedding_space", "hubness", "leakage", "shortcuts", "graded_relevance", "cross_dataset"):
+        assert (trusted / EXPERIMENT / f"comparison/{name}.svg").stat().st_size > 5000
+        assert (trusted / EXPERIMENT / f"comparison/{name}.pdf").read_bytes().startswith(b"%PDF")
