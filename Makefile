@@ -30,6 +30,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
 	$(BIN)/python tests/benchmarks/benchmark_bootstrap.py
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
+	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
 
 setup: .venv/installed

@@ -144,6 +144,23 @@ def test_classes_that_cannot_be_answered_for():
     }
 
 
+def test_images_with_several_labels_count_for_each():
+    catalog = pooled([("train", "A/b/c", "1", None), ("test", "A/b/c", "2", None)])
+    catalog["labels"] = [["A/b/c", "A/b/d"], ["A/b/D"]]
+    found, rows = findings(catalog.assign(label=None))
+    assert "'A/b/D' and 'A/b/d'" in rows["labels_alike", "serious"].what
+    assert found.classes["train"].tolist() == [0, 1, 1] and found.classes["test"].tolist() == [1, 0, 0]
+
+
+def test_a_dataset_without_images_is_audited_by_its_tables(tmp_path):
+    inspected = looked_at(tmp_path, {"0.png": picture(1), "1.png": picture(2)})
+    catalog = pooled([(split, "A/b/c", str(number), None) for number, split in enumerate(["train", "test"] * 2)])
+    catalog.loc[2:, "dataset"] = "published"
+    assert findings(catalog, inspected)[0].findings.empty
+    with pytest.raises(ValueError, match="were not looked at"):
+        findings(catalog, inspected.iloc[:1])
+
+
 def test_duplicates_across_splits_and_oddities(tmp_path):
     first, second = picture(1), picture(2)
     blank = Image.new("L", (64, 64), 9)

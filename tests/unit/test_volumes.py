@@ -133,3 +133,16 @@ def test_half_a_packed_file_is_truncated(tmp_path):
     path.write_bytes(gzip.compress(b"no volume"))
     with pytest.raises(images.UnreadableImage, match="broken: not a valid NIfTI volume"):
         images.parts(path)
+
+
+def test_color_voxels_stay_as_they_are(tmp_path):
+    values = np.zeros((2, 3, 1), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    values[1, 2, 0] = (200, 100, 50)
+    image = images.read(f"{saved(tmp_path / 'map.nii', values)}#axial=0")
+    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (2, 3), (200, 100, 50))
+
+
+def test_a_volume_of_nothing_has_a_reason(tmp_path):
+    path = saved(tmp_path / "map.nii", np.full((2, 2, 2), np.nan, dtype=np.float32))
+    with pytest.raises(images.UnreadableImage, match="nothing but padding"):
+        images.read(f"{path}#axial=0")

@@ -92,11 +92,12 @@ def test_the_intensity_of_one_dataset_is_no_matter_of_another(project):
     datasets = {"chest": CONFIG["datasets"]["chest"], "other": {"csv": "data/other.csv", "images": "data/images", "max_rejected": 0.1}}  # fmt: skip
     project.write_csv(rows(24), "data/other.csv")
     experiments = {"findings": EXPERIMENT, "more": EXPERIMENT | {"datasets": ["other"], "query_splits": ["test"]}}
-    project.configure(datasets=datasets, experiments=experiments, analyses=[])
+    settings = {"datasets": datasets, "experiments": experiments, "models": ["thumbnail"], "analyses": []}
+    project.configure(**settings)
     project.run("embeddings")
     datasets["other"]["intensity"] = {"policy": "minmax"}
-    project.configure(datasets=datasets, experiments=experiments, analyses=[])
-    output = project.snakemake("embeddings")
+    project.configure(**settings)
+    output = project.snakemake("--dry-run", "embeddings")
     assert set(re.findall(r"^ +output: results/embeddings/\w+/(\w+)/\w+\.h5$", output, re.MULTILINE)) == {"other"}
 
 

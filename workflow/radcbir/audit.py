@@ -124,8 +124,9 @@ def audit(
     ]
     near, pairs = pd.DataFrame({name: pd.Series(dtype=np.int64) for name in NEAR_COLUMNS}), []
     if inspected is not None:
-        looked = pooled.merge(inspected, on="id", how="left", validate="one_to_one")
-        if looked["digest"].isna().any():
+        looked = pooled.merge(inspected, on="id", validate="one_to_one")  # a dataset may have no images at all
+        with_images = pooled["dataset"].isin(looked["dataset"].unique())
+        if len(looked) != with_images.sum():
             raise ValueError("images of the experiment were not looked at")
         readable = looked[looked["reason"] == ""]
         near = _near(readable[readable["levels"] > 1], index_split, query_splits, distance)
@@ -138,7 +139,10 @@ def audit(
     order = {"serious": 0, "warning": 1, "notice": 2}
     rows.sort(key=lambda row: (order[row["severity"]], list(CHECKS).index(row["check"])))
     findings = pd.DataFrame(rows, columns=FINDING_COLUMNS)
-    counts = pd.crosstab(pooled["label"], pooled["split"]).reindex(columns=[index_split, *query_splits], fill_value=0)
+    each = pooled[["split", "labels"]].explode("labels")
+    counts = pd.crosstab(each["labels"].rename("label"), each["split"]).reindex(
+        columns=[index_split, *query_splits], fill_value=0
+    )
     return Audit(findings, near, counts.reset_index().rename_axis(columns=None), pairs)
 
 
@@ -231,6 +235,7 @@ def _duplicates(readable: pd.DataFrame, index_split: str, query_splits: Sequence
         if len(again):
             what = f"{len(again)} images of the split '{split}' repeat another of the same split"
             rows.append(_finding("exact_duplicates", "notice", what, len(again), list(again["path"][: SHOWN + 1])))
+    copies = copies.assign(label=copies["labels"].map(" and ".join))
     labels = copies.groupby("digest")["label"].nunique()
     torn = copies[copies["digest"].isin(labels[labels > 1].index)].sort_values(["digest", "path"])
     if len(torn):

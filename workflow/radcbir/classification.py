@@ -75,8 +75,8 @@ def from_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> Predict
         labels=labels,
         predicted=predicted,
         confidence=probabilities[np.arange(queries), predicted].astype(np.float64),
-        entry_query=np.repeat(np.arange(queries), classes),
-        entry_class=np.tile(np.arange(classes), queries),
+        entry_query=np.repeat(np.arange(queries, dtype=np.int32), classes),
+        entry_class=np.tile(np.arange(classes, dtype=np.int32), queries),
         entry_value=probabilities.ravel(),
     )
 
@@ -391,7 +391,8 @@ def classify_by_neighbors(
         (split, variant, votes): _curve(variants[variant], votes)
         for split, variants in lists.items()
         for variant in variants
-        for votes in (VOTES if weighted else VOTES[:1])
+        for votes in VOTES
+        if votes == "equal" or (weighted and not np.isnan(variants[variant].scores).any())
     }
     if validation_split and curves[validation_split, "all", "equal"]["value"].isna().all():
         raise InputError(

@@ -123,11 +123,10 @@ def _section(
     heads.append({"text": setting[0], "help": setting[2], "is_text": False})
     heads += [{"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS]
     values = part.set_index(["model", kind, "metric", "average"])
-    tested = set(zip(part["model"], part[kind], strict=True))
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():
-            if (model, name) not in tested:
+            if (model, name) not in values.index:
                 continue  # scores that are no cosine similarities weigh no votes
             own = values.loc[(model, name)]
             chosen = own[setting[1]].iloc[0]

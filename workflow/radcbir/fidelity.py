@@ -57,9 +57,9 @@ def sweep(kind: str, images: int, dimension: int) -> Iterator[tuple[str, int]]:
     match kind:
         case "ivf" | "ivf_pq":
             lists = resolve({"type": kind}, images, dimension)[0]["nlist"]
-            yield from (("nprobe", value) for value in _doubling(1, lists))
+            yield from (("nprobe", value) for value in _multiples(1, lists, 2 if kind == "ivf" else 4))
         case "hnsw":
-            yield from (("ef_search", value) for value in _doubling(DEPTH, min(images, 64 * DEPTH)))
+            yield from (("ef_search", value) for value in _multiples(DEPTH, min(images, 64 * DEPTH), 2))
         case _:
             yield from (("refine", value) for value in (1, 4, 16))
 
@@ -154,11 +154,11 @@ def _queries_per_second(find: Callable[[np.ndarray, int], object], queries: np.n
     return len(queries) / best
 
 
-def _doubling(first: int, last: int) -> list[int]:
-    """first, twice first, ... and last."""
+def _multiples(first: int, last: int, factor: int) -> list[int]:
+    """first, ``factor`` times first, ... and last."""
     values = [first]
-    while values[-1] * 2 < last:
-        values.append(values[-1] * 2)
+    while values[-1] * factor < last:
+        values.append(values[-1] * factor)
     return [*values, last] if last > values[-1] else values
 
 

@@ -1,10 +1,11 @@
 """Image files -> gray or RGB images of 8 bit: whatever depth and mode, decoded whole or refused with a reason."""
 
+import contextlib
 import errno
 import io
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,7 +63,7 @@ def read(path: str | Path, intensity: Mapping = INTENSITY) -> Image.Image:
 def read_raster(path: str | Path) -> Raster:
     """Read an image as it is stored. Raises as :func:`read` does."""
     file, selectors = split_address(str(path))
-    try:
+    with _reasons():
         if file.lower().endswith((".nii", ".nii.gz")):
             from radcbir import volumes  # takes a while to load, and few datasets need it
 
@@ -74,12 +75,6 @@ def read_raster(path: str | Path) -> Raster:
 
                 return dicom.read(stream, selectors)
             return _read_with_pillow(stream, selectors)
-    except FileNotFoundError:
-        raise UnreadableImage("missing") from None
-    except UnidentifiedImageError:
-        raise UnreadableImage("not an image") from None
-    except BROKEN as error:
-        raise UnreadableImage(_reason(error)) from None
 
 
 def parts(path: str | Path) -> dict[str, int]:
@@ -89,7 +84,7 @@ def parts(path: str | Path) -> dict[str, int]:
     Raises :class:`UnreadableImage`.
     """
     file = str(path)
-    try:
+    with _reasons():
         if file.lower().endswith((".nii", ".nii.gz")):
             from radcbir import volumes
 
@@ -105,12 +100,6 @@ def parts(path: str | Path) -> dict[str, int]:
             else:
                 frames = 1
         return {"frame": frames} if frames > 1 else {}
-    except FileNotFoundError:
-        raise UnreadableImage("missing") from None
-    except UnidentifiedImageError:
-        raise UnreadableImage("not an image") from None
-    except BROKEN as error:
-        raise UnreadableImage(_reason(error)) from None
 
 
 def thumbnail(path: str | Path, pixels: int, intensity: Mapping = INTENSITY) -> Image.Image:
@@ -118,6 +107,19 @@ def thumbnail(path: str | Path, pixels: int, intensity: Mapping = INTENSITY) -> 
     image = read(path, intensity)
     image.thumbnail((pixels, pixels), Image.Resampling.BICUBIC)
     return image
+
+
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    """Turns what readers raise into the reason of the ledger."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UnreadableImage("missing") from None
+    except UnidentifiedImageError:
+        raise UnreadableImage("not an image") from None
+    except BROKEN as error:
+        raise UnreadableImage(_reason(error)) from None
 
 
 def _stream(file: str) -> BinaryIO:

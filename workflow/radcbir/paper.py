@@ -183,7 +183,7 @@ def switches(settings: Mapping) -> dict[str, bool]:
 
 
 def read_lists(files: Any, settings: Any) -> tuple[pd.DataFrame, dict[str, PaperLists]]:
-    """The pooled catalog of images with one label, and the lists of the ``test`` and, where there is one, ``validation`` split.
+    """The pooled catalog, and the lists of the ``test`` and the ``validation`` split (where there is one).
 
     The paper knows images with one label only; those with several are left out of both.
     ``files`` has ``neighbors`` (a table per split), ``catalog``, ``embeddings`` and ``csvs``, ``settings`` has ``splits``,

@@ -69,9 +69,8 @@ def probing_data(
 ) -> ProbingData:
     """Divide an experiment's embedded images (``ids`` ``(n,)``, unit ``vectors`` ``(n, d)``) by what they do.
 
-    ``catalog`` has a row per image: id, split, label (missing where there are several: left out), patient_id. Index images
-    of a patient who is in a query split as well do not train: where splits share patients, a linear classifier would be
-    tested on people it has seen.
+    ``catalog`` has a row per image: id, split, label, patient_id. Index images of a patient who is in a query split as
+    well do not train: where splits share patients, a linear classifier would be tested on people it has seen.
 
     Images with several labels (their ``label`` is missing) do nothing here.
 
@@ -145,11 +144,14 @@ def held_out(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) ->
         taken = np.bincount(labels[group], minlength=len(remaining))
         return bool(((remaining > taken) | (taken == 0)).all())
 
+    count = 0
     for group in members:
-        if apart.sum() < wanted and apart.sum() + len(group) <= 2 * wanted and can_be_spared(group):
+        if count >= wanted:
+            break
+        if count + len(group) <= 2 * wanted and can_be_spared(group):
             remaining -= np.bincount(labels[group], minlength=len(remaining))
-            apart[group] = True
-    if not apart.any():
+            apart[group], count = True, count + len(group)
+    if not count:
         apart[next(filter(can_be_spared, sorted(members, key=len)), np.empty(0, dtype=int))] = True
     return apart
 

@@ -6,6 +6,7 @@ Imported whenever Snakemake reads the Snakefile, so nothing heavy is imported he
 import copy
 import difflib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +77,11 @@ class Project:
         for model in self.fusions:
             self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
+        if self.key_file and self.precomputed:
+            raise InputError(
+                f"{where}: the embeddings of the model '{self.precomputed[0]}' go by the names of images, which "
+                "`pseudonymise:` takes away: drop one of them"
+            )
 
     def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
         """The files that are unpacked from published archives -> the resource and the archive that each comes from."""
@@ -122,8 +128,9 @@ class Project:
 
     def _pseudonymise(self, where: str) -> None:
         """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the originals aside."""
+        wanted = ("csv", "images")
         self.originals = {
-            name: {key: each.get(key) for key in ("csv", "images")} for name, each in self.datasets.items()
+            name: {key: each[key] for key in wanted if key in each} for name, each in self.datasets.items()
         }
         """Of each dataset, the CSV and the image root with the names as they are."""
         if not self.key_file:
@@ -137,9 +144,11 @@ class Project:
         if Path(self.key_file).resolve().is_relative_to(Path("results").resolve()):
             raise InputError(f"{key} names {self.key_file}, among the results, which are there to be shared: move it")
         for name, dataset in self.datasets.items():
-            dataset["csv"] = f"private/{name}/dataset.csv"
-            if "images" in dataset:
-                dataset["images"] = f"private/{name}/images"
+            if "images" not in dataset:
+                raise InputError(
+                    f"{where}: `pseudonymise:` needs images, and `datasets: {name}` has none: drop one of them"
+                )
+            dataset |= {"csv": f"private/{name}/dataset.csv", "images": f"private/{name}/images"}
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
@@ -170,7 +179,7 @@ class Project:
                 )
             return Path(self.settings["prompts"])
         beside = [folder.parent / "prompts.yaml" for folder in self.card_folders]
-        return next((path for path in beside if path.is_file()), None)
+        return next((Path(os.path.relpath(path)) for path in beside if path.is_file()), None)
 
     def _fused_card(self, model: str, where: str) -> dict:
         """A fusion's card with what follows from its members."""

@@ -48,7 +48,8 @@ class Raster:
     values: np.ndarray
     """(rows, columns) or (rows, columns, 3), of any number type, in the file's units (Hounsfield, counts ...)."""
     bits: int
-    """Bits per sample as stored; 0 for floating point."""
+    """Bits per sample as stored; 0 for floating point, 9 at least for small integers that are no shown values (signed or
+    rescaled ones): what has up to 8 bits keeps its range."""
     kind: str
     """Type and channels as stored, for instance ``int16`` or ``uint8 RGB``: what an audit compares."""
     full_range: tuple[float, float] | None = None

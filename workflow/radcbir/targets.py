@@ -15,7 +15,11 @@ def everything(project: Project) -> list[str]:
     return [
         *comparisons(project),
         *analyses(project),
-        *(f"results/experiments/{name}/audit/audit.html" for name in project.experiments),
+        *(
+            f"results/experiments/{name}/audit/{file}"
+            for name in project.experiments
+            for file in ("audit.html", "verdict.txt")
+        ),
         *(f"results/datasets/{dataset}/ledger.html" for dataset in project.datasets),
         *(f"results/datasets/{dataset}/preparation.html" for dataset in project.provider_files),
         "results/provenance/provenance.html",

@@ -124,7 +124,7 @@ def evaluate_texts(
     query_splits: Sequence[str],
     k: int,
 ) -> TextEvaluation:
-    """Both tasks for one model: zero-shot classification of each query split, retrieval from the index split.
+    """Both tasks for one model: zero-shot classification of each query split that has images, retrieval from the index.
 
     ``ids`` ``(n,)``, sorted, and ``vectors`` ``(n, d)`` are the embedded images; those that the catalog lacks are left out.
     """
@@ -133,6 +133,8 @@ def evaluate_texts(
     summaries, by_label = [], []
     for name in query_splits:
         rows = split == name
+        if not rows.any():
+            continue
         summary, table = zero_shot(vectors[rows], truth[rows], labels, label_vectors)
         summaries.append(summary.assign(task="zero_shot", query_split=name))
         by_label.append(table.assign(query_split=name))
@@ -163,12 +165,19 @@ def page_rows(summary: pd.DataFrame, names: Mapping[str, str]) -> list[dict]:
                     for _, task, metric, average in HEADLINES]
             for model in names
         }  # fmt: skip
-        best = [max(column) for column in zip(*table.values(), strict=True)]
+        best = [
+            max((each for each in column if each is not None), default=None)
+            for column in zip(*table.values(), strict=True)
+        ]
         rows = [
             {
                 "name": names[model],
                 "cells": [
-                    {"value": value, "text": f"{value:.3f}", "best": value == top}
+                    {
+                        "value": value,
+                        "text": "" if value is None else f"{value:.3f}",
+                        "best": value is not None and value == top,
+                    }
                     for value, top in zip(found, best, strict=True)
                 ],
             }

@@ -1,8 +1,9 @@
 """NIfTI volumes -> rasters: slices in the planes of the body, as radiologists look at them, with square pixels."""
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nibabel
@@ -28,7 +29,7 @@ class Volume:
     def __init__(self, path: str, number: int):
         image = nibabel.load(path)
         shape, dtype = image.shape, image.header.get_data_dtype()
-        if int(np.prod(shape, dtype=np.float64)) * max(8, dtype.itemsize) > MAX_BYTES:
+        if int(np.prod(shape[:3], dtype=np.float64)) * max(8, dtype.itemsize) > MAX_BYTES:
             raise UnreadableImage(f"too large: a volume of {' x '.join(map(str, shape))}")
         if dtype.kind == "c":
             raise UnreadableImage("complex numbers, which are no image")
@@ -36,8 +37,10 @@ class Volume:
             default if each is None else float(each)
             for each, default in zip(image.header.get_slope_inter(), (1.0, 0.0), strict=True)
         )
+        if len(shape) > 3:  # only this volume is read
+            image = image.slicer[:, :, :, number : number + 1]
         image = nibabel.as_closest_canonical(image)
-        voxels = np.asanyarray(image.dataobj).reshape(_shape(image))[..., number]
+        voxels = np.asanyarray(image.dataobj).reshape(_shape(image)[:3])
         if dtype.fields:  # RGB voxels
             voxels = np.stack([voxels[name] for name in ("R", "G", "B")], axis=-1)
         self.voxels, self.spacing = voxels, (*map(_spacing, image.header.get_zooms()[:3]), 1.0)[:3]
@@ -144,19 +147,18 @@ def _shape(image: nibabel.spatialimages.SpatialImage) -> tuple[int, int, int, in
     return (*shape[:4], *[1] * (4 - len(shape)))[:4]
 
 
-class _reasons:
-    """Turns what nibabel raises into the reason of the ledger."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, UnreadableImage | FileNotFoundError) or not isinstance(error, Exception):
-            return
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    """Turns what nibabel raises into the reason of the ledger; what the operating system says passes."""
+    try:
+        yield
+    except (UnreadableImage, FileNotFoundError):
+        raise
+    except MemoryError:
+        raise UnreadableImage("too large for the memory") from None
+    except Exception as error:  # damaged headers and streams fail in many ways
         if isinstance(error, OSError) and error.errno is not None:
-            return
-        if isinstance(error, MemoryError):
-            raise UnreadableImage("too large for the memory") from None
+            raise
         words = str(error)
         if isinstance(error, EOFError) or "Expected" in words or "end-of-stream" in words or "buffer" in words:
             raise UnreadableImage("truncated") from None

@@ -91,7 +91,7 @@ def original_csv(wildcards):
 
 def original_images(wildcards):
     """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
-    return project.originals[wildcards.dataset]["images"]
+    return project.originals[wildcards.dataset].get("images")
 
 
 def max_rejected(wildcards):
@@ -210,15 +210,12 @@ def archive_settings(wildcards):
 
 def inspected_images(wildcards):
     """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
-    datasets = experiment_setting("datasets")(wildcards)
-    if not project.settings["audit"]["images"] or not all("images" in project.datasets[each] for each in datasets):
+    if not project.settings["audit"]["images"]:
         return []
-    shards = [(each, checkpoints.shards.get(dataset=each)) for each in datasets]
-    return [
-        f"results/datasets/{dataset}/audit/{path.stem}.parquet"
-        for dataset, job in shards
-        for path in sorted(Path(job.output[0]).glob("*.tsv"))
-    ]
+    datasets = [each for each in experiment_setting("datasets")(wildcards) if "images" in project.datasets[each]]
+    folders = [(each, Path(checkpoints.shards.get(dataset=each).output[0])) for each in datasets]
+    lists = [(each, path.stem) for each, folder in folders for path in sorted(folder.glob("*.tsv"))]
+    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in lists]
 
 
 def wait_for_audits(model, dataset):
@@ -275,6 +272,7 @@ def experiment_embeddings(wildcards):
 
 
 def neighbor_tables(wildcards):
+    checkpoints.audit_verdict.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
 

@@ -29,6 +29,7 @@ with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
     write_csv(found.classes, snakemake.output.classes)
     write_parquet(found.near, snakemake.output.near)
     thumbnails = Thumbnails(json.loads(snakemake.resources.image_roots), PIXELS, snakemake.params.intensities)
+    catalog["label"] = catalog["labels"].map(" and ".join)
     known = catalog.set_index("id")[["dataset", "path", "split", "label"]].to_dict("index")
     pairs = [
         {
