@@ -136,7 +136,9 @@ def test_texts_are_asked_as_the_towers_answer(done):
     with torch.inference_mode():
         texts = unit(model.encode_text(open_clip.tokenize(prompts["prompt"].tolist(), context_length=20)))
         labels = list(dict.fromkeys(prompts["label"]))
-        centers = unit(torch.stack([texts[(prompts["label"] == each).to_numpy()].mean(dim=0) for each in labels]))
+        centers = unit(
+            torch.stack([texts[(prompts["label"] == each).to_numpy(copy=True)].mean(dim=0) for each in labels])
+        )
         guessed = (unit(model.encode_image(torch.stack(pictures))) @ centers.T).argmax(dim=1).numpy()
     accuracy = np.mean([labels[each] == label for each, label in zip(guessed, queries["label"], strict=True)])
     found = table(done, "text-queries.csv")
