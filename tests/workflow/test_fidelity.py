@@ -127,7 +127,7 @@ def test_texts_are_asked_as_the_towers_answer(done):
 
     model.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
     prompts = table(done, "prompts.csv", FOLDER)
-    assert prompts["prompt"].iloc[0] == "a CT scan of the abdomen showing cross"
+    assert prompts["prompt"].iloc[0] == "CT scan of the abdomen showing cross"
     catalog = pd.read_parquet(done / f"{FOLDER}/catalog.parquet")
     queries = catalog[catalog["split"] == "test"]
     transform = open_clip.image_transform(32, is_train=False)

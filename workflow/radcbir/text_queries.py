@@ -157,6 +157,7 @@ def page_rows(summary: pd.DataFrame, names: Mapping[str, str]) -> list[dict]:
     values = summary.fillna({"query_split": ""}).set_index(["model", "task", "query_split", "metric", "average"])[
         "value"
     ]
+    values = values.astype(object).where(values.notna(), None)
     splits = [each for each in summary["query_split"].dropna().unique() if each]
     sections = []
     for split in splits:
