@@ -16,7 +16,8 @@ CONFIGURATION = {
 }
 
 
-def test_a_model_of_several_files(project):
+def test_a_model_of_several_files(fresh):
+    project = fresh
     served = project / "served"
     served.mkdir()
     (served / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIGURATION}))
