@@ -19,6 +19,7 @@ TEXT = {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "lay
 EXPERIMENT = CONFIG["experiments"]["findings"]
 FOLDER = "results/experiments/findings"
 COMPARISON = f"{FOLDER}/comparison"
+QUICK = "results/experiments/quick/comparison/summary.csv"
 TARGETS = [
     *(f"{COMPARISON}/{name}" for name in ("models.html", "index-fidelity.svg", "dimensions.svg", "text-queries.html")),
     "results/experiments/quick/comparison/models.html",
@@ -163,13 +164,13 @@ def test_what_a_label_a_prompt_a_member_and_a_search_parameter_make_stale(done, 
     jobs = project.run(f"{COMPARISON}/text-queries.html")
     assert set(jobs) == {"prompts", "embed_text", "text_queries", "text_page"}
     project.edit("config/config.yaml", "nprobe: 1", "nprobe: 2")
-    jobs = project.run("results/experiments/quick/comparison/summary.csv")
+    jobs = project.run(QUICK)
     assert (jobs["knn"], jobs["index"]) == (2, 0), "the index is searched, not built"
     project.edit("config/models/by-rank.yaml", "by: reciprocal_rank", "by: score")
-    jobs = project.run(f"{FOLDER}/by-rank/metrics/summary.csv")
+    jobs = project.run(f"{FOLDER}/by-rank/metrics/summary.csv", QUICK)
     assert set(jobs) == {"knn", "retrieval_metrics"}
     project.edit("data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring")
-    jobs = project.run(f"{COMPARISON}/index-fidelity.csv", f"{COMPARISON}/dimensions.csv")
+    jobs = project.run(f"{COMPARISON}/index-fidelity.csv", f"{COMPARISON}/dimensions.csv", QUICK)
     assert not {"embed", "fuse", "index", "knn", "index_fidelity", "dimensions"} & set(jobs)
     assert {"index_fidelity_table", "dimensions_table"} <= set(jobs)
     project.edit("config/models/histogram.yaml", "architecture: histogram", "architecture: thumbnail")

@@ -221,9 +221,17 @@ class Project:
         return [model for model in self.models if model in used]
 
     def experiments_of(self, model: str, dataset: str) -> list[str]:
-        """The experiments that use a model's embeddings of a dataset."""
+        """The experiments that use a model's embeddings of a dataset, by themselves or in a fusion.
+
+        Of a fusion, all those that its members' embeddings are used by: it cannot be made before theirs are.
+        """
+        members = {each: self.cards[each]["fusion"]["of"] for each in self.fusions}
+        parts = set(members.get(model, [model]))
+        using = parts | {fusion for fusion, others in members.items() if parts & set(others)}
         return [
-            name for name, each in self.experiments.items() if dataset in each["datasets"] and model in each["models"]
+            name
+            for name, each in self.experiments.items()
+            if dataset in each["datasets"] and using & set(each["models"])
         ]
 
     def known_as(self, dataset: str) -> list[str]:
