@@ -41,8 +41,8 @@ def broken_card(project):
 CONFIGURATION = {
     "unknown key": (change_config(shardsize=10), r"config\.yaml: unknown key `shardsize`: did you mean `shard_size`\?"),
     "unknown key of an experiment": (
-        change_experiment(index="train"),
-        r"unknown key `index` under `experiments: findings:`: did you mean `index_split`\?",
+        change_experiment(indexsplit="train"),
+        r"unknown key `indexsplit` under `experiments: findings:`: did you mean `index_split`\?",
     ),
     "wrong type": (change_experiment(k="many"), r"`experiments: findings: k` is 'many', but has to be a whole number"),
     "missing key": (

@@ -120,7 +120,7 @@ def test_words_on_a_card_change_the_pages_alone(project):
 @pytest.mark.parametrize(
     ("path", "old", "new", "expected"),
     [
-        ("metrics.py", "return _ratio(relevance @ discounts, ideal)", "return _ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics"}),
+        ("metrics.py", "return _ratio(relevance @ discounts, ideal)", "return _ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "bounds"}),
         ("figures.py", '"P@k"', '"precision at k"', {"figures"}),
         ("metrics.py", '"""1 where a hit is among the first k, 0 elsewhere."""', '"""Whether there is a hit."""', set()),
         ("encoders/control.py", '    """The control of a card;', '    """A comment more. The control of a card;', set()),
