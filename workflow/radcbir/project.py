@@ -7,11 +7,13 @@ import copy
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from radcbir import cards
+from radcbir.addresses import split_address
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
@@ -32,6 +34,7 @@ class Project:
     """
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
+        config = query_in_full(config)
         validate(config, CONFIG_SCHEMA, where)
         schema = json.loads(CONFIG_SCHEMA.read_text())
         self.settings = _with_defaults(config, schema)
@@ -77,6 +80,8 @@ class Project:
         for model in self.fusions:
             self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
+        self.query: dict | None = self._query(where) if "query" in self.settings else None
+        """What the target `query` asks, defaults filled in: name, images, experiment, models, k, intensity."""
         if self.key_file and self.precomputed:
             raise InputError(
                 f"{where}: the embeddings of the model '{self.precomputed[0]}' go by the names of images, which "
@@ -202,6 +207,41 @@ class Project:
                 )
         return cards.fused_card(self.cards[model], {member: self.cards[member] for member in members})
 
+    def _query(self, where: str) -> dict:
+        """`query:` with what follows from the rest of the configuration."""
+        query, key = dict(self.settings["query"]), f"{where}: `query:"
+        if "experiment" not in query and len(self.experiments) > 1:
+            raise InputError(f"{key} experiment` is missing: name one of {', '.join(self.experiments)}")
+        name = query.setdefault("experiment", next(iter(self.experiments)))
+        _known([name], self.experiments, f"{key} experiment`", "`experiments`")
+        experiment = self.experiments[name]
+        encoded = set(self.encoded)
+        able = [each for each in experiment["models"] if set(self.meanings[each].get("of", [each])) <= encoded]
+        for model in query.setdefault("models", able):
+            _known([model], experiment["models"], f"{key} models`", f"the experiment '{name}'")
+            if model not in able:
+                raise InputError(
+                    f"{key} models` names '{model}', whose embeddings are precomputed, so that nothing here can embed a new "
+                    f"image with it: name others{f' ({chr(44).join(able)})' if able else ', with an encoder, in `models:`'}"
+                )
+        if not query["models"]:
+            raise InputError(
+                f"{key} experiment` names '{name}', whose models are all precomputed, so that nothing here can embed a new "
+                "image with them: add a model with an encoder to `models:`"
+            )
+        policies = {each: self.datasets[each]["intensity"] for each in experiment["datasets"]}
+        like = query.pop("intensity_of", None)
+        if like is None and len({digest_of(each) for each in policies.values()}) > 1:
+            raise InputError(
+                f"{key} intensity_of` is missing: the datasets of the experiment '{name}' have several `intensity:` policies, "
+                f"so name the one whose policy the query images get: {', '.join(policies)}"
+            )
+        like = like or next(iter(policies))
+        _known([like], policies, f"{key} intensity_of`", f"the experiment '{name}'")
+        query["intensity"] = policies[like]
+        query.setdefault("name", _slug(Path(split_address(query["images"][0])[0]).name))
+        return query
+
     @property
     def fusions(self) -> list[str]:
         """The models that put others together: rule `fuse` makes their embeddings."""
@@ -278,6 +318,29 @@ class Project:
     def card_digest(self, model: str) -> str:
         """The digest of a card's meaning."""
         return digest_of(self.meanings[model])
+
+
+def query_in_full(config: Mapping) -> Mapping:
+    """The configuration with `query:` as a mapping, whatever short form it has: an image alone, or several.
+
+    On the command line (`--config query='{images: a.png, k: 5}'`) Snakemake reads numbers as text: they become numbers.
+    """
+    query = config.get("query") if isinstance(config, Mapping) else None
+    if query is None:
+        return config
+    query = dict(query) if isinstance(query, Mapping) else {"images": query}
+    for name in ("images", "models"):
+        if isinstance(query.get(name), str):
+            query[name] = [query[name]]
+    if str(query.get("k", "")).isdecimal():
+        query["k"] = int(query["k"])
+    return {**config, "query": query}
+
+
+def _slug(name: str) -> str:
+    """A file name without its suffix, as a name in paths of results."""
+    stem = name[: name.find(".", 1)] if "." in name[1:] else name
+    return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "query"
 
 
 def _with_defaults(value: object, schema: Mapping) -> object:

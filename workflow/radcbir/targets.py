@@ -7,6 +7,7 @@ Pure functions of the checked configuration. An analysis is one entry of :data:`
 from collections.abc import Callable
 
 from radcbir import cards
+from radcbir.errors import InputError
 from radcbir.project import Project
 
 
@@ -35,6 +36,18 @@ def weights(project: Project) -> list[str]:
 def archived(project: Project) -> list[str]:
     """The files that are unpacked from published archives."""
     return list(project.archived)
+
+
+def query(project: Project) -> list[str]:
+    """What the user's own query images find. Raises :class:`InputError` where the configuration names none."""
+    if project.query is None:
+        raise InputError(
+            "the target `query` needs to know the query images: add `query:` to the configuration, or name them here: "
+            "snakemake --cores all query --config query=image.png"
+        )
+    return [
+        f"results/queries/{project.query['name']}/{file}" for file in ("neighbors.csv", "ledger.csv", "gallery.html")
+    ]
 
 
 def comparisons(project: Project) -> list[str]:

@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, contamination, index_settings, targets
+from radcbir import cards, contamination, index_settings, query_list, targets
 from radcbir.code import code_digest
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
@@ -47,6 +47,7 @@ wildcard_constraints:
     experiment=names(project.experiments),
     split=r"[A-Za-z0-9_-]+",
     digest=r"[0-9a-f]{16}",
+    query=names([project.query["name"]] if project.query else []),
 
 
 def code(script, *modules):
