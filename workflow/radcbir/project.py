@@ -220,9 +220,10 @@ class Project:
         for model in query.setdefault("models", able):
             _known([model], experiment["models"], f"{key} models`", f"the experiment '{name}'")
             if model not in able:
+                others = f" ({', '.join(able)})" if able else ", with an encoder, in `models:`"
                 raise InputError(
                     f"{key} models` names '{model}', whose embeddings are precomputed, so that nothing here can embed a new "
-                    f"image with it: name others{f' ({chr(44).join(able)})' if able else ', with an encoder, in `models:`'}"
+                    f"image with it: name others{others}"
                 )
         if not query["models"]:
             raise InputError(

@@ -11,19 +11,13 @@ def query_experiment(key):
 
 
 def query_targets(wildcards):
-    """The files of the target `query`."""
-    try:
-        return targets.query(project)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    """The files of the target `query`; an error that says what is missing where there is nothing to ask."""
+    return targets.query(project)
 
 
 def query_listing(wildcards):
     """What tells that query images were added, removed or replaced."""
-    try:
-        return query_list.listing_digest(query_list.find_queries(project.query["images"]))
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    return query_list.listing_digest(query_list.find_queries(project.query["images"]))
 
 
 def query_encoder_code(wildcards):

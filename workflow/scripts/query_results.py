@@ -9,7 +9,7 @@ from radcbir import embeddings, pages, query_results
 from radcbir.catalog import write_csv
 from radcbir.gallery import Thumbnails
 from radcbir.index_settings import approximate_note
-from radcbir.logs import script_log
+from radcbir.logs import logger, script_log
 from radcbir.query_list import read_queries
 
 with script_log(snakemake.log[0], f"query_results {snakemake.wildcards.query}"):
@@ -43,3 +43,4 @@ with script_log(snakemake.log[0], f"query_results {snakemake.wildcards.query}"):
         names=names,
         thumbnails=thumbnails.data(),
     )
+    logger.info("open %s, or read %s", snakemake.output.page, snakemake.output.neighbors)
