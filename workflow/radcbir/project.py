@@ -23,6 +23,11 @@ from radcbir.preparation.providers import provider_files
 WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification", "text_queries", "uncertainty", "levels")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
 
+OVERRIDES = ("precision", "runtime")
+"""Keys of the configuration that take the place of the same keys in model cards."""
+ALL = "*"
+"""Stands for all models that such a key does not name."""
+
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
 
@@ -34,7 +39,7 @@ class Project:
     """
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
-        config = query_in_full(config)
+        config = overrides_in_full(query_in_full(config))
         validate(config, CONFIG_SCHEMA, where)
         schema = json.loads(CONFIG_SCHEMA.read_text())
         self.settings = _with_defaults(config, schema)
@@ -77,6 +82,7 @@ class Project:
             experiment["paper_mode"]["test_split"] = _paper_test_split(experiment, f"{key} paper_mode: test_split`")
         self.prompts_file = self._prompts_file(where)
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        self._override_cards(where)
         for model in self.fusions:
             self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
@@ -173,6 +179,23 @@ class Project:
             if card["loader"] == "fusion" and all(member in found for member in card["fusion"]["of"]):
                 found[slug] = cards.fused_card(card, {member: found[member] for member in card["fusion"]["of"]})
         return found
+
+    def _override_cards(self, where: str) -> None:
+        """Put what `precision:` and `runtime:` say into the cards: of all models with a network, or of those named."""
+        for key in OVERRIDES:
+            values = dict(self.settings[key])
+            for_all = values.pop(ALL, None)
+            _known(values, self.models, f"{where}: `{key}`", "`models`")
+            for model, value in values.items():
+                if not cards.has_network(self.cards[model]):
+                    raise InputError(
+                        f"{where}: `{key}` names '{model}', which has no network of its own (`loader: "
+                        f"{self.cards[model]['loader']}`): take it out"
+                    )
+                self.cards[model][key] = value
+            for model, card in self.cards.items():
+                if for_all and model not in values and cards.has_network(card):
+                    card[key] = for_all
 
     def _prompts_file(self, where: str) -> Path | None:
         """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
@@ -336,6 +359,13 @@ def query_in_full(config: Mapping) -> Mapping:
     if str(query.get("k", "")).isdecimal():
         query["k"] = int(query["k"])
     return {**config, "query": query}
+
+
+def overrides_in_full(config: Mapping) -> Mapping:
+    """The configuration with `precision:` and `runtime:` as mappings from models: a value alone is that of all."""
+    if not isinstance(config, Mapping):
+        return config
+    return {**config, **{key: {ALL: config[key]} for key in OVERRIDES if isinstance(config.get(key), str)}}
 
 
 def _slug(name: str) -> str:

@@ -21,7 +21,7 @@ def query_listing(wildcards):
 
 
 def query_encoder_code(wildcards):
-    return code("embed_query.py", cards.loader_module(project.cards[wildcards.model]))
+    return code("embed_query.py", *cards.encoder_modules(project.cards[wildcards.model]))
 
 
 def query_members(wildcards):
