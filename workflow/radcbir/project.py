@@ -284,19 +284,9 @@ class Project:
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
-    def experiments_of(self, model: str, dataset: str) -> list[str]:
-        """The experiments that use a model's embeddings of a dataset, by themselves or in a fusion.
-
-        Of a fusion, all those that its members' embeddings are used by: it cannot be made before theirs are.
-        """
-        members = {each: self.cards[each]["fusion"]["of"] for each in self.fusions}
-        parts = set(members.get(model, [model]))
-        using = parts | {fusion for fusion, others in members.items() if parts & set(others)}
-        return [
-            name
-            for name, each in self.experiments.items()
-            if dataset in each["datasets"] and using & set(each["models"])
-        ]
+    def experiments_of(self, dataset: str) -> list[str]:
+        """The experiments that pool a dataset."""
+        return [name for name, each in self.experiments.items() if dataset in each["datasets"]]
 
     def known_as(self, dataset: str) -> list[str]:
         """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from.
