@@ -13,7 +13,9 @@ from radcbir.app.server import serve
 from radcbir.errors import InputError
 from radcbir.project import Project
 
-parser = argparse.ArgumentParser(description="Ask the finished indexes of a project with an image, on a local web page.")
+parser = argparse.ArgumentParser(
+    description="Ask the finished indexes of a project with an image, on a local web page."
+)
 parser.add_argument("configuration", nargs="?", default="config/config.yaml", help="default: %(default)s")
 path = Path(parser.parse_args().configuration)
 logging.basicConfig(level=logging.INFO, format="%(message)s")

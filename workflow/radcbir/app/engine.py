@@ -67,7 +67,12 @@ class Engine:
         """``pixels`` is how many an uploaded image may have."""
         self.project, self.pixels = project, pixels
         self.workers = Workers()
-        self.collections, self.indexes, self.query_vectors, self.pictures = Recent(4), Recent(8), Recent(256), Recent(3000)
+        self.collections, self.indexes, self.query_vectors, self.pictures = (
+            Recent(4),
+            Recent(8),
+            Recent(256),
+            Recent(3000),
+        )
         self.duplicates = Recent(4)
 
     def close(self) -> None:
@@ -90,8 +95,8 @@ class Engine:
         policies = {digest_of(self.project.datasets[each]["intensity"]) for each in experiment["datasets"]}
         return described | {
             "images": int(collection.in_index.sum()),
-            "note": approximate_note(experiment["index"]) and "Here every image is compared; the experiment's own index is "
-            "approximate.",
+            "note": approximate_note(experiment["index"])
+            and "Here every image is compared; the experiment's own index is approximate.",
             "several_intensities": len(policies) > 1,
             "originals": not self.project.key_file,
             "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
@@ -192,7 +197,9 @@ class Engine:
         if right.size or wrong.size or asked.size:
             self._known(collection, np.concatenate([right, wrong, asked]))
         left_out = np.concatenate([wrong, asked])
-        shared = self.duplicates.get(experiment, lambda: shared_duplicates(self._audit_path(experiment))) if fold else {}
+        shared = (
+            self.duplicates.get(experiment, lambda: shared_duplicates(self._audit_path(experiment))) if fold else {}
+        )
         answers = []
         for model in models:
             answer = {"slug": model, "name": self.project.cards[model]["name"], "error": "", "hits": []}
@@ -252,7 +259,9 @@ class Engine:
 
     def _refined(self, index: VectorIndex, query: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
         if len(query) != index.vectors.shape[1]:
-            raise InputError(f"the query has {len(query)} numbers, the index {index.vectors.shape[1]}: build the index again")
+            raise InputError(
+                f"the query has {len(query)} numbers, the index {index.vectors.shape[1]}: build the index again"
+            )
         if not (right.size or wrong.size):
             return query
         marked = [index.vectors[places[places >= 0]] for places in (index.positions(right), index.positions(wrong))]
@@ -364,7 +373,8 @@ class Engine:
         target = int(_ids([question.get("id")])[0])
         self._known(self._collection(experiment), np.array([target]))
         sources = [
-            self._source(question, experiment, each, uploads)[0] for each in (item, {"kind": "image", "id": str(target)})
+            self._source(question, experiment, each, uploads)[0]
+            for each in (item, {"kind": "image", "id": str(target)})
         ]
         found = self._encoder(model).ask("match", sources)
         if found is None:
@@ -403,7 +413,9 @@ class Engine:
     def original(self, experiment: str, identity: int) -> Path:
         """The file of an image of the catalog. Raises :class:`InputError` where names are pseudonyms: a file may hold some."""
         if self.project.key_file:
-            raise InputError("names are pseudonyms in this project, and original files may hold names: they are not served")
+            raise InputError(
+                "names are pseudonyms in this project, and original files may hold names: they are not served"
+            )
         return Path(split_address(str(self._address(experiment, identity)[1]))[0])
 
     def _address(self, experiment: str, identity: int) -> tuple[str, Path]:

@@ -55,6 +55,7 @@ class Guard:
         self.app, self.key, self.cookie, self.most_bytes = app, key, cookie, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, hand on, or refuse."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -150,7 +150,7 @@ def folded(
     for place, vector in enumerate(vectors):
         twins = heads[: len(found)] @ vector > threshold
         if mine := shared.get(ids[place]):
-            twins = twins | [not mine.isdisjoint(shared.get(ids[group[0]], ())) for group in found]
+            twins |= np.array([not mine.isdisjoint(shared.get(ids[group[0]], ())) for group in found], dtype=bool)
         if np.any(twins):
             found[int(np.argmax(twins))].append(place)
         elif len(found) < groups:

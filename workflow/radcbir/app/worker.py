@@ -140,7 +140,12 @@ class Worker:
         if not source.get("crop"):
             return image
         left, top, right, bottom = source["crop"]
-        box = round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height)
+        box = (
+            round(left * image.width),
+            round(top * image.height),
+            round(right * image.width),
+            round(bottom * image.height),
+        )
         if box[2] - box[0] < SMALLEST_CROP or box[3] - box[1] < SMALLEST_CROP:
             raise InputError(
                 f"the region of {_name(source)} is {max(0, box[2] - box[0])} x {max(0, box[3] - box[1])} pixels: draw one of "
