@@ -188,7 +188,14 @@ def upload(content, name="x.png", **more):
 def worker(tmp_path, monkeypatch):
     monkeypatch.setattr(rasters, "MAX_PIXELS", rasters.MAX_PIXELS)  # put back afterwards
     card = {"loader": "control", "architecture": "histogram", "dimension": 64}
-    settings = {"folder": str(tmp_path), "pixels": 1_000_000, "model": "h", "card": card, "weights": None, "device": "cpu"}
+    settings = {
+        "folder": str(tmp_path),
+        "pixels": 1_000_000,
+        "model": "h",
+        "card": card,
+        "weights": None,
+        "device": "cpu",
+    }
     made = Worker(settings)
     yield made
     assert not list(tmp_path.iterdir()), "an upload was left behind"
