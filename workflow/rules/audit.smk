@@ -63,8 +63,8 @@ rule audit:
 
 
 # Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a job that fails are
-# lost and the findings are what the user then needs; a checkpoint, so that the figures wait for it and do not depend on it.
-checkpoint audit_verdict:
+# lost and the findings are what the user then needs.
+rule audit_verdict:
     input:
         findings="results/experiments/{experiment}/audit/findings.csv",
     output:

@@ -3,7 +3,8 @@
 
 # A checkpoint may be asked for by several functions of a rule, but each function should ask for one: where it needs a
 # second one once the first is done, Snakemake (9.27) can lose sight of the job and run it with inputs that are not
-# resolved. Hence `pool` comes after the shards of all its datasets, and answers for them.
+# resolved. Hence `pool` comes after the shards of all its datasets, and answers for them; hence also an audit's verdict is
+# no checkpoint.
 
 
 def shard_embeddings(wildcards):
@@ -127,7 +128,6 @@ def all_experiment_embeddings(wildcards):
 
 
 def neighbor_tables(wildcards):
-    checkpoints.audit_verdict.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
 
