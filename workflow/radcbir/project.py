@@ -28,6 +28,9 @@ OVERRIDES = ("precision", "runtime")
 ALL = "*"
 """Stands for all models that such a key does not name."""
 
+WITHOUT_RESULTS = ("device", "offline", "query", "app")
+"""Keys of the configuration that change no result, and so are no part of the run's provenance."""
+
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
 

@@ -31,6 +31,7 @@ rule embed:
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=dataset_setting("intensity"),
+        storage=project.settings["storage"],
         code=encoder_code,
     script:
         "../scripts/embed.py"
@@ -74,6 +75,7 @@ rule fuse:
         mem_mb=16000,
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
+        storage=project.settings["storage"],
         code=code("fuse.py"),
     script:
         "../scripts/fuse.py"

@@ -24,6 +24,7 @@ rule take_embeddings:
         mem_mb=8000,
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
+        storage=project.settings["storage"],
         code=code("take_embeddings.py"),
     script:
         "../scripts/take_embeddings.py"

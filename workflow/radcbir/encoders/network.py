@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from radcbir import gpus
 from radcbir.encoders import OutOfMemory
 from radcbir.encoders.preprocessing import to_bytes
 from radcbir.errors import InputError
@@ -172,7 +173,10 @@ def _device(device: str) -> torch.device:
         raise InputError(
             f"`device: {device}` is configured, but torch sees no GPU: use `device: auto` or mend the driver"
         )
-    return torch.device(device)
+    chosen = torch.device(gpus.choose(device, torch.cuda.device_count()))
+    if chosen.index is not None:
+        torch.cuda.set_device(chosen)  # or pinned memory would open a context on the first GPU
+    return chosen
 
 
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
