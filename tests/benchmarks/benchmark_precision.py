@@ -10,7 +10,7 @@ the numbers are. For the models with real weights, the demo's images are embedde
 image of every query is looked up: P@1, how many queries have another nearest image than in float32, and the smallest
 cosine similarity of an image's vector to its vector in float32. A variant that the processor does not compute in is named
 as such; torch then imitates it, which is so slow that it is timed once, on four images, and not asked for P@1. The exit status is 1 where OpenVINO in float32 does not agree with torch, or lower
-precision moves P@1 of a real model by more than one percentage point.
+precision moves P@1 of a real model by more than two percentage points.
 """
 
 import argparse
@@ -151,8 +151,8 @@ def measure(model):
             points[variant] = (label[found[variant]] == label[split == "test"]).mean()
             moved = (found[variant] != found[REFERENCE]).sum()
             line += f"  {100 * points[variant]:7.2f} %  {moved:3} of {len(found[variant])}"
-            if abs(points[variant] - points[REFERENCE]) > 0.01:
-                failures.append(f"{model}: {' '.join(variant)} moves P@1 by more than one percentage point")
+            if abs(points[variant] - points[REFERENCE]) > 0.02:
+                failures.append(f"{model}: {' '.join(variant)} moves P@1 by more than two percentage points")
         if variant == ("openvino", "float32") and cosine < 0.99999:
             failures.append(f"{model}: OpenVINO in float32 does not agree with torch")
         print(f"{line}  {notes.get(variant, '')}".rstrip(), flush=True)
