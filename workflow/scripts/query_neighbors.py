@@ -11,12 +11,12 @@ with script_log(snakemake.log[0], f"query_neighbors {snakemake.wildcards.query} 
     queries, index = snakemake.input.queries, snakemake.params.index
     asked = *embeddings.read([queries], embeddings.read_ids(queries)), snakemake.params.k
     if not snakemake.input.embeddings:
-        table = search.neighbor_table(search.read_index(snakemake.input.index), *asked)
+        tables = search.neighbor_tables(snakemake.input.index, *asked, memory=snakemake.resources.mem_mb << 20)
     else:
         images = read_split(snakemake.input.images)["id"].to_numpy()
         indexed = embeddings.read(snakemake.input.embeddings, images)
         if fusion := snakemake.params.fusion:
-            table = fused_neighbor_table(fusion["by"], fusion["widths"], *indexed, *asked)
+            tables = fused_neighbor_table(fusion["by"], fusion["widths"], *indexed, *asked)
         else:
-            table = approximate_neighbor_table(snakemake.input.index, index, *indexed, *asked)
-    search.write_neighbors(snakemake.output[0], table)
+            tables = approximate_neighbor_table(snakemake.input.index, index, *indexed, *asked)
+    search.write_neighbors(snakemake.output[0], tables)

@@ -40,7 +40,10 @@ class OpenVinoEncoder:
         self.encoder, self.compiled = encoder, compiled
         self.dimension, self.weights_sha256 = encoder.dimension, encoder.weights_sha256
         self.libraries = {**encoder.libraries, "openvino": version}
-        self.preprocess, self.batch = encoder.preprocess, encoder.batch
+
+    def __getattr__(self, name: str) -> object:
+        """What is not about the forward pass, the encoder of torch has: preprocessing, batches, texts."""
+        return getattr(self.encoder, name)
 
     def encode(self, inputs: Sequence[object]) -> np.ndarray:
         """Preprocessed images -> embeddings, shape (n, dimension), float32."""
@@ -53,10 +56,6 @@ class OpenVinoEncoder:
         if self.encoder.pooling == "inside":
             return self.encoder._mean_inside(found, shapes or [batch.shape[2:]] * len(batch))
         return found
-
-    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> vectors, by torch."""
-        return self.encoder.encode_text(texts)
 
 
 def accelerated(encoder: NetworkEncoder, slug: str, card: Mapping, folder: str | Path) -> OpenVinoEncoder:
