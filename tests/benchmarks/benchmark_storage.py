@@ -2,9 +2,8 @@
 
     python tests/benchmarks/benchmark_storage.py
 
-Has Snakemake make the neighbors of the demo with float32 (nothing to do where the demo has run), writes the same vectors
-as float16 with the workflow's own writer, reads them back, searches and evaluates them with the functions that the rules
-use. Printed are the capped P@1 and P@10 (micro) of both, the share of queries whose first ten neighbors are the same
+Has Snakemake embed the demo (nothing to do where it has run), writes the vectors as float32 and as float16 with the
+workflow's own writer, reads them back, searches and evaluates both with the functions that the rules use. Printed are the capped P@1 and P@10 (micro) of both, the share of queries whose first ten neighbors are the same
 images, and the bytes of both.
 
 Exits with 1 if a P@k moves by more than `--limit`.
@@ -37,48 +36,53 @@ def first_ten(neighbors: pd.DataFrame) -> pd.Series:
     return neighbors[neighbors["rank"] <= 10].groupby("query")["neighbor"].agg(frozenset)
 
 
+def neighbors_of(path: Path, catalog: pd.DataFrame, k: int) -> pd.DataFrame:
+    """The neighbors of the test split in the train split, from an embedding file."""
+    known = catalog.set_index("id")["patient_id"]
+    indexed, asked = (
+        embeddings.read([path], catalog.loc[catalog["split"] == split, "id"].to_numpy()) for split in ("train", "test")
+    )
+    index = path.with_suffix(".faiss")
+    search.build_index(index, [indexed], indexed[1].shape[1], len(indexed[0]))
+    parts = search.neighbor_tables(index, *asked, k, known.loc[asked[0]].to_numpy(), known)
+    search.write_neighbors(path.with_suffix(".parquet"), parts)
+    return pd.read_parquet(path.with_suffix(".parquet"))
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--limit", type=float, default=0.01, help="how far a P@k may move (default 0.01)")
+    arguments.add_argument("--models", nargs="+", help="of the demo's models, by default all")
     options = arguments.parse_args()
     config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
-    cases = [(name, each, model) for name, each in config["experiments"].items() for model in config["models"]]
-    tables = [f"results/experiments/{name}/{model}/knn/test.parquet" for name, _, model in cases]
-    subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--", *tables], cwd=REPOSITORY, check=True
-    )
+    models = options.models or config["models"]
+    experiments = config["experiments"]
+    targets = [f"results/experiments/{name}/catalog.parquet" for name in experiments]
+    targets += [f"results/embeddings/{model}/{each}.h5" for model in models for each in config["datasets"]]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--", *targets]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
     moved: list[float] = []
     print(
         f"{'experiment':<14}{'model':<22}{'P@1':>8}{'float16':>9}{'P@10':>8}{'float16':>9}{'same ten':>10}{'bytes':>7}"
     )
-    for (name, experiment, model), table in zip(cases, tables, strict=True):
+    for name, model in ((name, model) for name in experiments for model in models):
         catalog = pd.read_parquet(REPOSITORY / f"results/experiments/{name}/catalog.parquet")
-        files = [REPOSITORY / f"results/embeddings/{model}/{each}.h5" for each in experiment["datasets"]]
-        embedded = np.concatenate([embeddings.read_ids(path) for path in files])
-        before = pd.read_parquet(REPOSITORY / table)
+        files = [REPOSITORY / f"results/embeddings/{model}/{each}.h5" for each in experiments[name]["datasets"]]
         ids, vectors = embeddings.read(files, catalog["id"].to_numpy())
         attributes = {each: "" for each in embeddings.COMMON if each != "format"}
+        found, size = {}, {}
         with tempfile.TemporaryDirectory() as temporary:
             for storage in ("float32", "float16"):
-                embeddings.write_shard(Path(temporary, f"{storage}.h5"), ids, vectors, [], attributes, storage)
-            whole, half = (Path(temporary, f"{storage}.h5") for storage in ("float32", "float16"))
-            share = half.stat().st_size / whole.stat().st_size
-            indexed, asked = (
-                embeddings.read([half], catalog.loc[catalog["split"] == split, "id"].to_numpy())
-                for split in ("train", "test")
-            )
-            search.build_index(Path(temporary, "train.faiss"), [indexed], vectors.shape[1], len(ids))
-            parts = search.neighbor_tables(
-                Path(temporary, "train.faiss"), *asked, experiment["k"],
-                catalog.set_index("id").loc[asked[0], "patient_id"].to_numpy(), catalog.set_index("id")["patient_id"],
-            )  # fmt: skip
-            search.write_neighbors(Path(temporary, "test.parquet"), parts)
-            after = pd.read_parquet(Path(temporary, "test.parquet"))
-        ours, others = (precision(each, catalog, embedded, "test", experiment["k"]) for each in (before, after))
-        same = (first_ten(before) == first_ten(after)).mean()
-        moved += np.abs(np.subtract(ours, others)).tolist()
+                path = Path(temporary, f"{storage}.h5")
+                embeddings.write_shard(path, ids, vectors, [], attributes, storage)
+                found[storage] = neighbors_of(path, catalog, experiments[name]["k"])
+                size[storage] = path.stat().st_size
+        whole, half = (precision(each, catalog, ids, "test", experiments[name]["k"]) for each in found.values())
+        same = (first_ten(found["float32"]) == first_ten(found["float16"])).mean()
+        moved += np.abs(np.subtract(whole, half)).tolist()
         print(
-            f"{name:<14}{model:<22}{ours[0]:>8.4f}{others[0]:>9.4f}{ours[1]:>8.4f}{others[1]:>9.4f}{same:>10.3f}{share:>7.2f}",
+            f"{name:<14}{model:<22}{whole[0]:>8.4f}{half[0]:>9.4f}{whole[1]:>8.4f}{half[1]:>9.4f}{same:>10.3f}"
+            f"{size['float16'] / size['float32']:>7.2f}",
             flush=True,
         )
     print(f"largest change of a P@k: {max(moved):.4f}")
