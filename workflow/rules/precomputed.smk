@@ -8,6 +8,7 @@ rule take_embeddings:
         images=ancient(shard_lists),
         source=source,
         metadata=source_metadata,
+        audited=ancient("results/datasets/{dataset}/audited.txt"),
     output:
         "results/embeddings/{model}/{dataset}.h5",
     log:
