@@ -221,7 +221,9 @@ def serve(project: Project) -> None:
     port, key = listener.getsockname()[1], secrets.token_urlsafe(24)
     engine = Engine(project, settings["megapixels"] * 1_000_000)
     app = application(engine, settings["upload_megabytes"], key, f"radcbir-{port}")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2)
+    )
     logger.info("The page is at http://%s:%d/?key=%s (this machine alone; Ctrl-C ends it)", HOST, port, key)
     try:
         server.run(sockets=[listener])
