@@ -214,6 +214,7 @@ def serve(project: Project) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, settings["port"]))
+        listener.listen(128)  # from now on a browser waits, however soon the link is opened
     except OSError as error:
         raise InputError(
             f"port {settings['port']} cannot be used ({error.strerror}): choose another `app: port:`, or 0 for any"
