@@ -32,6 +32,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
+	$(BIN)/python tests/benchmarks/benchmark_app.py
 
 setup: .venv/installed
 
