@@ -81,17 +81,20 @@ def write_project(folder: Path) -> None:
     }
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     number = np.arange(options.images)
-    labels = np.array([f"XR/region{each % 12}/finding{each}" for each in range(60)])
-    label = pa.array(labels[number % 60])
+
+    def text(values: list[str], codes: np.ndarray) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(codes.astype(np.int32), values).dictionary_decode()
+
+    label = text([f"XR/region{each % 12}/finding{each}" for each in range(60)], number % 60)
     offsets = pa.array(np.arange(options.images + 1, dtype=np.int32))
     columns = {
         "id": number * 7,
         "path": pa.array([f"p{each // 100:06d}/{each:08d}.png" for each in number]),
-        "dataset": pa.DictionaryArray.from_arrays(np.zeros(options.images, np.int32), ["large"]).dictionary_decode(),
-        "split": pa.array(np.where(number % 200, "train", "test")),
+        "dataset": text(["large"], number * 0),
+        "split": text(["train", "test"], number % 200 == 0),
         "labels": pa.ListArray.from_arrays(offsets, label),
-        "modality": pa.array(np.array(["XR", "CT", "MR"])[number % 3]),
-        "region": pa.array(np.array([f"region{each}" for each in range(12)])[number % 12]),
+        "modality": text(["XR", "CT", "MR"], number % 3),
+        "region": text([f"region{each}" for each in range(12)], number % 12),
         **{name: pa.nulls(options.images, pa.string()) for name in ("view", "sex")},
         "age": pa.nulls(options.images, pa.float64()),
     }
