@@ -155,7 +155,7 @@ try:
                "a filter that a tenth passes": random.random(options.images) < 0.1}  # fmt: skip
 
     def ours(query: np.ndarray, admitted: np.ndarray | None = None) -> np.ndarray:
-        positions, _ = index.best(query, index.scores(query, admitted), 2 * options.k + 8)
+        positions, _ = index.best(query, 4 * options.k, admitted)
         folded(index.vectors[positions], index.ids[positions].tolist(), options.k, 0.99)
         return index.ids[positions[: options.k]]
 
