@@ -36,6 +36,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_storage.py
 	$(BIN)/python tests/benchmarks/benchmark_dry_run.py
 	$(BIN)/python tests/benchmarks/benchmark_scale.py --images 200000 --queries 5000
+	$(BIN)/python tests/benchmarks/benchmark_app.py
 
 setup: .venv/installed
 
