@@ -41,8 +41,8 @@ def refuse_missing_downloads():
     missing = targets.missing_downloads(project) if project.settings["offline"] else []
     if missing:
         raise WorkflowError(
-            f"`offline: true` is set, and {len(missing)} files that would be fetched are missing: fetch them where there is "
-            f"network (`snakemake weights archived`) and put them here by hand: {', '.join(missing)}"
+            "`offline: true` is set, and of what would be fetched some is missing: fetch it where there is network "
+            f"(`snakemake weights archived`) and put it here by hand: {', '.join(missing)}"
         )
 
 
