@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from radcbir import cards
+from radcbir.errors import InputError
 from radcbir.project import Project
 
 
@@ -36,6 +37,18 @@ def weights(project: Project) -> list[str]:
 def archived(project: Project) -> list[str]:
     """The files that are unpacked from published archives."""
     return list(project.archived)
+
+
+def query(project: Project) -> list[str]:
+    """What the user's own query images find. Raises :class:`InputError` where the configuration names none."""
+    if project.query is None:
+        raise InputError(
+            "the target `query` needs to know the query images: add `query:` to the configuration, or name them here: "
+            "snakemake --cores all query --config query=image.png"
+        )
+    return [
+        f"results/queries/{project.query['name']}/{file}" for file in ("neighbors.csv", "ledger.csv", "gallery.html")
+    ]
 
 
 def missing_downloads(project: Project) -> list[str]:

@@ -12,12 +12,12 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, contamination, index_settings, targets
-from radcbir.code import code_digest
+from radcbir import cards, contamination, index_settings, query_list, targets
+from radcbir.code import CodeDigests
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
 from radcbir.preparation import providers
-from radcbir.project import Project
+from radcbir.project import WITHOUT_RESULTS, Project
 
 try:
     project = Project(
@@ -68,11 +68,15 @@ wildcard_constraints:
     experiment=names(project.experiments),
     split=r"[A-Za-z0-9_-]+",
     digest=r"[0-9a-f]{16}",
+    query=names([project.query["name"]] if project.query else []),
+
+
+code_digests = CodeDigests(WORKFLOW / "scripts", ".snakemake/radcbir-code.json")
 
 
 def code(script, *modules):
     """Digest of the code that a script reaches, for `params:`: the rule reruns when that code changes in meaning."""
-    return code_digest(WORKFLOW / "scripts" / script, modules)
+    return code_digests.of(script, modules)
 
 
 def template(name):

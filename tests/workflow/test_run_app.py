@@ -1,0 +1,447 @@
+"""The page of queries: the server's answers and refusals, then the page itself in a headless browser."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import CONFIG, PATTERNS, REPOSITORY, Project, draw
+from starlette.testclient import TestClient
+
+from radcbir import search
+from radcbir.app.engine import Engine
+from radcbir.app.server import application
+from radcbir.project import Project as Configuration
+
+KEY, BASE = "the-key", "http://127.0.0.1"
+LABELS = list(PATTERNS)
+
+
+@pytest.fixture(scope="module")
+def served(finished, tmp_path_factory):
+    """A copy of the finished project, with small limits and one more model, which was never run."""
+    copy = Project(tmp_path_factory.mktemp("app") / "project")
+    shutil.copytree(finished.folder, copy.folder, copy_function=shutil.copy2, symlinks=True)
+    config = CONFIG | {"models": [*CONFIG["models"], "random-resnet18"]}
+    copy.config = config | {"app": {"port": 0, "upload_megabytes": 1, "megapixels": 1}}
+    (copy / "config/app.yaml").write_text(yaml.safe_dump(copy.config))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    before = Path.cwd()
+    os.chdir(served.folder)
+    engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
+    client = TestClient(application(engine, 1, KEY), base_url=BASE)
+    client.get(f"/?key={KEY}")
+    yield client
+    engine.close()
+    os.chdir(before)
+
+
+def png(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def ask(client, path="search", files=(), **question):
+    asked = {"experiment": "findings", "models": ["thumbnail"], "k": 5, "fold": None} | question
+    asked.setdefault("items", [{"kind": "upload", "file": place} for place in range(len(files))])
+    parts = [("file", ("x.png", each)) for each in files]
+    return client.post(f"/api/{path}", data={"question": json.dumps(asked)}, files=parts or [("none", ("", b""))])
+
+
+def hits(response, place=0):
+    assert response.status_code == 200, response.text
+    answer = response.json()["models"][place]
+    assert answer["error"] == ""
+    return answer["hits"]
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_there_is_and_what_to_run(client):
+    (experiment,) = client.get("/api/setup").json()["experiments"]
+    models = {each["slug"]: each for each in experiment["models"]}
+    assert models["thumbnail"]["missing"] == models["histogram"]["missing"] == ""
+    run = "run `snakemake --cores all results/experiments/findings/random-resnet18/index/train.faiss`"
+    assert models["random-resnet18"]["missing"] == f"no index yet: {run}"
+    assert experiment["facets"]["modality"] == {"CT": 12, "XR": 12}
+    assert run in ask(client, files=[png(draw(0, 1))], models=["random-resnet18"]).json()["models"][0]["error"]
+
+
+def test_an_image_of_the_index_finds_itself_and_a_filter_is_brute_force(client, served):
+    catalog = pd.read_parquet(served / "results/experiments/findings/catalog.parquet")
+    index = search.read_index(served / "results/experiments/findings/thumbnail/index/train.faiss")
+    image = catalog[catalog["split"] == "train"].iloc[3]
+    content = (served / "data/images" / image["path"]).read_bytes()
+    found = hits(ask(client, files=[content]))
+    assert (found[0]["id"], found[0]["score"]) == (str(image["id"]), 1.0)
+    assert found[0]["file"] == str(Path("data/images", image["path"]))
+    # The index image's stored vector against all that pass, by hand.
+    vectors = {int(each): index.reconstruct(int(each)) for each in catalog[catalog["split"] == "train"]["id"]}
+    passing = catalog[(catalog["split"] == "train") & (catalog["label"].isin(LABELS[1:3]))]["id"]
+    scores = pd.Series({each: float(vectors[each] @ vectors[image["id"]]) for each in passing})
+    wanted = scores.sort_values(ascending=False)[:5]
+    found = hits(ask(client, files=[content], filters={"label": LABELS[1:3]}))
+    assert [each["id"] for each in found] == [str(each) for each in wanted.index]
+    assert np.allclose([each["score"] for each in found], wanted, atol=1e-4)
+
+
+def test_an_image_of_the_catalog_is_asked_by_its_stored_vector_and_does_not_find_itself(client, served):
+    catalog = pd.read_parquet(served / "results/experiments/findings/catalog.parquet")
+    for split in ("train", "test"):
+        image = catalog[catalog["split"] == split].iloc[0]
+        found = hits(ask(client, items=[{"kind": "image", "id": str(image["id"])}], models=["thumbnail", "histogram"]))
+        content = (served / "data/images" / image["path"]).read_bytes()
+        again = hits(ask(client, files=[content], k=6))
+        assert [each["id"] for each in found] == [each["id"] for each in again if each["id"] != str(image["id"])][:5]
+
+
+def test_marks_refine_and_wrong_images_are_left_out(client):
+    content = png(draw(0, 900))
+    first = hits(ask(client, files=[content], k=24))
+    wrong = [each["id"] for each in first if each["labels"] != [LABELS[0]]][:3]
+    right = [each["id"] for each in first if each["labels"] == [LABELS[0]]][:2]
+    refined = hits(ask(client, files=[content], k=24, right=right, wrong=wrong))
+    assert len(refined) == 24 - len(wrong)
+    assert not set(wrong) & {each["id"] for each in refined}
+    before = {each["id"]: each["score"] for each in first}
+    assert all(each["score"] > before[each["id"]] for each in refined if each["id"] in right)
+
+
+def test_several_images_are_asked_by_their_mean_and_near_duplicates_fold(client):
+    two = [png(draw(0, 900)), png(draw(3, 901))]
+    labels = {each["labels"][0] for each in hits(ask(client, files=two, k=8))}
+    assert {LABELS[0], LABELS[3]} <= labels
+    apart = hits(ask(client, files=two[:1], models=["histogram"], k=24))
+    folded = hits(ask(client, files=two[:1], models=["histogram"], k=24, fold=0.99))
+    assert len(folded) < 24
+    assert sorted([each["id"] for hit in folded for each in [hit, *hit["folded"]]]) == sorted(
+        each["id"] for each in apart
+    )
+
+
+def test_a_region_is_asked_instead_of_the_image(client):
+    beside = np.hstack([np.asarray(draw(2, 900)), np.asarray(draw(0, 901))])
+    from PIL import Image
+
+    content = png(Image.fromarray(beside))
+    half = [{"kind": "upload", "file": 0, "crop": [0.5, 0, 1, 1]}]
+    assert hits(ask(client, files=[content], items=half)) == hits(ask(client, files=[png(draw(0, 901))]))
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"items": []}, "the query is empty: drop an image"),
+        ({"items": [{"kind": "text", "text": "  "}]}, "the text is empty: type what to look for"),
+        ({"items": [{"kind": "text", "text": "a" * 1001}]}, "the text has 1001 characters: 1000 are enough"),
+        ({"filters": {"modality": ["CT"], "region": ["chest"]}}, "no image of the index passes these filters"),
+        ({"filters": {"modality": ["MR"]}}, "no image of this experiment has the modality 'MR'"),
+        ({"k": 0}, "k is 0: choose a whole number from 1 to 200"),
+        ({"fold": 3}, "a similarity between 0 and 1"),
+        ({"experiment": "../x"}, "there is no experiment '../x'"),
+        ({"models": ["../x"]}, "has no model '../x'"),
+        ({"models": []}, "choose one model, or two to compare"),
+        ({"items": [{"kind": "upload", "file": 3}]}, "a file of the query did not arrive"),
+        ({"items": [{"kind": "upload", "file": 0, "crop": [0.5, 0, 0.2, 1]}]}, "the region is not within the image"),
+        ({"wrong": ["12"]}, "an image is not in the catalog"),
+        ({"wrong": ["x"]}, "an image is named by something that is no id"),
+        ({"read_as": "hand"}, "the experiment has no dataset 'hand'"),
+    ],
+)
+def test_a_question_that_has_no_answer_gets_one_sentence(client, question, message):
+    response = ask(client, files=[png(draw(0, 1))], **question)
+    errors = [response.json().get("error"), *(each["error"] for each in response.json().get("models", []))]
+    assert any(message in (each or "") for each in errors), errors
+    assert all((each or "").count("\n") == 0 for each in errors)
+
+
+def test_what_a_model_cannot_do_is_said_beside_it(client):
+    text = ask(client, items=[{"kind": "text", "text": "a disc"}]).json()["models"][0]
+    assert text["error"].endswith("has no text tower: ask it with an image")
+    image = hits(ask(client, files=[png(draw(0, 1))]))[0]["id"]
+    answer = ask(client, "match", files=[png(draw(0, 1))], id=image)
+    assert answer.json()["error"].endswith("gives no features of patches, so there is no map of where the match lies")
+
+
+def test_an_index_of_another_card_is_not_asked(client, served):
+    card = served / "config/models/thumbnail.yaml"
+    before = card.read_text()
+    config = served.config | {"datasets": {"chest": CONFIG["datasets"]["chest"] | {"intensity": {"policy": "minmax"}}}}
+    engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
+    (experiment,) = engine.setup()
+    assert experiment["models"][0]["missing"].startswith("`intensity:` of the dataset chest has changed since")
+    try:
+        card.write_text(before.replace("dimension: 256", "dimension: 255"))
+        engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
+        assert engine.setup()[0]["models"][0]["missing"].startswith(
+            "its model card has changed since its index was made"
+        )
+    finally:
+        card.write_text(before)
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def test_only_this_machine_with_the_key_and_from_the_page_is_answered(client):
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert client.get("/api/setup", headers={"origin": "http://evil.example"}).status_code == 403
+    assert client.get("/api/setup", headers={"origin": BASE, "host": "127.0.0.1"}).status_code == 200
+    stranger = TestClient(client.app, base_url=BASE)
+    assert stranger.get("/api/setup").status_code == 403
+    assert "Open the whole link" in stranger.get("/?key=other").text
+    answer = client.get("/")
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    assert "Similarity, not a diagnosis." in answer.text
+
+
+def test_files_are_served_by_id_from_the_catalog_alone(client):
+    found = hits(ask(client, files=[png(draw(0, 1))]))[0]
+    picture = client.get(f"/api/image/findings/{found['id']}")
+    assert picture.headers["content-type"] == "image/jpeg"
+    original = client.get(f"/api/original/findings/{found['id']}")
+    assert original.content == Path(found["file"]).read_bytes()
+    assert original.headers["content-disposition"].startswith("attachment")
+    for path in ("/api/image/findings/1", "/api/image/x/1", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
+                 f"/api/image/findings/{1 << 70}", "/static/..%2fserver.py", "/static/server.py", "/config/config.yaml"):  # fmt: skip
+        assert client.get(path).status_code == 404, path
+
+
+def test_too_many_bytes_and_too_many_pixels_are_refused(client):
+    large = ask(client, files=[bytes(3 << 20)])
+    assert (large.status_code, large.json()["error"][:51]) == (
+        413,
+        "the images of one query may have 1 MB together: take"[:51],
+    )
+    streamed = client.post(
+        "/api/search", content=iter([bytes(1 << 20)] * 3), headers={"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert streamed.status_code in (400, 413)
+    from PIL import Image
+
+    wide = ask(client, files=[png(Image.new("L", (2000, 600)))])
+    assert "is too large: 2000 x 600 pixels, more than 1,000,000" in wide.json()["models"][0]["error"]
+
+
+def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served, tmp_path):
+    engine = client.app.user_middleware and Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
+    engine.project.settings["pseudonymise"] = {"key_file": "somewhere"}
+    found = hits(ask(client, files=[png(draw(0, 1))]))[0]
+    hidden = TestClient(application(engine, 1, KEY), base_url=BASE)
+    hidden.get(f"/?key={KEY}")
+    assert hidden.get(f"/api/image/findings/{found['id']}").status_code == 200
+    assert hidden.get(f"/api/original/findings/{found['id']}").status_code == 404
+    assert not hidden.get("/api/setup").json()["experiments"][0]["originals"]
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def link(served):
+    """The link that `snakemake app` prints; the server ends with Ctrl-C."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "config/app.yaml", "app"]
+    process = subprocess.Popen(
+        command, cwd=served.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env=os.environ | {"NO_PROXY": "*"},
+    )  # fmt: skip
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if found := re.search(r"http://127\.0\.0\.1:\d+/\?key=[\w-]+", line):
+            break
+    else:
+        raise AssertionError("".join(printed))
+    yield found[0]
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("needs Chromium, which is not installed here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, link):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.asked = []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(link)
+    page.wait_for_selector("#experiment option")
+    yield page
+    assert all(url.startswith((link.split("?")[0], "blob:", "data:")) for url in page.asked)
+    context.close()
+
+
+def drop(page, image, name="query.png"):
+    content = image if isinstance(image, bytes) else png(image)
+    page.set_input_files("#files", {"name": name, "mimeType": "image/png", "buffer": content})
+    return page
+
+
+def shown(page, selector=".hits .labels"):
+    page.wait_for_selector(".hit")
+    page.wait_for_selector("body:not(.busy)")
+    return page.locator(selector).all_inner_texts()
+
+
+def test_upload_filter_compare_refine_and_export(page):
+    assert page.locator("#disclaimer").is_visible()
+    assert "key=" not in page.url
+    page.fill("#k", "6")
+    page.uncheck("#fold")
+    drop(page, draw(0, 900))
+    assert shown(page)[:3] == [LABELS[0]] * 3
+
+    page.get_by_text("Modality").click()
+    page.get_by_label("CT 12").check()
+    page.wait_for_function("document.querySelector('#filtered').textContent === '12 images'")
+    assert {each.split("/")[0] for each in shown(page)} == {"CT"}
+    page.get_by_label("CT 12").uncheck()
+    page.wait_for_function("document.querySelector('#filtered').textContent === '24 images'")
+
+    first = page.locator(".hit").first.get_attribute("data-id")
+    page.locator(".hit .no").first.press("Enter")  # by keyboard
+    assert "wrong" in page.locator(".hit").first.get_attribute("class")
+    page.click("#refine")
+    page.wait_for_function("document.querySelector('#status').textContent.includes('refined')")
+    assert first not in [each.get_attribute("data-id") for each in page.locator(".hit").all()]
+
+    page.select_option("#other", "histogram")
+    page.wait_for_function("document.querySelectorAll('#columns section').length === 2")
+    assert len(shown(page)) == 12
+    with page.expect_download() as download:
+        page.click("#export")
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert [row["model"] for row in rows] == ["thumbnail"] * 6 + ["histogram"] * 6
+    assert rows[0]["labels"] == shown(page)[0]
+    assert rows[0]["file"].startswith("data/images/")
+
+
+def test_more_like_this_a_region_and_where(page):
+    drop(page, draw(2, 900))
+    shown(page)
+    page.get_by_role("button", name="More like this").nth(1).click()
+    page.wait_for_selector("#items li .head")
+    assert page.locator("#items li").count() == 1
+    before = shown(page, ".hits .line")
+    area = page.locator(".canvas").bounding_box()
+    page.mouse.move(area["x"] + 4, area["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2, steps=4)
+    page.mouse.up()
+    page.wait_for_selector(".canvas .box:not([hidden])")
+    page.wait_for_function(
+        "old => [...document.querySelectorAll('.hits .line')].map(each => each.innerText).join() !== old",
+        arg=",".join(before),
+    )
+    page.get_by_role("button", name="Where?").first.click()
+    page.wait_for_selector("dialog .problem")
+    assert "gives no features of patches" in page.inner_text("dialog .problem")
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+
+
+def test_a_bad_file_and_a_huge_one_are_said_and_nothing_is_lost(page):
+    drop(page, draw(1, 900))
+    kept = shown(page)
+    drop(page, b"these are no pixels", "notes <b>of</b> today.png")
+    page.wait_for_selector("#error:not([hidden])")
+    page.wait_for_selector("body:not(.busy)")
+    drop(page, bytes(2 << 20), "huge.dcm")
+    page.wait_for_function("document.querySelector('#error').textContent.includes('huge.dcm')")
+    assert page.inner_text("#error").startswith(
+        "The image 'huge.dcm' has 2 MB; those of one query may have 1 MB together"
+    )
+    assert shown(page) == kept
+    assert page.locator("#items li").count() == 1
+    page.get_by_role("button", name="Remove query.png").click()
+    page.click("#search")
+    page.wait_for_function("document.querySelector('#error').textContent.startsWith('The query is empty')")
+
+
+def test_what_files_and_labels_say_is_shown_as_text(page):
+    def poisoned(route):
+        answer = route.fetch()
+        body = answer.json()
+        for hit in body["models"][0]["hits"]:
+            hit["labels"], hit["file"] = ["<img src=x onerror='window.broken=1'>"], "=HYPERLINK(1)"
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/api/search", poisoned)
+    drop(page, draw(1, 900), "<img src=x onerror='window.broken=1'>.png")
+    assert shown(page)[0].startswith("<img")
+    page.locator(".hit .picture").first.click()
+    assert page.evaluate("window.broken") is None
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.click("#export")
+    assert '"\'=HYPERLINK(1)"' in Path(download.value.path()).read_text()
+
+
+def test_two_people_ask_at_once_and_each_gets_their_own_answer(browser, link):
+    pages = []
+    for _ in range(2):
+        page = browser.new_context().new_page()
+        page.goto(link)
+        page.wait_for_selector("#experiment option")
+        page.fill("#k", "3")
+        pages.append(page)
+    for page, kind in zip(pages, (1, 3), strict=True):
+        drop(page, draw(kind, 900))  # neither waits for the other
+    for page, kind in zip(pages, (1, 3), strict=True):
+        assert shown(page)[0] == LABELS[kind]
+        assert page.locator("#items li").count() == 1
+        page.context.close()
+
+
+def test_on_a_narrow_screen_nothing_is_cut_off(browser, link):
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(link)
+    drop(page, draw(1, 900))
+    shown(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("#disclaimer").is_visible()
+    context.close()
+
+
+def test_nothing_that_was_uploaded_is_left(link, served):
+    left = [path for path in Path("/tmp").glob("radcbir-app-*") if any(path.iterdir())]
+    assert left == []
+
+
+def test_the_command_without_snakemake_says_what_is_wrong(served):
+    command = [sys.executable, str(REPOSITORY / "workflow/app.py"), "nowhere.yaml"]
+    result = subprocess.run(command, cwd=served.folder, text=True, capture_output=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: the configuration nowhere.yaml does not exist")

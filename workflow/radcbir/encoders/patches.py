@@ -1,0 +1,85 @@
+"""Features of image patches, from encoders that have them: where in two images a match lies.
+
+Apart from the encoders themselves, so that what only the page of queries needs makes no embedding stale.
+"""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from radcbir.encoders import Encoder
+
+
+@torch.inference_mode()
+def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
+    """Unit vectors of the patches of one preprocessed image, shape (rows, columns, channels).
+
+    They are the last tokens of a vision transformer, class token and registers left out, or the cells of the last
+    feature map of a convolutional network. None where the encoder offers neither (controls, MedCLIP), or shuffles its
+    patches (masked autoencoders).
+    """
+    model = getattr(encoder, "model", None)
+    if model is None or getattr(getattr(model, "config", None), "mask_ratio", None) is not None:
+        return None
+    batch = encoder.batch([prepared])
+    with encoder._precision():
+        features, prefix, channels = _features(encoder, model, batch)
+    if features is None:
+        return None
+    features = features.float().cpu().numpy()[0]
+    if features.ndim == 2:
+        tokens = features[prefix:]
+        side = round(len(tokens) ** 0.5)
+        if side * side != len(tokens):
+            return None
+        features = tokens.reshape(side, side, -1)
+    elif features.shape[-1] != channels or features.shape[0] == channels:
+        features = features.transpose(1, 2, 0)
+    norms = np.linalg.norm(features, axis=2, keepdims=True)
+    return features / np.where(norms > 0, norms, 1)
+
+
+def _features(encoder: Encoder, model: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor | None, int, int]:
+    """A network's features of one image, how many tokens stand before those of patches, and the number of channels."""
+    visual = getattr(model, "visual", None)
+    if visual is not None:  # open_clip
+        trunk = getattr(visual, "trunk", None)
+        if trunk is not None:
+            return trunk.forward_features(batch), getattr(trunk, "num_prefix_tokens", 0), trunk.num_features
+        if not hasattr(visual, "output_tokens"):
+            return None, 0, 0
+        before, visual.output_tokens = visual.output_tokens, True
+        try:
+            return visual(batch)[1], 0, 0
+        finally:
+            visual.output_tokens = before
+    if hasattr(model, "features2"):  # torchxrayvision's DenseNet
+        features = model.features(batch)
+        return features, 0, features.shape[1]
+    try:
+        features = encoder.feature_map(batch)
+    except (NotImplementedError, AttributeError, TypeError):
+        return None, 0, 0
+    prefix = encoder._prefix if hasattr(type(encoder), "_prefix") and features.ndim == 3 else 0
+    return features, prefix or getattr(model, "num_prefix_tokens", 0), getattr(model, "num_features", features.shape[1])
+
+
+def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per patch of each image its cosine similarity to the most similar patch of the other image.
+
+    ``one`` and ``other`` are of :func:`patch_features`; the results have their rows and columns. After Amir et al., Deep
+    ViT features as dense visual descriptors, 2022.
+    """
+    similarity = one.reshape(-1, one.shape[2]) @ other.reshape(-1, other.shape[2]).T
+    return similarity.max(axis=1).reshape(one.shape[:2]), similarity.max(axis=0).reshape(other.shape[:2])
+
+
+def seen(encoder: Encoder, prepared: np.ndarray) -> Image.Image:
+    """What the network sees of an image, as a picture: resized and cropped, on the square that the patches divide."""
+    values = np.asarray(prepared)
+    if values.dtype != np.uint8:  # torchxrayvision: from -1024 to 1024
+        values = np.clip(np.rint((values + 1024) * 255 / 2048), 0, 255).astype(np.uint8)
+    size = encoder.preprocessing["size"]
+    canvas = np.zeros((len(values), size, size), dtype=np.uint8)
+    canvas[:, : values.shape[1], : values.shape[2]] = values
+    return Image.fromarray(canvas[0] if len(canvas) == 1 else np.ascontiguousarray(canvas.transpose(1, 2, 0)))

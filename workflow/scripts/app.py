@@ -1,0 +1,9 @@
+"""The project's results -> a page that answers queries, until it is interrupted."""
+
+import _library  # noqa: F401
+from radcbir.app.server import serve
+from radcbir.logs import script_log
+from radcbir.project import Project
+
+with script_log(snakemake.log[0], "app"):
+    serve(Project(snakemake.config, snakemake.params.card_folders))
