@@ -57,7 +57,6 @@ def test_downloads_are_local_rules():
 def test_profiles_name_rules_that_there_are(name):
     settings = profile(name)
     named = {rule for key in ("set-resources", "set-threads", "groups") for rule in settings.get(key, {})}
-    named |= set(re.findall(r"\w+", settings.get("slurm-array-jobs", "")))
     assert named <= set(RULES)
 
 
@@ -87,7 +86,6 @@ def test_rules_of_a_group_can_be_put_together():
     """Snakemake adds numbers up, and refuses a group whose members differ in a text."""
     for name in SLURM["groups"]:
         assert set(resources(RULES[name])) <= {"mem_mb"}, name
-        assert name not in SLURM["slurm-array-jobs"]
 
 
 @pytest.mark.parametrize(("visible", "count"), [("0", 1), ("2,3,5", 3)])

@@ -133,9 +133,9 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
     def jobs(self) -> list[dict[str, str]]:
         """All jobs that there were, the newest last: id, state, partition, comment (the rule), nodes, memory, GPUs."""
         keys = ("id", "state", "partition", "comment", "cpus", "memory", "gpus")
-        listed = self("squeue", "--all", "--states=all", "--noheader", "--array", "--format=%i|%T|%P|%k|%C|%m|%b")
+        listed = self("squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%C|%m|%b")
         found = [dict(zip(keys, line.split("|"), strict=True)) for line in listed.splitlines()]
-        return sorted(found, key=lambda job: [int(part) for part in job["id"].split("_")])
+        return sorted(found, key=lambda job: int(job["id"]))
 
     def wait_for(self, condition, seconds: float = 60) -> None:
         """Wait until a condition holds."""
