@@ -212,7 +212,7 @@ def test_a_region_of_an_upload_is_embedded(worker):
 
 def test_dicom_and_stacks_are_read_as_the_index_images_are(worker):
     path = pydicom.data.get_testdata_file("CT_small.dcm")
-    content = open(path, "rb").read()
+    content = Path(path).read_bytes()
     assert worker.preview(upload(content, "IM0001"))["width"] == 128
     pages = io.BytesIO()
     stack = [Image.fromarray(np.full((16, 16), value, dtype=np.uint8)) for value in (0, 100, 252)]
