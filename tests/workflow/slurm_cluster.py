@@ -31,7 +31,7 @@ class NoSlurm(Exception):
 class Cluster:
     """A running Slurm with one node, which claims more cores and memory than it has so that nothing has to wait."""
 
-    def __init__(self, folder: Path, cpus: int = 32, memory: int = 400_000, gpus: int = 2):
+    def __init__(self, folder: Path, cpus: int = 32, memory: int = 400_000, gpus: int = 8):
         self.folder = Path(folder).resolve()
         self.configuration = self.folder / "slurm.conf"
         self.socket = self.folder / "munge.socket"
