@@ -83,8 +83,11 @@ def test_rules_that_use_a_gpu_go_where_there_are_some():
 
 
 def test_rules_of_a_group_can_be_put_together():
-    """Snakemake adds numbers up, and refuses a group whose members differ in a text."""
+    """Snakemake adds numbers up, refuses a group whose members differ in a text, and loses those that wait for checkpoints."""
     for name in SLURM["groups"]:
+        inputs = re.search(r"^    input:\n((?:        .*\n)+)", RULES[name], flags=re.M)[1]
+        functions = re.findall(r"^        (?:\w+=)?(\w+)[,(]", inputs, flags=re.M)
+        assert set(functions) <= {"of_all_models", "of_searched_models", "uncertainty_table", "template"}, name
         assert set(resources(RULES[name])) <= {"mem_mb"}, name
 
 

@@ -100,11 +100,10 @@ def test_a_cancelled_job_is_submitted_again_with_more_memory_and_no_other(submit
 
 def test_small_jobs_share_a_job_of_slurms(submitted, finished):
     jobs = submitted.cluster.jobs()
-    assert len(of("search")(jobs)) == 2, "one of each model: index, two searches, metrics"
     assert len(of("pages")(jobs)) == 1
-    shared = {"index", "knn", "retrieval_metrics", "bounds", "compare", "figures", "model_table", "label_table"}
+    shared = {"bounds", "compare", "figures", "model_table", "label_table"}
     alone = sum(count for rule, count in finished.first_run.items() if rule not in shared | {"audited"})
-    assert len(jobs) == alone + 2 + 1 + 1, "with the groups, and the one that was cancelled"
+    assert len(jobs) == alone + 1 + 1, "with the group, and the one that was cancelled"
     assert {each["partition"] for each in of("embed")(jobs)} == {"gpu"}
     assert {each["partition"] for each in jobs if not each["comment"].startswith("rule_embed")} == {"cpu"}
 
