@@ -87,7 +87,9 @@ def test_rules_of_a_group_can_be_put_together():
     for name in SLURM["groups"]:
         inputs = re.search(r"^    input:\n((?:        .*\n)+)", RULES[name], flags=re.M)[1]
         functions = re.findall(r"^        (?:\w+=)?(\w+)[,(]", inputs, flags=re.M)
-        assert set(functions) <= {"of_all_models", "of_searched_models", "uncertainty_table", "template"}, name
+        assert set(functions) <= {"ancient", "of_all_models", "of_searched_models", "uncertainty_table", "template"}, (
+            name
+        )
         assert set(resources(RULES[name])) <= {"mem_mb"}, name
 
 
