@@ -39,9 +39,10 @@ def rules() -> dict[str, tuple[str, str]]:
     for path in (REPOSITORY / "workflow/rules").glob("*.smk"):
         for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
             script, environment = re.search(r'scripts/(\w+)\.py"', block), re.search(r'envs/(\w+)\.yaml"', block)
-            assert script, block
             assert environment, block
-            found[script[1]] = environment[1]
+            if "    shell:" not in block:
+                assert script, block
+                found[script[1]] = environment[1]
     return found
 
 

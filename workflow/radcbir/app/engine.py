@@ -17,7 +17,7 @@ from radcbir.addresses import split_address
 from radcbir.app.collection import FACETS, Collection, shared_duplicates
 from radcbir.app.vectors import VectorIndex, folded, mean_query, refined, unit
 from radcbir.app.workers import Workers
-from radcbir.embeddings import open_embeddings, read, read_attributes
+from radcbir.embeddings import open_embeddings, read, read_attributes, unit_rows
 from radcbir.errors import InputError
 from radcbir.files import digest_of
 from radcbir.index_settings import approximate_note
@@ -343,7 +343,7 @@ class Engine:
         with open_embeddings(self._embeddings_path(model, dataset)) as file:
             row = np.flatnonzero(file["ids"][:] == identity)
             if len(row):
-                return file["embeddings"][int(row[0])]
+                return unit_rows(file, slice(row[0], row[0] + 1))[0]
         raise InputError(f"{self.project.cards[model]['name']} has no embedding of this image: take another one")
 
     def _check_weights(self, experiment: str, model: str, sha256: str) -> None:
