@@ -28,10 +28,14 @@ lint: setup
 benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
+	$(BIN)/python tests/benchmarks/benchmark_precision.py
 	$(BIN)/python tests/benchmarks/benchmark_bootstrap.py
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
+	$(BIN)/python tests/benchmarks/benchmark_storage.py
+	$(BIN)/python tests/benchmarks/benchmark_dry_run.py
+	$(BIN)/python tests/benchmarks/benchmark_scale.py --images 200000 --queries 5000
 	$(BIN)/python tests/benchmarks/benchmark_app.py
 
 setup: .venv/installed

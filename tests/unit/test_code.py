@@ -101,3 +101,30 @@ def test_module_attributes_count_alone(library):
 def test_the_real_scripts_have_digests_that_differ():
     scripts = sorted((code.LIBRARY.parent / "scripts").glob("[a-z]*.py"))
     assert len({code.code_digest(script) for script in scripts}) == len(scripts) > 10
+
+
+def test_digests_are_kept_until_a_byte_of_the_code_changes(tmp_path, monkeypatch):
+    scripts, cache = tmp_path / "scripts", tmp_path / "kept" / "digests.json"
+    scripts.mkdir()
+    (scripts / "one.py").write_text("print(1)\n")
+    asked = []
+    monkeypatch.setattr(code, "code_digest", lambda script, modules: asked.append(script.name) or f"{len(asked)}")
+    first = code.CodeDigests(scripts, cache)
+    assert [first.of("one.py"), first.of("one.py", ["m"]), first.of("one.py")] == ["1", "2", "1"]
+    first.save()
+    second = code.CodeDigests(scripts, cache)
+    assert [second.of("one.py"), second.of("one.py", ["m"])] == ["1", "2"] and len(asked) == 2
+    (scripts / "one.py").write_text("print(2)\n")
+    assert code.CodeDigests(scripts, cache).of("one.py") == "3"
+    cache.write_text("[not what was kept")
+    assert code.CodeDigests(scripts, cache).of("one.py") == "4"
+
+
+def test_digests_that_cannot_be_kept_are_no_error(tmp_path):
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "one.py").write_text("print(1)\n")
+    (tmp_path / "file").write_text("")
+    digests = code.CodeDigests(scripts, tmp_path / "file" / "digests.json")
+    assert digests.of("one.py") == code.code_digest(scripts / "one.py")
+    digests.save()

@@ -11,6 +11,7 @@ import zarr
 from radcbir import embeddings
 from radcbir.errors import InputError
 from radcbir.export import export_zarr
+from radcbir.precomputed import open_source
 
 ATTRIBUTES = {name: f"some {name}" for name in embeddings.COMMON if name != "format"}
 
@@ -150,3 +151,55 @@ def test_zarr_holds_the_same(store, tmp_path):
             assert (group[name][:] == file[name][:]).all()
     assert group.attrs["model"] == "some model"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.zarr", "model"]
+
+
+# --- half precision -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def half(tmp_path):
+    """Two shards of 16-bit numbers and the file over them; their vectors before that."""
+    values = vectors(400, dimension=64) * 30
+    for number, part in enumerate((slice(0, 300), slice(300, 400))):
+        path = tmp_path / f"model/data/{number}.h5"
+        embeddings.write_shard(path, np.arange(400)[part], values[part], [], ATTRIBUTES, storage="float16")
+    embeddings.gather([tmp_path / f"model/data/{number}.h5" for number in (0, 1)], tmp_path / "model/data.h5")
+    return tmp_path / "model/data.h5", values
+
+
+def test_half_precision_takes_half_the_bytes_and_reads_as_unit_float32(half):
+    path, values = half
+    with embeddings.open_embeddings(path) as file:
+        assert file["embeddings"].dtype == np.float16 and file["norms"].dtype == np.float32
+    assert embeddings.read_attributes(path)["storage"] == "float16"
+    embeddings.write_shard(path.parent / "whole.h5", np.arange(300), values[:300], [], ATTRIBUTES)
+    assert (path.parent / "whole.h5").stat().st_size - (path.parent / "data/0.h5").stat().st_size == 300 * 64 * 2
+    ids, found = embeddings.read([path], np.arange(400))
+    assert ids.tolist() == list(range(400)) and found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found.astype(float), axis=1), 1, atol=2e-7)
+    exact = unit(values.astype(float))
+    # A number of half precision is off by at most 2^-11 of itself, so a cosine is off by less than 2^-11 of 1.
+    assert 0 < np.abs(found @ found.T - exact @ exact.T).max() < 2**-11
+    np.testing.assert_allclose(found, unit(exact.astype(np.float16).astype(float)), atol=1e-7)
+
+
+def test_half_precision_comes_out_of_every_reader_alike(half, tmp_path):
+    path, _ = half
+    found = embeddings.read([path], np.arange(400))[1]
+    np.testing.assert_array_equal(
+        np.concatenate([rows for _, rows in embeddings.blocks([path], np.arange(400), 7)]), found
+    )
+    taken = np.concatenate([open_source(path, None, 64).read(np.arange(350, 400), [""] * 50)[0]])
+    np.testing.assert_array_equal(taken, found[350:])
+    export_zarr(path, tmp_path / "copy.zarr")
+    assert zarr.open_group(tmp_path / "copy.zarr")["embeddings"].dtype == np.float16
+    blocks = [(np.arange(400), found, [])]
+    embeddings.write_blocks(tmp_path / "one.h5", blocks, 64, ATTRIBUTES, storage="float16")
+    np.testing.assert_allclose(embeddings.read([tmp_path / "one.h5"], np.arange(400))[1], found, atol=3e-8)
+
+
+def test_shards_of_different_precision_are_not_joined(half):
+    path, values = half
+    embeddings.write_shard(path.parent / "data/2.h5", np.arange(400, 800), values, [], ATTRIBUTES)
+    with pytest.raises(ValueError, match=r"made differently \(storage\)"):
+        embeddings.gather([path.parent / f"data/{number}.h5" for number in (0, 2)], path)

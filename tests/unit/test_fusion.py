@@ -148,13 +148,6 @@ def test_a_fusion_takes_from_its_members_what_follows(folder):
     assert cards.is_control(card), "a fusion of controls is a control"
     assert (found.encoded, found.fusions) == (["small", "large"], ["both"])
     assert found.searched_models("one") == ["small", "large"]
-    found.experiments = {
-        "alone": {"datasets": ["a"], "models": ["small"]},
-        "fused": {"datasets": ["a"], "models": ["both"]},
-        "other": {"datasets": ["b"], "models": ["small", "both"]},
-    }
-    waits = {model: found.experiments_of(model, "a") for model in ("small", "large", "both")}
-    assert waits == {"small": ["alone", "fused"], "large": ["fused"], "both": ["alone", "fused"]}
     before = found.card_digest("both")
     by_rank = project(folder, fusion={"of": ["small", "large"], "by": "reciprocal_rank"})
     assert by_rank.card_digest("both") == before, "how scores are put together changes no embedding"

@@ -335,8 +335,8 @@ def test_radimagenet(run, tmp_path):
 
 def padchest_file(labels: list[str]) -> dict[str, str]:
     """Six images of six patients with these cells in `Labels`."""
-    columns = "ImageID,ImageDir,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,Projection,Labels\n"
-    rows = [f'{n}.png,{n % 2},20150914,s{n},p{n},1930.0,F,L,"{each}"\n' for n, each in enumerate(labels)]
+    columns = "ImageID,ImageDir,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,Manufacturer_DICOM,Projection,Labels\n"
+    rows = [f'{n}.png,{n % 2},20150914,s{n},p{n},1930.0,F,Philips,L,"{each}"\n' for n, each in enumerate(labels)]
     return {"PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv": columns + "".join(rows)}
 
 
@@ -346,9 +346,9 @@ PADCHEST = ["['normal']", "['pleural effusion', ' pleural effusion', '']", "['ky
 def test_padchest(run, tmp_path):
     (tmp_path / "0").mkdir()
     table, counts = run("padchest", padchest_file(PADCHEST), test=0.4)
-    assert table[["filepath", "label", "age", "sex", "view", "patient_id"]].to_numpy().tolist() == [
-        ["0/0.png", "XR/chest/No Finding", "85", "F", "LATERAL", "p0"],
-        ["1/1.png", "XR/chest/Pleural Effusion", "85", "F", "LATERAL", "p1"],
+    assert table[["filepath", "label", "age", "sex", "view", "patient_id", "scanner"]].to_numpy().tolist() == [
+        ["0/0.png", "XR/chest/No Finding", "85", "F", "LATERAL", "p0", "Philips"],
+        ["1/1.png", "XR/chest/Pleural Effusion", "85", "F", "LATERAL", "p1", "Philips"],
     ]
     assert counts.groupby("step", sort=False)["images"].sum().tolist() == [6, 6, 4, 2]
     several = run("padchest", padchest_file(PADCHEST), labels="multi", harmonise=False)[0]

@@ -148,6 +148,7 @@ def preprocessing(**changes):
         preprocessing(mean=[0.4, 0.5, 0.5]),
         {"weights": LITE0["weights"] | {"sha256": "0" * 64}},
         {"precision": "bfloat16"},
+        {"runtime": "openvino"},
         {"architecture": "tf_efficientnet_lite1"},
     ],
 )
@@ -300,3 +301,37 @@ def test_a_policy_that_makes_no_sense_is_refused(config, intensity, message):
     with pytest.raises(InputError) as error:
         Project(config, [CARDS])
     assert message in str(error.value)
+
+
+def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("filepath,split,label\n")
+    control = {"name": "c", "loader": "control", "architecture": "thumbnail", "dimension": 256, "licence": "none"}
+    for slug, card in {"net": LITE0, "other": LITE0 | {"precision": "float16"}, "control": control}.items():
+        (tmp_path / f"{slug}.yaml").write_text(yaml.safe_dump(card))
+    base = {
+        "datasets": {"a": {"csv": "a.csv", "images": "."}},
+        "models": ["net", "other", "control"],
+        "experiments": {"e": {"datasets": ["a"], "index_split": "train", "query_splits": ["test"]}},
+    }
+
+    def found(**changes):
+        project = Project(base | changes, [tmp_path])
+        return {model: (card["precision"], card["runtime"]) for model, card in project.cards.items()}
+
+    plain = {"net": ("float32", "torch"), "other": ("float16", "torch"), "control": ("float32", "torch")}
+    assert found() == plain
+    assert found(precision="bfloat16", runtime={"net": "openvino"}) == {
+        "net": ("bfloat16", "openvino"),
+        "other": ("bfloat16", "torch"),
+        "control": ("float32", "torch"),
+    }
+    assert found(precision={"*": "bfloat16", "net": "float32"})["net"] == ("float32", "torch")
+    assert found(precision={"*": "bfloat16", "net": "float32"})["other"] == ("bfloat16", "torch")
+    for changes, message in [
+        ({"runtime": {"nett": "openvino"}}, "`runtime` names 'nett', which `models` does not list: did you mean 'net'"),
+        ({"precision": {"control": "bfloat16"}}, "names 'control', which has no network of its own"),
+        ({"precision": "half"}, "'half'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            found(**changes)

@@ -67,12 +67,12 @@ def table_of_file(path, *arguments):
 
 def depths_of_table(path, *arguments):
     """How many neighbors per query the table had to look at."""
-    depths, nearest = [], search._ExactSearch.nearest
-    search._ExactSearch.nearest = lambda self, queries, k: depths.append(k) or nearest(self, queries, k)
+    depths, nearest = [], search.ExactSearch.nearest
+    search.ExactSearch.nearest = lambda self, queries, k: depths.append(k) or nearest(self, queries, k)
     try:
         table_of_file(path, *arguments)
     finally:
-        search._ExactSearch.nearest = nearest
+        search.ExactSearch.nearest = nearest
     return depths
 
 
@@ -340,6 +340,95 @@ def test_queries_come_once_and_with_their_patients(apart, circle):
     none = apart(table_of_file, path, np.empty(0, np.int64), np.empty((0, 2), np.float32), 2)
     assert none.num_rows == 0
     assert none.schema.equals(search.NEIGHBOR_SCHEMA)
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+def parted_tables(path, memories, *arguments):
+    """Per amount of memory, how often a part of the index was mapped, and the parts of the table.
+
+    A neighbor counts as one byte: that many queries at a time fit such small amounts.
+    """
+    mapped, found = [], []
+    vectors_of, bytes_per_neighbor = search._vectors, search.BYTES_PER_NEIGHBOR
+    search.BYTES_PER_NEIGHBOR = 1
+    search._vectors = lambda index: mapped.append(index) or vectors_of(index)
+    try:
+        for memory in memories:
+            mapped.clear()
+            tables = list(search.neighbor_tables(path, *arguments, memory=memory))
+            found.append((len(mapped), tables))
+    finally:
+        search._vectors, search.BYTES_PER_NEIGHBOR = vectors_of, bytes_per_neighbor
+    return found
+
+
+@pytest.fixture(scope="module")
+def duplicates(apart, tmp_path_factory):
+    """An index with crowds of identical images, more than the margin holds, and with images that nearly tie."""
+    path = tmp_path_factory.mktemp("duplicates") / "train.faiss"
+    rng = np.random.default_rng(7)
+    vectors = unit_vectors(rng, 331, 12)
+    vectors[rng.choice(331, 200, replace=False)] = np.repeat(vectors[:5], 40, axis=0)
+    vectors[-40:] = unit_vectors(rng, 40, 12) * 3e-7 + vectors[100]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries = np.concatenate([vectors[[0, 100, 100, 330]], unit_vectors(rng, 37, 12)])
+    ids = rng.permutation(5000)[:331].astype(np.int64)
+    apart(search.build_index, path, [(ids[:100], vectors[:100]), (ids[100:], vectors[100:])], 12, 50)
+    return path, ids, vectors, queries
+
+
+@pytest.mark.parametrize("k", [1, 9, 60, 331, 1000])
+def test_an_index_in_parts_gives_the_same_table_to_the_last_bit(apart, duplicates, k):
+    path, ids, vectors, queries = duplicates
+    rng = np.random.default_rng(8)
+    patients = dict(zip(ids.tolist(), rng.choice(["a", "b", "c", "d", "e", "f", None], 331), strict=True))
+    asking = rng.choice(np.array(["a", "b", "z", None], dtype=object), len(queries))
+    over = pd.Series(rng.random(331) < 0.3, index=ids)
+    asked = (np.arange(len(queries)), queries, k, asking, patients, over)
+    whole = apart(table_of_file, path, *asked)
+    rows = [4, 50, 165]
+    memories = [4 * 4 * 12 * each for each in rows]
+    for each, (mapped, tables) in zip(rows, apart(parted_tables, path, memories, *asked), strict=True):
+        assert mapped >= -(-331 // each), "the index was mapped in one piece"
+        assert pa.concat_tables(tables).equals(whole, check_metadata=True)
+    frame = whole.to_pandas()
+    similarity = (queries.astype(float) @ vectors.T.astype(float)).astype(np.float32)
+    for query in range(len(queries)):
+        found = frame[frame["query"] == query]
+        exact = ids[np.lexsort((ids, -similarity[query]))][: len(found)]
+        np.testing.assert_array_equal(found["neighbor"], exact)
+
+
+def test_queries_in_parts_give_the_same_table_and_file(apart, duplicates, tmp_path, monkeypatch):
+    path, _, _, queries = duplicates
+    queries = np.tile(queries, (51, 1))
+    asked = (np.arange(len(queries)), queries, 3)
+    whole = apart(table_of_file, path, *asked)
+    memories = [4 * 4 * 12 * 100, 4 * 3 * len(queries), 10**9]
+    found = [tables for _, tables in apart(parted_tables, path, memories, *asked)]
+    assert [len(tables) for tables in found] == [2, 1, 2]
+    search.write_neighbors(tmp_path / "whole.parquet", whole)
+    monkeypatch.setattr(search, "ROWS_PER_GROUP", 1000)
+    search.write_neighbors(tmp_path / "whole.parquet", whole)
+    for number, tables in enumerate(found):
+        search.write_neighbors(tmp_path / f"{number}.parquet", tables)
+        assert (tmp_path / f"{number}.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_runs_of_queries_fit_their_room():
+    depths = np.repeat([10, 20, 10], search.QUERIES_PER_BLOCK)[:-100]
+    block, last = search.QUERIES_PER_BLOCK, 3 * search.QUERIES_PER_BLOCK - 100
+
+    def bounds(room):
+        return [(run.start, run.stop) for run in search._runs(depths, room)]
+
+    assert bounds(0) == [(0, block), (block, 2 * block), (2 * block, last)]
+    assert bounds(40 * block) == [(0, 2 * block), (2 * block, last)]
+    assert bounds(39 * block) == [(0, block), (block, 2 * block), (2 * block, last)]
+    assert bounds(60 * block) == [(0, last)]
+    assert not list(search._runs(depths[:0], 5))
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

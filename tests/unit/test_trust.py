@@ -120,12 +120,15 @@ def test_shortcuts_by_hand():
         label=[EDEMA, EDEMA, NORMAL, NORMAL, EDEMA, NORMAL, EDEMA, NORMAL],
         view=["PA", "PA", "AP", None, "PA", "PA", "AP", "AP"],
         sex=["F", "F", "F", "F", "F", "F", "F", "F"],
+        scanner=["Philips"] * 4 + ["Philips", "GE", "GE", "Philips"],
         age=[10, 30, 50, 70, 12, 33, 55, np.nan],
     )
     # Nearest: query 0 -> 4 (right, same view), 1 -> 5 (wrong, same view), 2 -> 6 (wrong, same view), 3 -> 7 (right).
     hood = hood_of(catalog, {0: [4, 6], 1: [5, 4], 2: [6, 7], 3: [7, 4]})
     table = shortcuts.shortcuts(catalog, hood).set_index("attribute")
-    assert list(table.index) == ["finding", "view", "age_band"], "sex has one value, dataset and source none"
+    assert list(table.index) == ["finding", "scanner", "view", "age_band"], "sex has one value, dataset and source none"
+    # Of the four nearest images (4, 5, 6, 7) the first and the last are by the same maker as every query.
+    assert table.loc["scanner", ["values", "queries", "precision_at_1", "chance"]].tolist() == [2, 4, 1 / 2, 1 / 2]
     assert table.loc["finding", ["precision_at_1", "chance", "lift", "queries"]].tolist() == [1 / 2, 1 / 2, 1, 4]
     view = table.loc["view"]
     assert view[["values", "queries", "precision_at_1", "chance", "lift"]].tolist() == [2, 3, 1, 1 / 2, 2]

@@ -150,7 +150,7 @@ def test_published_embeddings_give_what_published_lists_give(copy, published):
     configuration = yaml.safe_load((project / CONFIG).read_text())
     (project / CONFIG).write_text(yaml.safe_dump(configuration | {"models": ["from-vectors", LISTS]}))
     tables = [f"results/experiments/radiology/{model}/metrics/precision.csv" for model in ("from-vectors", LISTS)]
-    jobs = project.run("--configfile", CONFIG)
+    jobs = project.run(tables[0], "--configfile", CONFIG)
     assert (jobs["take_embeddings"], jobs["index"], jobs["knn"], jobs["take_neighbors"]) == (4, 1, 2, 0)
     assert (project / tables[0]).read_text() == (project / tables[1]).read_text()
 

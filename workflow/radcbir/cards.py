@@ -16,10 +16,19 @@ CARD_SCHEMA = Path(__file__).parents[1] / "schemas" / "model-card.schema.json"
 WEIGHTS = "resources/weights"
 WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
 """What of `weights:` changes the embeddings beside the files' content."""
-DEFAULTS = {"precision": "float32", "batch_size": 32, "training_data": []}
+DEFAULTS = {"precision": "float32", "runtime": "torch", "batch_size": 32, "training_data": []}
 PRECOMPUTED = "precomputed"
 """The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
-UNUSED_BY_FUSIONS = ("architecture", "dimension", "weights", "pooling", "preprocessing", "precision", "text_tower")
+UNUSED_BY_FUSIONS = (
+    "architecture",
+    "dimension",
+    "weights",
+    "pooling",
+    "preprocessing",
+    "precision",
+    "runtime",
+    "text_tower",
+)
 """What a fusion takes from its members."""
 LOADER_MODULES = {
     "timm": "radcbir.encoders.timm_encoder",
@@ -30,6 +39,8 @@ LOADER_MODULES = {
     "control": "radcbir.encoders.control",
 }
 """Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the loader is used."""
+RUNTIME_MODULES = {"openvino": "radcbir.encoders.openvino_runtime"}
+"""Runtime -> the module that holds its ``accelerated(encoder, slug, card, folder)``; torch is what encoders have."""
 
 
 def load_card(path: str | Path) -> dict:
@@ -46,7 +57,8 @@ def load_card(path: str | Path) -> dict:
 
 
 def card_meaning(card: Mapping) -> dict:
-    """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision.
+    """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision,
+    and the runtime where it is not torch.
 
     Where the weights are fetched from, the batch size, and all that describes the model to readers are left out. Of a
     fusion, it is its members: how their scores are put together changes what is found, not the embeddings.
@@ -56,6 +68,7 @@ def card_meaning(card: Mapping) -> dict:
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
     if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
+        meaning |= {"runtime": card["runtime"]} if card.get("runtime", "torch") != "torch" else {}
         meaning |= {"options": card["options"]} if "options" in card else {}
         weights = card["weights"]
         meaning["weights"] = {name: weights[name] for name in WEIGHTS_MEANING if name in weights}
@@ -91,6 +104,21 @@ def _content(source: Mapping) -> dict:
 def loader_module(card: Mapping) -> str:
     """The library module that builds this card's encoder."""
     return LOADER_MODULES[card["loader"]]
+
+
+def has_network(card: Mapping) -> bool:
+    """A card whose images go through a network here: what `precision:` and `runtime:` are about."""
+    return card["loader"] not in ("control", "fusion", PRECOMPUTED)
+
+
+def runtime_module(card: Mapping) -> str | None:
+    """The library module that takes over the forward pass of a card's network; None where its loader's own does it."""
+    return RUNTIME_MODULES.get(card.get("runtime", "torch"))
+
+
+def encoder_modules(card: Mapping) -> list[str]:
+    """The library modules that are loaded for this card alone."""
+    return [loader_module(card), *filter(None, [runtime_module(card)])]
 
 
 def weights_files(card: Mapping) -> dict[str, dict]:

@@ -20,7 +20,7 @@ from radcbir.files import atomic_folder, atomic_write, digest, write_text
 from radcbir.logs import Progress, logger
 
 CSV_SCHEMA = Path(__file__).parents[1] / "schemas" / "dataset-csv.schema.json"
-OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source"]
+OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source", "scanner"]
 CATALOG_COLUMNS = ["id", "path", "split", "labels", "label", "modality", "region", *OPTIONAL, "bytes"]
 LEDGER_COLUMNS = ["path", "stage", "model", "reason"]
 NO_FILE = "File Missing"

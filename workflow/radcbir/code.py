@@ -7,11 +7,15 @@ counts wherever it appears, a class counts whole, and so do statements that run 
 """
 
 import ast
+import atexit
+import contextlib
 import functools
+import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from radcbir.files import digest
+from radcbir.files import digest, write_text
 
 LIBRARY = Path(__file__).parent
 PACKAGE = LIBRARY.name
@@ -38,6 +42,43 @@ def code_digest(script: str | Path, modules: Iterable[str] = ()) -> str:
         reached[key] = source
         pending += references
     return digest("\n".join(f"{key}\n{source}" for key, source in sorted(reached.items())).encode())
+
+
+class CodeDigests:
+    """The digests of the scripts in a folder, kept in a file from run to run: every start of Snakemake asks for them all.
+
+    The file holds for the code that it was made from, byte by byte, and for one version of Python; otherwise it is made
+    anew. Where it cannot be written, nothing is kept and nothing is lost.
+    """
+
+    def __init__(self, scripts: str | Path, cache: str | Path):
+        self.scripts, self.cache = Path(scripts), Path(cache)
+        folders = (LIBRARY, self.scripts)
+        files = [(path.relative_to(folder), path) for folder in folders for path in sorted(folder.rglob("*.py"))]
+        contents = [f"{name}\n".encode() + path.read_bytes() for name, path in files]
+        self.fingerprint = digest(b"\n".join([sys.version.encode(), *contents]))
+        self.digests: dict[str, str] = {}
+        self.changed = False
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(self.cache.read_text(encoding="utf-8"))
+            if kept["code"] == self.fingerprint:
+                self.digests = dict(kept["digests"])
+
+    def of(self, script: str, modules: Iterable[str] = ()) -> str:
+        """:func:`code_digest` of the script of that name; the file is written when the process ends."""
+        key = " ".join((script, *modules))
+        if key not in self.digests:
+            if not self.changed:
+                atexit.register(self.save)
+            self.changed = True
+            self.digests[key] = code_digest(self.scripts / script, modules)
+        return self.digests[key]
+
+    def save(self) -> None:
+        """Write the file."""
+        content = {"code": self.fingerprint, "digests": self.digests}
+        with contextlib.suppress(OSError):
+            write_text(self.cache, json.dumps(content, sort_keys=True, indent=1))
 
 
 class _Module:

@@ -37,11 +37,12 @@ def embed_shard(
     threads: int,
     code: str,
     intensity: Mapping = images.INTENSITY,
+    storage: str = "float32",
 ) -> None:
     """Embed the images of a shard list (columns id, path, bytes) and write the shard's embedding file.
 
     ``card`` is the card's meaning, ``code`` the digest of the code and ``intensity`` the dataset's policy for pixels of more
-    than 8 bit, all kept as provenance. A bad image and a vector
+    than 8 bit, all kept as provenance; ``storage`` is the type of the numbers that are kept. A bad image and a vector
     that is zero or not finite are rejected, with the reason, and nothing else is lost by them.
 
     Raises :class:`InputError` where all images, or more than the share ``max_rejected`` of them, are rejected.
@@ -64,7 +65,7 @@ def embed_shard(
         "code": code,
         "intensity": json.dumps(intensity, sort_keys=True),
     }
-    write_shard(output, ids, vectors, rejected, attributes)
+    write_shard(output, ids, vectors, rejected, attributes, storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 
 

@@ -1,8 +1,9 @@
 """The embedding store: one HDF5 file per shard, one virtual file over a dataset's shards.
 
-Layout of both HDF5 files: ``embeddings`` (n, d) float32 with rows of length one, ``norms`` (n,) float32, their length
-before that, ``ids`` (n,) int64, the group ``rejected`` (``ids``, ``paths``, ``reasons``), and provenance in the
-attributes. Nothing in them depends on when or where they were made: the same input gives the same bytes.
+Layout of both HDF5 files: ``embeddings`` (n, d) float32 or float16 with rows of length one, ``norms`` (n,) float32, their
+length before that, ``ids`` (n,) int64, the group ``rejected`` (``ids``, ``paths``, ``reasons``), and provenance in the
+attributes. Nothing in them depends on when or where they were made: the same input gives the same bytes. Whatever the
+numbers are stored as, readers get float32 at length one (:func:`unit_rows`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,13 +26,15 @@ def write_shard(
     vectors: np.ndarray,
     rejected: Sequence[tuple[int, str, str]],
     attributes: Mapping[str, str],
+    storage: str = "float32",
 ) -> None:
     """Write a shard: ``ids`` (n,), ``vectors`` (n, d) as the encoder gave them, ``rejected`` as (id, path, reason).
 
-    The rows are brought to length one here, for every model and every later step alike. ``attributes`` are the
-    provenance, those of :data:`COMMON` but the format. Raises :class:`ValueError` where a vector is zero or not finite.
+    The rows are brought to length one here, for every model and every later step alike, and kept as numbers of the type
+    ``storage`` (float32, float16). ``attributes`` are the provenance, those of :data:`COMMON` but the format. Raises
+    :class:`ValueError` where a vector is zero or not finite.
     """
-    unit, norms = _unit(vectors)
+    unit, norms = _unit(vectors, storage)
     with atomic_write(path, verify=lambda part: check(part, len(ids))) as part, h5py.File(part, "w") as file:
         for name, values in (("embeddings", unit), ("norms", norms), ("ids", ids.astype(np.int64))):
             file.create_dataset(name, data=values, track_times=False)
@@ -44,6 +47,7 @@ def write_blocks(
     blocks: Iterable[tuple[np.ndarray, np.ndarray, Sequence[tuple[int, str, str]]]],
     dimension: int,
     attributes: Mapping[str, str],
+    storage: str = "float32",
 ) -> tuple[int, int]:
     """Write a dataset's embeddings as one file that needs no shards, block by block as they come.
 
@@ -54,14 +58,14 @@ def write_blocks(
     rows = max(1, (4 << 20) // (4 * max(1, dimension)))
     with atomic_write(path, verify=lambda part: check(part, count)) as part, h5py.File(part, "w") as file:
         tables = {}
-        for name, width, dtype in (("embeddings", (dimension,), "f4"), ("norms", (), "f4"), ("ids", (), "i8")):
+        for name, width, dtype in (("embeddings", (dimension,), storage), ("norms", (), "f4"), ("ids", (), "i8")):
             if 0 in width:
                 continue  # HDF5 has no growing dataset without columns: written at the end
             tables[name] = file.create_dataset(
                 name, (0, *width), dtype, maxshape=(None, *width), chunks=(rows, *width), track_times=False
             )
         for ids, vectors, bad in blocks:
-            unit, norms = _unit(vectors)
+            unit, norms = _unit(vectors, storage)
             for name, values in (("embeddings", unit), ("norms", norms), ("ids", ids)):
                 if name in tables:
                     tables[name].resize(count + len(ids), axis=0)
@@ -85,18 +89,21 @@ def gather(shards: Sequence[str | Path], path: str | Path) -> None:
     rejected, common, counts, dimension = [], None, [], 0
     for shard in shards:
         with h5py.File(shard) as file:
-            attributes = {name: file.attrs.get(name, "") for name in COMMON}
+            attributes = {name: file.attrs.get(name, "") for name in COMMON} | {
+                "storage": str(file["embeddings"].dtype)
+            }
             common = common or attributes
             if attributes != common:
-                differing = ", ".join(name for name in COMMON if attributes[name] != common[name])
+                differing = ", ".join(name for name in common if attributes[name] != common[name])
                 raise ValueError(f"the shards {shards[0]} and {shard} were made differently ({differing})")
             counts.append(file["ids"].shape[0])
             dimension = file["embeddings"].shape[1]
             rejected += _read_rejected(file)
+    storage = common.pop("storage")
     names = [str(Path(shard).resolve().relative_to(path.resolve().parent)) for shard in shards]
     with atomic_write(path) as part, h5py.File(part, "w") as file:
         for name, width in (("embeddings", (dimension,)), ("norms", ()), ("ids", ())):
-            dtype = np.int64 if name == "ids" else np.float32
+            dtype = np.dtype({"ids": "int64", "norms": "float32", "embeddings": storage}[name])
             layout = h5py.VirtualLayout((sum(counts), *width), dtype)
             layout.dcpl.set_obj_track_times(False)
             start = 0
@@ -133,7 +140,11 @@ def check(path: str | Path, rows: int) -> None:
         found = {name: file[name].shape[0] for name in ("embeddings", "norms", "ids")}
         if set(found.values()) != {rows}:
             raise ValueError(f"{path} holds {found}, expected {rows} of each")
-        if rows and file["embeddings"].shape[1] and abs(float(np.linalg.norm(file["embeddings"][rows - 1])) - 1) > 1e-3:
+        if (
+            rows
+            and file["embeddings"].shape[1]
+            and abs(np.linalg.norm(file["embeddings"][rows - 1].astype(float)) - 1) > 1e-3
+        ):
             raise ValueError(f"the last vector of {path} does not have length one")
 
 
@@ -150,10 +161,20 @@ def read_rejected(path: str | Path) -> list[tuple[int, str, str]]:
 
 
 def read_attributes(path: str | Path) -> dict:
-    """The provenance of a file, and its number of images and dimension."""
+    """The provenance of a file, its number of images and dimension, and the type of the numbers (``storage``)."""
     with open_embeddings(path) as file:
         images, dimension = file["embeddings"].shape
-        return {**file.attrs, "images": images, "dimension": dimension}
+        return {**file.attrs, "images": images, "dimension": dimension, "storage": str(file["embeddings"].dtype)}
+
+
+def unit_rows(file: h5py.File, rows: slice) -> np.ndarray:
+    """Some rows of an open file as float32 vectors (b, d); float16 ones are brought to length one again."""
+    stored = file["embeddings"][rows]
+    if stored.dtype == np.float32 or stored.shape[1] == 0:
+        return stored.astype(np.float32, copy=False)
+    vectors = stored.astype(np.float32)
+    vectors /= np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
+    return vectors
 
 
 def blocks(paths: Sequence[str | Path], ids: np.ndarray, rows: int = 65536) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -171,17 +192,17 @@ def blocks(paths: Sequence[str | Path], ids: np.ndarray, rows: int = 65536) -> I
                 place = np.minimum(np.searchsorted(wanted, chunk), max(len(wanted) - 1, 0))
                 taken = wanted[place] == chunk if len(wanted) else np.zeros(len(chunk), dtype=bool)
                 if taken.any():
-                    yield chunk[taken], file["embeddings"][start : start + rows][taken]
+                    yield chunk[taken], unit_rows(file, slice(start, start + rows))[taken]
 
 
 def read(paths: Sequence[str | Path], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of ``ids`` that the files hold (n,), sorted, and their unit vectors (n, d)."""
-    parts = list(blocks(paths, ids))
-    if not parts:
-        return np.empty(0, dtype=np.int64), np.empty((0, dimension(paths)), dtype=np.float32)
-    found, vectors = (np.concatenate(each) for each in zip(*parts, strict=True))
-    order = np.argsort(found)
-    return found[order], vectors[order]
+    """Those of ``ids`` that the files hold (n,), sorted, and their unit vectors (n, d); beside them one block is in memory."""
+    present = [read_ids(path) for path in paths]
+    found = np.sort(np.concatenate([each[np.isin(each, ids)] for each in present]))
+    vectors = np.empty((len(found), dimension(paths)), dtype=np.float32)
+    for chunk, rows in blocks(paths, found):
+        vectors[np.searchsorted(found, chunk)] = rows
+    return found, vectors
 
 
 def dimension(paths: Sequence[str | Path]) -> int:
@@ -195,14 +216,14 @@ def dimension(paths: Sequence[str | Path]) -> int:
     return found.pop()
 
 
-def _unit(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows at length one and their lengths before, both float32; vectors without numbers stay as they are."""
+def _unit(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
+    """The rows at length one, of the type ``storage``, and their lengths before; vectors without numbers stay as they are."""
     if vectors.shape[1] == 0:
-        return vectors.astype(np.float32), np.full(len(vectors), np.nan, np.float32)
+        return vectors.astype(storage), np.full(len(vectors), np.nan, np.float32)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise ValueError("a vector that is zero or not finite has no direction and cannot be stored")
-    return (vectors / norms[:, None]).astype(np.float32), norms.astype(np.float32)
+    return (vectors / norms[:, None]).astype(storage), norms.astype(np.float32)
 
 
 def _write_attributes(file: h5py.File, attributes: Mapping) -> None:

@@ -26,7 +26,9 @@ LIST_LENGTH = 1000
 """How long each member's list is at least before ranks are put together; who is in no list gets nothing from it."""
 
 
-def fuse(members: Mapping[str, str | Path], output: str | Path, attributes: Mapping[str, str]) -> None:
+def fuse(
+    members: Mapping[str, str | Path], output: str | Path, attributes: Mapping[str, str], storage: str = "float32"
+) -> None:
     """Write the embedding file of a fusion from those of its members (slug -> file, of the same dataset).
 
     An image that a member rejected is rejected, with the member's name before its reason.
@@ -47,7 +49,7 @@ def fuse(members: Mapping[str, str | Path], output: str | Path, attributes: Mapp
     for member, path in members.items():
         for identity, image, reason in embeddings.read_rejected(path):
             reasons.setdefault(identity, (identity, image, f"{member}: {reason}"))
-    embeddings.write_shard(output, common, vectors, list(reasons.values()), attributes)
+    embeddings.write_shard(output, common, vectors, list(reasons.values()), attributes, storage)
     logger.info("%d images of %d members put side by side, %d rejected", len(common), len(paths), len(reasons))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.optimize
 import torch
 
+from radcbir import gpus
 from radcbir.errors import InputError
 from radcbir.logs import logger
 
@@ -65,7 +66,7 @@ def torch_device(name: str) -> torch.device:
         raise InputError(
             f"`device: {name}` is configured, but torch sees no GPU: use `device: auto` or mend the driver"
         )
-    return torch.device(name)
+    return torch.device(gpus.choose(name, torch.cuda.device_count()))
 
 
 def train_adamw(

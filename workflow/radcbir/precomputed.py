@@ -21,7 +21,7 @@ import pyarrow.csv
 
 from radcbir import __version__
 from radcbir.checks import check_rejected
-from radcbir.embeddings import open_embeddings, write_blocks
+from radcbir.embeddings import open_embeddings, unit_rows, write_blocks
 from radcbir.errors import InputError
 from radcbir.files import digest_of, sha256_of_file
 from radcbir.logs import Progress, logger
@@ -45,6 +45,7 @@ def take_embeddings(
     card: Mapping,
     max_rejected: float,
     code: str,
+    storage: str = "float32",
 ) -> None:
     """Write the embedding file of a dataset whose vectors (or neighbors) are known, from its shard lists.
 
@@ -85,7 +86,7 @@ def take_embeddings(
         "libraries": json.dumps({"radcbir": __version__, **opened.libraries}, sort_keys=True),
         "code": code,
     }
-    write_blocks(output, blocks(), opened.dimension, attributes)
+    write_blocks(output, blocks(), opened.dimension, attributes, storage)
     logger.info("%s: %d images taken from %s, %d rejected", dataset, found, source, len(missing))
 
 
@@ -198,7 +199,7 @@ class _OwnLayout:
             for start in range(first, last, ROWS_PER_BLOCK):  # slices: HDF5 is slow at picking rows one by one
                 here = there[(rows[there] >= start) & (rows[there] < start + ROWS_PER_BLOCK)]
                 if len(here):
-                    block = self.file["embeddings"][start : min(start + ROWS_PER_BLOCK, last)]
+                    block = unit_rows(self.file, slice(start, min(start + ROWS_PER_BLOCK, last)))
                     vectors[here] = block[rows[here] - start]
         reasons = [
             "" if row >= 0 else self.rejected.get(int(each), NOT_IN_FILE) for each, row in zip(ids, rows, strict=True)

@@ -7,11 +7,13 @@ import copy
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from radcbir import cards
+from radcbir.addresses import split_address
 from radcbir.config import validate
 from radcbir.errors import InputError
 from radcbir.files import digest_of
@@ -20,6 +22,14 @@ from radcbir.preparation.providers import provider_files
 
 WITHOUT_VECTORS = ("gallery", "paper_mode", "knn_classification", "text_queries", "uncertainty", "levels")
 """Analyses that go by neighbor lists alone, so that they also work where a model has no embeddings."""
+
+OVERRIDES = ("precision", "runtime")
+"""Keys of the configuration that take the place of the same keys in model cards."""
+ALL = "*"
+"""Stands for all models that such a key does not name."""
+
+WITHOUT_RESULTS = ("device", "offline", "query", "app")
+"""Keys of the configuration that change no result, and so are no part of the run's provenance."""
 
 CONFIG_SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -32,6 +42,7 @@ class Project:
     """
 
     def __init__(self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"):
+        config = overrides_in_full(query_in_full(config))
         validate(config, CONFIG_SCHEMA, where)
         schema = json.loads(CONFIG_SCHEMA.read_text())
         self.settings = _with_defaults(config, schema)
@@ -74,9 +85,12 @@ class Project:
             experiment["paper_mode"]["test_split"] = _paper_test_split(experiment, f"{key} paper_mode: test_split`")
         self.prompts_file = self._prompts_file(where)
         self.cards = {model: cards.load_card(self._card_path(model, where)) for model in self.models}
+        self._override_cards(where)
         for model in self.fusions:
             self.cards[model] = self._fused_card(model, where)
         self._refuse_what_needs_images(where)
+        self.query: dict | None = self._query(where) if "query" in self.settings else None
+        """What the target `query` asks, defaults filled in: name, images, experiment, models, k, intensity."""
         if self.key_file and self.precomputed:
             raise InputError(
                 f"{where}: the embeddings of the model '{self.precomputed[0]}' go by the names of images, which "
@@ -169,6 +183,23 @@ class Project:
                 found[slug] = cards.fused_card(card, {member: found[member] for member in card["fusion"]["of"]})
         return found
 
+    def _override_cards(self, where: str) -> None:
+        """Put what `precision:` and `runtime:` say into the cards: of all models with a network, or of those named."""
+        for key in OVERRIDES:
+            values = dict(self.settings[key])
+            for_all = values.pop(ALL, None)
+            _known(values, self.models, f"{where}: `{key}`", "`models`")
+            for model, value in values.items():
+                if not cards.has_network(self.cards[model]):
+                    raise InputError(
+                        f"{where}: `{key}` names '{model}', which has no network of its own (`loader: "
+                        f"{self.cards[model]['loader']}`): take it out"
+                    )
+                self.cards[model][key] = value
+            for model, card in self.cards.items():
+                if for_all and model not in values and cards.has_network(card):
+                    card[key] = for_all
+
     def _prompts_file(self, where: str) -> Path | None:
         """The file of prompt templates: the one that `prompts:` names, else the one beside the folders of cards."""
         if "prompts" in self.settings:
@@ -202,6 +233,42 @@ class Project:
                 )
         return cards.fused_card(self.cards[model], {member: self.cards[member] for member in members})
 
+    def _query(self, where: str) -> dict:
+        """`query:` with what follows from the rest of the configuration."""
+        query, key = dict(self.settings["query"]), f"{where}: `query:"
+        if "experiment" not in query and len(self.experiments) > 1:
+            raise InputError(f"{key} experiment` is missing: name one of {', '.join(self.experiments)}")
+        name = query.setdefault("experiment", next(iter(self.experiments)))
+        _known([name], self.experiments, f"{key} experiment`", "`experiments`")
+        experiment = self.experiments[name]
+        encoded = set(self.encoded)
+        able = [each for each in experiment["models"] if set(self.meanings[each].get("of", [each])) <= encoded]
+        for model in query.setdefault("models", able):
+            _known([model], experiment["models"], f"{key} models`", f"the experiment '{name}'")
+            if model not in able:
+                others = f" ({', '.join(able)})" if able else ", with an encoder, in `models:`"
+                raise InputError(
+                    f"{key} models` names '{model}', whose embeddings are precomputed, so that nothing here can embed a new "
+                    f"image with it: name others{others}"
+                )
+        if not query["models"]:
+            raise InputError(
+                f"{key} experiment` names '{name}', whose models are all precomputed, so that nothing here can embed a new "
+                "image with them: add a model with an encoder to `models:`"
+            )
+        policies = {each: self.datasets[each]["intensity"] for each in experiment["datasets"]}
+        like = query.pop("intensity_of", None)
+        if like is None and len({digest_of(each) for each in policies.values()}) > 1:
+            raise InputError(
+                f"{key} intensity_of` is missing: the datasets of the experiment '{name}' have several `intensity:` policies, "
+                f"so name the one whose policy the query images get: {', '.join(policies)}"
+            )
+        like = like or next(iter(policies))
+        _known([like], policies, f"{key} intensity_of`", f"the experiment '{name}'")
+        query["intensity"] = policies[like]
+        query.setdefault("name", _slug(Path(split_address(query["images"][0])[0]).name))
+        return query
+
     @property
     def fusions(self) -> list[str]:
         """The models that put others together: rule `fuse` makes their embeddings."""
@@ -220,19 +287,9 @@ class Project:
         used = {model for each in self.experiments.values() if dataset in each["datasets"] for model in each["models"]}
         return [model for model in self.models if model in used]
 
-    def experiments_of(self, model: str, dataset: str) -> list[str]:
-        """The experiments that use a model's embeddings of a dataset, by themselves or in a fusion.
-
-        Of a fusion, all those that its members' embeddings are used by: it cannot be made before theirs are.
-        """
-        members = {each: self.cards[each]["fusion"]["of"] for each in self.fusions}
-        parts = set(members.get(model, [model]))
-        using = parts | {fusion for fusion, others in members.items() if parts & set(others)}
-        return [
-            name
-            for name, each in self.experiments.items()
-            if dataset in each["datasets"] and using & set(each["models"])
-        ]
+    def experiments_of(self, dataset: str) -> list[str]:
+        """The experiments that pool a dataset."""
+        return [name for name, each in self.experiments.items() if dataset in each["datasets"]]
 
     def known_as(self, dataset: str) -> list[str]:
         """The names that others know a dataset by: those under `known_as`, and that of the provider it is prepared from.
@@ -278,6 +335,36 @@ class Project:
     def card_digest(self, model: str) -> str:
         """The digest of a card's meaning."""
         return digest_of(self.meanings[model])
+
+
+def query_in_full(config: Mapping) -> Mapping:
+    """The configuration with `query:` as a mapping, whatever short form it has: an image alone, or several.
+
+    On the command line (`--config query='{images: a.png, k: 5}'`) Snakemake reads numbers as text: they become numbers.
+    """
+    query = config.get("query") if isinstance(config, Mapping) else None
+    if query is None:
+        return config
+    query = dict(query) if isinstance(query, Mapping) else {"images": query}
+    for name in ("images", "models"):
+        if isinstance(query.get(name), str):
+            query[name] = [query[name]]
+    if str(query.get("k", "")).isdecimal():
+        query["k"] = int(query["k"])
+    return {**config, "query": query}
+
+
+def overrides_in_full(config: Mapping) -> Mapping:
+    """The configuration with `precision:` and `runtime:` as mappings from models: a value alone is that of all."""
+    if not isinstance(config, Mapping):
+        return config
+    return {**config, **{key: {ALL: config[key]} for key in OVERRIDES if isinstance(config.get(key), str)}}
+
+
+def _slug(name: str) -> str:
+    """A file name without its suffix, as a name in paths of results."""
+    stem = name[: name.find(".", 1)] if "." in name[1:] else name
+    return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "query"
 
 
 def _with_defaults(value: object, schema: Mapping) -> object:

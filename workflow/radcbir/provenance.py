@@ -12,14 +12,14 @@ from radcbir import __version__, embeddings
 
 
 def provenance_table(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """One row per embedding file: model, dataset, images, dimension, card_digest, weights, code, intensity, libraries."""
+    """One row per embedding file: model, dataset, its size, type and settings, digests, and library versions."""
     rows = []
     for path in paths:
         found = embeddings.read_attributes(path)
         libraries = json.loads(found["libraries"])
         rows.append(
             {
-                **{name: found[name] for name in ("model", "dataset", "images", "dimension", "card_digest")},
+                **{name: found[name] for name in ("model", "dataset", "images", "dimension", "storage", "card_digest")},
                 "weights": found["weights_sha256"] or "none",
                 "code": found["code"],
                 "intensity": _policy(json.loads(found.get("intensity") or "{}")),

@@ -18,19 +18,28 @@ TRIES = 5
 
 
 def fetch_archive(
-    name: str, archive: Mapping, record: str | None, target: str | Path, tries: int = TRIES, pause: float = 2.0
+    name: str,
+    archive: Mapping,
+    record: str | None,
+    target: str | Path,
+    tries: int = TRIES,
+    pause: float = 2.0,
+    offline: bool = False,
 ) -> None:
     """Fetch an archive to ``target``, which appears once size and checksum are right.
 
     ``archive`` may say ``url``, ``checksum`` (``md5:...`` or ``sha256:...``) and ``size``; what it does not say comes from
     the ``record``: the address of a JSON with ``files: [{key, size, checksum, links: {self}}]``, as Zenodo's API gives it.
 
-    Raises :class:`InputError` where the archive cannot be fetched (what has come so far is kept, and the message says where
-    to put the file by hand), is not in the record, has no checksum, or has another one (then nothing is kept).
+    Raises :class:`InputError` where the archive cannot be fetched, or must not, being ``offline`` (what has come so far is
+    kept, and the message says where to put the file by hand), is not in the record, has no checksum, or has another one
+    (then nothing is kept).
     """
     target = Path(target)
     part = target.with_name(f".{target.name}.part")
     try:
+        if offline:
+            raise Unreachable("`offline: true` is set")
         known = {key: archive[key] for key in ("url", "checksum", "size") if key in archive}
         if record and not {"url", "checksum"} <= set(known):
             known = _from_record(name, record) | known

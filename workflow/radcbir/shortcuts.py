@@ -6,7 +6,7 @@ import pandas as pd
 from radcbir.metrics import relevant_in_index
 from radcbir.neighborhoods import Neighborhood, codes, label_codes, patient_codes
 
-ATTRIBUTES = ("dataset", "source", "view", "sex", "age_band")
+ATTRIBUTES = ("dataset", "source", "scanner", "view", "sex", "age_band")
 AGE_BAND = 20
 
 

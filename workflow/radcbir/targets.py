@@ -5,8 +5,10 @@ Pure functions of the checked configuration. An analysis is one entry of :data:`
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 from radcbir import cards
+from radcbir.errors import InputError
 from radcbir.project import Project
 
 
@@ -35,6 +37,27 @@ def weights(project: Project) -> list[str]:
 def archived(project: Project) -> list[str]:
     """The files that are unpacked from published archives."""
     return list(project.archived)
+
+
+def query(project: Project) -> list[str]:
+    """What the user's own query images find. Raises :class:`InputError` where the configuration names none."""
+    if project.query is None:
+        raise InputError(
+            "the target `query` needs to know the query images: add `query:` to the configuration, or name them here: "
+            "snakemake --cores all query --config query=image.png"
+        )
+    return [
+        f"results/queries/{project.query['name']}/{file}" for file in ("neighbors.csv", "ledger.csv", "gallery.html")
+    ]
+
+
+def missing_downloads(project: Project) -> list[str]:
+    """What would have to be fetched and is not there: weights of models without any embeddings yet, and archives."""
+    without = [model for model in project.models if not Path("results/embeddings", model).is_dir()]
+    files = [each for each in weights(project) if Path(each).relative_to(cards.WEIGHTS).parts[0] in without]
+    packed = {path: f"resources/{resource}/archives/{name}" for path, (resource, name) in project.archived.items()}
+    files += dict.fromkeys(archive for path, archive in packed.items() if not Path(path).exists())
+    return [each for each in files if not Path(each).exists()]
 
 
 def comparisons(project: Project) -> list[str]:

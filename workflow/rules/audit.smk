@@ -63,9 +63,8 @@ rule audit:
 
 
 # Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a job that fails are
-# lost and the findings are what the user then needs; a checkpoint, since embedding has to wait for it and must not
-# depend on it, or every new verdict would embed everything again.
-checkpoint audit_verdict:
+# lost and the findings are what the user then needs.
+rule audit_verdict:
     input:
         findings="results/experiments/{experiment}/audit/findings.csv",
     output:
@@ -81,3 +80,24 @@ checkpoint audit_verdict:
         code=code("audit_verdict.py"),
     script:
         "../scripts/audit_verdict.py"
+
+
+# What embedding a dataset waits for, as one file of a name that stays the same whichever experiments pool it: its readers
+# take it as `ancient`, for a new experiment or a new verdict is no reason to embed anything again.
+rule audited:
+    input:
+        verdicts,
+    output:
+        "results/datasets/{dataset}/audited.txt",
+    log:
+        "results/logs/audited/{dataset}.log",
+    benchmark:
+        "results/benchmarks/audited/{dataset}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
+        "cat {input} > {output} 2> {log}"
+
+
+localrules:
+    audited,

@@ -12,12 +12,12 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, contamination, index_settings, targets
-from radcbir.code import code_digest
+from radcbir import cards, contamination, index_settings, query_list, targets
+from radcbir.code import CodeDigests
 from radcbir.errors import InputError
 from radcbir.files import hold_lock
 from radcbir.preparation import providers
-from radcbir.project import Project
+from radcbir.project import WITHOUT_RESULTS, Project
 
 try:
     project = Project(
@@ -36,6 +36,27 @@ def refuse_second_run():
         )
 
 
+def refuse_missing_downloads():
+    """Without network, what is not there cannot come: better now than when the first shards are done."""
+    missing = targets.missing_downloads(project) if project.settings["offline"] else []
+    if missing:
+        raise WorkflowError(
+            f"`offline: true` is set, and {len(missing)} files that would be fetched are missing: fetch them where there is "
+            f"network (`snakemake weights archived`) and put them here by hand: {', '.join(missing)}"
+        )
+
+
+def refuse_held_back_arrays():
+    """Slurm's executor waits for all jobs of an array to be ready; those that `--jobs` holds back never are."""
+    arrays = getattr(workflow.executor_settings, "array_jobs", None)
+    jobs = workflow.resource_settings.nodes
+    if arrays and jobs < 10_000:
+        raise WorkflowError(
+            f"`--jobs {jobs}` would hold back jobs that the arrays of {arrays} wait for, for ever: leave `--jobs` to the "
+            f'profile, or submit job by job with `--slurm-array-jobs "" --jobs {jobs}`'
+        )
+
+
 def names(values):
     """A wildcard constraint that admits these names alone; where there are none, nothing at all."""
     return "|".join(re.escape(value) for value in values) or "(?!)"
@@ -47,11 +68,15 @@ wildcard_constraints:
     experiment=names(project.experiments),
     split=r"[A-Za-z0-9_-]+",
     digest=r"[0-9a-f]{16}",
+    query=names([project.query["name"]] if project.query else []),
+
+
+code_digests = CodeDigests(WORKFLOW / "scripts", ".snakemake/radcbir-code.json")
 
 
 def code(script, *modules):
     """Digest of the code that a script reaches, for `params:`: the rule reruns when that code changes in meaning."""
-    return code_digest(WORKFLOW / "scripts" / script, modules)
+    return code_digests.of(script, modules)
 
 
 def template(name):

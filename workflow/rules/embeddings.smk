@@ -8,6 +8,7 @@ rule embed:
     input:
         images=ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
         weights=ancient(weights),
+        audited=ancient("results/datasets/{dataset}/audited.txt"),
     output:
         "results/embeddings/{model}/{dataset}/{digest}.h5",
     log:
@@ -30,6 +31,7 @@ rule embed:
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=dataset_setting("intensity"),
+        storage=project.settings["storage"],
         code=encoder_code,
     script:
         "../scripts/embed.py"
@@ -73,6 +75,7 @@ rule fuse:
         mem_mb=16000,
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
+        storage=project.settings["storage"],
         code=code("fuse.py"),
     script:
         "../scripts/fuse.py"

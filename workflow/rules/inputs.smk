@@ -1,19 +1,35 @@
 # Which files belong together, from shards to neighbor tables: `input:` of the rules.
 
 
+# A checkpoint may be asked for by several functions of a rule, but each function should ask for one: where it needs a
+# second one once the first is done, Snakemake (9.27) can lose sight of the job and run it with inputs that are not
+# resolved. Hence `pool` comes after the shards of all its datasets, and answers for them; hence also an audit's verdict is
+# no checkpoint.
+
+
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known."""
-    wait_for_audits(wildcards.model, wildcards.dataset)
-    shards = Path(checkpoints.shards.get(dataset=wildcards.dataset).output[0])
-    digests = sorted(path.stem for path in shards.glob("*.tsv"))
+    digests = [path.stem for path in dataset_shards(wildcards.dataset)]
     return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+
+
+def dataset_shards(dataset):
+    """The image lists of a dataset's shards, once they are known."""
+    return sorted(Path(checkpoints.shards.get(dataset=dataset).output[0]).glob("*.tsv"))
+
+
+def experiment_shards(wildcards):
+    """The image lists of the shards of an experiment's datasets: (dataset, list), once they are known."""
+    checkpoints.pool.get(experiment=wildcards.experiment)
+    datasets = experiment_setting("datasets")(wildcards)
+    return [(each, path) for each in datasets for path in sorted(Path(f"results/datasets/{each}/shards").glob("*.tsv"))]
 
 
 def shard_lists(wildcards):
     """The image lists of a dataset's shards, or of all datasets of an experiment."""
-    datasets = [wildcards.dataset] if "dataset" in wildcards.keys() else experiment_setting("datasets")(wildcards)
-    folders = [Path(checkpoints.shards.get(dataset=each).output[0]) for each in datasets]
-    return [str(path) for folder in folders for path in sorted(folder.glob("*.tsv"))]
+    if "dataset" in wildcards.keys():
+        return [str(path) for path in dataset_shards(wildcards.dataset)]
+    return [str(path) for _, path in experiment_shards(wildcards)]
 
 
 def source(wildcards):
@@ -41,16 +57,13 @@ def inspected_images(wildcards):
     """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
     if not project.settings["audit"]["images"]:
         return []
-    datasets = [each for each in experiment_setting("datasets")(wildcards) if "images" in project.datasets[each]]
-    folders = [(each, Path(checkpoints.shards.get(dataset=each).output[0])) for each in datasets]
-    lists = [(each, path.stem) for each, folder in folders for path in sorted(folder.glob("*.tsv"))]
-    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in lists]
+    listed = [(each, path.stem) for each, path in experiment_shards(wildcards) if "images" in project.datasets[each]]
+    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in listed]
 
 
-def wait_for_audits(model, dataset):
-    """Nothing is embedded for an experiment whose audit is not done, or stops it."""
-    for experiment in project.experiments_of(model, dataset):
-        checkpoints.audit_verdict.get(experiment=experiment)
+def verdicts(wildcards):
+    """The audits that have to be passed before a dataset is embedded: those of all experiments that pool it."""
+    return [f"results/experiments/{each}/audit/verdict.txt" for each in project.experiments_of(wildcards.dataset)]
 
 
 def split_list(experiment, split):
@@ -80,28 +93,41 @@ def catalogs(wildcards):
     return [f"results/datasets/{each}/catalog.parquet" for each in experiment_setting("datasets")(wildcards)]
 
 
-def embedding_file(model, dataset):
-    """A model's embeddings of a dataset, once the dataset's shards are known.
+def shard_folders(wildcards):
+    return [f"results/datasets/{each}/shards" for each in experiment_setting("datasets")(wildcards)]
 
-    Asking for the shards keeps the readers of this file from being planned earlier, when nobody knows yet whether it
-    will change: Snakemake would run them even where no shard turned out to be new.
-    """
-    wait_for_audits(model, dataset)
+
+# Asking for the shards, or the pool, keeps the readers of an embedding file from being planned earlier, when nobody knows
+# yet whether it will change: Snakemake would run them even where no shard turned out to be new.
+
+
+def dataset_embeddings_by(model, dataset):
+    """A model's embeddings of a dataset, once the dataset's shards are known."""
     checkpoints.shards.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
 
 
 def member_embeddings(wildcards):
     """The embeddings of a dataset by the members of a fusion."""
-    return [embedding_file(member, wildcards.dataset) for member in project.meanings[wildcards.model]["of"]]
+    return [dataset_embeddings_by(each, wildcards.dataset) for each in project.meanings[wildcards.model]["of"]]
+
+
+def experiment_embeddings_by(models, wildcards):
+    """The embeddings of an experiment's datasets, model by model, once the pool is known."""
+    checkpoints.pool.get(experiment=wildcards.experiment)
+    datasets = experiment_setting("datasets")(wildcards)
+    return [f"results/embeddings/{model}/{each}.h5" for model in models for each in datasets]
 
 
 def experiment_embeddings(wildcards):
-    return [embedding_file(wildcards.model, each) for each in experiment_setting("datasets")(wildcards)]
+    return experiment_embeddings_by([wildcards.model], wildcards)
+
+
+def all_experiment_embeddings(wildcards):
+    return experiment_embeddings_by(experiment_setting("models")(wildcards), wildcards)
 
 
 def neighbor_tables(wildcards):
-    checkpoints.audit_verdict.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
 
@@ -115,8 +141,8 @@ def of_all_models(pattern):
 
 def dataset_embeddings(wildcards):
     """A dataset's embeddings by every model that embeds it."""
-    return [embedding_file(model, wildcards.dataset) for model in project.models_of_dataset(wildcards.dataset)]
+    return [dataset_embeddings_by(each, wildcards.dataset) for each in project.models_of_dataset(wildcards.dataset)]
 
 
 def all_embeddings(wildcards):
-    return [embedding_file(model, dataset) for model, dataset in project.embedded]
+    return [dataset_embeddings_by(model, dataset) for model, dataset in project.embedded]

@@ -8,6 +8,7 @@ rule take_embeddings:
         images=ancient(shard_lists),
         source=source,
         metadata=source_metadata,
+        audited=ancient("results/datasets/{dataset}/audited.txt"),
     output:
         "results/embeddings/{model}/{dataset}.h5",
     log:
@@ -23,6 +24,7 @@ rule take_embeddings:
         mem_mb=8000,
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
+        storage=project.settings["storage"],
         code=code("take_embeddings.py"),
     script:
         "../scripts/take_embeddings.py"

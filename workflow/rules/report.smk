@@ -53,7 +53,7 @@ rule provenance:
     conda:
         "../../envs/analysis.yaml"
     params:
-        configuration={key: value for key, value in project.settings.items() if key != "device"},
+        configuration={key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS},
         code=code("provenance.py"),
     script:
         "../scripts/provenance.py"

@@ -2,10 +2,12 @@
 
 
 # Pools the catalogs of an experiment and lists the images of each split in a file named after its content, for the same
-# reason as the shards: a label that is edited moves the metrics, not the search.
+# reason as the shards: a label that is edited moves the metrics, not the search. It follows the shards without reading
+# them: once the pool is known, all images of the experiment are.
 checkpoint pool:
     input:
-        catalogs,
+        catalogs=catalogs,
+        shards=shard_folders,
     output:
         catalog="results/experiments/{experiment}/catalog.parquet",
         counts="results/experiments/{experiment}/counts.csv",
@@ -80,10 +82,12 @@ rule knn:
         "../scripts/knn.py"
 
 
-# Precision, mean average precision, nDCG and the rest, over all query splits of one model.
+# Precision, mean average precision, nDCG and the rest, over all query splits of one model; not where the audit stops the
+# run.
 rule retrieval_metrics:
     input:
         neighbors=neighbor_tables,
+        verdict=ancient("results/experiments/{experiment}/audit/verdict.txt"),
         catalog="results/experiments/{experiment}/catalog.parquet",
         embeddings=experiment_embeddings,
     output:

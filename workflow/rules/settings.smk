@@ -87,7 +87,7 @@ def contamination_statuses(wildcards):
 
 
 def encoder_code(wildcards):
-    return code("embed.py", cards.loader_module(project.cards[wildcards.model]))
+    return code("embed.py", *cards.encoder_modules(project.cards[wildcards.model]))
 
 
 def text_encoder_code(wildcards):

@@ -19,4 +19,5 @@ with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake
         threads=snakemake.threads,
         code=snakemake.params.code,
         intensity=snakemake.params.intensity,
+        storage=snakemake.params.storage,
     )

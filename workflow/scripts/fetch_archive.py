@@ -5,4 +5,6 @@ from radcbir.logs import script_log
 from radcbir.resources import fetch_archive
 
 with script_log(snakemake.log[0], f"fetch {snakemake.wildcards.archive}"):
-    fetch_archive(snakemake.wildcards.archive, snakemake.params.archive, snakemake.params.record, snakemake.output[0])
+    wildcards, params = snakemake.wildcards, snakemake.params
+    offline = snakemake.config.get("offline", False)
+    fetch_archive(wildcards.archive, params.archive, params.record, snakemake.output[0], offline=offline)

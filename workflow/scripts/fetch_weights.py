@@ -5,4 +5,5 @@ from radcbir.logs import script_log
 from radcbir.weights import fetch
 
 with script_log(snakemake.log[0], f"weights {snakemake.wildcards.model}"):
-    fetch(snakemake.params.weights, snakemake.output[0], snakemake.wildcards.file)
+    offline = snakemake.config.get("offline", False)
+    fetch(snakemake.params.weights, snakemake.output[0], snakemake.wildcards.file, offline)

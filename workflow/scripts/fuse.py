@@ -21,4 +21,4 @@ with script_log(snakemake.log[0], f"fuse {snakemake.wildcards.model} {snakemake.
         "libraries": json.dumps({"numpy": np.__version__, "radcbir": __version__}, sort_keys=True),
         "code": snakemake.params.code,
     }
-    fuse(dict(zip(card["of"], snakemake.input, strict=True)), snakemake.output[0], attributes)
+    fuse(dict(zip(card["of"], snakemake.input, strict=True)), snakemake.output[0], attributes, snakemake.params.storage)

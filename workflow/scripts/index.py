@@ -8,10 +8,10 @@ from radcbir.logs import script_log
 from radcbir.search import build_index
 
 with script_log(snakemake.log[0], f"index {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
-    ids = read_split(snakemake.input.images)["id"].to_numpy()
+    ids = read_split(snakemake.input.images)["id"].to_numpy()  # a few of them may not be embedded
     blocks = embeddings.blocks(snakemake.input.embeddings, ids)
     dimension = embeddings.dimension(snakemake.input.embeddings)
     if snakemake.params.index["type"] == "flat":
-        build_index(snakemake.output[0], blocks, dimension)
+        build_index(snakemake.output[0], blocks, dimension, len(ids))
     else:
         build_approximate_index(snakemake.output[0], blocks, dimension, snakemake.params.index)

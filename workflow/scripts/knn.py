@@ -20,11 +20,11 @@ with script_log(snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakem
     asked = ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients, several_labels
     index, fusion = snakemake.params.index, snakemake.params.fusion
     if index["type"] == "flat" and not fusion:
-        table = search.neighbor_table(search.read_index(snakemake.input.index), *asked)
+        tables = search.neighbor_tables(snakemake.input.index, *asked, memory=snakemake.resources.mem_mb << 20)
     else:
         indexed = embeddings.read(snakemake.input.embeddings, images.index.to_numpy())
         if fusion:
-            table = fused_neighbor_table(fusion["by"], fusion["widths"], *indexed, *asked)
+            tables = fused_neighbor_table(fusion["by"], fusion["widths"], *indexed, *asked)
         else:
-            table = approximate_neighbor_table(snakemake.input.index, index, *indexed, *asked)
-    search.write_neighbors(snakemake.output[0], table)
+            tables = approximate_neighbor_table(snakemake.input.index, index, *indexed, *asked)
+    search.write_neighbors(snakemake.output[0], tables)

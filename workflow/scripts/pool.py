@@ -8,7 +8,7 @@ from radcbir.logs import script_log
 
 with script_log(snakemake.log[0], f"pool {snakemake.wildcards.experiment}"):
     pooled, counts = pool(
-        dict(zip(snakemake.params.datasets, map(pd.read_parquet, snakemake.input), strict=True)),
+        dict(zip(snakemake.params.datasets, map(pd.read_parquet, snakemake.input.catalogs), strict=True)),
         snakemake.wildcards.experiment,
         snakemake.params.index_split,
         snakemake.params.query_splits,

@@ -15,4 +15,5 @@ with script_log(snakemake.log[0], f"take {snakemake.wildcards.model} {snakemake.
         card=snakemake.params.card,
         max_rejected=float(snakemake.resources.max_rejected),
         code=snakemake.params.code,
+        storage=snakemake.params.storage,
     )

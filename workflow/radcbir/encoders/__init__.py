@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from radcbir.cards import loader_module
+from radcbir.cards import WEIGHTS, loader_module, runtime_module
 from radcbir.weights import verified_files
 
 # Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's libraries, which then ask nobody.
@@ -54,9 +54,14 @@ def load_encoder(slug: str, card: Mapping, weights: str | Path | None, device: s
     or ``mps``.
 
     Raises :class:`~radcbir.errors.InputError` naming the model where a file is missing or is not the one whose digest is
-    known, the weights do not fit the architecture, or the vectors do not have the card's dimension.
+    known, the weights do not fit the architecture, the vectors do not have the card's dimension, or the card's runtime
+    cannot have it.
     """
     files, digest = verified_files(slug, card, weights)
     encoder = importlib.import_module(loader_module(card)).load(slug, card, files, device)
     encoder.weights_sha256 = digest
+    if runtime := runtime_module(card):
+        folder = Path(WEIGHTS, slug) if weights is None else Path(weights)
+        folder = folder.parent if folder.is_file() else folder
+        encoder = importlib.import_module(runtime).accelerated(encoder, slug, card, folder / "openvino")
     return encoder

@@ -13,9 +13,14 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from radcbir import gpus
 from radcbir.encoders import OutOfMemory
 from radcbir.encoders.preprocessing import to_bytes
 from radcbir.errors import InputError
+from radcbir.logs import logger
+
+NATIVE = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
+"""Precision -> the abilities of an x86 processor, by torch's names, one of which computes in it."""
 
 
 class NetworkEncoder:
@@ -32,6 +37,10 @@ class NetworkEncoder:
         self.device = _device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
+            if imitated(card["precision"]):
+                logger.warning(
+                    "this processor does not compute in %s: torch imitates it, slower than float32", card["precision"]
+                )
         # Convolutional networks run faster with the channels last, on CPUs and on GPUs.
         convolutional = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
         self.layout = torch.channels_last if convolutional else torch.contiguous_format
@@ -136,6 +145,13 @@ def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder
     return encoder
 
 
+def imitated(precision: str) -> bool:
+    """Whether torch has to make up for what an x86 processor cannot compute in; of other processors nothing is said."""
+    able = torch.cpu.get_capabilities()
+    wanted = NATIVE.get(precision)
+    return able.get("architecture") == "x86_64" and wanted is not None and not any(able.get(each) for each in wanted)
+
+
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next allocation.
 
@@ -157,7 +173,10 @@ def _device(device: str) -> torch.device:
         raise InputError(
             f"`device: {device}` is configured, but torch sees no GPU: use `device: auto` or mend the driver"
         )
-    return torch.device(device)
+    chosen = torch.device(gpus.choose(device, torch.cuda.device_count()))
+    if chosen.index is not None:
+        torch.cuda.set_device(chosen)  # or pinned memory would open a context on the first GPU
+    return chosen
 
 
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:

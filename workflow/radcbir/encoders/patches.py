@@ -18,6 +18,7 @@ def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
     feature map of a convolutional network. None where the encoder offers neither (controls, MedCLIP), or shuffles its
     patches (masked autoencoders).
     """
+    encoder = getattr(encoder, "encoder", encoder)  # behind another runtime, the encoder of torch
     model = getattr(encoder, "model", None)
     if model is None or getattr(getattr(model, "config", None), "mask_ratio", None) is not None:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from radcbir.errors import InputError
-from radcbir.preparation.steps import Preparation, label_matrix, read_table, sexes, views
+from radcbir.preparation.steps import Preparation, label_matrix, optional_column, read_table, sexes, views
 
 HARMONISED = {
     "normal": "No Finding", "atelectasis": "Atelectasis", "cardiomegaly": "Cardiomegaly", "consolidation": "Consolidation",
@@ -26,7 +26,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     """
     path = files["labels"]
     columns = ["ImageID", "ImageDir", "StudyDate_DICOM", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM"]
-    table = read_table(path, [*columns, "Projection", "Labels"])
+    table = read_table(path, [*columns, "Projection", "Labels"], optional=["Manufacturer_DICOM"])
     lists = {text: _label_list(text) for text in table["Labels"].dropna().unique()}
     wrong = table["Labels"].map(lambda text: lists[text] is None, na_action="ignore").fillna(False).astype(bool)
     if wrong.any():
@@ -52,6 +52,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
                 "view": views(table["Projection"]),
                 "sex": sexes(table["PatientSex_DICOM"]),
                 "age": age.where(age.between(0, 120)),
+                "scanner": optional_column(table, "Manufacturer_DICOM"),
             }
         ),
         label_matrix(listed, names, path, "Labels"),

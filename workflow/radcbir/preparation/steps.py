@@ -13,7 +13,7 @@ from radcbir.errors import InputError
 from radcbir.logs import logger
 from radcbir.preparation.providers import PROVIDERS, module_of
 
-IMAGE_COLUMNS = ["filepath", "split", "patient_id", "study_id", "view", "sex", "age", "source", "text"]
+IMAGE_COLUMNS = ["filepath", "split", "patient_id", "study_id", "view", "sex", "age", "source", "scanner", "text"]
 COUNT_COLUMNS = ["step", "split", "images", "patients"]
 SEPARATOR = "|"
 """Between the labels of an image in the column `labels` of a dataset CSV."""

@@ -1,0 +1,12 @@
+"""What the user names as queries -> the list of query images."""
+
+import _library  # noqa: F401
+from radcbir.logs import logger, script_log
+from radcbir.query_list import find_queries, write_queries
+from radcbir.query_results import check_readable
+
+with script_log(snakemake.log[0], f"query_list {snakemake.wildcards.query}"):
+    queries = find_queries(snakemake.params.images)
+    check_readable(queries, snakemake.params.intensity)
+    write_queries(snakemake.output[0], queries)
+    logger.info("%d query images", len(queries))
