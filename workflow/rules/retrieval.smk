@@ -82,12 +82,10 @@ rule knn:
         "../scripts/knn.py"
 
 
-# Precision, mean average precision, nDCG and the rest, over all query splits of one model; not where the audit stops the
-# run.
+# Precision, mean average precision, nDCG and the rest, over all query splits of one model.
 rule retrieval_metrics:
     input:
         neighbors=neighbor_tables,
-        verdict=ancient("results/experiments/{experiment}/audit/verdict.txt"),
         catalog="results/experiments/{experiment}/catalog.parquet",
         embeddings=experiment_embeddings,
     output:
