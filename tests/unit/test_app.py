@@ -75,6 +75,17 @@ def test_a_filter_that_admits_nothing_finds_nothing(index):
     assert len(positions) == len(scores) == 0
 
 
+def test_a_filter_against_the_query_is_exact_too(index):
+    # Most pass, but none of the many that are nearest: a deeper search of all does not find enough.
+    opened, _, vectors = index
+    query = draw(24, seed=5)
+    nearest = np.argsort(-vectors @ query)
+    admitted = np.ones(5000, dtype=bool)
+    admitted[nearest[:3500]] = False
+    positions, _ = opened.best(query, 5, admitted)
+    assert positions.tolist() == nearest[3500:3505].tolist()
+
+
 def test_ids_have_their_positions(index):
     opened, ids, _ = index
     assert opened.positions(np.array([ids[7], 999_999, ids[0], -1])).tolist() == [7, -1, 0, -1]

@@ -432,7 +432,7 @@ def test_two_people_ask_at_once_and_each_gets_their_own_answer(browser, link):
 def test_on_a_narrow_screen_nothing_is_cut_off(browser, link):
     context = browser.new_context(viewport={"width": 390, "height": 800})
     page = context.new_page()
-    page.goto(link)
+    page.goto(link)  # the file does not wait until the page knows what there is
     drop(page, draw(1, 900))
     shown(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

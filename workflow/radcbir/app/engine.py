@@ -472,7 +472,7 @@ class Engine:
                 return VectorIndex.open(path)
             collection = self._collection(experiment)
             files = [self._embeddings_path(model, each) for each in settings["datasets"]]
-            return VectorIndex(*read(files, collection.ids[collection.in_index]))
+            return VectorIndex.of(*read(files, collection.ids[collection.in_index]))
 
         return self.indexes.get((experiment, model, _version(path)), load)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,19 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     import faiss
 
-ROWS = 1024
-"""Vectors that a thread multiplies at a time: few enough to stay in its cache. Larger blocks were slower by half or more."""
+MANY = 0.2
+"""Beyond this share of images that pass a filter, all are searched, deeper."""
 
-FEW = 0.25
-"""Where less than this share of a block passes the filter, only those vectors are read."""
-
-FEW_REFUSED = 64
-"""Up to so many images that a filter refuses (the query itself, wrong ones) are dropped from a search of all."""
+DEEPER = 40
+"""How many times as deep as is wanted at most."""
 
 SPARE = 16
 """Candidates beyond those asked for: float32 may have ordered near ties otherwise than double precision does."""
@@ -32,24 +29,32 @@ RIGHT_WEIGHT, WRONG_WEIGHT = 0.75, 0.15
 
 
 class VectorIndex:
-    """Ids and unit vectors of images, searched exactly."""
+    """Ids and unit vectors of images in an exact index of FAISS, asked one query at a time."""
 
-    def __init__(self, ids: np.ndarray, vectors: np.ndarray, index: faiss.IndexIDMap2 | None = None):
-        """``ids`` ``(n,)`` int64, distinct, ``vectors`` ``(n, d)`` float32; ``index`` is what they lie in, if in one."""
-        self.ids, self.vectors, self._index = ids, vectors, index
-        self._order = np.argsort(ids, kind="stable")
+    def __init__(self, index: faiss.IndexIDMap2):
+        """``index`` is an exact one of :mod:`radcbir.search`, of distinct ids."""
+        import faiss
+
+        self._index, self._flat = index, faiss.downcast_index(index.index)
+        self.ids = faiss.vector_to_array(index.id_map)
+        self.vectors = faiss.rev_swig_ptr(self._flat.get_xb(), index.ntotal * index.d).reshape(-1, index.d)
+        self._order = np.argsort(self.ids, kind="stable")
 
     @classmethod
     def open(cls, path: str | Path) -> VectorIndex:
-        """An exact index of :mod:`radcbir.search`; its vectors stay on disk and are mapped into memory."""
-        import faiss
-
+        """The index in a file; its vectors stay on disk and are mapped into memory."""
         from radcbir.search import read_index
 
-        index = read_index(path)
-        flat = faiss.downcast_index(index.index)
-        vectors = faiss.rev_swig_ptr(flat.get_xb(), index.ntotal * index.d).reshape(-1, index.d)
-        return cls(faiss.vector_to_array(index.id_map), vectors, index)
+        return cls(read_index(path))
+
+    @classmethod
+    def of(cls, ids: np.ndarray, vectors: np.ndarray) -> VectorIndex:
+        """An index in memory of ``ids`` ``(n,)`` and ``vectors`` ``(n, d)``."""
+        import faiss
+
+        index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+        index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
+        return cls(index)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,34 +65,6 @@ class VectorIndex:
         place = self._order[np.minimum(np.searchsorted(self.ids, ids, sorter=self._order), len(self.ids) - 1)]
         return np.where(self.ids[place] == ids, place, -1)
 
-    def scores(self, query: np.ndarray, admitted: np.ndarray | None = None) -> np.ndarray:
-        """Inner products ``(n,)`` of a query ``(d,)`` with all vectors; minus infinity where ``admitted`` is false.
-
-        Rows are shared out to the cores. What the filter does not admit is not compared where whole runs of it can be
-        skipped, and is never in the result.
-        """
-        query = np.ascontiguousarray(query, dtype=np.float32)
-        found = np.empty(len(self.ids), dtype=np.float32)
-
-        def multiply(start: int) -> None:
-            rows = slice(start, min(start + ROWS, len(found)))
-            if admitted is None:
-                np.dot(self.vectors[rows], query, out=found[rows])
-                return
-            wanted = admitted[rows]
-            count = np.count_nonzero(wanted)
-            if count < FEW * len(wanted):
-                found[rows] = -np.inf
-                if count:
-                    found[rows][wanted] = self.vectors[rows][wanted] @ query
-            else:
-                np.dot(self.vectors[rows], query, out=found[rows])
-                found[rows][~wanted] = -np.inf
-
-        for _ in _threads().map(multiply, range(0, len(found), ROWS)):
-            pass
-        return found
-
     def best(self, query: np.ndarray, count: int, admitted: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Positions and cosine similarities (float32) of the ``count`` best, by falling score, then by rising id.
 
@@ -95,26 +72,50 @@ class VectorIndex:
         computed again in double precision, so that identical images tie exactly, as in :func:`radcbir.search.search`.
         """
         query = np.ascontiguousarray(query, dtype=np.float32)
-        refused = 0 if admitted is None else len(self.ids) - int(np.count_nonzero(admitted))
-        depth = min(count + SPARE, len(self.ids))
-        if self._index is not None and refused <= FEW_REFUSED:
-            # FAISS goes through all vectors fastest; with so many more candidates the best that pass are among them.
-            found = self._index.index.search(query[None], min(depth + refused, len(self.ids)))[1][0]
-            found = found[found >= 0]
-            found = found if admitted is None else found[admitted[found]]
-        else:
-            scores = self.scores(query, admitted)
-            found = np.argpartition(scores, len(scores) - depth)[len(scores) - depth :]
-            found = found[np.isfinite(scores[found])]
+        found = self._candidates(query, count + SPARE, admitted)
         exact = (self.vectors[found].astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
         order = np.lexsort((self.ids[found], -exact))[:count]
         return found[order], exact[order]
 
+    def _candidates(self, query: np.ndarray, depth: int, admitted: np.ndarray | None) -> np.ndarray:
+        """Positions of the ``depth`` best that are admitted, in any order; fewer where there are fewer.
+
+        FAISS goes through all vectors several times as fast as through those of a selector one by one. So where many are
+        admitted, all are searched so deep that as many as are wanted should pass; if they do, these are the best.
+        """
+        images = len(self.ids)
+        passing = images if admitted is None else int(np.count_nonzero(admitted))
+        depth = min(depth, passing)
+        if depth == 0:
+            return np.empty(0, dtype=np.int64)
+        if passing > MANY * images:
+            deep = depth if admitted is None else min(images, images - passing + depth, DEEPER * depth)
+            found = self._flat.search(query[None], deep)[1][0]
+            found = found if admitted is None else found[admitted[found]]
+            if len(found) >= depth:
+                return found[:depth]
+        return self._selected(query, depth, admitted)
+
+    def _selected(self, query: np.ndarray, depth: int, admitted: np.ndarray) -> np.ndarray:
+        """The same, comparing what is admitted and nothing else; the rows are shared out to the cores."""
+        import faiss
+
+        images, bits = len(self.ids), np.packbits(admitted, bitorder="little")
+        threads = _threads()
+        edges = np.linspace(0, images, threads._max_workers + 1).astype(np.int64)
+
+        def search(run: tuple[int, int]) -> np.ndarray:
+            part, passes = faiss.IDSelectorRange(*map(int, run)), faiss.IDSelectorBitmap(images, faiss.swig_ptr(bits))
+            both = faiss.IDSelectorAnd(part, passes)
+            scores, found = self._flat.search(query[None], depth, params=faiss.SearchParameters(sel=both))
+            return np.stack([scores[0].astype(np.float64), found[0]])[:, found[0] >= 0]
+
+        scores, found = np.concatenate(list(threads.map(search, itertools.pairwise(edges))), axis=1)
+        return found[np.argsort(-scores, kind="stable")[:depth]].astype(np.int64)
+
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """A thread per core, each of which multiplies by itself: BLAS would add threads of its own."""
-    threadpool_limits(1, user_api="blas")
     return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="search")
 
 

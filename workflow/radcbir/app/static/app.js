@@ -135,6 +135,7 @@ function showFacets() {
 // --- the query ------------------------------------------------------------------------------------------------------
 
 async function addFiles(files) {
+  await ready; // a file may come before the page knows what there is
   const limit = state.limits.upload_megabytes * 1048576, wrong = [];
   for (const file of files) {
     const taken = state.items.reduce((sum, each) => sum + (each.file ? each.file.size : 0), 0);
@@ -482,4 +483,4 @@ window.addEventListener("dragover", event => { event.preventDefault(); at("drop"
 window.addEventListener("dragleave", event => { if (!event.relatedTarget) at("drop").classList.remove("over"); });
 window.addEventListener("drop", event => { event.preventDefault(); at("drop").classList.remove("over"); addFiles([...event.dataTransfer.files]); });
 window.addEventListener("paste", event => { const files = [...event.clipboardData.files]; if (files.length) addFiles(files); });
-start();
+const ready = start();
