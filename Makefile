@@ -33,6 +33,10 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
+	$(BIN)/python tests/benchmarks/benchmark_storage.py
+	$(BIN)/python tests/benchmarks/benchmark_dry_run.py
+	$(BIN)/python tests/benchmarks/benchmark_scale.py --images 200000 --queries 5000
+	$(BIN)/python tests/benchmarks/benchmark_app.py
 
 setup: .venv/installed
 

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from radcbir.app.server import serve
 from radcbir.errors import InputError
+from radcbir.logs import logger
 from radcbir.project import Project
 
 parser = argparse.ArgumentParser(
@@ -18,7 +19,8 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("configuration", nargs="?", default="config/config.yaml", help="default: %(default)s")
 path = Path(parser.parse_args().configuration)
-logging.basicConfig(level=logging.INFO, format="%(message)s")
+logger.addHandler(logging.StreamHandler())
+logger.setLevel(logging.INFO)
 try:
     if not path.is_file():
         raise InputError(f"the configuration {path} does not exist (looked for from {Path.cwd()}): name another one")

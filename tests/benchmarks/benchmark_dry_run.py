@@ -5,7 +5,9 @@
 Makes a project of 9 models, 4 datasets and 1.6 million images in a temporary folder: this workflow, the real model cards,
 shard lists as many as the default `shard_size` makes, and files without contents in all the places where results lie, with
 the records that Snakemake keeps of a run (`snakemake --touch`; what it leaves out, missing files, is made here). Then
-`snakemake -n` is run several times; it has to find nothing to do.
+`snakemake -n` is run several times; it has to find nothing to do. It is one process with one thread: what counts is the
+processor time, which other work on the machine stretches less than the clock's. Compiled modules are kept between runs,
+as Python does unless it is told not to.
 
 Exits with 1 if it finds something to do, or takes longer than the limit at best.
 """
@@ -13,6 +15,7 @@ Exits with 1 if it finds something to do, or takes longer than the limit at best
 import argparse
 import hashlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -100,7 +103,7 @@ def main() -> int:
     arguments.add_argument("--models", type=int, default=len(MODELS), choices=range(1, len(MODELS) + 1))
     arguments.add_argument("--shard-size", type=int, default=8192)
     arguments.add_argument("--runs", type=int, default=5)
-    arguments.add_argument("--limit", type=float, default=5.0, help="seconds (default 5)")
+    arguments.add_argument("--limit", type=float, default=5.0, help="seconds of processor time (default 5)")
     arguments.add_argument("--folder", type=Path, help="make the project here, and leave it (default: temporary)")
     options = arguments.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="radcbir-dry-run-"))
@@ -110,20 +113,27 @@ def main() -> int:
         shards = make_project(folder, options.images, options.shard_size, options.datasets, options.models)
         files = sum(len(names) for _, _, names in os.walk(folder / "results"))
         print(f"{shards} shards, {files} files of results, made in {time.perf_counter() - start:.0f} s", flush=True)
-        seconds = []
-        for _ in range(options.runs):
-            start = time.perf_counter()
+        environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        seconds, processor = [], []
+        for _ in range(options.runs + 1):
+            start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
             run = subprocess.run(
                 [sys.executable, "-m", "snakemake", "-n"], cwd=folder, text=True, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, check=False,
+                stderr=subprocess.STDOUT, check=False, env=environment,
             )  # fmt: skip
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds.append(time.perf_counter() - start)
+            processor.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
             if run.returncode or "Nothing to be done" not in run.stdout:
                 print(run.stdout[-3000:])
                 print("FAILED: the finished project has something to do", file=sys.stderr)
                 return 1
-        print(f"snakemake -n: {min(seconds):.2f} s at best, {sorted(seconds)[len(seconds) // 2]:.2f} s in the middle")
-        if min(seconds) > options.limit:
+        print(
+            f"snakemake -n, best of {options.runs} after a first run: {min(processor[1:]):.2f} s of processor time, "
+            f"{min(seconds[1:]):.2f} s by the clock"
+        )
+        if min(processor[1:]) > options.limit:
             print(f"FAILED: longer than {options.limit:g} s", file=sys.stderr)
             return 1
         return 0

@@ -92,6 +92,17 @@ def test_a_script_finds_its_imports_in_its_environment(script, environment):
     assert not {"torch", "faiss"} <= needed
 
 
+def test_the_child_processes_of_the_page_find_their_imports_and_no_faiss():
+    seen: set[Path] = set()
+    needed = third_party(REPOSITORY / "workflow/radcbir/app/worker.py", seen)
+    for module in LOADER_MODULES.values():
+        needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
+    offered = {IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / "envs/app.yaml")}
+    assert needed <= offered
+    assert "torch" in needed
+    assert "faiss" not in needed
+
+
 def test_every_environment_is_used():
     assert {path.stem for path in ENVIRONMENTS} == set(rules().values())
 

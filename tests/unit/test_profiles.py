@@ -57,7 +57,6 @@ def test_downloads_are_local_rules():
 def test_profiles_name_rules_that_there_are(name):
     settings = profile(name)
     named = {rule for key in ("set-resources", "set-threads", "groups") for rule in settings.get(key, {})}
-    named |= set(re.findall(r"\w+", settings.get("slurm-array-jobs", "")))
     assert named <= set(RULES)
 
 
@@ -84,10 +83,14 @@ def test_rules_that_use_a_gpu_go_where_there_are_some():
 
 
 def test_rules_of_a_group_can_be_put_together():
-    """Snakemake adds numbers up, and refuses a group whose members differ in a text."""
+    """Snakemake adds numbers up, refuses a group whose members differ in a text, and loses those that wait for checkpoints."""
     for name in SLURM["groups"]:
+        inputs = re.search(r"^    input:\n((?:        .*\n)+)", RULES[name], flags=re.M)[1]
+        functions = re.findall(r"^        (?:\w+=)?(\w+)[,(]", inputs, flags=re.M)
+        assert set(functions) <= {"ancient", "of_all_models", "of_searched_models", "uncertainty_table", "template"}, (
+            name
+        )
         assert set(resources(RULES[name])) <= {"mem_mb"}, name
-        assert name not in SLURM["slurm-array-jobs"]
 
 
 @pytest.mark.parametrize(("visible", "count"), [("0", 1), ("2,3,5", 3)])

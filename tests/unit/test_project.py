@@ -48,6 +48,23 @@ def test_a_dataset_is_known_by_what_the_configuration_says_and_not_as_a_folder(c
     assert [project.known_as(each) for each in "abc"] == [["NIH14"], [], []]
 
 
+def test_what_would_have_to_be_fetched(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["datasets/a.csv", "datasets/b.csv"]
+    config["resources"] = {"paper": {"record": "https://example.org/record", "archives": {"all.zip": {"files": files}}}}
+    config["models"] = ["thumbnail", "efficientnet-lite0", "mobilenetv2"]
+    del config["experiments"]["both"]
+    project = Project(config, [CARDS])
+    lite, mobile = targets.weights(project)
+    assert targets.missing_downloads(project) == [lite, mobile, "resources/paper/archives/all.zip"]
+    for name in (lite, *(f"resources/paper/{file}" for file in files)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert targets.missing_downloads(project) == [mobile]
+    (tmp_path / "results/embeddings/mobilenetv2").mkdir(parents=True)
+    assert targets.missing_downloads(project) == []
+
+
 def test_the_matrix_of_datasets_is_made_where_there_are_several(config):
     project = Project(config, [CARDS])
     assert targets.cross_dataset(project, "one") == []

@@ -34,8 +34,8 @@ def left(target):
     return sorted(path.name for path in target.parent.iterdir()) if target.parent.exists() else []
 
 
-def fetch(server, target, **settings):
-    resources.fetch_archive("datasets.zip", settings, f"{server.url}/record", target, pause=0.01)
+def fetch(server, target, offline=False, **settings):
+    resources.fetch_archive("datasets.zip", settings, f"{server.url}/record", target, pause=0.01, offline=offline)
 
 
 def test_an_archive_that_the_record_lists(server, target):
@@ -99,6 +99,14 @@ def test_records_that_do_not_help(server, target):
         resources.fetch_archive("a.zip", {}, f"{server.url}/files/other.zip", target)
     with pytest.raises(InputError, match="Connection refused"):
         resources.fetch_archive("a.zip", {}, "http://127.0.0.1:9/record", target)
+
+
+def test_offline_nothing_is_asked_for(server, target):
+    with pytest.raises(
+        InputError, match=r"cannot be fetched \(`offline: true` is set\): .* put the file at .* by hand"
+    ):
+        fetch(server, target, offline=True)
+    assert server.asked == []
 
 
 # --- unpacking ------------------------------------------------------------------------------------------------------

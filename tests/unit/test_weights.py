@@ -125,6 +125,12 @@ def test_what_cannot_be_reached_says_where_to_put_the_file_by_hand(server, targe
         assert f"put the file with SHA-256 {SHA256} at {target} by hand" in str(error.value)
 
 
+def test_offline_nothing_is_asked_for(server, target):
+    with pytest.raises(InputError, match=r"cannot be fetched \(`offline: true` is set\): .* at .*weights.bin by hand"):
+        weights.fetch({"url": f"{server.url}/weights.bin", "sha256": SHA256}, target, offline=True)
+    assert server.asked == []
+
+
 def test_verify(tmp_path):
     with pytest.raises(InputError, match="some-model.* is missing: run `snakemake weights`"):
         weights.verify(tmp_path / "none", SHA256, "some-model")

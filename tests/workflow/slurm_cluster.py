@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 SYSTEM_CONFIGURATION = Path("/etc/slurm/slurm.conf")
+NAME = "ClusterName=radcbir-tests"
 PROGRAMS = ("slurmctld", "slurmd", "squeue", "munged")
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 
@@ -30,7 +31,7 @@ class NoSlurm(Exception):
 class Cluster:
     """A running Slurm with one node, which claims more cores and memory than it has so that nothing has to wait."""
 
-    def __init__(self, folder: Path, cpus: int = 32, memory: int = 400_000, gpus: int = 2):
+    def __init__(self, folder: Path, cpus: int = 32, memory: int = 400_000, gpus: int = 8):
         self.folder = Path(folder).resolve()
         self.configuration = self.folder / "slurm.conf"
         self.socket = self.folder / "munge.socket"
@@ -40,7 +41,7 @@ class Cluster:
     def start(self) -> "Cluster":
         """Start munged, slurmctld and slurmd, and wait until the node takes jobs. Raises :class:`NoSlurm`."""
         check_programs()
-        if SYSTEM_CONFIGURATION.exists() and not SYSTEM_CONFIGURATION.is_symlink():
+        if SYSTEM_CONFIGURATION.exists() and NAME not in SYSTEM_CONFIGURATION.read_text():
             raise NoSlurm(f"{SYSTEM_CONFIGURATION} belongs to a Slurm of this machine")
         for name in ("state", "spool"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ class Cluster:
 
     def _configuration(self, controller: int, daemon: int) -> str:
         return f"""\
-ClusterName=tests
+{NAME}
 SlurmctldHost={self.node}(127.0.0.1)
 SlurmctldPort={controller}
 SlurmdPort={daemon}
@@ -132,9 +133,9 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
     def jobs(self) -> list[dict[str, str]]:
         """All jobs that there were, the newest last: id, state, partition, comment (the rule), nodes, memory, GPUs."""
         keys = ("id", "state", "partition", "comment", "cpus", "memory", "gpus")
-        listed = self("squeue", "--all", "--states=all", "--noheader", "--array", "--format=%i|%T|%P|%k|%C|%m|%b")
+        listed = self("squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%C|%m|%b")
         found = [dict(zip(keys, line.split("|"), strict=True)) for line in listed.splitlines()]
-        return sorted(found, key=lambda job: [int(part) for part in job["id"].split("_")])
+        return sorted(found, key=lambda job: int(job["id"]))
 
     def wait_for(self, condition, seconds: float = 60) -> None:
         """Wait until a condition holds."""
@@ -162,10 +163,10 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
         """The process id of one of the daemons, None where it does not run."""
         try:
             process = int((self.folder / f"{name}.pid").read_text())
-            running = Path(f"/proc/{process}/comm").read_text().strip()
+            running = f"({name}) Z" not in (status := Path(f"/proc/{process}/stat").read_text())
         except (OSError, ValueError):
             return None
-        return process if running == name else None
+        return process if running and f"({name})" in status else None
 
 
 def check_programs() -> None:

@@ -63,8 +63,8 @@ rule audit:
 
 
 # Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a job that fails are
-# lost and the findings are what the user then needs; a checkpoint, so that the figures wait for it and do not depend on it.
-checkpoint audit_verdict:
+# lost and the findings are what the user then needs.
+rule audit_verdict:
     input:
         findings="results/experiments/{experiment}/audit/findings.csv",
     output:
@@ -82,11 +82,12 @@ checkpoint audit_verdict:
         "../scripts/audit_verdict.py"
 
 
-# What embedding a dataset waits for, as one file of a name that stays the same whichever experiments pool it: its readers
-# take it as `ancient`, for a new experiment or a new verdict is no reason to embed anything again.
-rule audited:
+# A dataset's shards are known and every experiment that pools it has passed its audit: what embedding it waits for. A
+# checkpoint, so that nothing depends on it: neither a new experiment nor a new verdict is a reason to embed again.
+checkpoint audited:
     input:
-        verdicts,
+        shards="results/datasets/{dataset}/shards",
+        verdicts=verdicts,
     output:
         "results/datasets/{dataset}/audited.txt",
     log:
@@ -96,8 +97,25 @@ rule audited:
     conda:
         "../../envs/analysis.yaml"
     shell:
+        "cat {input.verdicts} > {output} 2> {log}"
+
+
+# The same for all datasets of an experiment: what its searches and evaluations wait for.
+checkpoint admitted:
+    input:
+        audited,
+    output:
+        "results/experiments/{experiment}/admitted.txt",
+    log:
+        "results/logs/admitted/{experiment}.log",
+    benchmark:
+        "results/benchmarks/admitted/{experiment}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
         "cat {input} > {output} 2> {log}"
 
 
 localrules:
     audited,
+    admitted,

@@ -41,19 +41,18 @@ def refuse_missing_downloads():
     missing = targets.missing_downloads(project) if project.settings["offline"] else []
     if missing:
         raise WorkflowError(
-            f"`offline: true` is set, and {len(missing)} files that would be fetched are missing: fetch them where there is "
-            f"network (`snakemake weights archived`) and put them here by hand: {', '.join(missing)}"
+            "`offline: true` is set, and of what would be fetched some is missing: fetch it where there is network "
+            f"(`snakemake weights archived`) and put it here by hand: {', '.join(missing)}"
         )
 
 
 def refuse_held_back_arrays():
-    """Slurm's executor waits for all jobs of an array to be ready; those that `--jobs` holds back never are."""
+    """Slurm's executor waits for all jobs of an array to be handed over; those that `--jobs` holds back never are."""
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
-    jobs = workflow.resource_settings.nodes
-    if arrays and jobs < 10_000:
+    if arrays and workflow.resource_settings.nodes < 10_000:
         raise WorkflowError(
-            f"`--jobs {jobs}` would hold back jobs that the arrays of {arrays} wait for, for ever: leave `--jobs` to the "
-            f'profile, or submit job by job with `--slurm-array-jobs "" --jobs {jobs}`'
+            f"`--jobs {workflow.resource_settings.nodes}` may hold back jobs that the arrays of {arrays} wait for, for ever: "
+            "leave out `--slurm-array-jobs`, or give `--jobs 100000 --max-jobs-per-timespan 100000/1s` with it"
         )
 
 

@@ -23,9 +23,9 @@ rule catalog:
         "../scripts/catalog.py"
 
 
-# Lists the images of each shard in a file named after its content. A checkpoint, because the content is known only when
-# the catalog is; an embedding job depends on the list by name, so an unchanged shard is never embedded again.
-checkpoint shards:
+# Lists the images of each shard in a file named after its content. An embedding job depends on the list by name, so an
+# unchanged shard is never embedded again; which lists there are is known once the checkpoint `audited` is done.
+rule shards:
     input:
         "results/datasets/{dataset}/catalog.parquet",
     output:

@@ -8,7 +8,6 @@ rule embed:
     input:
         images=ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
         weights=ancient(weights),
-        audited=ancient("results/datasets/{dataset}/audited.txt"),
     output:
         "results/embeddings/{model}/{dataset}/{digest}.h5",
     log:

@@ -1,33 +1,42 @@
 # Which files belong together, from shards to neighbor tables: `input:` of the rules.
 
 
-# A checkpoint may be asked for by several functions of a rule, but each function should ask for one: where it needs a
-# second one once the first is done, Snakemake (9.27) can lose sight of the job and run it with inputs that are not
-# resolved. Hence `pool` comes after the shards of all its datasets, and answers for them.
+# Three checkpoints say when file names are known: `pool` (the images of an experiment), then `audited` (a dataset may be
+# embedded), then `admitted` (an experiment may be searched). Each function below asks for one of them at most: where it
+# needs a second one once the first is done, Snakemake (9.27) can lose sight of the job. Nor is a file that a job makes
+# taken as `ancient`: as long as that job has to run, Snakemake does not look for other reasons to run its reader.
+#
+# Readers of embeddings ask as well, although they know the names: planned earlier, when nobody knows yet whether the
+# embeddings will change, they would run even where no shard turned out to be new.
 
 
 def shard_embeddings(wildcards):
-    """The embedding files of a dataset's shards, once the shards are known."""
-    digests = [path.stem for path in dataset_shards(wildcards.dataset)]
-    return [f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{digest}.h5" for digest in digests]
+    """The embedding files of a dataset's shards, once the shards are known and may be embedded."""
+    return [
+        f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{each.stem}.h5" for each in dataset_shards(wildcards)
+    ]
 
 
-def dataset_shards(dataset):
-    """The image lists of a dataset's shards, once they are known."""
-    return sorted(Path(checkpoints.shards.get(dataset=dataset).output[0]).glob("*.tsv"))
+def dataset_shards(wildcards):
+    """The image lists of a dataset's shards, once they are known and may be embedded."""
+    checkpoints.audited.get(dataset=wildcards.dataset)
+    return shards_of(wildcards.dataset)
+
+
+def shards_of(dataset):
+    return sorted(Path(f"results/datasets/{dataset}/shards").glob("*.tsv"))
 
 
 def experiment_shards(wildcards):
     """The image lists of the shards of an experiment's datasets: (dataset, list), once they are known."""
     checkpoints.pool.get(experiment=wildcards.experiment)
-    datasets = experiment_setting("datasets")(wildcards)
-    return [(each, path) for each in datasets for path in sorted(Path(f"results/datasets/{each}/shards").glob("*.tsv"))]
+    return [(each, path) for each in experiment_setting("datasets")(wildcards) for path in shards_of(each)]
 
 
 def shard_lists(wildcards):
     """The image lists of a dataset's shards, or of all datasets of an experiment."""
     if "dataset" in wildcards.keys():
-        return [str(path) for path in dataset_shards(wildcards.dataset)]
+        return [str(path) for path in dataset_shards(wildcards)]
     return [str(path) for _, path in experiment_shards(wildcards)]
 
 
@@ -65,10 +74,14 @@ def verdicts(wildcards):
     return [f"results/experiments/{each}/audit/verdict.txt" for each in project.experiments_of(wildcards.dataset)]
 
 
+def audited(wildcards):
+    return [f"results/datasets/{each}/audited.txt" for each in experiment_setting("datasets")(wildcards)]
+
+
 def split_list(experiment, split):
-    """The image list of a split of an experiment, once it is known."""
-    folder = Path(checkpoints.pool.get(experiment=experiment).output.splits)
-    return str(next(folder.glob(f"{split}.*.tsv")))
+    """The image list of a split of an experiment, once the experiment may be searched."""
+    checkpoints.admitted.get(experiment=experiment)
+    return str(next(Path(f"results/experiments/{experiment}/splits").glob(f"{split}.*.tsv")))
 
 
 def split_images(wildcards):
@@ -96,13 +109,9 @@ def shard_folders(wildcards):
     return [f"results/datasets/{each}/shards" for each in experiment_setting("datasets")(wildcards)]
 
 
-# Asking for the shards, or the pool, keeps the readers of an embedding file from being planned earlier, when nobody knows
-# yet whether it will change: Snakemake would run them even where no shard turned out to be new.
-
-
 def dataset_embeddings_by(model, dataset):
-    """A model's embeddings of a dataset, once the dataset's shards are known."""
-    checkpoints.shards.get(dataset=dataset)
+    """A model's embeddings of a dataset, once it may be embedded."""
+    checkpoints.audited.get(dataset=dataset)
     return f"results/embeddings/{model}/{dataset}.h5"
 
 
@@ -112,8 +121,8 @@ def member_embeddings(wildcards):
 
 
 def experiment_embeddings_by(models, wildcards):
-    """The embeddings of an experiment's datasets, model by model, once the pool is known."""
-    checkpoints.pool.get(experiment=wildcards.experiment)
+    """The embeddings of an experiment's datasets, model by model, once it may be searched."""
+    checkpoints.admitted.get(experiment=wildcards.experiment)
     datasets = experiment_setting("datasets")(wildcards)
     return [f"results/embeddings/{model}/{each}.h5" for model in models for each in datasets]
 
@@ -127,7 +136,7 @@ def all_experiment_embeddings(wildcards):
 
 
 def neighbor_tables(wildcards):
-    checkpoints.audit_verdict.get(experiment=wildcards.experiment)
+    checkpoints.admitted.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
     return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
 

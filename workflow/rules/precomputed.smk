@@ -8,7 +8,6 @@ rule take_embeddings:
         images=ancient(shard_lists),
         source=source,
         metadata=source_metadata,
-        audited=ancient("results/datasets/{dataset}/audited.txt"),
     output:
         "results/embeddings/{model}/{dataset}.h5",
     log:

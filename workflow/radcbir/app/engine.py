@@ -234,10 +234,9 @@ class Engine:
         available = int(admitted.sum())
         if not available:
             raise InputError("this model has no embedding of any image that passes the filters: take one of them away")
-        scores = index.scores(query, None if available == len(rows) else admitted)
-        count = min(available, k if fold is None else 2 * k + 8)
+        count = min(available, k if fold is None else 4 * k)
         while True:
-            positions, found = index.best(query, scores, count)
+            positions, found = index.best(query, count, admitted)
             ids = index.ids[positions].tolist()
             groups = (
                 [[place] for place in range(len(ids))]
@@ -246,7 +245,7 @@ class Engine:
             )
             if len(groups) >= k or count >= min(available, DEEPEST * k):
                 break
-            count = min(available, 2 * count)
+            count = min(available, DEEPEST * k)
         shown = [place for group in groups for place in group]
         described = dict(zip(shown, collection.describe(rows[positions[shown]]), strict=True))
         for place, hit in described.items():

@@ -214,6 +214,7 @@ def serve(project: Project) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, settings["port"]))
+        listener.listen(128)  # from now on a browser waits, however soon the link is opened
     except OSError as error:
         raise InputError(
             f"port {settings['port']} cannot be used ({error.strerror}): choose another `app: port:`, or 0 for any"
@@ -221,7 +222,9 @@ def serve(project: Project) -> None:
     port, key = listener.getsockname()[1], secrets.token_urlsafe(24)
     engine = Engine(project, settings["megapixels"] * 1_000_000)
     app = application(engine, settings["upload_megabytes"], key, f"radcbir-{port}")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2)
+    )
     logger.info("The page is at http://%s:%d/?key=%s (this machine alone; Ctrl-C ends it)", HOST, port, key)
     try:
         server.run(sockets=[listener])

@@ -7,15 +7,22 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    import faiss
 
 ROWS = 1024
 """Vectors that a thread multiplies at a time: few enough to stay in its cache. Larger blocks were slower by half or more."""
 
 FEW = 0.25
 """Where less than this share of a block passes the filter, only those vectors are read."""
+
+FEW_REFUSED = 64
+"""Up to so many images that a filter refuses (the query itself, wrong ones) are dropped from a search of all."""
 
 SPARE = 16
 """Candidates beyond those asked for: float32 may have ordered near ties otherwise than double precision does."""
@@ -27,9 +34,9 @@ RIGHT_WEIGHT, WRONG_WEIGHT = 0.75, 0.15
 class VectorIndex:
     """Ids and unit vectors of images, searched exactly."""
 
-    def __init__(self, ids: np.ndarray, vectors: np.ndarray, owner: object = None):
-        """``ids`` ``(n,)`` int64, distinct, ``vectors`` ``(n, d)`` float32; ``owner`` is kept as long as they are needed."""
-        self.ids, self.vectors, self._owner = ids, vectors, owner
+    def __init__(self, ids: np.ndarray, vectors: np.ndarray, index: faiss.IndexIDMap2 | None = None):
+        """``ids`` ``(n,)`` int64, distinct, ``vectors`` ``(n, d)`` float32; ``index`` is what they lie in, if in one."""
+        self.ids, self.vectors, self._index = ids, vectors, index
         self._order = np.argsort(ids, kind="stable")
 
     @classmethod
@@ -81,16 +88,25 @@ class VectorIndex:
             pass
         return found
 
-    def best(self, query: np.ndarray, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, query: np.ndarray, count: int, admitted: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Positions and cosine similarities (float32) of the ``count`` best, by falling score, then by rising id.
 
-        Fewer where fewer were admitted. Scores of candidates are computed again in double precision, so that identical
-        images tie exactly, as in :func:`radcbir.search.search`.
+        Of those that ``admitted`` (bool ``(n,)``) lets through; fewer where there are fewer. Scores of candidates are
+        computed again in double precision, so that identical images tie exactly, as in :func:`radcbir.search.search`.
         """
-        depth = min(count + SPARE, len(scores))
-        found = np.argpartition(scores, len(scores) - depth)[len(scores) - depth :]
-        found = found[np.isfinite(scores[found])]
-        exact = (self.vectors[found].astype(np.float64) @ np.asarray(query, dtype=np.float64)).astype(np.float32)
+        query = np.ascontiguousarray(query, dtype=np.float32)
+        refused = 0 if admitted is None else len(self.ids) - int(np.count_nonzero(admitted))
+        depth = min(count + SPARE, len(self.ids))
+        if self._index is not None and refused <= FEW_REFUSED:
+            # FAISS goes through all vectors fastest; with so many more candidates the best that pass are among them.
+            found = self._index.index.search(query[None], min(depth + refused, len(self.ids)))[1][0]
+            found = found[found >= 0]
+            found = found if admitted is None else found[admitted[found]]
+        else:
+            scores = self.scores(query, admitted)
+            found = np.argpartition(scores, len(scores) - depth)[len(scores) - depth :]
+            found = found[np.isfinite(scores[found])]
+        exact = (self.vectors[found].astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
         order = np.lexsort((self.ids[found], -exact))[:count]
         return found[order], exact[order]
 

@@ -118,7 +118,7 @@ function showFacets() {
         summary.lastChild.textContent = state.filters[facet].length ? ` (${state.filters[facet].length})` : "";
         search();
       });
-      return make("label", {}, box, make("span", { textContent: value }), make("i", { textContent: count.toLocaleString("en") }));
+      return make("label", {}, box, make("span", { textContent: value }), " ", make("i", { textContent: count.toLocaleString("en") }));
     }));
     const details = make("details", {}, summary);
     if (Object.keys(counts).length > 12) {
@@ -135,34 +135,45 @@ function showFacets() {
 // --- the query ------------------------------------------------------------------------------------------------------
 
 async function addFiles(files) {
-  fail("");
-  const limit = state.limits.upload_megabytes * 1048576;
+  const limit = state.limits.upload_megabytes * 1048576, wrong = [];
   for (const file of files) {
     const taken = state.items.reduce((sum, each) => sum + (each.file ? each.file.size : 0), 0);
     if (file.size + taken > limit) {
-      fail(`The image '${file.name}' has ${Math.ceil(file.size / 1048576)} MB; those of one query may have ${state.limits.upload_megabytes} MB together: take smaller or fewer ones.`);
+      wrong.push(`The image '${file.name}' has ${Math.ceil(file.size / 1048576)} MB; those of one query may have ${state.limits.upload_megabytes} MB together: take smaller or fewer ones.`);
       continue;
     }
-    if (state.items.length >= state.limits.items) { fail(`A query has ${state.limits.items} items at most.`); break; }
+    if (state.items.length >= state.limits.items) { wrong.push(`A query has ${state.limits.items} items at most.`); break; }
     const item = { kind: "upload", file, name: file.name };
-    state.items.push(item);
-    clearMarks();
-    await preview(item);
+    try {
+      await preview(item);
+      state.items.push(item);
+      clearMarks();
+    } catch (error) {
+      wrong.push(capital(error.message) + ".");
+    }
+  }
+  showItems();
+  if (wrong.length < files.length) await search();
+  idle();
+  if (wrong.length) fail(wrong.join(" "));
+}
+
+// What a file shows, and the parts that it has.
+async function preview(item) {
+  busy(`Reading ${item.name} …`);
+  const found = await ask("/api/preview", { experiment: at("experiment").value, part: item.part, read_as: at("read-as").value }, [item.file]);
+  Object.assign(item, { picture: found.picture, size: `${found.width} × ${found.height}`, parts: found.parts, part: Object.keys(found.part).length ? found.part : undefined });
+}
+
+async function previewAgain(items) {
+  try {
+    for (const item of items) await preview(item);
+  } catch (error) {
+    idle();
+    return fail(capital(error.message) + ".");
   }
   showItems();
   search();
-}
-
-async function preview(item) {
-  busy(`Reading ${item.name} …`);
-  try {
-    const found = await ask("/api/preview", { experiment: at("experiment").value, part: item.part, read_as: at("read-as").value }, [item.file]);
-    Object.assign(item, { picture: found.picture, size: `${found.width} × ${found.height}`, parts: found.parts, part: Object.keys(found.part).length ? found.part : undefined });
-  } catch (error) {
-    state.items = state.items.filter(each => each !== item);
-    fail(capital(error.message) + ".");
-  }
-  idle();
 }
 
 function moreLikeThis(id, name) {
@@ -201,12 +212,10 @@ function parts(item) {
   const [[name, number]] = Object.entries(item.part);
   const plane = make("select", { "aria-label": "Plane" }, ...names.map(each => make("option", { value: each, textContent: each, selected: each === name })));
   const place = make("input", { type: "number", min: 0, max: item.parts[name] - 1, value: number, "aria-label": `${name} number` });
-  const changed = async () => {
+  const changed = () => {
     const kept = plane.value === name ? Number(place.value) : Math.floor(item.parts[plane.value] / 2);
     item.part = { [plane.value]: Math.max(0, Math.min(item.parts[plane.value] - 1, kept)) };
-    await preview(item);
-    showItems();
-    search();
+    previewAgain([item]);
   };
   plane.addEventListener("change", changed);
   place.addEventListener("change", changed);
@@ -460,7 +469,7 @@ function exportCsv() {
 
 at("experiment").addEventListener("change", () => { chooseExperiment(); search(); });
 for (const id of ["model", "other"]) at(id).addEventListener("change", () => { showNotes(); search(); });
-at("read-as").addEventListener("change", async () => { for (const item of state.items.filter(each => each.file)) await preview(item); showItems(); search(); });
+at("read-as").addEventListener("change", () => previewAgain(state.items.filter(each => each.file)));
 at("files").addEventListener("change", event => { const files = [...event.target.files]; event.target.value = ""; addFiles(files); });
 at("add-text").addEventListener("click", addText);
 at("text").addEventListener("keydown", event => { if (event.key === "Enter") { event.preventDefault(); addText(); } });

@@ -1,0 +1,125 @@
+"""A project on a real Slurm: the same bytes as on this machine, past a job that is cancelled and a node that is drained."""
+
+import fcntl
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from slurm_cluster import Cluster, NoSlurm
+from test_staleness import results
+
+PROFILE = ["--profile", "workflow/profiles/slurm", "--slurm-init-seconds-before-status-checks", "2",
+           "--seconds-between-status-checks", "2"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with open("/tmp/radcbir-tests-slurm.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one Slurm on a machine at a time
+        running = Cluster(tmp_path_factory.mktemp("slurm"))
+        try:
+            running.start()
+        except NoSlurm as reason:
+            pytest.skip(f"no Slurm: {reason}")
+        yield running
+        running.stop()
+
+
+class Run:
+    """A run that was submitted to Slurm, and what was done to it on the way."""
+
+    def __init__(self, project: Project, cluster: Cluster, log: Path):
+        self.project, self.cluster, self.log = project, cluster, log
+        with open(log, "w") as output:
+            self.process = subprocess.Popen(
+                project.command(*PROFILE), cwd=project.folder, stdout=output, stderr=subprocess.STDOUT,
+                env=cluster.environment | {"HF_HUB_OFFLINE": "1", "NO_PROXY": "*"},
+            )  # fmt: skip
+
+    def wait_for(self, wanted, seconds: float = 900):
+        """Wait until ``wanted`` gives something of the list of jobs, and return it."""
+        end = time.monotonic() + seconds
+        while not (found := wanted(self.cluster.jobs())):
+            assert self.process.poll() is None, self.log.read_text()[-6000:]
+            assert time.monotonic() < end, self.log.read_text()[-6000:]
+            time.sleep(0.2)
+        return found
+
+
+def of(rule: str, *states: str):
+    """Jobs of a rule, or of the group of that name, in one of these states or in any."""
+    return lambda jobs: [
+        each for each in jobs if each["comment"].startswith(f"rule_{rule}_") and (not states or each["state"] in states)
+    ]
+
+
+@pytest.fixture(scope="module")
+def submitted(cluster, tmp_path_factory):
+    """A run that is through: its node was drained under the look at images, and one of its shards was cancelled."""
+    project = Project(tmp_path_factory.mktemp("submitted"))
+    project.set_up()
+    project.configure(device="auto")
+    run = Run(project, cluster, cluster.folder / "run.log")
+    try:
+        run.wait_for(of("inspect_images", "RUNNING"))
+        cluster("scontrol", "update", f"nodename={cluster.node}", "state=drain", "reason=test")
+        run.wait_for(of("audit", "PENDING"))
+        run.drained = cluster("sinfo", "--noheader", "--format=%T").split()
+        cluster("scontrol", "update", f"nodename={cluster.node}", "state=resume")
+        run.cancelled = run.wait_for(of("embed", "RUNNING"))[0]["id"]
+        cluster("scancel", run.cancelled)
+        assert run.process.wait(timeout=900) == 0, run.log.read_text()[-6000:]
+    finally:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            run.process.wait(timeout=60)
+    return run
+
+
+def test_the_same_bytes_as_without_slurm(submitted, finished):
+    assert submitted.drained[0] in ("drained", "draining")
+    there, here = results(submitted.project), results(finished)
+    assert there.keys() == here.keys()
+    assert [path for path in here if there[path] != here[path]] == []
+
+
+def test_a_cancelled_job_is_submitted_again_with_more_memory_and_no_other(submitted):
+    jobs = of("embed")(submitted.cluster.jobs())
+    (cancelled,) = (each for each in jobs if each["id"] == submitted.cancelled)
+    assert cancelled["state"] == "CANCELLED"
+    shards = len(list((submitted.project / "results/datasets/chest/shards").glob("*.tsv")))
+    assert Counter(each["state"] for each in jobs) == {"COMPLETED": 2 * shards, "CANCELLED": 1}
+    again = [each for each in jobs if each["memory"].startswith("32000")]
+    assert len(again) == 1, "attempt 2 of 16000 MB"
+
+
+def test_small_jobs_share_a_job_of_slurms(submitted, finished):
+    jobs = submitted.cluster.jobs()
+    assert len(of("pages")(jobs)) == 1
+    shared = {"bounds", "compare", "figures", "model_table", "label_table"}
+    alone = sum(count for rule, count in finished.first_run.items() if rule not in shared | {"audited"})
+    assert len(jobs) == alone + 1 + 1, "with the group, and the one that was cancelled"
+    assert {each["partition"] for each in of("embed")(jobs)} == {"gpu"}
+    assert {each["partition"] for each in jobs if not each["comment"].startswith("rule_embed")} == {"cpu"}
+
+
+def test_each_job_that_embeds_has_a_gpu(submitted):
+    listed = submitted.cluster("squeue", "--all", "--states=all", "--noheader", "--Format=partition:20,tres-per-job:40")
+    asked = {tuple(line.split()) for line in listed.splitlines()}
+    assert {each[0]: each[1] for each in asked}["gpu"] in ("gpu:1", "gres:gpu:1")
+    assert {each[0]: each[1] for each in asked}["cpu"] == "N/A"
+
+
+def test_from_the_cluster_back_to_the_workstation_nothing_is_done_again(submitted):
+    assert "Nothing to be done" in submitted.project.snakemake()
+
+
+def test_a_limit_that_arrays_would_wait_for_is_refused(submitted):
+    output = submitted.project.snakemake(*PROFILE, "--slurm-array-jobs", "embed", "--forcerun", "ledger", fails=True)
+    assert re.search(r"`--jobs 200` may hold back jobs that the arrays of embed wait for", output)
+    assert (submitted.project / "results/datasets/chest/ledger.csv").exists()
