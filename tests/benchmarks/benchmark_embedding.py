@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--images", type=int, default=512, help="images per round of the faster model (default 512)")
-parser.add_argument("--rounds", type=int, default=5, help="rounds, the median counts (default 5)")
+parser.add_argument("--rounds", type=int, default=12, help="rounds, the median counts (default 12)")
 parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads, as the rule gets them")
 parser.add_argument("--models", nargs="+", default=["efficientnet-lite0", "vit-base"], help="which to measure")
 options = parser.parse_args()
