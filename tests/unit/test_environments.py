@@ -41,10 +41,9 @@ def rules() -> dict[str, tuple[str, str]]:
             if re.search(r"^    shell:", block, flags=re.M):
                 continue  # a command of every system: no script
             script, environment = re.search(r'scripts/(\w+)\.py"', block), re.search(r'envs/(\w+)\.yaml"', block)
+            assert script, block
             assert environment, block
-            if "    shell:" not in block:
-                assert script, block
-                found[script[1]] = environment[1]
+            found[script[1]] = environment[1]
     return found
 
 

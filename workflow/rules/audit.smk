@@ -83,7 +83,9 @@ rule audit_verdict:
 
 
 # A dataset's shards are known and every experiment that pools it has passed its audit: what embedding it waits for. A
-# checkpoint, so that nothing depends on it: neither a new experiment nor a new verdict is a reason to embed again.
+# checkpoint, so that nothing depends on it: neither a new experiment nor a new verdict is a reason to embed again. The file
+# holds the time: were it the same as before, Snakemake would drop the checkpoint `admitted` from a run that has begun, and
+# with it whatever waits for it.
 checkpoint audited:
     input:
         shards="results/datasets/{dataset}/shards",
@@ -96,8 +98,10 @@ checkpoint audited:
         "results/benchmarks/audited/{dataset}.tsv"
     conda:
         "../../envs/analysis.yaml"
-    shell:
-        "cat {input.verdicts} > {output} 2> {log}"
+    params:
+        code=code("stamp.py"),
+    script:
+        "../scripts/stamp.py"
 
 
 # The same for all datasets of an experiment: what its searches and evaluations wait for.
@@ -112,8 +116,10 @@ checkpoint admitted:
         "results/benchmarks/admitted/{experiment}.tsv"
     conda:
         "../../envs/analysis.yaml"
-    shell:
-        "cat {input} > {output} 2> {log}"
+    params:
+        code=code("stamp.py"),
+    script:
+        "../scripts/stamp.py"
 
 
 localrules:

@@ -1,0 +1,10 @@
+"""The time at which all that a checkpoint waits for was there."""
+
+import time
+
+import _library  # noqa: F401
+from radcbir.files import write_text
+from radcbir.logs import script_log
+
+with script_log(snakemake.log[0], f"{snakemake.rule} {' '.join(snakemake.wildcards)}"):
+    write_text(snakemake.output[0], f"{time.time_ns()}\n")
