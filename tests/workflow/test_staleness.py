@@ -19,7 +19,7 @@ def results(project: Project) -> dict[str, bytes]:
     """Every result file but logs and timings, by path."""
     root = project / "results"
     found = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    kept = [path for path in found if path.relative_to(root).parts[0] not in ("logs", "benchmarks")]
+    kept = [path for path in found if path.relative_to(root).parts[0] not in ("logs", "benchmarks", "checkpoints")]
     return {str(path.relative_to(root)): path.read_bytes() for path in kept}
 
 

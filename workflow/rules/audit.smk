@@ -91,7 +91,7 @@ checkpoint audited:
         shards="results/datasets/{dataset}/shards",
         verdicts=verdicts,
     output:
-        "results/datasets/{dataset}/audited.txt",
+        "results/checkpoints/audited/{dataset}.txt",
     log:
         "results/logs/audited/{dataset}.log",
     benchmark:
@@ -109,7 +109,7 @@ checkpoint admitted:
     input:
         audited,
     output:
-        "results/experiments/{experiment}/admitted.txt",
+        "results/checkpoints/admitted/{experiment}.txt",
     log:
         "results/logs/admitted/{experiment}.log",
     benchmark:

@@ -75,7 +75,7 @@ def verdicts(wildcards):
 
 
 def audited(wildcards):
-    return [f"results/datasets/{each}/audited.txt" for each in experiment_setting("datasets")(wildcards)]
+    return [f"results/checkpoints/audited/{each}.txt" for each in experiment_setting("datasets")(wildcards)]
 
 
 def split_list(experiment, split):
