@@ -43,20 +43,20 @@ def test_every_rule_that_is_submitted_says_what_it_needs():
     assert len(RULES) > 60
     for name in set(RULES) - local_rules():
         asked = SLURM["set-resources"].get(name, {})
-        assert {"mem_mb", "runtime"} <= set(asked) or name in SLURM["groups"], (
-            f"the rule {name} has neither memory and wall time under set-resources: nor a group in profiles/slurm"
+        assert {"mem_mb", "runtime"} <= set(asked), (
+            f"the rule {name} has no memory and wall time under set-resources: in profiles/slurm"
         )
 
 
 def test_downloads_are_local_rules():
     assert {"fetch_weights", "fetch_archive"} <= local_rules()
-    assert not local_rules() & {*SLURM["set-resources"], *SLURM["groups"]}
+    assert not local_rules() & {*SLURM["set-resources"]}
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_profiles_name_rules_that_there_are(name):
     settings = profile(name)
-    named = {rule for key in ("set-resources", "set-threads", "groups") for rule in settings.get(key, {})}
+    named = {rule for key in ("set-resources", "set-threads") for rule in settings.get(key, {})}
     assert named <= set(RULES)
 
 
@@ -80,17 +80,6 @@ def test_rules_that_use_a_gpu_go_where_there_are_some():
     partitions = {name: each.get("slurm_partition", "cpu") for name, each in SLURM["set-resources"].items()}
     assert with_gpu == {name for name, partition in partitions.items() if partition == "gpu"}
     assert SLURM["set-resource-scopes"] == {"gpu": "local"}
-
-
-def test_rules_of_a_group_can_be_put_together():
-    """Snakemake adds numbers up, refuses a group whose members differ in a text, and loses those that wait for checkpoints."""
-    for name in SLURM["groups"]:
-        inputs = re.search(r"^    input:\n((?:        .*\n)+)", RULES[name], flags=re.M)[1]
-        functions = re.findall(r"^        (?:\w+=)?(\w+)[,(]", inputs, flags=re.M)
-        assert set(functions) <= {"ancient", "of_all_models", "of_searched_models", "uncertainty_table", "template"}, (
-            name
-        )
-        assert set(resources(RULES[name])) <= {"mem_mb"}, name
 
 
 @pytest.mark.parametrize(("visible", "count"), [("0", 1), ("2,3,5", 3)])

@@ -52,7 +52,7 @@ class Run:
 
 
 def of(rule: str, *states: str):
-    """Jobs of a rule, or of the group of that name, in one of these states or in any."""
+    """Jobs of a rule, in one of these states or in any."""
     return lambda jobs: [
         each for each in jobs if each["comment"].startswith(f"rule_{rule}_") and (not states or each["state"] in states)
     ]
@@ -98,12 +98,10 @@ def test_a_cancelled_job_is_submitted_again_with_more_memory_and_no_other(submit
     assert len(again) == 1, "attempt 2 of 16000 MB"
 
 
-def test_small_jobs_share_a_job_of_slurms(submitted, finished):
+def test_each_job_goes_to_its_partition_and_stamps_stay_on_the_login_node(submitted, finished):
     jobs = submitted.cluster.jobs()
-    assert len(of("pages")(jobs)) == 1
-    shared = {"bounds", "compare", "figures", "model_table", "label_table"}
-    alone = sum(count for rule, count in finished.first_run.items() if rule not in shared | {"audited"})
-    assert len(jobs) == alone + 1 + 1, "with the group, and the one that was cancelled"
+    handed_over = sum(count for rule, count in finished.first_run.items() if rule not in {"audited", "admitted"})
+    assert len(jobs) == handed_over + 1, "with the one that was cancelled"
     assert {each["partition"] for each in of("embed")(jobs)} == {"gpu"}
     assert {each["partition"] for each in jobs if not each["comment"].startswith("rule_embed")} == {"cpu"}
 
