@@ -18,5 +18,5 @@ def test_without_network_what_is_missing_is_said_before_anything_runs(fresh):
         output,
     )
     assert not (fresh / "results/datasets").exists()
-    output = fresh.snakemake("--profile", "workflow/profiles/air-gapped", "--config", "offline=false", "-n")
+    output = fresh.snakemake("--profile", "workflow/profiles/air-gapped", "--config", "offline=False", "-n")
     assert "fetch_weights" in output
