@@ -19,4 +19,4 @@ def test_without_network_what_is_missing_is_said_before_anything_runs(fresh):
     )
     assert not (fresh / "results/datasets").exists()
     output = fresh.snakemake("--profile", "workflow/profiles/air-gapped", "--config", "offline=False", "-n")
-    assert "fetch_weights" in output
+    assert "is set, and of what would be fetched" not in output
