@@ -4,7 +4,8 @@
 # Three checkpoints say when file names are known: `pool` (the images of an experiment), then `audited` (a dataset may be
 # embedded), then `admitted` (an experiment may be searched). Each function below asks for one of them at most: where it
 # needs a second one once the first is done, Snakemake (9.27) can lose sight of the job. Nor is a file that a job makes
-# taken as `ancient`: as long as that job has to run, Snakemake does not look for other reasons to run its reader.
+# taken as `ancient`, but for weights: as long as that job has to run, Snakemake does not look for other reasons to run its
+# reader.
 #
 # Readers of embeddings ask as well, although they know the names: planned earlier, when nobody knows yet whether the
 # embeddings will change, they would run even where no shard turned out to be new.
@@ -120,19 +121,19 @@ def member_embeddings(wildcards):
     return [dataset_embeddings_by(each, wildcards.dataset) for each in project.meanings[wildcards.model]["of"]]
 
 
-def experiment_embeddings_by(models, wildcards):
+def experiment_embeddings_by(models, experiment):
     """The embeddings of an experiment's datasets, model by model, once it may be searched."""
-    checkpoints.admitted.get(experiment=wildcards.experiment)
-    datasets = experiment_setting("datasets")(wildcards)
+    checkpoints.admitted.get(experiment=experiment)
+    datasets = project.experiments[experiment]["datasets"]
     return [f"results/embeddings/{model}/{each}.h5" for model in models for each in datasets]
 
 
 def experiment_embeddings(wildcards):
-    return experiment_embeddings_by([wildcards.model], wildcards)
+    return experiment_embeddings_by([wildcards.model], wildcards.experiment)
 
 
 def all_experiment_embeddings(wildcards):
-    return experiment_embeddings_by(experiment_setting("models")(wildcards), wildcards)
+    return experiment_embeddings_by(experiment_setting("models")(wildcards), wildcards.experiment)
 
 
 def neighbor_tables(wildcards):

@@ -44,8 +44,7 @@ def query_index_embeddings(wildcards):
     """The vectors of the index, where the index file does not hold them as they are, or not in the order of the search."""
     if query_experiment("index")(wildcards)["type"] == "flat" and not fused_search(wildcards):
         return []
-    checkpoints.admitted.get(experiment=project.query["experiment"])
-    return [f"results/embeddings/{wildcards.model}/{each}.h5" for each in query_experiment("datasets")(wildcards)]
+    return experiment_embeddings_by([wildcards.model], project.query["experiment"])
 
 
 def query_index_searching(wildcards):
