@@ -351,16 +351,16 @@ def parted_tables(path, memories, *arguments):
     A neighbor counts as one byte: that many queries at a time fit such small amounts.
     """
     mapped, found = [], []
-    vectors_of, bytes_per_neighbor = search._vectors, search.BYTES_PER_NEIGHBOR
+    vectors_of, bytes_per_neighbor = search.stored_vectors, search.BYTES_PER_NEIGHBOR
     search.BYTES_PER_NEIGHBOR = 1
-    search._vectors = lambda index: mapped.append(index) or vectors_of(index)
+    search.stored_vectors = lambda index: mapped.append(index) or vectors_of(index)
     try:
         for memory in memories:
             mapped.clear()
             tables = list(search.neighbor_tables(path, *arguments, memory=memory))
             found.append((len(mapped), tables))
     finally:
-        search._vectors, search.BYTES_PER_NEIGHBOR = vectors_of, bytes_per_neighbor
+        search.stored_vectors, search.BYTES_PER_NEIGHBOR = vectors_of, bytes_per_neighbor
     return found
 
 

@@ -395,7 +395,7 @@ class ExactSearch:
         else:
             import faiss
 
-            self.ids, self.vectors = faiss.vector_to_array(index.id_map), _vectors(index)
+            self.ids, self.vectors = faiss.vector_to_array(index.id_map), stored_vectors(index)
         self.rows = len(self.ids) if rows is None or self.file is None else rows
         self.index = index  # owns the memory that the vectors lie in
         if self.file is not None:
@@ -445,7 +445,7 @@ class ExactSearch:
             return
         for start in range(0, len(self.ids), self.rows):
             index = read_index(self.file)
-            yield start, _vectors(index)[start : start + self.rows]
+            yield start, stored_vectors(index)[start : start + self.rows]
 
     def _settle(self, queries: np.ndarray, positions: np.ndarray, scores: np.ndarray) -> None:
         """Compute near ties among sorted neighbors ``(q, n)`` in double precision, and sort again; in place."""
@@ -491,7 +491,7 @@ class ExactSearch:
         return positions, scores
 
 
-def _vectors(index: faiss.IndexIDMap2) -> np.ndarray:
+def stored_vectors(index: faiss.IndexIDMap2) -> np.ndarray:
     """The vectors ``(n, d)`` of an exact index, where they lie: they are gone when the index is."""
     import faiss
 

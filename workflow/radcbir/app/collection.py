@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from radcbir.app.vectors import places_of
 from radcbir.errors import InputError
 
 FACETS = ("modality", "region", "dataset", "label")
@@ -48,9 +49,7 @@ class Collection:
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """The rows of some images; -1 for one that the catalog does not have."""
-        ids = np.asarray(ids, dtype=np.int64)
-        place = self.order[np.minimum(np.searchsorted(self.ids, ids, sorter=self.order), len(self.ids) - 1)]
-        return np.where(self.ids[place] == ids, place, -1)
+        return places_of(ids, self.ids, self.order)
 
     def admitted(self, filters: Mapping[str, Sequence[str]]) -> np.ndarray:
         """Which images pass, bool per row: of each facet that is named, the image has one of the values.

@@ -35,9 +35,10 @@ class VectorIndex:
         """``index`` is an exact one of :mod:`radcbir.search`, of distinct ids."""
         import faiss
 
+        from radcbir.search import stored_vectors
+
         self._index, self._flat = index, faiss.downcast_index(index.index)
-        self.ids = faiss.vector_to_array(index.id_map)
-        self.vectors = faiss.rev_swig_ptr(self._flat.get_xb(), index.ntotal * index.d).reshape(-1, index.d)
+        self.ids, self.vectors = faiss.vector_to_array(index.id_map), stored_vectors(index)
         self._order = np.argsort(self.ids, kind="stable")
 
     @classmethod
@@ -61,9 +62,7 @@ class VectorIndex:
 
     def positions(self, ids: np.ndarray) -> np.ndarray:
         """Where ``ids`` stand, -1 for one that is not there."""
-        ids = np.asarray(ids, dtype=np.int64)
-        place = self._order[np.minimum(np.searchsorted(self.ids, ids, sorter=self._order), len(self.ids) - 1)]
-        return np.where(self.ids[place] == ids, place, -1)
+        return places_of(ids, self.ids, self._order)
 
     def best(self, query: np.ndarray, count: int, admitted: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Positions and cosine similarities (float32) of the ``count`` best, by falling score, then by rising id.
@@ -112,6 +111,13 @@ class VectorIndex:
 
         scores, found = np.concatenate(list(threads.map(search, itertools.pairwise(edges))), axis=1)
         return found[np.argsort(-scores, kind="stable")[:depth]].astype(np.int64)
+
+
+def places_of(ids: np.ndarray, among: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Where ``ids`` stand ``among`` others, which ``order`` sorts; -1 for one that is not there."""
+    ids = np.asarray(ids, dtype=np.int64)
+    place = order[np.minimum(np.searchsorted(among, ids, sorter=order), len(among) - 1)]
+    return np.where(among[place] == ids, place, -1)
 
 
 @functools.cache
