@@ -28,12 +28,15 @@ parser.add_argument("--models", nargs="+", default=["efficientnet-lite0", "vit-b
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)  # as Snakemake sets it for a job
 
+from radcbir.encoders import load_encoder  # noqa: E402
+
+# isort: split
+# torch after the encoders, which say how its threads wait.
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from radcbir import cards, images  # noqa: E402
 from radcbir.embed import embed_images  # noqa: E402
-from radcbir.encoders import load_encoder  # noqa: E402
 from radcbir.logs import logger  # noqa: E402
 
 DEMO = ROOT / "resources/demo/images"

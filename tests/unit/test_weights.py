@@ -80,7 +80,9 @@ def target(tmp_path):
 
 
 def files(target):
-    return sorted(path.name for path in target.parent.iterdir()) if target.parent.exists() else []
+    """What lies beside a weights file, but for the notes of where files came from."""
+    found = target.parent.iterdir() if target.parent.exists() else []
+    return sorted(path.name for path in found if not path.name.endswith(".source.json"))
 
 
 def test_an_address(server, target):
@@ -221,6 +223,19 @@ def test_a_digest_that_the_card_lacks_is_recorded_and_checked_from_then_on(serve
     with pytest.raises(InputError, match=r"weights\.lock\.yaml says ffff.* or remove its entry from"):
         weights.fetch(card, target)
     assert not target.exists()
+
+
+def test_a_card_that_names_another_source_is_no_mistake(server, target, tmp_path):
+    old, new = {"url": f"{server.url}/weights.bin"}, {"url": (tmp_path / "weights.bin").as_uri()}
+    (tmp_path / "weights.bin").write_bytes(b"others")
+    assert not weights.is_superseded(target, old)  # nothing is there, or it was put there by hand
+    weights.fetch(old, target)
+    assert not weights.is_superseded(target, old)
+    assert weights.is_superseded(target, new) and weights.is_superseded(target, old | {"sha256": SHA256})
+    weights.fetch(new, target)
+    assert target.read_bytes() == b"others"
+    assert lock_of(target)["some-model"]["weights.bin"]["sha256"] == hashlib.sha256(b"others").hexdigest()
+    assert weights.is_superseded(target, old) and not weights.is_superseded(target, new)
 
 
 def test_recording_changes_no_meaning_of_a_card(server, target):

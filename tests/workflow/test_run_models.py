@@ -1,8 +1,10 @@
 """A model of several files through the workflow: fetched, recorded, embedded offline, listed, and never stale by that."""
 
 import json
+import os
 
 import open_clip
+import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
@@ -14,30 +16,40 @@ CONFIGURATION = {
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
+NAMES = ["open_clip_config.json", "open_clip_model.safetensors"]
 
 
-def test_a_model_of_several_files(fresh):
-    project = fresh
-    served = project / "served"
-    served.mkdir()
-    (served / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIGURATION}))
-    torch.manual_seed(0)
+def serve(folder, seed):
+    """A tiny CLIP in the hub's layout, with random weights: the addresses of its files."""
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIGURATION}))
+    torch.manual_seed(seed)
     state = {name: each.contiguous().clone() for name, each in open_clip.CLIP(**CONFIGURATION).state_dict().items()}
-    save_file(state, served / "open_clip_model.safetensors")
-    names = ["open_clip_config.json", "open_clip_model.safetensors"]
+    save_file(state, folder / "open_clip_model.safetensors")
+    return [(folder / name).as_uri() for name in NAMES]
+
+
+@pytest.fixture
+def tiny(fresh):
+    """A project with a model of several files."""
     card = {
         "name": "tiny CLIP", "loader": "open_clip", "architecture": "tiny", "pooling": "projection", "dimension": 24,
-        "weights": {"files": [{"url": (served / name).as_uri()} for name in names]},
+        "weights": {"files": [{"url": each} for each in serve(fresh / "served", 0)]},
         "preprocessing": {"size": 32, "resize": "shortest", "crop_pct": 1.0, "interpolation": "bicubic", "mean": [0.5] * 3, "std": [0.5] * 3},
         "text_tower": True, "licence": "none",
     }  # fmt: skip
-    (project / "config/models/tiny-clip.yaml").write_text(yaml.safe_dump(card))
-    project.configure(models=["thumbnail", "histogram", "tiny-clip"])
+    (fresh / "config/models/tiny-clip.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
+    fresh.configure(models=["thumbnail", "histogram", "tiny-clip"])
+    return fresh
+
+
+def test_a_model_of_several_files(tiny):
+    project = tiny
     output = "results/embeddings/tiny-clip/chest.h5"
     first = project.run(output)
     assert (first["fetch_weights"], first["gather"]) == (2, 1)
     recorded = yaml.safe_load((project / "resources/weights/weights.lock.yaml").read_text())
-    assert set(recorded["tiny-clip"]) == set(names)
+    assert set(recorded["tiny-clip"]) == set(NAMES)
     found = embeddings.read_attributes(project / output)
     assert found["dimension"] == 24
     assert len(found["weights_sha256"]) == 64
@@ -53,3 +65,22 @@ def test_a_model_of_several_files(fresh):
     failed = project.snakemake("--forcerun", "embed", "--", output, fails=True)
     assert "open_clip_config.json of the model 'tiny-clip' has the SHA-256" in failed
     assert "weights.lock.yaml says" in failed
+
+
+def test_weights_from_elsewhere_are_embedded_in_the_same_run_and_new_dates_are_no_reason(tiny):
+    """The source of weights is a reason to fetch them and a reason to embed: the one must not hide the other."""
+    project, output = tiny, "results/embeddings/tiny-clip/chest.h5"
+    project.run(output)
+    before = embeddings.read_attributes(project / output)["weights_sha256"]
+    for name in NAMES:
+        os.utime(project / "resources/weights/tiny-clip" / name)
+    assert not project.run(output)
+
+    old, new = (project / "served").as_uri(), serve(project / "elsewhere", 1)
+    card = project / "config/models/tiny-clip.yaml"
+    card.write_text(card.read_text().replace(f"{old}/{NAMES[1]}", new[1]))
+    jobs = project.run(output)
+    shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
+    assert jobs == {"fetch_weights": 1, "embed": shards, "gather": 1}
+    assert embeddings.read_attributes(project / output)["weights_sha256"] != before
+    assert not project.run(output)

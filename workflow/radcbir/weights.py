@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None, offline
 
     ``name`` is the file's name below the model's folder, where ``target`` lies deeper than in that folder itself. A
     digest that the card does not give is recorded when the file is fetched for the first time, together with the
-    commit that a branch of the hub stood for; from then on another file is refused.
+    commit that a branch of the hub stood for; from then on another file from the same source is refused.
 
     Raises :class:`InputError` where it cannot be fetched, or must not, being ``offline`` (then it says where to put it by
     hand) or its SHA-256 is not the card's, or the recorded one (then nothing is kept).
@@ -42,7 +43,7 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None, offline
     name = name or target.name
     folder = target.parents[len(Path(name).parts) - 1]
     model, lock = folder.name, folder.parent / LOCK
-    recorded = read_lock(lock).get(model, {}).get(name, {})
+    recorded = {} if is_superseded(target, weights) else read_lock(lock).get(model, {}).get(name, {})
     sha256 = weights.get("sha256") or recorded.get("sha256")
     if "page" in weights:
         raise InputError(
@@ -79,9 +80,21 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None, offline
             _record(lock, model, name, {"sha256": sha256 or sha256_of_file(found)})
         with atomic_write(target) as part:
             shutil.move(found, part)
+        write_text(_source_note(target), json.dumps(dict(weights), sort_keys=True) + "\n")
     if partial.is_dir():
         shutil.rmtree(partial)
     logger.info("weights of %s: %s, %.1f MB", model, target, target.stat().st_size / 1e6)
+
+
+def is_superseded(target: str | Path, weights: Mapping) -> bool:
+    """Whether a file was fetched as a card's ``weights`` section no longer says; False where it was put there by hand."""
+    note = _source_note(Path(target))
+    return note.exists() and json.loads(note.read_text(encoding="utf-8")) != weights
+
+
+def _source_note(target: Path) -> Path:
+    """The file beside a weights file that says what it was fetched as."""
+    return target.with_name(f".{target.name}.source.json")
 
 
 def verify(path: str | Path, sha256: str, model: str, source: str = "its card") -> None:

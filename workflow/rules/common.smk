@@ -1,6 +1,7 @@
 # The configuration, checked, and what every stage file uses. Functions of the rules' wildcards, each named for what it
 # returns, stand beside this file: settings.smk, inputs.smk, analysis-inputs.smk.
 
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from radcbir.errors import InputError
 from radcbir.files import hold_lock
 from radcbir.preparation import providers
 from radcbir.project import WITHOUT_RESULTS, Project
+from radcbir.weights import is_superseded
 
 try:
     project = Project(

@@ -2,12 +2,12 @@
 
 
 # Embeds the images of one shard. What changes the embeddings stands in `params`; what only changes how fast they come
-# (device, batch size) or where the images lie stands in `resources`, so that changing it makes nothing stale. The list
-# and the weights are `ancient`: the one is named after its content, the other is pinned by the digest in the card.
+# (device, batch size) or where the images lie stands in `resources`, so that changing it makes nothing stale. The list is
+# `ancient`, being named after its content.
 rule embed:
     input:
         images=ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
-        weights=ancient(weights),
+        weights=weights,
     output:
         "results/embeddings/{model}/{dataset}/{digest}.h5",
     log:

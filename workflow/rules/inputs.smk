@@ -3,9 +3,8 @@
 
 # Three checkpoints say when file names are known: `pool` (the images of an experiment), then `audited` (a dataset may be
 # embedded), then `admitted` (an experiment may be searched). Each function below asks for one of them at most: where it
-# needs a second one once the first is done, Snakemake (9.27) can lose sight of the job. Nor is a file that a job makes
-# taken as `ancient`, but for weights: as long as that job has to run, Snakemake does not look for other reasons to run its
-# reader.
+# needs a second one once the first is done, Snakemake (9.27) can lose sight of the job. Nor is a file taken as `ancient`
+# whose job has to run: as long as it has, Snakemake does not look for other reasons to run the file's reader.
 #
 # Readers of embeddings ask as well, although they know the names: planned earlier, when nobody knows yet whether the
 # embeddings will change, they would run even where no shard turned out to be new.

@@ -25,7 +25,7 @@ rule query_list:
 rule embed_query:
     input:
         queries="results/queries/{query}/images.tsv",
-        weights=ancient(weights),
+        weights=weights,
     output:
         "results/queries/{query}/{model}.h5",
     log:

@@ -94,9 +94,21 @@ def text_encoder_code(wildcards):
     return code("embed_text.py", cards.loader_module(project.cards[wildcards.model]))
 
 
+@functools.cache
+def weights_of(model):
+    """The weights files of a model; nothing for controls and random networks.
+
+    They are `ancient`, being pinned by the card: new dates on them are no reason to embed again. Those that the card now
+    takes from elsewhere are not: as long as `fetch_weights` has to run, Snakemake finds no other reason to embed again.
+    """
+    files = {
+        f"{cards.WEIGHTS}/{model}/{name}": each for name, each in cards.weights_files(project.cards[model]).items()
+    }
+    return [file if is_superseded(file, each) else ancient(file) for file, each in files.items()]
+
+
 def weights(wildcards):
-    """The weights files of a model; nothing for controls and random networks."""
-    return [f"{cards.WEIGHTS}/{wildcards.model}/{file}" for file in cards.weights_files(project.cards[wildcards.model])]
+    return weights_of(wildcards.model)
 
 
 def weights_location(wildcards):

@@ -24,7 +24,7 @@ rule prompts:
 rule embed_text:
     input:
         prompts="results/experiments/{experiment}/prompts.csv",
-        weights=ancient(weights),
+        weights=weights,
     output:
         "results/experiments/{experiment}/{model}/text/labels.h5",
     log:
