@@ -101,7 +101,7 @@ def main() -> int:
     arguments.add_argument("--images", type=int, default=1_600_000)
     arguments.add_argument("--datasets", type=int, default=len(DATASETS), choices=range(1, len(DATASETS) + 1))
     arguments.add_argument("--models", type=int, default=len(MODELS), choices=range(1, len(MODELS) + 1))
-    arguments.add_argument("--shard-size", type=int, default=8192)
+    arguments.add_argument("--shard-size", type=int, default=16384)
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--limit", type=float, default=5.0, help="seconds of processor time (default 5)")
     arguments.add_argument("--folder", type=Path, help="make the project here, and leave it (default: temporary)")
