@@ -1,5 +1,6 @@
 """The page of queries: the server's answers and refusals, then the page itself in a headless browser."""
 
+import contextlib
 import csv
 import io
 import json
@@ -12,12 +13,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import faiss
 import numpy as np
+import open_clip
 import pandas as pd
 import pytest
+import tiny_clip
+import torch
 import yaml
 from conftest import CONFIG, PATTERNS, REPOSITORY, Project, draw
 from PIL import Image
+from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
 from radcbir import search
@@ -179,6 +185,48 @@ def test_what_a_model_cannot_do_is_said_beside_it(client):
     assert answer.json()["error"].endswith("gives no features of patches, so there is no map of where the match lies")
 
 
+@pytest.fixture(scope="module")
+def worded(tmp_path_factory):
+    """A project whose one model has a text tower and patches, its index made."""
+    project = Project(tmp_path_factory.mktemp("worded"))
+    project.set_up()
+    tiny_clip.add_to(project)
+    project.configure(models=["tiny-clip"], shard_size=64, audit={"images": False}, app={"port": 0})
+    project.run("results/experiments/findings/tiny-clip/index/train.faiss")
+    return project
+
+
+def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch):
+    monkeypatch.chdir(worded.folder)
+    config = yaml.safe_load((worded / "config/config.yaml").read_text())
+    engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
+    client = TestClient(application(engine, 1, KEY), base_url=BASE)
+    client.get(f"/?key={KEY}")
+    found = hits(ask(client, items=[{"kind": "text", "text": "a disc"}], models=["tiny-clip"]))
+
+    model = open_clip.CLIP(**tiny_clip.CONFIGURATION).eval()
+    model.load_state_dict(load_file(worded / "served" / tiny_clip.NAMES[1]))
+    tokens = open_clip.SimpleTokenizer(context_length=tiny_clip.CONFIGURATION["text_cfg"]["context_length"])(["a disc"])
+    with torch.inference_mode():
+        wanted = model.encode_text(tokens, normalize=True).numpy()[0]
+    index = search.read_index(worded / "results/experiments/findings/tiny-clip/index/train.faiss")
+    ids = faiss.vector_to_array(index.id_map)
+    scores = pd.Series({each: float(index.reconstruct(int(each)) @ wanted) for each in ids})
+    best = scores.sort_values(ascending=False)[:5]
+    assert [each["id"] for each in found] == [str(each) for each in best.index]
+    assert np.allclose([each["score"] for each in found], best, atol=1e-4)
+
+    # An image's patches are most like their own: of 4 x 4 patches of 8 pixels each is 1.
+    match = {"files": [png(draw(0, 1))], "models": ["tiny-clip"]}
+    own = hits(ask(client, items=[{"kind": "image", "id": found[0]["id"]}], models=["tiny-clip"]))[0]["id"]
+    other = ask(client, "match", id=own, **match).json()
+    assert np.shape(other["query"]["grid"]) == np.shape(other["hit"]["grid"]) == (4, 4)
+    same = ask(client, "match", items=[{"kind": "image", "id": own}], id=own, models=["tiny-clip"]).json()
+    assert np.allclose(same["query"]["grid"], 1, atol=1e-4) and np.allclose(same["hit"]["grid"], 1, atol=1e-4)
+    assert np.max(other["hit"]["grid"]) < 0.9999
+    engine.close()
+
+
 def test_an_index_of_another_card_is_not_asked(client, served):
     card = served / "config/models/thumbnail.yaml"
     before = card.read_text()
@@ -253,12 +301,12 @@ def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served):
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def link(served):
+@contextlib.contextmanager
+def running(project, configuration):
     """The link that `snakemake app` prints; the server ends with Ctrl-C."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "app", "--configfile", "config/app.yaml"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "app", "--configfile", configuration]
     process = subprocess.Popen(
-        command, cwd=served.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        command, cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         env=os.environ | {"NO_PROXY": "*"},
     )  # fmt: skip
     printed = []
@@ -274,6 +322,12 @@ def link(served):
 
 
 @pytest.fixture(scope="module")
+def link(served):
+    with running(served, "config/app.yaml") as link:
+        yield link
+
+
+@pytest.fixture(scope="module")
 def browser():
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:
@@ -286,8 +340,9 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def page(browser, link):
+@contextlib.contextmanager
+def opened(browser, link):
+    """The page, which may ask nobody but its server."""
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(30_000)
@@ -298,6 +353,12 @@ def page(browser, link):
     yield page
     assert all(url.startswith((link.split("?")[0], "blob:", "data:")) for url in page.asked)
     context.close()
+
+
+@pytest.fixture
+def page(browser, link):
+    with opened(browser, link) as page:
+        yield page
 
 
 def drop(page, image, name="query.png"):
@@ -374,6 +435,27 @@ def test_more_like_this_a_region_and_where(page):
     assert "gives no features of patches" in page.inner_text("dialog .problem")
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
+
+
+def test_words_and_a_map_of_where_the_match_lies(browser, worded):
+    with running(worded, "config/config.yaml") as link, opened(browser, link) as page:
+        page.uncheck("#fold")  # to random weights all images are alike
+        page.fill("#text", "a disc <b>")
+        page.click("#add-text")
+        assert len(shown(page)) > 5
+        assert "“a disc <b>”" in page.inner_text("#items")
+        page.get_by_role("button", name="Where?").first.click()
+        page.wait_for_selector("dialog .problem")
+        assert "A text has no patches" in page.inner_text("dialog .problem")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Remove “a disc").click()
+        drop(page, draw(0, 900))
+        shown(page)
+        page.get_by_role("button", name="Where?").first.click()
+        page.wait_for_selector("dialog .maps canvas")
+        assert page.locator("dialog .maps canvas").count() == 2
+        painted = "[...document.querySelectorAll('dialog canvas')].every(each => new Set(each.getContext('2d').getImageData(0, 0, 448, 448).data).size > 20)"
+        until(page, painted)
 
 
 def test_a_bad_file_and_a_huge_one_are_said_and_nothing_is_lost(page):

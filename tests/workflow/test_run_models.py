@@ -3,42 +3,18 @@
 import json
 import os
 
-import open_clip
 import pytest
-import torch
+import tiny_clip
 import yaml
-from safetensors.torch import save_file
+from tiny_clip import NAMES
 
 from radcbir import embeddings
-
-CONFIGURATION = {
-    "embed_dim": 24,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
-    "text_cfg": {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
-}
-NAMES = ["open_clip_config.json", "open_clip_model.safetensors"]
-
-
-def serve(folder, seed):
-    """A tiny CLIP in the hub's layout, with random weights: the addresses of its files."""
-    folder.mkdir()
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIGURATION}))
-    torch.manual_seed(seed)
-    state = {name: each.contiguous().clone() for name, each in open_clip.CLIP(**CONFIGURATION).state_dict().items()}
-    save_file(state, folder / "open_clip_model.safetensors")
-    return [(folder / name).as_uri() for name in NAMES]
 
 
 @pytest.fixture
 def tiny(fresh):
     """A project with a model of several files."""
-    card = {
-        "name": "tiny CLIP", "loader": "open_clip", "architecture": "tiny", "pooling": "projection", "dimension": 24,
-        "weights": {"files": [{"url": each} for each in serve(fresh / "served", 0)]},
-        "preprocessing": {"size": 32, "resize": "shortest", "crop_pct": 1.0, "interpolation": "bicubic", "mean": [0.5] * 3, "std": [0.5] * 3},
-        "text_tower": True, "licence": "none",
-    }  # fmt: skip
-    (fresh / "config/models/tiny-clip.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
+    tiny_clip.add_to(fresh)
     fresh.configure(models=["thumbnail", "histogram", "tiny-clip"])
     return fresh
 
@@ -76,7 +52,7 @@ def test_weights_from_elsewhere_are_embedded_in_the_same_run_and_new_dates_are_n
         os.utime(project / "resources/weights/tiny-clip" / name)
     assert not project.run(output)
 
-    old, new = (project / "served").as_uri(), serve(project / "elsewhere", 1)
+    old, new = (project / "served").as_uri(), tiny_clip.serve(project / "elsewhere", 1)
     card = project / "config/models/tiny-clip.yaml"
     card.write_text(card.read_text().replace(f"{old}/{NAMES[1]}", new[1]))
     jobs = project.run(output)
