@@ -310,15 +310,16 @@ def running(project, configuration):
         env=os.environ | {"NO_PROXY": "*"},
     )  # fmt: skip
     printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if found := re.search(r"http://127\.0\.0\.1:\d+/\?key=[\w-]+", line):
-            break
-    else:
+    try:
+        for line in process.stdout:
+            printed.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+/\?key=[\w-]+", line):
+                yield found[0]
+                return
         raise AssertionError("".join(printed))
-    yield found[0]
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
