@@ -51,8 +51,6 @@ class NetworkEncoder:
             torch.tensor(self.preprocessing[name], device=self.device).reshape(1, -1, 1, 1) * 255
             for name in ("mean", "std")
         )
-        levels = torch.arange(256, dtype=torch.float32, device=self.device).reshape(256, 1)
-        self.normalised_grays = (levels - self.mean.reshape(1, -1)) / self.std.reshape(1, -1)
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is gray."""
@@ -77,7 +75,9 @@ class NetworkEncoder:
             low, high = values.amin(dim=(1, 2, 3), keepdim=True), values.amax(dim=(1, 2, 3), keepdim=True)
             values = values.float().sub_(low).mul_(255 / (high - low).clamp(min=1))
         if values.dtype == torch.uint8 and channels == 1:  # looked up in half the time that arithmetic takes
-            looked_up = self.normalised_grays.index_select(0, values.flatten().int())
+            grays = torch.arange(256, device=self.device).reshape(256, 1)
+            normalised = (grays - self.mean.flatten()) / self.std.flatten()
+            looked_up = normalised.index_select(0, values.flatten().int())
             batch = looked_up.reshape(len(inputs), size, size, self.channels).permute(0, 3, 1, 2)
             batch = batch.contiguous(memory_format=self.layout)
         else:
