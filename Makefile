@@ -13,7 +13,7 @@ demo: setup
 	@echo "Done: open results/report.html in a browser."
 
 test: setup weights
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: weights
 weights: setup
