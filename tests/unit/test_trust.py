@@ -71,7 +71,8 @@ def patients():
 
 def test_leakage_by_hand(patients):
     hood = hood_of(patients, {0: [2, 3, 4, 5, 6, 7], 1: [7, 5, 4, 6, 2, 3]})
-    table = leakage.leakage(patients, hood, pd.DataFrame({"image": [101, 102], "other": [107, 100]}))
+    pairs = pd.DataFrame({"image": [101, 102], "other": [107, 100]})
+    table = leakage.leakage(patients, hood, {"no_near_duplicates": pairs, "none": pairs[:0]})
     table = table.set_index(["neighbors", "k"])
     assert table.loc[("all", 1), "precision"] == 1
     # Other patients: query 0 then finds 4 (wrong), query 1 finds 5 (wrong).
@@ -87,7 +88,28 @@ def test_leakage_by_hand(patients):
     # Near duplicates, in either order: 101-107 and 102-100.
     assert table.loc[("no_near_duplicates", 1), "precision"] == pytest.approx(1 / 2)
     assert table.loc[("no_near_duplicates", 1), "left_out"] == 1
+    assert table.loc["none"].equals(table.loc["all"])
     assert (table["queries"] == 2).all()
+
+
+def test_images_that_most_models_hold_for_the_same():
+    def of_model(*rows):
+        """One table per query split: (query, neighbor, score)."""
+        return [pd.DataFrame(each, columns=["query", "neighbor", "score"]) for each in rows]
+
+    tables = [
+        of_model([(1, 10, 0.99), (1, 11, 0.97)], [(2, 12, 0.985)]),
+        of_model([(1, 11, 0.99), (1, 10, 0.98)], [(2, 12, 0.5)]),
+        of_model([(1, 10, 0.2), (1, 12, 1.0)], [(2, 12, 0.99)]),
+    ]
+    found = leakage.embedding_duplicates(tables, 0.98)
+    # 1-10: 0.99 and 0.98, just enough; 2-12: 0.985 and 0.99; 1-11 and 1-12 convince one of three.
+    assert found[["image", "other", "models"]].values.tolist() == [[2, 12, 2], [1, 10, 2]]
+    assert found["similarity"].tolist() == pytest.approx([0.9875, 0.985])
+    assert leakage.embedding_duplicates(tables[:2], 0.98)[["image", "other"]].values.tolist() == [[1, 10]]
+    for nothing in ([], tables[:1]):
+        assert list(leakage.embedding_duplicates(nothing, 0.999).columns) == ["image", "other", "models", "similarity"]
+    assert len(leakage.embedding_duplicates([], 0)) == 0
 
 
 def test_leakage_counts_queries_that_nothing_else_answers_and_lists_that_end_too_early(patients):
@@ -95,7 +117,7 @@ def test_leakage_counts_queries_that_nothing_else_answers_and_lists_that_end_too
     embedded = patients["id"].to_numpy()[[0, 1, 2, 3, 4, 6, 7]]
     table = table_of({0: [2, 3], 1: [7, 4]})
     hood = neighborhood(table, patients, embedded, "train")
-    found = leakage.leakage(patients, hood).set_index(["neighbors", "k"])
+    found = leakage.leakage(patients, hood, {}).set_index(["neighbors", "k"])
     assert "no_near_duplicates" not in found.index.get_level_values(0)
     assert found.loc[("other_patients", 1), "queries_without_relevant"] == 1
     assert found.loc[("other_patients", 1), "queries"] == 1
@@ -107,7 +129,7 @@ def test_leakage_counts_queries_that_nothing_else_answers_and_lists_that_end_too
 
 def test_studies_of_two_datasets_that_are_numbered_alike_differ():
     catalog = catalog_of(split=["test", "train"], label=[EDEMA, EDEMA], dataset=["one", "two"], study_id=["7", "7"])
-    table = leakage.leakage(catalog, hood_of(catalog, {0: [1]})).set_index(["neighbors", "k"])
+    table = leakage.leakage(catalog, hood_of(catalog, {0: [1]}), {}).set_index(["neighbors", "k"])
     assert table.loc[("other_studies", 1), "precision"] == 1
 
 

@@ -120,7 +120,7 @@ def test_the_near_duplicate_is_left_out(trusted, nearest):
     pairs = pd.read_parquet(trusted / EXPERIMENT / "audit/near_duplicates.parquet")
     table = comparison(trusted, "leakage").set_index(["model", "neighbors", "k"])
     assert set(table.index.get_level_values("neighbors")) == {
-        "all", "other_patients", "other_studies", "no_near_duplicates"
+        "all", "other_patients", "other_studies", "no_near_duplicates", "no_embedding_duplicates"
     }  # fmt: skip
     listed = set(zip(pairs["image"], pairs["other"], strict=True))
     assert listed
@@ -128,6 +128,19 @@ def test_the_near_duplicate_is_left_out(trusted, nearest):
         among_first = np.mean([each in listed for each in zip(queries["id"], found["id"], strict=True)])
         assert table.loc[(model, "no_near_duplicates", 1), "left_out"] == pytest.approx(among_first)
     assert table.loc[("thumbnail", "no_near_duplicates", 1), "left_out"] > 0
+
+
+def test_what_both_models_hold_for_the_same_is_listed_and_left_out(trusted, catalog):
+    close = []
+    for model in ("thumbnail", "histogram"):
+        found = pd.read_parquet(trusted / EXPERIMENT / f"{model}/knn/test.parquet")
+        close.append({(row.query, row.neighbor) for row in found.itertuples() if row.score >= 0.98})
+    listed = comparison(trusted, "embedding_duplicates")
+    assert set(zip(listed["image"], listed["other"], strict=True)) == close[0] & close[1] != set()
+    assert (listed["models"] == 2).all()
+    assert listed["image_path"].tolist() == catalog.loc[listed["image"], "path"].tolist()
+    table = comparison(trusted, "leakage").set_index(["model", "neighbors", "k"])
+    assert table.loc[("thumbnail", "no_embedding_duplicates", 1), "left_out"] > 0
 
 
 def test_graded_relevance_of_single_labels_by_sets_is_plain_ndcg(trusted):

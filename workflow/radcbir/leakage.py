@@ -1,5 +1,7 @@
 """Leakage: how much of the precision comes from images of the same patient, of the same study, or from near duplicates."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,13 +11,13 @@ from radcbir.neighborhoods import Neighborhood, label_codes, patient_codes, stud
 PRECISION_AT = (1, 5, 10)
 
 
-def leakage(catalog: pd.DataFrame, hood: Neighborhood, near_duplicates: pd.DataFrame | None = None) -> pd.DataFrame:
+def leakage(catalog: pd.DataFrame, hood: Neighborhood, duplicates: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """P@k with and without the neighbors that are close to the query for another reason than its finding.
 
-    ``near_duplicates`` lists pairs of image ids (columns image, other; either order). Returns a row per k
-    (:data:`PRECISION_AT`) and ``neighbors``: ``all``, and ``other_patients``, ``other_studies`` and
-    ``no_near_duplicates`` where patients and studies are known of queries and index, and near duplicates were looked for.
-    What is left out counts neither as found nor as to be found (R). Columns:
+    ``duplicates`` has lists of pairs of image ids (columns image, other; either order) by what neighbors without them are
+    called. Returns a row per k (:data:`PRECISION_AT`) and ``neighbors``: ``all``, ``other_patients`` and
+    ``other_studies`` where patients and studies are known of queries and index, and each of ``duplicates``. What is left
+    out counts neither as found nor as to be found (R). Columns:
 
     - ``precision``: P@k, capped; ``precision_all``: that of all neighbors for the very same queries; ``leakage``: their
       difference, the part of P@k that is lost;
@@ -34,12 +36,10 @@ def leakage(catalog: pd.DataFrame, hood: Neighborhood, near_duplicates: pd.DataF
         if (group[query] >= 0).any() and (group[hood.index] >= 0).any():
             others = relevant_in_index(label[query], label[hood.index], group[query], group[hood.index])
             variants[name] = (group[near] == group[asking]) & (group[asking] >= 0), others
-    if near_duplicates is not None:
-        pairs = _pairs(catalog, near_duplicates)
-        variants["no_near_duplicates"] = (
-            np.isin(asking.astype(np.int64) * len(catalog) + near, pairs),
-            relevant - _relevant_duplicates(pairs, label, hood, len(catalog)),
-        )
+    for name, listed in duplicates.items():
+        pairs = _pairs(catalog, listed)
+        left_out = np.isin(asking.astype(np.int64) * len(catalog) + near, pairs)
+        variants[name] = left_out, relevant - _relevant_duplicates(pairs, label, hood, len(catalog))
     rank = np.arange(len(near)) - np.repeat(hood.offsets[:-1], np.diff(hood.offsets))
     rows = []
     for name, (left_out, to_find) in variants.items():
@@ -64,6 +64,22 @@ def leakage(catalog: pd.DataFrame, hood: Neighborhood, near_duplicates: pd.DataF
                 }
             )
     return pd.DataFrame(rows)
+
+
+def embedding_duplicates(tables: Sequence[Sequence[pd.DataFrame]], similarity: float) -> pd.DataFrame:
+    """Queries and index images that most models hold for the same: by cosine ``similarity`` or more.
+
+    ``tables`` has the neighbor tables (columns query, neighbor, score) of each model; a single model's space may be so
+    narrow that everything in it is alike, hence the majority. Returns the pairs (image, other), how many ``models`` agree
+    and their mean ``similarity``, most similar first. Pairs beyond the first k neighbors of a query are not seen.
+    """
+    columns = ["query", "neighbor", "score"]
+    close = [part.loc[part["score"] >= similarity, columns] for parts in tables for part in parts]
+    found = pd.concat(close) if close else pd.DataFrame(columns=columns, dtype=np.int64)
+    agreeing = found.groupby(["query", "neighbor"])["score"].agg(["size", "mean"]).reset_index()
+    agreeing.columns = ["image", "other", "models", "similarity"]
+    agreeing = agreeing[agreeing["models"] > len(tables) / 2]
+    return agreeing.sort_values(["similarity", "image", "other"], ascending=[False, True, True], ignore_index=True)
 
 
 def _pairs(catalog: pd.DataFrame, near_duplicates: pd.DataFrame) -> np.ndarray:

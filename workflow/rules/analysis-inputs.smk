@@ -36,6 +36,12 @@ def searched_models(wildcards):
     return project.searched_models(wildcards.experiment)
 
 
+def duplicate_judges(wildcards):
+    """The models that say which images are the same by embedding: what was learned, or controls where nothing else is."""
+    single = [each for each in searched_models(wildcards) if each not in project.fusions]
+    return [each for each in single if not cards.is_control(project.cards[each])] or single
+
+
 def has_cosines(wildcards):
     """Are the scores of a model's neighbors cosine similarities? Fused scores are not, and published lists have none."""
     return wildcards.model in searched_models(wildcards)

@@ -1,7 +1,7 @@
 # What decides whether a figure is to be trusted: leakage, shortcuts, other datasets, partly right neighbors, contamination.
 
 
-# P@k with and without neighbors of the query's patient, of its study, and near duplicates.
+# P@k with and without neighbors of the query's patient, of its study, and near duplicates by hash and by embedding.
 rule leakage:
     input:
         neighbors=all_neighbor_tables,
@@ -12,6 +12,7 @@ rule leakage:
         base=template("page"),
     output:
         table="results/experiments/{experiment}/comparison/leakage.csv",
+        pairs="results/experiments/{experiment}/comparison/embedding_duplicates.csv",
         page=report(
             "results/experiments/{experiment}/comparison/leakage.html",
             caption="../report/leakage.rst",
@@ -37,6 +38,8 @@ rule leakage:
         cards=experiment_cards,
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
+        judges=duplicate_judges,
+        similarity=project.settings["audit"]["similarity"],
         code=code("leakage.py"),
     script:
         "../scripts/leakage.py"
