@@ -121,3 +121,17 @@ def test_a_limit_that_arrays_would_wait_for_is_refused(submitted):
     output = submitted.project.snakemake(*PROFILE, "--slurm-array-jobs", "embed", "--forcerun", "ledger", fails=True)
     assert re.search(r"`--jobs 200` may hold back jobs that the arrays of embed wait for", output)
     assert (submitted.project / "results/datasets/chest/ledger.csv").exists()
+
+
+def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cluster):
+    (target, *_) = sorted(project.folder.glob("results/embeddings/thumbnail/chest/*.h5"))
+    target.unlink()
+    wait = "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\nimport _library"
+    project.edit("workflow/scripts/embed.py", "import _library", wait)
+    given = 'embed: {slurm_partition: "?gpu_partition", mem_mb: 16000 * attempt, runtime: 120 * attempt}'
+    project.edit("workflow/profiles/slurm/config.yaml", given, given.replace("120 * attempt", "attempt"))
+    before = {each["id"] for each in cluster.jobs()}
+    project.run(*PROFILE, "--", str(target.relative_to(project.folder)))
+    jobs = [(each["state"], each["memory"]) for each in cluster.jobs() if each["id"] not in before]
+    assert jobs == [("TIMEOUT", "16000M"), ("COMPLETED", "32000M")]
+    assert target.exists()
