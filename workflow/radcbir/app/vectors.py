@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,47 +89,28 @@ class VectorIndex:
             return np.empty(0, dtype=np.int64)
         if passing > MANY * images:
             deep = depth if admitted is None else min(images, images - passing + depth, DEEPER * depth)
-            found = self._all(query, deep)
+            found = self._flat.search(query[None], deep)[1][0]
             found = found if admitted is None else found[admitted[found]]
             if len(found) >= depth:
                 return found[:depth]
         return self._selected(query, depth, admitted)
 
-    def _all(self, query: np.ndarray, depth: int) -> np.ndarray:
-        """Positions of the ``depth`` best of all, best first."""
-        import faiss
-
-        def search(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-            rows = self.vectors[start:stop]
-            scores, found = faiss.knn(query[None], rows, min(depth, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
-            return scores[0], found[0] + start
-
-        return self._in_parts(search, depth)
-
     def _selected(self, query: np.ndarray, depth: int, admitted: np.ndarray) -> np.ndarray:
-        """The same, comparing what is admitted and nothing else."""
+        """The same, comparing what is admitted and nothing else; the rows are shared out to the cores."""
         import faiss
 
         images, bits = len(self.ids), np.packbits(admitted, bitorder="little")
+        threads = _threads()
+        edges = np.linspace(0, images, threads._max_workers + 1).astype(np.int64)
 
-        def search(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-            part, passes = faiss.IDSelectorRange(start, stop), faiss.IDSelectorBitmap(images, faiss.swig_ptr(bits))
+        def search(run: tuple[int, int]) -> np.ndarray:
+            part, passes = faiss.IDSelectorRange(*map(int, run)), faiss.IDSelectorBitmap(images, faiss.swig_ptr(bits))
             both = faiss.IDSelectorAnd(part, passes)
             scores, found = self._flat.search(query[None], depth, params=faiss.SearchParameters(sel=both))
-            return scores[0][found[0] >= 0], found[0][found[0] >= 0]
+            return np.stack([scores[0].astype(np.float64), found[0]])[:, found[0] >= 0]
 
-        return self._in_parts(search, depth)
-
-    def _in_parts(self, search: Callable[[int, int], tuple[np.ndarray, np.ndarray]], depth: int) -> np.ndarray:
-        """Positions of the ``depth`` best: ``search(start, stop)`` gives scores and positions of a run of rows.
-
-        The rows are shared out to the cores: FAISS itself shares out queries, and there is only one.
-        """
-        threads = _threads()
-        edges = np.linspace(0, len(self.ids), threads._max_workers + 1).astype(int).tolist()
-        runs = [(start, stop) for start, stop in itertools.pairwise(edges) if start < stop]
-        scores, found = zip(*threads.map(lambda run: search(*run), runs), strict=True)
-        return np.concatenate(found)[np.argsort(-np.concatenate(scores), kind="stable")[:depth]]
+        scores, found = np.concatenate(list(threads.map(search, itertools.pairwise(edges))), axis=1)
+        return found[np.argsort(-scores, kind="stable")[:depth]].astype(np.int64)
 
 
 def places_of(ids: np.ndarray, among: np.ndarray, order: np.ndarray) -> np.ndarray:
