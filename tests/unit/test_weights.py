@@ -80,9 +80,9 @@ def target(tmp_path):
 
 
 def files(target):
-    """What lies beside a weights file, but for the notes of where files came from."""
+    """What lies beside a weights file, but for the notes of what files were fetched as."""
     found = target.parent.iterdir() if target.parent.exists() else []
-    return sorted(path.name for path in found if not path.name.endswith(".source.json"))
+    return sorted(path.name for path in found if not path.name.endswith(".content.json"))
 
 
 def test_an_address(server, target):
@@ -236,6 +236,12 @@ def test_a_card_that_names_another_source_is_no_mistake(server, target, tmp_path
     assert target.read_bytes() == b"others"
     assert lock_of(target)["some-model"]["weights.bin"]["sha256"] == hashlib.sha256(b"others").hexdigest()
     assert weights.is_superseded(target, old) and not weights.is_superseded(target, new)
+
+
+def test_the_same_content_at_another_address_supersedes_nothing(server, target):
+    weights.fetch({"url": f"{server.url}/weights.bin", "sha256": SHA256}, target)
+    assert not weights.is_superseded(target, {"url": "https://mirror.example/weights.bin", "sha256": SHA256})
+    assert weights.is_superseded(target, {"url": f"{server.url}/weights.bin", "sha256": "0" * 64})
 
 
 def test_recording_changes_no_meaning_of_a_card(server, target):

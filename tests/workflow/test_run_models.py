@@ -60,3 +60,15 @@ def test_weights_from_elsewhere_are_embedded_in_the_same_run_and_new_dates_are_n
     assert jobs == {"fetch_weights": 1, "embed": shards, "gather": 1}
     assert embeddings.read_attributes(project / output)["weights_sha256"] != before
     assert not project.run(output)
+
+    # The same content at another address, by its digest in the card: fetched from there, and nothing is embedded.
+    served = yaml.safe_load(card.read_text())
+    digest = yaml.safe_load((project / "resources/weights/weights.lock.yaml").read_text())["tiny-clip"][NAMES[1]][
+        "sha256"
+    ]
+    served["weights"]["files"][1]["sha256"] = digest
+    card.write_text(yaml.safe_dump(served, sort_keys=False))
+    assert project.run(output)["embed"] == shards, "the digest is now what the card means"
+    mirror = tiny_clip.serve(project / "mirror", 1)
+    card.write_text(card.read_text().replace(new[1], mirror[1]))
+    assert project.run(output) == {"fetch_weights": 1}

@@ -73,9 +73,9 @@ def card_meaning(card: Mapping) -> dict:
         weights = card["weights"]
         meaning["weights"] = {name: weights[name] for name in WEIGHTS_MEANING if name in weights}
         if "files" in weights:
-            meaning["weights"]["files"] = {name: _content(source) for name, source in weights_files(card).items()}
+            meaning["weights"]["files"] = {name: content_of(source) for name, source in weights_files(card).items()}
         else:
-            meaning["weights"] |= _content(weights)
+            meaning["weights"] |= content_of(weights)
     return meaning
 
 
@@ -90,10 +90,10 @@ def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
     }
 
 
-def _content(source: Mapping) -> dict:
-    """What tells one file's content: its digest in the card, else the commit that holds it, else its address.
+def content_of(source: Mapping) -> dict:
+    """What tells a weights file's content: its digest in the card, else the commit that holds it, else its address.
 
-    A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
+    ``source`` is one of :func:`weights_files`. A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
     """
     for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
         if names[0] in source:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from radcbir.cards import weights_files
+from radcbir.cards import content_of, weights_files
 from radcbir.download import BLOCK, Unreachable, download
 from radcbir.errors import InputError
 from radcbir.files import atomic_write, sha256_of_file, write_text
@@ -80,21 +80,24 @@ def fetch(weights: Mapping, target: str | Path, name: str | None = None, offline
             _record(lock, model, name, {"sha256": sha256 or sha256_of_file(found)})
         with atomic_write(target) as part:
             shutil.move(found, part)
-        write_text(_source_note(target), json.dumps(dict(weights), sort_keys=True) + "\n")
+        write_text(_content_note(target), json.dumps(content_of(weights), sort_keys=True) + "\n")
     if partial.is_dir():
         shutil.rmtree(partial)
     logger.info("weights of %s: %s, %.1f MB", model, target, target.stat().st_size / 1e6)
 
 
 def is_superseded(target: str | Path, weights: Mapping) -> bool:
-    """Whether a file was fetched as a card's ``weights`` section no longer says; False where it was put there by hand."""
-    note = _source_note(Path(target))
-    return note.exists() and json.loads(note.read_text(encoding="utf-8")) != weights
+    """Whether a file was fetched as other content than a card's ``weights`` section now means.
+
+    False where it was put there by hand, and where the same content is now to be had at another address.
+    """
+    note = _content_note(Path(target))
+    return note.exists() and json.loads(note.read_text(encoding="utf-8")) != content_of(weights)
 
 
-def _source_note(target: Path) -> Path:
+def _content_note(target: Path) -> Path:
     """The file beside a weights file that says what it was fetched as."""
-    return target.with_name(f".{target.name}.source.json")
+    return target.with_name(f".{target.name}.content.json")
 
 
 def verify(path: str | Path, sha256: str, model: str, source: str = "its card") -> None:

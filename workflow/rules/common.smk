@@ -1,7 +1,6 @@
 # The configuration, checked, and what every stage file uses. Functions of the rules' wildcards, each named for what it
 # returns, stand beside this file: settings.smk, inputs.smk, analysis-inputs.smk.
 
-import functools
 import json
 import os
 import re

@@ -94,21 +94,15 @@ def text_encoder_code(wildcards):
     return code("embed_text.py", cards.loader_module(project.cards[wildcards.model]))
 
 
-@functools.cache
-def weights_of(model):
+def weights(wildcards):
     """The weights files of a model; nothing for controls and random networks.
 
     They are `ancient`, being pinned by the card: new dates on them are no reason to embed again. Those that the card now
-    takes from elsewhere are not: as long as `fetch_weights` has to run, Snakemake finds no other reason to embed again.
+    means otherwise are not: as long as `fetch_weights` has to run, Snakemake finds no other reason to embed again.
     """
-    files = {
-        f"{cards.WEIGHTS}/{model}/{name}": each for name, each in cards.weights_files(project.cards[model]).items()
-    }
-    return [file if is_superseded(file, each) else ancient(file) for file, each in files.items()]
-
-
-def weights(wildcards):
-    return weights_of(wildcards.model)
+    files = cards.weights_files(project.cards[wildcards.model])
+    paths = {f"{cards.WEIGHTS}/{wildcards.model}/{name}": each for name, each in files.items()}
+    return [path if is_superseded(path, each) else ancient(path) for path, each in paths.items()]
 
 
 def weights_location(wildcards):
