@@ -15,7 +15,7 @@ def catalog_of(**columns):
     """A pooled catalog: what is not given is missing."""
     table = pd.DataFrame(columns)
     table["id"] = np.arange(len(table)) + 100
-    for name in ("dataset", "source", "view", "sex", "patient_id", "study_id"):
+    for name in ("path", "dataset", "source", "view", "sex", "patient_id", "study_id"):
         table[name] = table.get(name, None)
     table["age"] = table.get("age", np.nan)
     if "labels" not in table:
@@ -92,24 +92,33 @@ def test_leakage_by_hand(patients):
     assert (table["queries"] == 2).all()
 
 
-def test_images_that_most_models_hold_for_the_same():
+def test_images_that_most_models_hold_for_the_same(tmp_path, patients):
     def of_model(*rows):
-        """One table per query split: (query, neighbor, score)."""
-        return [pd.DataFrame(each, columns=["query", "neighbor", "score"]) for each in rows]
+        """The files of one model, one per query split: (query, neighbor, score)."""
+        paths = [tmp_path / f"{len(list(tmp_path.iterdir())) + place}.parquet" for place in range(len(rows))]
+        for path, each in zip(paths, rows, strict=True):
+            pd.DataFrame(each, columns=["query", "neighbor", "score"]).astype({"score": "float32"}).to_parquet(path)
+        return paths
 
     tables = [
-        of_model([(1, 10, 0.99), (1, 11, 0.97)], [(2, 12, 0.985)]),
-        of_model([(1, 11, 0.99), (1, 10, 0.98)], [(2, 12, 0.5)]),
-        of_model([(1, 10, 0.2), (1, 12, 1.0)], [(2, 12, 0.99)]),
+        of_model([(100, 102, 0.99), (100, 103, 0.97)], [(101, 104, 0.985)]),
+        of_model([(100, 103, 0.99), (100, 102, 0.98)], [(101, 104, 0.5)]),
+        of_model([(100, 102, 0.2), (100, 104, 1.0)], [(101, 104, 0.99)]),
     ]
-    found = leakage.embedding_duplicates(tables, 0.98)
-    # 1-10: 0.99 and 0.98, just enough; 2-12: 0.985 and 0.99; 1-11 and 1-12 convince one of three.
-    assert found[["image", "other", "models"]].values.tolist() == [[2, 12, 2], [1, 10, 2]]
+    found = leakage.embedding_duplicates(patients, tables, 0.98)
+    # 100-102: 0.99 and 0.98, just enough; 101-104: 0.985 and 0.99; 100-103 and 100-104 convince one of three.
+    assert found[["image", "other", "models"]].values.tolist() == [[101, 104, 2], [100, 102, 2]]
     assert found["similarity"].tolist() == pytest.approx([0.9875, 0.985])
-    assert leakage.embedding_duplicates(tables[:2], 0.98)[["image", "other"]].values.tolist() == [[1, 10]]
+    assert found[["image_label", "other_label", "image_patient_id", "other_patient_id"]].values.tolist() == [
+        [NORMAL, NORMAL, "b", "c"],
+        [EDEMA, EDEMA, "a", "a"],
+    ]
+    found = leakage.embedding_duplicates(patients, tables[:2], 0.98)
+    assert found[["image", "other"]].values.tolist() == [[100, 102]]
     for nothing in ([], tables[:1]):
-        assert list(leakage.embedding_duplicates(nothing, 0.999).columns) == ["image", "other", "models", "similarity"]
-    assert len(leakage.embedding_duplicates([], 0)) == 0
+        empty = leakage.embedding_duplicates(patients, nothing, 0.999)
+        assert len(empty) == 0
+        assert list(empty.columns) == list(found.columns)
 
 
 def test_leakage_counts_queries_that_nothing_else_answers_and_lists_that_end_too_early(patients):

@@ -14,6 +14,7 @@ from sklearn.metrics import silhouette_score
 
 ANALYSES = ["embedding_space", "map", "leakage", "shortcuts", "cross_dataset", "graded_relevance", "contamination"]
 EXPERIMENT = "results/experiments/sites"
+SIMILARITY = 0.95  # not the default
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def trusted(finished, tmp_path_factory):
             "sites": {"datasets": ["chest", "clinic"], "index_split": "train", "query_splits": ["test"], "k": 8}
         },
         analyses=ANALYSES,
-        audit={"stop_on": []},
+        audit={"stop_on": [], "similarity": SIMILARITY},
     )
     project.run(
         *(f"{EXPERIMENT}/comparison/{analysis}.html" for analysis in ANALYSES),
@@ -131,12 +132,14 @@ def test_the_near_duplicate_is_left_out(trusted, nearest):
 
 
 def test_what_both_models_hold_for_the_same_is_listed_and_left_out(trusted, catalog):
-    close = []
-    for model in ("thumbnail", "histogram"):
-        found = pd.read_parquet(trusted / EXPERIMENT / f"{model}/knn/test.parquet")
-        close.append({(row.query, row.neighbor) for row in found.itertuples() if row.score >= 0.98})
+    tables = [pd.read_parquet(trusted / EXPERIMENT / f"{each}/knn/test.parquet") for each in ("thumbnail", "histogram")]
+
+    def held_by_both(similarity):
+        close = [{(row.query, row.neighbor) for row in each.itertuples() if row.score >= similarity} for each in tables]
+        return close[0] & close[1]
+
     listed = comparison(trusted, "embedding_duplicates")
-    assert set(zip(listed["image"], listed["other"], strict=True)) == close[0] & close[1] != set()
+    assert set(zip(listed["image"], listed["other"], strict=True)) == held_by_both(SIMILARITY) != held_by_both(0.98)
     assert (listed["models"] == 2).all()
     assert listed["image_path"].tolist() == catalog.loc[listed["image"], "path"].tolist()
     table = comparison(trusted, "leakage").set_index(["model", "neighbors", "k"])

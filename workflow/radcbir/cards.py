@@ -93,7 +93,8 @@ def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
 def content_of(source: Mapping) -> dict:
     """What tells a weights file's content: its digest in the card, else the commit that holds it, else its address.
 
-    ``source`` is one of :func:`weights_files`. A digest that is recorded when a file is fetched plays no part: recording it makes nothing stale.
+    ``source`` is one of :func:`weights_files`. A digest that is recorded when a file is fetched plays no part: recording it
+    makes nothing stale.
     """
     for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
         if names[0] in source:

@@ -1,6 +1,7 @@
 """Leakage: how much of the precision comes from images of the same patient, of the same study, or from near duplicates."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,20 +67,26 @@ def leakage(catalog: pd.DataFrame, hood: Neighborhood, duplicates: Mapping[str, 
     return pd.DataFrame(rows)
 
 
-def embedding_duplicates(tables: Sequence[Sequence[pd.DataFrame]], similarity: float) -> pd.DataFrame:
+def embedding_duplicates(
+    catalog: pd.DataFrame, tables: Sequence[Sequence[str | Path]], similarity: float
+) -> pd.DataFrame:
     """Queries and index images that most models hold for the same: by cosine ``similarity`` or more.
 
-    ``tables`` has the neighbor tables (columns query, neighbor, score) of each model; a single model's space may be so
-    narrow that everything in it is alike, hence the majority. Returns the pairs (image, other), how many ``models`` agree
-    and their mean ``similarity``, most similar first. Pairs beyond the first k neighbors of a query are not seen.
+    ``tables`` has the paths of each model's neighbor tables (query, neighbor, score); a single model's space may be so
+    narrow that everything in it is alike, hence the majority. Returns the pairs (image, other), how many ``models`` agree,
+    their mean ``similarity``, and of both images path, dataset, split, label and patient; most similar first. Pairs beyond
+    the first k neighbors of a query are not seen.
     """
-    columns = ["query", "neighbor", "score"]
-    close = [part.loc[part["score"] >= similarity, columns] for parts in tables for part in parts]
-    found = pd.concat(close) if close else pd.DataFrame(columns=columns, dtype=np.int64)
-    agreeing = found.groupby(["query", "neighbor"])["score"].agg(["size", "mean"]).reset_index()
-    agreeing.columns = ["image", "other", "models", "similarity"]
-    agreeing = agreeing[agreeing["models"] > len(tables) / 2]
-    return agreeing.sort_values(["similarity", "image", "other"], ascending=[False, True, True], ignore_index=True)
+    columns, close = ["query", "neighbor", "score"], [("score", ">=", similarity)]
+    found = [pd.read_parquet(path, columns=columns, filters=close) for of_model in tables for path in of_model]
+    pairs = pd.concat(found) if found else pd.DataFrame(columns=columns, dtype=np.int64)
+    pairs = pairs.groupby(["query", "neighbor"])["score"].agg(["size", "mean"]).reset_index()
+    pairs.columns = ["image", "other", "models", "similarity"]
+    pairs = pairs[pairs["models"] > len(tables) / 2]
+    facts = catalog.set_index("id")[["path", "dataset", "split", "label", "patient_id"]]
+    for side in ("image", "other"):
+        pairs = pairs.join(facts.add_prefix(f"{side}_"), on=side)
+    return pairs.sort_values(["similarity", "image", "other"], ascending=[False, True, True], ignore_index=True)
 
 
 def _pairs(catalog: pd.DataFrame, near_duplicates: pd.DataFrame) -> np.ndarray:

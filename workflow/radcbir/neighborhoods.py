@@ -71,13 +71,18 @@ def neighborhoods(
     ``tables`` and ``embeddings`` are paths, model by model: of each a table per query split, and an embedding file per
     dataset.
     """
-    datasets = len(embeddings) // len(models)
-    for position, model in enumerate(models):
-        files = embeddings[position * datasets : (position + 1) * datasets]
-        embedded = np.concatenate([read_ids(path) for path in files])
-        for place, split in enumerate(query_splits):
-            table = pd.read_parquet(tables[position * len(query_splits) + place], columns=["query", "rank", "neighbor"])
+    embeddings_of, tables_of = files_of(models, embeddings), files_of(models, tables)
+    for model in models:
+        embedded = np.concatenate([read_ids(path) for path in embeddings_of[model]])
+        for split, path in zip(query_splits, tables_of[model], strict=True):
+            table = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
             yield model, split, neighborhood(table, catalog, embedded, index_split, one_label)
+
+
+def files_of(models: Sequence[str], files: Sequence[str | Path]) -> dict[str, list[str | Path]]:
+    """Each model's share of files that are listed model by model, as many of each."""
+    each = len(files) // len(models)
+    return {model: list(files[place * each : (place + 1) * each]) for place, model in enumerate(models)}
 
 
 def by_model(

@@ -7,7 +7,7 @@ from radcbir import figures, leakage, pages, trust_figures, trust_pages
 from radcbir.cards import names_and_controls
 from radcbir.catalog import write_csv
 from radcbir.logs import script_log
-from radcbir.neighborhoods import by_model, neighborhoods
+from radcbir.neighborhoods import by_model, files_of, neighborhoods
 
 with script_log(snakemake.log[0], f"leakage {snakemake.wildcards.experiment}"):
     params, given, output = snakemake.params, snakemake.input, snakemake.output
@@ -16,19 +16,13 @@ with script_log(snakemake.log[0], f"leakage {snakemake.wildcards.experiment}"):
         catalog, params.index_split, list(params.cards), params.query_splits, given.neighbors, given.embeddings
     )
     duplicates = {"no_near_duplicates": pd.read_parquet(given.near_duplicates)} if given.near_duplicates else {}
-    splits = len(params.query_splits)
-    of_model = {model: given.neighbors[n * splits : (n + 1) * splits] for n, model in enumerate(params.cards)}
-    judging = [[pd.read_parquet(path) for path in of_model[model]] for model in params.judges]
-    pairs = leakage.embedding_duplicates(judging, params.similarity)
-    if judging:
+    tables = files_of(list(params.cards), given.neighbors)
+    pairs = leakage.embedding_duplicates(catalog, [tables[model] for model in params.judges], params.similarity)
+    write_csv(pairs, output.pairs)
+    if params.judges:
         duplicates["no_embedding_duplicates"] = pairs
     table = by_model(lambda hood: leakage.leakage(catalog, hood, duplicates), hoods)
     write_csv(table, output.table)
-    known = catalog.set_index("id")
-    for side in ("image", "other"):
-        for name in ("path", "dataset", "split", "label", "patient_id"):
-            pairs[f"{side}_{name}"] = known[name].reindex(pairs[side]).to_numpy()
-    write_csv(pairs, output.pairs)
     figures.save(trust_figures.leakage(table, *names_and_controls(params.cards)), output.figure, output.figure_pdf)
     pages.render(
         given.template,
