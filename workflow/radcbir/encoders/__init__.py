@@ -14,7 +14,7 @@ from radcbir.weights import verified_files
 
 # Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's libraries, which then ask nobody.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-# torch's idle OpenMP threads spin for milliseconds before they sleep, on cores that the decoding of the next images needs.
+# torch's idle OpenMP threads spin before they sleep, on cores that the decoding of the next images needs.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
