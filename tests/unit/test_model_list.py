@@ -34,10 +34,10 @@ def test_weights_are_at_hand_when_all_files_are(tmp_path):
     assert row("biomedclip-vitb16", tmp_path)["weights"] == "here"
 
 
-def test_the_readme_has_the_table_of_today():
+def test_the_docs_have_the_table_of_today():
     listed = {slug: card for slug, card in CARDS.items() if cards.weights_files(card)}
     table = model_list.as_markdown(model_list.model_rows(listed, "nowhere"))
-    assert table in (ROOT / "README.md").read_text(), f"put this into the README, section Models:\n{table}"
+    assert table in (ROOT / "docs/models.md").read_text(), f"put this into docs/models.md:\n{table}"
 
 
 def test_columns_are_aligned(tmp_path):

@@ -37,7 +37,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     names = {name: name for name in sorted({name for each in labels for name in each})}
     if not names:
         raise InputError(
-            f"{where} gives no image a label: README, 'A folder in place of a CSV', says how to write them"
+            f"{where} gives no image a label: docs/data.md, 'A folder in place of a CSV', says how to write them"
         )
     preparation = Preparation(listed, label_matrix(labels, names, where, column))
     table = preparation.images
