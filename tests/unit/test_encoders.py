@@ -1,6 +1,8 @@
 """Encoders: the right preprocessing, the right weights in the right places, the same vector for the same image."""
 
 import hashlib
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from radcbir import cards
 from radcbir.encoders import OutOfMemory, load_encoder
+from radcbir.encoders.network import read_tensors
 from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -296,8 +299,9 @@ def state():
         (dict, "a.safetensors"),
         (lambda state: {"epoch": 3, "state_dict": {f"module.{name}": each for name, each in state.items()}}, "a.pth"),
         (lambda state: {"model": state}, "a.bin"),
+        (lambda state: {"state_dict": state, "optimizer": {"lr": np.float64(0.1), "step": np.int64(2)}}, "a.pt"),
     ],
-    ids=["plain", "safetensors", "training checkpoint", "nested"],
+    ids=["plain", "safetensors", "training checkpoint", "nested", "numbers of NumPy"],
 )
 def test_weights_of_every_wrapping_give_the_same_vector(tmp_path, state, wrap, name):
     model = timm.create_model("test_resnet").eval()
@@ -308,6 +312,34 @@ def test_weights_of_every_wrapping_give_the_same_vector(tmp_path, state, wrap, n
         features = model.forward_features(encoder.batch([encoder.preprocess(noise(0))]))
         expected = model.forward_head(features, pre_logits=True).numpy()
     np.testing.assert_allclose(encode(encoder, [noise(0)]), expected, atol=1e-5)
+
+
+def test_numbers_of_an_older_numpy_are_read(tmp_path, state):
+    """NumPy 1 had its numbers in another module than NumPy 2, and the files of both name that module."""
+    _, path = saved(tmp_path, {"state_dict": state, "rate": np.float32(0.1)}, name="new.pt")
+    older = tmp_path / "older.pt"
+    with zipfile.ZipFile(path) as there, zipfile.ZipFile(older, "w") as here:
+        for name in there.namelist():
+            content = there.read(name)
+            changed = content.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n")
+            assert (changed != content) == name.endswith("data.pkl")
+            here.writestr(name, changed)
+    found, expected = read_tensors(older, "tiny"), read_tensors(path, "tiny")
+    assert found.keys() == expected.keys() == state.keys()
+    assert all((found[name] == state[name]).all() for name in state)
+
+
+def test_tensors_take_the_names_of_the_architecture(tmp_path, state):
+    """Of two starts the first counts; a tensor whose new name is another's keeps its own, and is left over."""
+    other = {re.sub("^conv1[.]", "stem.", re.sub("^fc[.]", "stem.fc.", name)): each for name, each in state.items()}
+    plain_card, plain = saved(tmp_path, state, name="plain.pth")
+    card, path = saved(tmp_path, other, renamed={"stem.fc.": "fc.", "stem.": "conv1."})
+    found = encode(load_encoder("tiny", card, path, "cpu"), [noise(0)])
+    assert (found == encode(load_encoder("tiny", plain_card, plain, "cpu"), [noise(0)])).all()
+    assert "renamed" in cards.card_meaning(card)["weights"]
+    card, path = saved(tmp_path, dict(state) | {"old.fc.bias": torch.zeros(1000)}, renamed={"old.": ""})
+    with pytest.raises(InputError, match=r"1 tensors are left over \(old.fc.bias\)"):
+        load_encoder("tiny", card, path, "cpu")
 
 
 def test_weights_in_order_under_other_names(tmp_path, state):

@@ -4,8 +4,10 @@ The architectures have their real widths, names of tensors and files, but one or
 more of the same. Preprocessing is held against each model's own published processor.
 """
 
+import copy
 import functools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import sklearn.datasets
 import timm
 import tokenizers
 import torch
+import torchvision
 import transformers
 import yaml
 from PIL import Image
@@ -109,8 +112,25 @@ def save_state(state, path):
     save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
 
 
+def save_biomedbert(folder):
+    """The configuration of a BERT and its tokenizer's files, as BiomedBERT's repository has them."""
+    folder.mkdir()
+    bert = transformers.BertConfig(vocab_size=64, num_hidden_layers=1, hidden_size=32, num_attention_heads=2)
+    bert.save_pretrained(folder)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "chest", "x", "ray", "mri", "of", "the", "brain"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+
+
+def checkpoint(state):
+    """What open_clip's training saves, and forks of it: the learning rate comes from NumPy."""
+    state = {f"module.{name}": tensor for name, tensor in state.items()}
+    optimizer = {"state": {}, "param_groups": [{"lr": np.float64(1e-4), "params": [0]}]}
+    return {"epoch": 10, "name": "ViT", "state_dict": state, "optimizer": optimizer}
+
+
 def serve_open_clip(slug, card, folder):
-    configuration = open_clip.get_model_config(card["architecture"])
+    configuration = open_clip.get_model_config(card["architecture"]) | copy.deepcopy(card.get("options", {}))
     configuration["text_cfg"] |= {"width": 32, "heads": 2, "layers": 1}
     if slug.startswith("biomedclip"):
         vision = {"timm_model_name": "vit_base_patch16_224", "timm_model_pretrained": False, "timm_pool": "",
@@ -119,26 +139,35 @@ def serve_open_clip(slug, card, folder):
                 "hf_tokenizer_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
                 "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 256}  # fmt: skip
         configuration = {"embed_dim": 512, "vision_cfg": vision, "text_cfg": text}
-        (folder / "text").mkdir()
-        bert = transformers.BertConfig(vocab_size=64, num_hidden_layers=1, hidden_size=32, num_attention_heads=2)
-        bert.save_pretrained(folder / "text")
-    if configuration["text_cfg"].get("hf_tokenizer_name"):
+    text = configuration["text_cfg"]
+    if "hf_model_name" in text:
+        save_biomedbert(folder / "text")
+    if text.get("hf_tokenizer_name"):
         save_tokenizer(folder)
-        configuration["text_cfg"]["vocab_size"] = 64
-    else:
-        configuration["vision_cfg"] |= {} if "timm_model_name" in configuration["vision_cfg"] else {"layers": 1}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration}))
+        text["vocab_size"] = 64
+    if "timm_model_name" not in configuration["vision_cfg"]:
+        configuration["vision_cfg"] |= {"layers": 1}
     settings = json.loads(json.dumps(configuration))
     if "hf_model_name" in settings["text_cfg"]:
         settings["text_cfg"] |= {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
     custom = settings.pop("custom_text", False) or "hf_model_name" in settings["text_cfg"]
-    model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings)
-    name = next(each for each in cards.weights_files(card) if Path(each).suffix in (".bin", ".safetensors", ".pt"))
-    save_state(model.state_dict(), folder / name)
-    if "files" in card["weights"]:
+    state = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).state_dict()
+    names = list(cards.weights_files(card))
+    name = next(each for each in names if Path(each).suffix in (".bin", ".safetensors", ".pt"))
+    if slug.startswith(("unimedclip", "bmcclip")):
+        if slug.startswith("unimedclip"):
+            state = {re.sub("^text[.]", "text_encoder.", each): tensor for each, tensor in state.items()}
+            state["text_encoder.transformer.embeddings.position_ids"] = torch.arange(512)[None]
+        torch.save(checkpoint(state), folder / name)
+    else:
+        save_state(state, folder / name)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration}))
+    for path in folder.rglob("*.*"):
+        if str(path.relative_to(folder)) not in names:
+            path.unlink()  # the card has to list whatever its model needs
+    if "open_clip_config.json" in names:
         return card
-    # The one model without a configuration of its own: here it comes with the shallow one.
-    return card | {"weights": {"files": ["open_clip_config.json", name]}}
+    return card | {"options": {each: configuration[each] for each in ("vision_cfg", "text_cfg")}}
 
 
 def serve_transformers(slug, card, folder):
@@ -247,6 +276,20 @@ def of_open_clip(size, mode="shortest", interpolation="bicubic", **normalisation
     return lambda image: transform(image).numpy()
 
 
+def of_unimed(size):
+    """The transform of UniMed-CLIP's fork of open_clip for evaluation."""
+    transform = torchvision.transforms.Compose(
+        [
+            torchvision.transforms.Resize(size, interpolation=torchvision.transforms.InterpolationMode.BICUBIC),
+            torchvision.transforms.CenterCrop(size),
+            torchvision.transforms.Lambda(lambda image: image.convert("RGB")),
+            torchvision.transforms.ToTensor(),
+            torchvision.transforms.Normalize(open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD),
+        ]
+    )
+    return lambda image: transform(image).numpy()
+
+
 def of_timm(name):
     configured = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
     transform = timm.data.create_transform(**configured)
@@ -299,6 +342,10 @@ PROCESSORS = {
     "medsiglip-448": published(SiglipImageProcessorPil, size={"height": 448, "width": 448}, resample=2, **HALF),
     "clip-vitl14-openai": of_open_clip(224, **OPENAI),
     "biomedclip-vitb16": of_open_clip(224, **OPENAI),
+    "bmcclip-vitl14": of_open_clip(224, **OPENAI),
+    "medpmcclip-vitl14": of_open_clip(224, **OPENAI),
+    "unimedclip-vitb16": of_unimed(224),
+    "unimedclip-vitl14-336": of_unimed(336),
     "openclip-vith14": of_open_clip(224, **OPENAI),
     "siglip2-so400m-384": of_open_clip(384, "squash", **HALF),
     "siglip2-vitb16": of_open_clip(224, "squash", **HALF),
@@ -310,7 +357,8 @@ PROCESSORS = {
     "eva02-vitl14-448": of_timm("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k"),
 }
 """Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
-the transforms of open_clip and timm with the settings that these libraries hold, MedCLIP's steps anew in NumPy."""
+the transforms of open_clip and timm with the settings that these libraries hold, UniMed-CLIP's of its fork of open_clip,
+MedCLIP's steps anew in NumPy."""
 
 
 def preprocessed(card, image):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from transformers import BertConfig
+from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from radcbir import cards
 from radcbir.encoders import load_encoder
@@ -33,6 +33,12 @@ CARD = cards.DEFAULTS | {
         "mean": list(open_clip.OPENAI_DATASET_MEAN), "std": list(open_clip.OPENAI_DATASET_STD),
     },
     "licence": "none",
+}  # fmt: skip
+NAMES = {
+    "vision_model.": "", "embeddings.class_embedding": "class_embedding", "embeddings.patch_embedding": "conv1",
+    "embeddings.position_embedding.weight": "positional_embedding", "pre_layrnorm": "ln_pre", "post_layernorm": "ln_post",
+    "visual_projection": "proj", "encoder.layers": "transformer.resblocks", "self_attn": "attn", "layer_norm": "ln_",
+    "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
 }  # fmt: skip
 TEXTS = ["a chest x-ray", "mri of the brain", "a chest x-ray of the brain"]
 
@@ -128,6 +134,54 @@ def test_a_text_tower_from_another_repository(with_bert, folder):
     with torch.inference_mode():
         np.testing.assert_allclose(encoder.encode_text(TEXTS[:2]), model.encode_text(tokens).numpy(), atol=1e-5)
         np.testing.assert_allclose(encode(encoder, images(1)), model.encode_image(batch).numpy(), atol=1e-5)
+
+
+def test_options_take_the_place_of_parts_of_an_architecture(folder, monkeypatch):
+    """UniMed-CLIP: open_clip's vision transformer, BiomedBERT for texts, and no configuration among its files.
+
+    Both towers are compared with those of transformers, which hold the same weights.
+    """
+    text = {"hf_model_name": "someone/bert", "hf_tokenizer_name": "someone/bert", "hf_proj_type": "mlp",
+            "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 12}  # fmt: skip
+    monkeypatch.setattr(open_clip, "get_model_config", lambda name: CONFIGURATION | {"quick_gelu": True})
+    (folder / "text").mkdir(parents=True)
+    BertConfig(**BERT).save_pretrained(folder / "text")
+    (folder / "text" / "vocab.txt").write_text("\n".join(WORDS))
+    torch.manual_seed(7)
+    sizes = {"hidden_size": 32, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = CLIPVisionConfig(**sizes, image_size=32, patch_size=8, projection_dim=24, hidden_act="quick_gelu")
+    images_there, bert = CLIPVisionModelWithProjection(vision).eval(), BertModel(BertConfig(**BERT), False).eval()
+    projection = torch.nn.Sequential(torch.nn.Linear(32, 28, False), torch.nn.GELU(), torch.nn.Linear(28, 24, False))
+    state = {f"visual.{name}": each for name, each in of_open_clip(images_there.state_dict()).items()}
+    state |= {f"text_encoder.transformer.{name}": each for name, each in bert.state_dict().items()}
+    state |= {f"text_encoder.proj.{name}": each for name, each in projection.state_dict().items()}
+    torch.save({"state_dict": state | {"logit_scale": torch.tensor(4.6)}}, folder / "tiny.pt")
+    there = {"hub": "someone/bert", "revision": "main"}
+    files = ["tiny.pt", *(there | {"file": name, "to": f"text/{name}"} for name in ("config.json", "vocab.txt"))]
+    weights = {"hub": "someone/tiny", "revision": "main", "files": files, "renamed": {"text_encoder.": "text."}}
+    card = CARD | {"weights": weights, "options": {"text_cfg": text}}
+    encoder = load_encoder("tiny-clip", card, folder, "cpu")
+    tokens = torch.tensor([[2, 5, 6, 7, 8, 9, 3, 0, 0, 0, 0, 0], [2, 12, 10, 13, 11, 3, 0, 0, 0, 0, 0, 0]])
+    with torch.inference_mode():
+        batch = encoder.batch([encoder.preprocess(each) for each in images()])
+        np.testing.assert_allclose(encode(encoder, images()), images_there(batch).image_embeds.numpy(), atol=1e-5)
+        words = projection(bert(tokens, attention_mask=(tokens != 0).long()).last_hidden_state[:, 0])
+        np.testing.assert_allclose(encoder.encode_text(TEXTS[:2]), words.numpy(), atol=1e-5)
+    assert "options" in cards.card_meaning(card)
+
+
+def of_open_clip(there):
+    """The tensors of a CLIP vision tower of transformers by the names that open_clip has for them."""
+    found = {}
+    for name, tensor in there.items():
+        for old, new in NAMES.items():
+            name = name.replace(old, new)
+        found[name] = tensor
+    for start in {name.split("q_proj")[0] for name in found if "q_proj" in name}:
+        for kind in ("weight", "bias"):
+            parts = [found.pop(f"{start}{part}_proj.{kind}") for part in "qkv"]
+            found[f"{start}in_proj_{kind}"] = torch.cat(parts)
+    return found | {"proj": found.pop("proj.weight").T}
 
 
 def test_a_missing_tokenizer_is_named(with_bert, folder):

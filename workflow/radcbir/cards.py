@@ -14,7 +14,7 @@ from radcbir.errors import InputError
 
 CARD_SCHEMA = Path(__file__).parents[1] / "schemas" / "model-card.schema.json"
 WEIGHTS = "resources/weights"
-WEIGHTS_MEANING = ("layout", "prefix", "unused", "random_seed")
+WEIGHTS_MEANING = ("layout", "prefix", "unused", "renamed", "random_seed")
 """What of `weights:` changes the embeddings beside the files' content."""
 DEFAULTS = {"precision": "float32", "runtime": "torch", "batch_size": 32, "training_data": []}
 PRECOMPUTED = "precomputed"

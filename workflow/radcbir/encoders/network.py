@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,12 @@ from radcbir.logs import logger
 
 NATIVE = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
 """Precision -> the abilities of an x86 processor, by torch's names, one of which computes in it."""
+NUMBERS = [
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")),
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
+"""What numbers of NumPy are read by: training checkpoints hold some, such as the optimizer's learning rate."""
 
 
 class NetworkEncoder:
@@ -191,7 +198,9 @@ def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
     try:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(NUMBERS):
+            # Mapped, an optimizer's state beside the weights is never read.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise InputError(
             f"the weights file {path} of the model '{slug}' cannot be read as tensors ({type(error).__name__}): export it "
@@ -212,10 +221,17 @@ def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
 
 
 def selected(tensors: Mapping[str, torch.Tensor], weights: Mapping) -> dict[str, torch.Tensor]:
-    """The tensors that a card's ``weights`` takes: those below ``prefix``, without it, less what ``unused`` starts."""
+    """The tensors that a card's ``weights`` takes: those below ``prefix``, without it, less what ``unused`` starts, with the
+    starts of their names ``renamed``. A tensor whose new name is another's keeps its own: nothing is lost unseen.
+    """
     prefix, unused = weights.get("prefix", ""), tuple(weights.get("unused", ()))
     below = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
-    return {name: each for name, each in below.items() if not name.startswith(unused)} if unused else below
+    kept = {name: each for name, each in below.items() if not name.startswith(unused)} if unused else below
+    starts, found = weights.get("renamed", {}), {}
+    for name, each in kept.items():
+        new = next((f"{starts[start]}{name.removeprefix(start)}" for start in starts if name.startswith(start)), name)
+        found[name if new in found or new in kept else new] = each
+    return found
 
 
 def load_tensors(model: torch.nn.Module, tensors: dict[str, torch.Tensor], slug: str, ordered: bool = False) -> None:

@@ -59,7 +59,8 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     """Build both towers of a card and load their weights, every tensor of them.
 
     The configuration is the model's own ``open_clip_config.json`` where its files hold one, else open_clip's of the
-    card's architecture. A text tower of the transformers library has its ``config.json`` in the folder ``text``.
+    card's architecture, with the card's ``options`` in place of its parts, such as another ``text_cfg``. A text tower of
+    the transformers library has its ``config.json`` in the folder ``text``.
 
     Raises :class:`InputError` naming the model where the architecture is unknown, a file or a tensor is missing, a
     tensor is left over or of another shape, or the vectors do not have the card's dimension.
@@ -89,7 +90,8 @@ def configuration_of(slug: str, card: Mapping, files: Mapping[str, Path]) -> dic
     """The model's configuration in open_clip's form: ``embed_dim``, ``vision_cfg``, ``text_cfg``, ..."""
     if CONFIGURATION in files:
         try:
-            return json.loads(files[CONFIGURATION].read_text(encoding="utf-8"))["model_cfg"]
+            configuration = json.loads(files[CONFIGURATION].read_text(encoding="utf-8"))["model_cfg"]
+            return configuration | card.get("options", {})
         except (ValueError, KeyError, TypeError):
             raise InputError(
                 f"the file {files[CONFIGURATION]} of the model '{slug}' is no configuration of open_clip"
@@ -100,7 +102,7 @@ def configuration_of(slug: str, card: Mapping, files: Mapping[str, Path]) -> dic
             f"the model card '{slug}' names the architecture '{card['architecture']}', which open_clip "
             f"{open_clip.__version__} does not know, and no file {CONFIGURATION}: see open_clip.list_models()"
         )
-    return configuration
+    return configuration | card.get("options", {})
 
 
 def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
