@@ -349,6 +349,7 @@ PROCESSORS = {
     "radiodino-s8": RADIO_DINO,
     "mae-vitb16": of_torchvision(256, 224, interpolation="bicubic", **IMAGENET),
     "radimagenet-densenet121": of_radimagenet,
+    "radimagenet-inceptionv3": of_radimagenet,
     "radimagenet-resnet50": of_radimagenet,
     "chexzero-vitb32": of_chexzero,
     "dinov2-vitb14-reg-518": of_timm("vit_base_patch14_reg4_dinov2.lvd142m"),
@@ -445,12 +446,14 @@ def test_radiographs_of_torchxrayvision_reach_from_minus_1024_to_1024():
     [
         ("radimagenet-resnet50", "resnet50", "backbone.7.2.conv3.weight", 318),
         ("radimagenet-densenet121", "densenet121", "backbone.0.denseblock4.denselayer16.conv2.weight", 725),
+        ("radimagenet-inceptionv3", "inception_v3", "backbone.17.branch_pool.bn.running_var", 564),
     ],
 )
 def test_radimagenet_is_torchvisions_network_up_to_its_classifier(tmp_path, pictures, slug, name, tensor, count):
-    """All children but the classifier, under numbers."""
+    """All children but the classifier, under numbers; Inception without the auxiliary classifier."""
+    options = {"aux_logits": False, "init_weights": False} if name == "inception_v3" else {}
     torch.manual_seed(4)
-    model = getattr(torchvision.models, name)(weights=None).eval()
+    model = getattr(torchvision.models, name)(weights=None, **options).eval()
     for each in model.modules():
         if isinstance(each, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(each.weight, nonlinearity="relu")  # or images would end up alike
@@ -474,6 +477,18 @@ def test_radimagenet_is_torchvisions_network_up_to_its_classifier(tmp_path, pict
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     np.testing.assert_allclose(encode(encoder, pictures[1:2])[0], found[1], atol=1e-5 * np.abs(expected).max())
     assert (encode(encoder, pictures) == found).all()
+
+
+def test_an_auxiliary_classifier_would_be_left_over(tmp_path):
+    """torchvision's Inception has one before its last layers unless told otherwise; RadImageNet's file has not."""
+    slug = "radimagenet-inceptionv3"
+    layers = list(torchvision.models.inception_v3(weights=None, init_weights=False).children())[:-1]
+    state = torch.nn.Sequential(*layers).state_dict(prefix="backbone.")
+    torch.save(state, tmp_path / "InceptionV3.pt")
+    with pytest.raises(
+        InputError, match=f"'{slug}' do not fit its architecture: tensor 420 is backbone.15.conv0.conv."
+    ):
+        load_encoder(slug, cards.card_meaning(CARDS[slug]), tmp_path / "InceptionV3.pt", "cpu")
 
 
 # --- one architecture in two libraries: the same weights, the same embedding ---
