@@ -16,6 +16,7 @@ from PIL import Image
 from radcbir import cards
 from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.encoders.network import read_tensors
+from radcbir.encoders.patches import seen
 from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +120,38 @@ def test_padding_keeps_the_whole_image():
     np.testing.assert_allclose(found[:, :24], 0, atol=0.01)
     np.testing.assert_allclose(found[:, 24:72], np.broadcast_to(white, (3, 48, 96)), atol=1e-5)
     np.testing.assert_allclose(found[:, 72:], 0, atol=0.01)
+
+
+def test_without_antialiasing_pixels_are_passed_over_and_nothing_is_rounded():
+    """Hand-worked: every third of these columns is seen, and between columns half of each."""
+    wanted = TINY["preprocessing"] | {"size": 96, "resize": "squash", "crop_pct": 1.0, "interpolation": "bilinear"}
+    encoder = load_encoder("tiny", TINY | {"preprocessing": wanted | {"antialias": False}}, None, "cpu")
+    stripes = np.zeros((96, 288), dtype=np.uint8)
+    stripes[:, 1::3] = 200
+    found = encoder.preprocess(Image.fromarray(stripes))
+    assert (found.shape, found.dtype) == ((1, 96, 96), np.float32) and (found == 200).all()
+    stripes = np.zeros((96, 192), dtype=np.uint8)
+    stripes[:, 1::2] = 201
+    image = Image.fromarray(stripes)
+    assert (encoder.preprocess(image) == 100.5).all()
+    batch = encoder.batch([encoder.preprocess(image), encoder.preprocess(image.convert("RGB"))])
+    expected = (100.5 / 255 - np.reshape(wanted["mean"], (3, 1, 1))) / np.reshape(wanted["std"], (3, 1, 1))
+    np.testing.assert_allclose(batch.numpy(), np.broadcast_to(expected, (2, 3, 96, 96)), atol=1e-6)
+    assert np.asarray(seen(encoder, encoder.preprocess(image))).tolist() == [[100] * 96] * 96
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"antialias": False, "crop_pct": 0.9, "resize": "squash"}, {"antialias": False}, {"canvas": 320}],
+)
+def test_preprocessing_that_nothing_does_is_refused(tmp_path, changes):
+    path = tmp_path / "odd.yaml"
+    card = {
+        name: TINY[name] for name in ("name", "loader", "architecture", "pooling", "dimension", "licence", "weights")
+    }
+    path.write_text(yaml.safe_dump(card | {"preprocessing": TINY["preprocessing"] | {"crop_pct": 1.0} | changes}))
+    with pytest.raises(InputError, match="odd.yaml"):
+        cards.load_card(path)
 
 
 def test_a_known_image_becomes_known_numbers():

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from radcbir import gpus
 from radcbir.encoders import OutOfMemory
-from radcbir.encoders.preprocessing import to_bytes
+from radcbir.encoders.preprocessing import to_bytes, to_values
 from radcbir.errors import InputError
 from radcbir.logs import logger
 
@@ -60,18 +60,21 @@ class NetworkEncoder:
         )
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is gray."""
-        return to_bytes(image, self.preprocessing)
+        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is gray.
+
+        With ``antialias: false`` values from 0 to 255 in float32 in place of bytes.
+        """
+        return (to_bytes if self.preprocessing.get("antialias", True) else to_values)(image, self.preprocessing)
 
     def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
-        """Bytes -> one batch on the encoder's device, shape (n, channels, size, size), normalised.
+        """Preprocessed images -> one batch on the encoder's device, shape (n, channels, size, size), normalised.
 
         By the card's mean and std, or with ``range: minmax`` from the image's own lowest value to its highest before
         that; an image in the corner of the square has zeros beside it.
         """
         size = self.preprocessing["size"]
         channels = max(len(each) for each in inputs)  # one where all are gray: the mean spreads them
-        pixels = np.zeros((len(inputs), channels, size, size), dtype=np.uint8)
+        pixels = np.zeros((len(inputs), channels, size, size), dtype=np.result_type(*inputs))
         for place, each in enumerate(inputs):
             pixels[place, :, : each.shape[1], : each.shape[2]] = each
         values = torch.from_numpy(pixels)
@@ -117,7 +120,7 @@ class NetworkEncoder:
         raise NotImplementedError
 
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Bytes -> embeddings, shape (n, dimension), float32."""
+        """Preprocessed images -> embeddings, shape (n, dimension), float32."""
         return self._to_numpy(
             lambda: self.forward(self.batch(inputs), [each.shape[1:] for each in inputs]), len(inputs)
         )

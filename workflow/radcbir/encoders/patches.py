@@ -78,8 +78,9 @@ def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.nda
 def seen(encoder: Encoder, prepared: np.ndarray) -> Image.Image:
     """What the network sees of an image, as a picture: resized and cropped, on the square that the patches divide."""
     values = np.asarray(prepared)
-    if values.dtype != np.uint8:  # torchxrayvision: from -1024 to 1024
-        values = np.clip(np.rint((values + 1024) * 255 / 2048), 0, 255).astype(np.uint8)
+    if encoder.preprocessing["resize"] == "library":  # torchxrayvision: from -1024 to 1024
+        values = (values + 1024) * 255 / 2048
+    values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     size = encoder.preprocessing["size"]
     canvas = np.zeros((len(values), size, size), dtype=np.uint8)
     canvas[:, : values.shape[1], : values.shape[2]] = values

@@ -1,13 +1,15 @@
-"""Images as a card's ``preprocessing`` wants them: resized and cropped with Pillow, never with another resampler.
+"""Images as a card's ``preprocessing`` wants them: resized and cropped with Pillow, whatever a model's library would do.
 
 Libraries that move to other resamplers change the embeddings of the same model; these functions stay where they are,
-and the tests hold them against each model's own published processor.
+and the tests hold them against each model's own published processor. The exception is ``antialias: false``, for models
+that were trained on images resized without smoothing, which Pillow does not do.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from PIL import Image
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -19,7 +21,8 @@ def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Ima
     To the pixel what ``timm.data.create_transform`` makes, without its detours per image; gray images stay gray, at a
     third of the work. With ``resize: pad`` the border has the color of ``mean``, and the result is RGB. With ``resize:
     corner`` the longest side has ``size`` pixels and the other as many as it then needs: what is left of the square is
-    filled after normalisation. With ``crop_start: floor`` the crop starts as the image processors of transformers let it.
+    filled after normalisation. With ``resize: black_square`` the result is gray, the square as wide as ``canvas`` says.
+    With ``crop_start: floor`` the crop starts as the image processors of transformers let it.
     """
     size, way = preprocessing["size"], preprocessing["resize"]
     filter_ = FILTERS[preprocessing["interpolation"]]
@@ -27,7 +30,7 @@ def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Ima
         scale = size / max(image.size)
         return image.resize(tuple(max(1, int(each * scale + 0.5)) for each in image.size), filter_)
     if way == "black_square":
-        image = _on_black_square(image, size)
+        image = _on_black_square(image, size, preprocessing.get("canvas"))
     target = math.floor(size / preprocessing["crop_pct"])
     if way in ("squash", "black_square"):
         scaled = target, target
@@ -57,12 +60,36 @@ def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _on_black_square(image: Image.Image, size: int) -> Image.Image:
-    """The whole image in the middle of a black square at least ``size`` pixels wide, gray as MedCLIP has it."""
-    side = max(size, *image.size)
-    canvas = Image.new("L", (side, side))
-    canvas.paste(image.convert("L"), tuple((side - each) // 2 for each in image.size))
-    return canvas
+def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
+    """Image -> values from 0 to 255 between which nothing is rounded, float32, shapes as those of :func:`to_bytes`.
+
+    For ``antialias: false``: each pixel of the result is interpolated between the nearest pixels of the image, however
+    many lie between two of them, as OpenCV and torchvision do with tensors; bicubic overshoots are not cut. Positions
+    are reckoned in float64.
+    """
+    size = preprocessing["size"]
+    if preprocessing["resize"] == "black_square":
+        image = _on_black_square(image, size, preprocessing.get("canvas"))
+    pixels = torch.from_numpy(np.array(image, dtype=np.float64)).reshape(image.height, image.width, -1).permute(2, 0, 1)
+    resized = torch.nn.functional.interpolate(
+        pixels[None], size=(size, size), mode=preprocessing["interpolation"], align_corners=False
+    )
+    return resized[0].float().numpy()
+
+
+def _on_black_square(image: Image.Image, size: int, canvas: int | None) -> Image.Image:
+    """The whole image in the middle of a black square, gray.
+
+    The square is ``canvas`` pixels wide and the image's longest side is made so, as CheXzero has it; without a canvas
+    the image stays as large as it is, and the square is as wide, but at least ``size`` pixels, as MedCLIP has it.
+    """
+    if canvas is not None:
+        scale = canvas / max(image.size)
+        image = image.resize(tuple(max(1, int(each * scale)) for each in image.size), Image.Resampling.LANCZOS)
+    side = canvas or max(size, *image.size)
+    square = Image.new("L", (side, side))
+    square.paste(image.convert("L"), tuple((side - each) // 2 for each in image.size))
+    return square
 
 
 def _color(mean: Sequence[float]) -> tuple[int, ...]:
