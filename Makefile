@@ -15,6 +15,11 @@ demo: setup
 test: setup weights
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+# The whole demo twice, here and through a Slurm on this machine: the same bytes.
+.PHONY: demo-on-slurm
+demo-on-slurm: setup weights
+	$(BIN)/python -m pytest -m demo
+
 .PHONY: weights
 weights: setup
 	$(BIN)/snakemake --cores 1 --quiet all -- weights

@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -9,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import REPOSITORY, Project
 from slurm_cluster import Cluster, NoSlurm
 from test_staleness import results
 
@@ -33,11 +34,11 @@ def cluster(tmp_path_factory):
 class Run:
     """A run that was submitted to Slurm, and what was done to it on the way."""
 
-    def __init__(self, project: Project, cluster: Cluster, log: Path):
+    def __init__(self, project: Project, cluster: Cluster, log: Path, *arguments: str):
         self.project, self.cluster, self.log = project, cluster, log
         with open(log, "w") as output:
             self.process = subprocess.Popen(
-                project.command(*PROFILE), cwd=project.folder, stdout=output, stderr=subprocess.STDOUT,
+                project.command(*PROFILE, *arguments), cwd=project.folder, stdout=output, stderr=subprocess.STDOUT,
                 env=cluster.environment | {"HF_HUB_OFFLINE": "1", "NO_PROXY": "*"},
             )  # fmt: skip
 
@@ -58,13 +59,9 @@ def of(rule: str, *states: str):
     ]
 
 
-@pytest.fixture(scope="module")
-def submitted(cluster, tmp_path_factory):
-    """A run that is through: its node was drained under the look at images, and one of its shards was cancelled."""
-    project = Project(tmp_path_factory.mktemp("submitted"))
-    project.set_up()
-    project.configure(device="auto")
-    run = Run(project, cluster, cluster.folder / "run.log")
+def submit(project: Project, cluster: Cluster, *arguments: str, seconds: float = 900) -> Run:
+    """Run a project on the cluster; the node is drained under the look at images, and one of the shards is cancelled."""
+    run = Run(project, cluster, project.folder.with_suffix(".log"), *arguments)
     try:
         run.wait_for(of("inspect_images", "RUNNING"))
         cluster("scontrol", "update", f"nodename={cluster.node}", "state=drain", "reason=test")
@@ -73,12 +70,20 @@ def submitted(cluster, tmp_path_factory):
         cluster("scontrol", "update", f"nodename={cluster.node}", "state=resume")
         run.cancelled = run.wait_for(of("embed", "RUNNING"))[0]["id"]
         cluster("scancel", run.cancelled)
-        assert run.process.wait(timeout=900) == 0, run.log.read_text()[-6000:]
+        assert run.process.wait(timeout=seconds) == 0, run.log.read_text()[-6000:]
     finally:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGTERM)
             run.process.wait(timeout=60)
     return run
+
+
+@pytest.fixture(scope="module")
+def submitted(cluster, tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("submitted"))
+    project.set_up()
+    project.configure(device="auto")
+    return submit(project, cluster)
 
 
 def test_the_same_bytes_as_without_slurm(submitted, finished):
@@ -135,3 +140,30 @@ def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cl
     jobs = [(each["state"], each["memory"]) for each in cluster.jobs() if each["id"] not in before]
     assert jobs == [("TIMEOUT", "16000M"), ("COMPLETED", "32000M")]
     assert target.exists()
+
+
+@pytest.mark.demo
+def test_the_demo_gives_the_same_bytes_as_without_slurm(cluster, tmp_path):
+    here, there = demo(tmp_path / "here"), demo(tmp_path / "there")
+    subprocess.run(here.command(), cwd=here.folder, check=True)
+    run = submit(there, cluster, seconds=3600)
+    assert run.drained[0] in ("drained", "draining")
+    assert of("embed", "CANCELLED")(cluster.jobs())
+    expected, found = without_timings(results(here)), without_timings(results(there))
+    assert found.keys() == expected.keys()
+    assert [path for path in expected if found[path] != expected[path]] == []
+    assert "Nothing to be done" in there.snakemake()
+
+
+def demo(folder: Path) -> Project:
+    """The project as it is checked out, with the weights that are here."""
+    for name in ("workflow", "config", "envs", "resources"):
+        shutil.copytree(
+            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy2
+        )
+    return Project(folder)
+
+
+def without_timings(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Results but for those that say how long a search took on this machine."""
+    return {path: content for path, content in files.items() if "timings" not in Path(path).stem}
