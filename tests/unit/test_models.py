@@ -6,6 +6,7 @@ more of the same. Preprocessing is held against each model's own published proce
 
 import functools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import sklearn.datasets
 import timm
 import tokenizers
 import torch
+import torchvision
 import transformers
 import yaml
 from PIL import Image
@@ -27,7 +29,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from radcbir import cards
-from radcbir.encoders import load_encoder, torchxrayvision_encoder
+from radcbir.encoders import load_encoder, open_clip_encoder, torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
 from radcbir.encoders.preprocessing import to_bytes
 from radcbir.errors import InputError
@@ -82,7 +84,11 @@ def save_tokenizer(folder):
 
 
 def shallow(original, name, **options):
-    """``timm.create_model`` for a network of one layer, whichever way its architecture counts them."""
+    """``timm.create_model`` for a network of one layer, whichever way its architecture counts them.
+
+    DaViT is narrower, too: at 480 pixels it takes minutes, and a test of its own has its real shapes.
+    """
+    options |= {"embed_dims": (32, 64, 128, 256)} if name.startswith("davit") else {}
     for depth in ({"depth": 1}, {"layers": (1,) * 4}, {"depths": (1,) * 4}, {}):  # DenseNets' width is their depth
         try:
             return original(name, **options, **depth)
@@ -109,8 +115,31 @@ def save_state(state, path):
     save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
 
 
+UNICL_NAMES = {
+    r"^text\.text_projection": "lang_projection", r"^text\.(transformer\.)?": "lang_encoder.",
+    r"^visual\.head\.proj\.weight": "image_projection", r"^visual\.trunk\.head\.norm": "image_encoder.norms",
+    r"^visual\.trunk\.stem\.": "image_encoder.convs.0.",
+    r"^visual\.trunk\.stages\.(.)\.downsample": r"image_encoder.convs.\1",
+    r"^visual\.trunk\.stages\.(.)\.blocks": r"image_encoder.blocks.\1",
+    r"(convs\..)\.conv": r"\1.proj", r"cpe(.)\.proj": r"conv\1.fn.dw",
+    r"spatial_block\.norm1": "spatial_block.window_attn.norm", r"spatial_block\.attn": "spatial_block.window_attn.fn",
+    r"channel_block\.norm1": "channel_block.channel_attn.norm", r"channel_block\.attn": "channel_block.channel_attn.fn",
+    r"block\.norm2": "block.ffn.norm", r"block\.mlp": "block.ffn.fn.net",
+}  # fmt: skip
+"""open_clip's names -> those of UniCLModel and its encoders in MedImageInsight's published code."""
+
+
+def as_unicl(state):
+    found = {}
+    for name, tensor in state.items():
+        for here, there in UNICL_NAMES.items():
+            name = re.sub(here, there, name)
+        found[name] = tensor.T if name == "image_projection" else tensor
+    return found
+
+
 def serve_open_clip(slug, card, folder):
-    configuration = open_clip.get_model_config(card["architecture"])
+    configuration = json.loads(json.dumps(card.get("options") or open_clip.get_model_config(card["architecture"])))
     configuration["text_cfg"] |= {"width": 32, "heads": 2, "layers": 1}
     if slug.startswith("biomedclip"):
         vision = {"timm_model_name": "vit_base_patch16_224", "timm_model_pretrained": False, "timm_pool": "",
@@ -131,9 +160,13 @@ def serve_open_clip(slug, card, folder):
     settings = json.loads(json.dumps(configuration))
     if "hf_model_name" in settings["text_cfg"]:
         settings["text_cfg"] |= {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+    settings["text_cfg"].pop("use_pad_mask", None)
     custom = settings.pop("custom_text", False) or "hf_model_name" in settings["text_cfg"]
     model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings)
     name = next(each for each in cards.weights_files(card) if Path(each).suffix in (".bin", ".safetensors", ".pt"))
+    if card["weights"].get("layout") == "unicl":
+        save_file({each: tensor.contiguous() for each, tensor in as_unicl(model.state_dict()).items()}, folder / name)
+        return card | {"options": configuration}
     save_state(model.state_dict(), folder / name)
     if "files" in card["weights"]:
         return card
@@ -253,6 +286,18 @@ def of_timm(name):
     return lambda image: transform(image.convert("RGB")).numpy()
 
 
+def of_torchvision(size, image_mean, image_std):
+    """A square by torchvision, as MedImageInsight's build_transforms has it for tests without a central crop."""
+    transform = torchvision.transforms.Compose(
+        [
+            torchvision.transforms.Resize((size, size), torchvision.transforms.InterpolationMode.BICUBIC),
+            torchvision.transforms.ToTensor(),
+            torchvision.transforms.Normalize(image_mean, image_std),
+        ]
+    )
+    return lambda image: transform(image.convert("RGB")).numpy()
+
+
 def of_medclip(image):
     """MedCLIP's pad_img in NumPy, then the resizing, rescaling and normalising of its processor."""
     gray = np.asarray(image.convert("L"))
@@ -302,6 +347,7 @@ PROCESSORS = {
     "openclip-vith14": of_open_clip(224, **OPENAI),
     "siglip2-so400m-384": of_open_clip(384, "squash", **HALF),
     "siglip2-vitb16": of_open_clip(224, "squash", **HALF),
+    "medimageinsight": of_torchvision(480, **IMAGENET),
     "pe-core-vitl14-336": of_open_clip(336, "squash", "bilinear", **HALF),
     "dinov2-vitb14-reg-518": of_timm("vit_base_patch14_reg4_dinov2.lvd142m"),
     "dinov3-vitb16": of_timm("vit_base_patch16_dinov3.lvd1689m"),
@@ -310,7 +356,8 @@ PROCESSORS = {
     "eva02-vitl14-448": of_timm("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k"),
 }
 """Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
-the transforms of open_clip and timm with the settings that these libraries hold, MedCLIP's steps anew in NumPy."""
+the transforms of open_clip and timm with the settings that these libraries hold, MedImageInsight's by torchvision with those
+of its config.yaml, MedCLIP's steps anew in NumPy."""
 
 
 def preprocessed(card, image):
@@ -478,6 +525,85 @@ def test_sam_in_both_libraries(tmp_path, pictures):
         extra=whole, prefix="vision_encoder.",
     )  # fmt: skip
     assert_alike(encoders, pictures)
+
+
+FLORENCE_NAMES = {
+    r"(convs\..)\.conv": r"\1.proj", r"_block\.conv(.)": r"_block.conv\1.fn.dw",
+    r"spatial_block\.norm1": "spatial_block.window_attn.norm", r"channel_block\.norm1": "channel_block.channel_attn.norm",
+    r"attn\.(qkv|proj)": r"attn.fn.\1", r"norm2": "ffn.norm", r"ffn\.fc": "ffn.fn.net.fc",
+}  # fmt: skip
+TORCH_NAMES = {"self_attn": "attn", "linear1": "mlp.c_fc", "linear2": "mlp.c_proj", "norm": "ln_"}
+
+
+def quick_gelu(values):
+    return values * torch.sigmoid(1.702 * values)
+
+
+def test_medimageinsight_in_other_libraries(tmp_path, monkeypatch, pictures):
+    """The image tower as that of Florence-2 in transformers, the text tower as torch's own transformer."""
+    small = {"depths": (1, 1, 2, 1), "num_heads": (1, 2, 3, 4)}
+    widths = (8, 16, 24, 32)
+    monkeypatch.setattr(timm, "create_model", functools.partial(timm.create_model, embed_dims=widths, **small))
+    configuration = transformers.Florence2VisionConfig(embed_dim=widths, num_groups=small["num_heads"], **small)
+    torch.manual_seed(2)
+    images = transformers.Florence2VisionBackbone(configuration)
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 64, 0, quick_gelu, 1e-12, batch_first=True, norm_first=True)
+    end = torch.nn.LayerNorm(16, eps=1e-12)
+    texts = torch.nn.TransformerEncoder(layer, 2, end, enable_nested_tensor=False)
+    rest = {
+        "image_projection": torch.empty(32, 24), "image_encoder.norms.weight": torch.empty(32),
+        "image_encoder.norms.bias": torch.empty(32), "lang_projection": torch.empty(16, 24), "logit_scale": torch.empty(()),
+        "lang_encoder.positional_embedding": torch.empty(77, 16), "lang_encoder.token_embedding.weight": torch.empty(49408, 16),
+    }  # fmt: skip
+    with torch.no_grad():
+        for each in [*images.parameters(), *texts.parameters(), *rest.values()]:
+            each.normal_(std=0.5)
+    state = dict(rest)
+    for name, tensor in images.state_dict().items():
+        for there, published_ in FLORENCE_NAMES.items():
+            name = re.sub(there, published_, name)
+        state[f"image_encoder.{name}"] = tensor
+    for name, tensor in texts.state_dict().items():
+        for there, published_ in TORCH_NAMES.items():
+            name = name.replace(there, published_)
+        state["lang_encoder." + name.replace("layers", "resblocks").replace("ln_.", "ln_final.")] = tensor
+    path = tmp_path / cards.weights_file(CARDS["medimageinsight"])
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    card = json.loads(json.dumps(CARDS["medimageinsight"])) | {"dimension": 24}
+    card["preprocessing"]["size"] = 96
+    card["options"]["embed_dim"] = 24
+    card["options"]["text_cfg"] |= {"width": 16, "heads": 2, "layers": 2}
+    del card["weights"]["sha256"]
+    encoder = load_encoder("medimageinsight", card, path, "cpu")
+
+    images.eval(), texts.eval()
+    sentences = [*TEXTS, "x-ray (PA), 5-mm nodule!? No effusion.", "opacity " * 99]
+    tokens = open_clip.tokenize(sentences)
+    ends = tokens.argmax(dim=1)
+    with torch.inference_mode():
+        features = images(encoder.batch([encoder.preprocess(each) for each in pictures])).last_hidden_state
+        norms = rest["image_encoder.norms.weight"], rest["image_encoder.norms.bias"]
+        seen = torch.nn.functional.layer_norm(features.mean(dim=(2, 3)), (32,), *norms) @ rest["image_projection"]
+        words = rest["lang_encoder.token_embedding.weight"][tokens] + rest["lang_encoder.positional_embedding"]
+        read = texts(words, src_key_padding_mask=torch.arange(77) > ends[:, None])
+        read = read[torch.arange(len(tokens)), ends] @ rest["lang_projection"]
+    assert np.ptp(seen.numpy(), axis=0).max() > 0.05 < np.ptp(read.numpy(), axis=0).max()
+    np.testing.assert_allclose(encode(encoder, pictures), seen, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_text(sentences), read, atol=1e-5)
+
+
+def test_the_tensors_of_medimageinsight_make_the_published_file_to_the_byte():
+    """Names, shapes and order of safetensors: a header of JSON, filled up to 8 bytes, then the numbers."""
+    with torch.device("meta"):
+        model = open_clip_encoder.build(CARDS["medimageinsight"]["options"], {})
+    header, size = {}, 0
+    state = as_unicl(model.state_dict())
+    for name in sorted(state):
+        end = size + 4 * state[name].numel()
+        header[name] = {"dtype": "F32", "shape": list(state[name].shape), "data_offsets": [size, end]}
+        size = end
+    text = json.dumps(header, separators=(",", ":"))
+    assert (len(state), 8 + -(-len(text) // 8) * 8 + size) == (601, 2_464_060_700)
 
 
 # --- a card that does not fit its model ---

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
+import timm
 import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
@@ -22,6 +23,13 @@ TEXT_FOLDER = "text"
 PADDING_MASK = "use_pad_mask"
 """An argument of open_clip's text transformer that its configurations lack: what stands beside a text is not attended to."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
+UNICL_NAMES = {
+    "lang_encoder.resblocks.": "text.transformer.resblocks.",
+    "lang_encoder.": "text.",
+    "lang_projection": "text.text_projection",
+    "image_encoder.norms.": "visual.trunk.head.norm.",
+}
+"""Starts of the names of UniCL's tensors -> those of open_clip's, the first that fits."""
 
 
 class OpenClipEncoder(NetworkEncoder):
@@ -89,6 +97,8 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
         if len(names) != 1:
             raise InputError(f"the model card '{slug}' names {len(names)} files of weights: open_clip reads one")
         tensors = selected(read_tensors(files[names[0]], slug), card["weights"])
+        if card["weights"].get("layout") == "unicl":
+            tensors = from_unicl(tensors)
         tensors = convert_state_dict(model, tensors)
         if "positional_embedding" in tensors and not hasattr(model, "positional_embedding"):
             tensors = convert_to_custom_text_state_dict(tensors)
@@ -133,6 +143,26 @@ def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
         folder = folder_of(files) or Path()
         text["hf_model_name"] = str(folder / TEXT_FOLDER if (folder / TEXT_FOLDER).is_dir() else folder)
     return (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).eval()
+
+
+def from_unicl(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of UniCL (Yang et al., CVPR 2022) with a DaViT under open_clip's names, the image projection transposed.
+
+    DaViT's blocks have the names of Florence-2, which timm knows under that model's prefix.
+    """
+    found, florence = {}, {}
+    for name, tensor in tensors.items():
+        start = next((each for each in UNICL_NAMES if name.startswith(each)), None)
+        if start:
+            found[UNICL_NAMES[start] + name.removeprefix(start)] = tensor
+        elif name.startswith("image_encoder."):
+            florence[name.replace("image_encoder.", "vision_tower.", 1)] = tensor
+        elif name == "image_projection":
+            found["visual.head.proj.weight"] = tensor.T
+        else:
+            found[name] = tensor
+    trunk = timm.models.davit.checkpoint_filter_fn(florence, None)
+    return found | {f"visual.trunk.{name}": tensor for name, tensor in trunk.items()}
 
 
 def folder_of(files: Mapping[str, Path]) -> Path | None:
