@@ -32,7 +32,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from radcbir import cards
-from radcbir.encoders import load_encoder, torchxrayvision_encoder
+from radcbir.encoders import load_encoder, open_clip_encoder, torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
 from radcbir.errors import InputError
 
@@ -86,7 +86,11 @@ def save_tokenizer(folder):
 
 
 def shallow(original, name, **options):
-    """``timm.create_model`` for a network of one layer, whichever way its architecture counts them."""
+    """``timm.create_model`` for a network of one layer, whichever way its architecture counts them.
+
+    DaViT is narrower, too: at 480 pixels it takes minutes, and a test of its own has its real shapes.
+    """
+    options |= {"embed_dims": (32, 64, 128, 256)} if name.startswith("davit") else {}
     for depth in ({"depth": 1}, {"layers": (1,) * 4}, {"depths": (1,) * 4}, {}):  # DenseNets' width is their depth
         try:
             return original(name, **options, **depth)
@@ -128,8 +132,31 @@ def checkpoint(state):
     return {"epoch": 10, "name": "ViT", "state_dict": state, "optimizer": optimizer}
 
 
+UNICL_NAMES = {
+    r"^text\.text_projection": "lang_projection", r"^text\.(transformer\.)?": "lang_encoder.",
+    r"^visual\.head\.proj\.weight": "image_projection", r"^visual\.trunk\.head\.norm": "image_encoder.norms",
+    r"^visual\.trunk\.stem\.": "image_encoder.convs.0.",
+    r"^visual\.trunk\.stages\.(.)\.downsample": r"image_encoder.convs.\1",
+    r"^visual\.trunk\.stages\.(.)\.blocks": r"image_encoder.blocks.\1",
+    r"(convs\..)\.conv": r"\1.proj", r"cpe(.)\.proj": r"conv\1.fn.dw",
+    r"spatial_block\.norm1": "spatial_block.window_attn.norm", r"spatial_block\.attn": "spatial_block.window_attn.fn",
+    r"channel_block\.norm1": "channel_block.channel_attn.norm", r"channel_block\.attn": "channel_block.channel_attn.fn",
+    r"block\.norm2": "block.ffn.norm", r"block\.mlp": "block.ffn.fn.net",
+}  # fmt: skip
+"""open_clip's names -> those of UniCLModel and its encoders in MedImageInsight's published code."""
+
+
+def as_unicl(state):
+    found = {}
+    for name, tensor in state.items():
+        for here, there in UNICL_NAMES.items():
+            name = re.sub(here, there, name)
+        found[name] = tensor.T if name == "image_projection" else tensor
+    return found
+
+
 def serve_open_clip(slug, card, folder):
-    configuration = open_clip.get_model_config(card["architecture"]) | copy.deepcopy(card.get("options", {}))
+    configuration = (open_clip.get_model_config(card["architecture"]) or {}) | copy.deepcopy(card.get("options", {}))
     configuration["text_cfg"] |= {"width": 32, "heads": 2, "layers": 1}
     if slug.startswith("biomedclip"):
         vision = {"timm_model_name": "vit_base_patch16_224", "timm_model_pretrained": False, "timm_pool": "",
@@ -149,6 +176,7 @@ def serve_open_clip(slug, card, folder):
     settings = json.loads(json.dumps(configuration))
     if "hf_model_name" in settings["text_cfg"]:
         settings["text_cfg"] |= {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+    settings["text_cfg"].pop("use_pad_mask", None)
     custom = settings.pop("custom_text", False) or "hf_model_name" in settings["text_cfg"]
     state = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).state_dict()
     names = list(cards.weights_files(card))
@@ -158,6 +186,8 @@ def serve_open_clip(slug, card, folder):
             state = {re.sub("^text[.]", "text_encoder.", each): tensor for each, tensor in state.items()}
             state["text_encoder.transformer.embeddings.position_ids"] = torch.arange(512)[None]
         torch.save(checkpoint(state), folder / name)
+    elif card["weights"].get("layout") == "unicl":
+        save_file({each: tensor.contiguous() for each, tensor in as_unicl(state).items()}, folder / name)
     else:
         save_state(state, folder / name)
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration}))
@@ -166,7 +196,8 @@ def serve_open_clip(slug, card, folder):
             path.unlink()  # the card has to list whatever its model needs
     if "open_clip_config.json" in names:
         return card
-    return card | {"options": {each: configuration[each] for each in ("vision_cfg", "text_cfg")}}
+    shallow_towers = {each: configuration[each] for each in ("vision_cfg", "text_cfg")}
+    return card | {"options": card.get("options", {}) | shallow_towers}
 
 
 def serve_transformers(slug, card, folder):
@@ -389,6 +420,7 @@ PROCESSORS = {
     "openclip-vith14": of_open_clip(224, **OPENAI),
     "siglip2-so400m-384": of_open_clip(384, "squash", **HALF),
     "siglip2-vitb16": of_open_clip(224, "squash", **HALF),
+    "medimageinsight": of_torchvision((480, 480), interpolation="bicubic", **IMAGENET),
     "pe-core-vitl14-336": of_open_clip(336, "squash", "bilinear", **HALF),
     "radiodino-b16": RADIO_DINO,
     "radiodino-s16": RADIO_DINO,
@@ -406,9 +438,10 @@ PROCESSORS = {
 }
 """Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
 the transforms of open_clip and timm with the settings that these libraries hold, UniMed-CLIP's of its fork of open_clip,
-MedCLIP's steps anew in NumPy. Steps of published code: RadioDINO's are those of its README and examples
-(Snarci/Radio-DINO), MAE's those of util/datasets.py (facebookresearch/mae), RadImageNet's those of pytorch_example.ipynb
-(BMEII-AI/RadImageNet), CheXzero's those of data_process.py and zero_shot.py (rajpurkarlab/CheXzero)."""
+MedImageInsight's by torchvision with those of its config.yaml, MedCLIP's steps anew in NumPy. Steps of published code:
+RadioDINO's are those of its README and examples (Snarci/Radio-DINO), MAE's those of util/datasets.py
+(facebookresearch/mae), RadImageNet's those of pytorch_example.ipynb (BMEII-AI/RadImageNet), CheXzero's those of
+data_process.py and zero_shot.py (rajpurkarlab/CheXzero)."""
 
 
 def preprocessed(card, image):
@@ -668,6 +701,85 @@ def test_sam_in_both_libraries(tmp_path, pictures):
         extra=whole, prefix="vision_encoder.",
     )  # fmt: skip
     assert_alike(encoders, pictures)
+
+
+FLORENCE_NAMES = {
+    r"(convs\..)\.conv": r"\1.proj", r"_block\.conv(.)": r"_block.conv\1.fn.dw",
+    r"spatial_block\.norm1": "spatial_block.window_attn.norm", r"channel_block\.norm1": "channel_block.channel_attn.norm",
+    r"attn\.(qkv|proj)": r"attn.fn.\1", r"norm2": "ffn.norm", r"ffn\.fc": "ffn.fn.net.fc",
+}  # fmt: skip
+TORCH_NAMES = {"self_attn": "attn", "linear1": "mlp.c_fc", "linear2": "mlp.c_proj", "norm": "ln_"}
+
+
+def quick_gelu(values):
+    return values * torch.sigmoid(1.702 * values)
+
+
+def test_medimageinsight_in_other_libraries(tmp_path, monkeypatch, pictures):
+    """The image tower as that of Florence-2 in transformers, the text tower as torch's own transformer."""
+    small = {"depths": (1, 1, 2, 1), "num_heads": (1, 2, 3, 4)}
+    widths = (8, 16, 24, 32)
+    monkeypatch.setattr(timm, "create_model", functools.partial(timm.create_model, embed_dims=widths, **small))
+    configuration = transformers.Florence2VisionConfig(embed_dim=widths, num_groups=small["num_heads"], **small)
+    torch.manual_seed(2)
+    images = transformers.Florence2VisionBackbone(configuration)
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 64, 0, quick_gelu, 1e-12, batch_first=True, norm_first=True)
+    end = torch.nn.LayerNorm(16, eps=1e-12)
+    texts = torch.nn.TransformerEncoder(layer, 2, end, enable_nested_tensor=False)
+    rest = {
+        "image_projection": torch.empty(32, 24), "image_encoder.norms.weight": torch.empty(32),
+        "image_encoder.norms.bias": torch.empty(32), "lang_projection": torch.empty(16, 24), "logit_scale": torch.empty(()),
+        "lang_encoder.positional_embedding": torch.empty(77, 16), "lang_encoder.token_embedding.weight": torch.empty(49408, 16),
+    }  # fmt: skip
+    with torch.no_grad():
+        for each in [*images.parameters(), *texts.parameters(), *rest.values()]:
+            each.normal_(std=0.5)
+    state = dict(rest)
+    for name, tensor in images.state_dict().items():
+        for there, published_ in FLORENCE_NAMES.items():
+            name = re.sub(there, published_, name)
+        state[f"image_encoder.{name}"] = tensor
+    for name, tensor in texts.state_dict().items():
+        for there, published_ in TORCH_NAMES.items():
+            name = name.replace(there, published_)
+        state["lang_encoder." + name.replace("layers", "resblocks").replace("ln_.", "ln_final.")] = tensor
+    path = tmp_path / cards.weights_file(CARDS["medimageinsight"])
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    card = json.loads(json.dumps(CARDS["medimageinsight"])) | {"dimension": 24}
+    card["preprocessing"]["size"] = 96
+    card["options"]["embed_dim"] = 24
+    card["options"]["text_cfg"] |= {"width": 16, "heads": 2, "layers": 2}
+    del card["weights"]["sha256"]
+    encoder = load_encoder("medimageinsight", card, path, "cpu")
+
+    images.eval(), texts.eval()
+    sentences = [*TEXTS, "x-ray (PA), 5-mm nodule!? No effusion.", "opacity " * 99]
+    tokens = open_clip.tokenize(sentences)
+    ends = tokens.argmax(dim=1)
+    with torch.inference_mode():
+        features = images(encoder.batch([encoder.preprocess(each) for each in pictures])).last_hidden_state
+        norms = rest["image_encoder.norms.weight"], rest["image_encoder.norms.bias"]
+        seen = torch.nn.functional.layer_norm(features.mean(dim=(2, 3)), (32,), *norms) @ rest["image_projection"]
+        words = rest["lang_encoder.token_embedding.weight"][tokens] + rest["lang_encoder.positional_embedding"]
+        read = texts(words, src_key_padding_mask=torch.arange(77) > ends[:, None])
+        read = read[torch.arange(len(tokens)), ends] @ rest["lang_projection"]
+    assert np.ptp(seen.numpy(), axis=0).max() > 0.05 < np.ptp(read.numpy(), axis=0).max()
+    np.testing.assert_allclose(encode(encoder, pictures), seen, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_text(sentences), read, atol=1e-5)
+
+
+def test_the_tensors_of_medimageinsight_make_the_published_file_to_the_byte():
+    """Names, shapes and order of safetensors: a header of JSON, filled up to 8 bytes, then the numbers."""
+    with torch.device("meta"):
+        model = open_clip_encoder.build(CARDS["medimageinsight"]["options"], {})
+    header, size = {}, 0
+    state = as_unicl(model.state_dict())
+    for name in sorted(state):
+        end = size + 4 * state[name].numel()
+        header[name] = {"dtype": "F32", "shape": list(state[name].shape), "data_offsets": [size, end]}
+        size = end
+    text = json.dumps(header, separators=(",", ":"))
+    assert (len(state), 8 + -(-len(text) // 8) * 8 + size) == (601, 2_464_060_700)
 
 
 # --- a card that does not fit its model ---

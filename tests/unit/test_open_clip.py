@@ -193,6 +193,40 @@ def test_a_missing_tokenizer_is_named(with_bert, folder):
         load_encoder("tiny-clip", card, folder, "cpu").encode_text(TEXTS)
 
 
+def test_a_card_may_hold_the_configuration_and_a_file_of_safetensors_any_name(folder):
+    model = save(folder, CONFIGURATION)
+    (folder / "open_clip_model.safetensors").rename(folder / "open_clip_model.pt")
+    weights = {"hub": "someone/tiny", "revision": "main", "file": "open_clip_model.pt"}
+    card = CARD | {"options": CONFIGURATION, "weights": weights}
+    encoder = load_encoder("tiny-clip", cards.card_meaning(card), folder / "open_clip_model.pt", "cpu")
+    with torch.inference_mode():
+        words = model.encode_text(open_clip.tokenize(TEXTS, context_length=20)).numpy()
+    np.testing.assert_allclose(encoder.encode_text(TEXTS), words, atol=1e-5)
+    assert cards.card_meaning(card) != cards.card_meaning(card | {"options": CONFIGURATION | {"quick_gelu": True}})
+
+
+def test_padding_that_is_not_attended_to_changes_no_text(folder):
+    configuration = CONFIGURATION | {"text_cfg": TEXT | {"no_causal_mask": True}}
+    path = folder / "open_clip_model.safetensors"
+    folder.mkdir(parents=True)
+    torch.manual_seed(5)
+    model = open_clip.CustomTextCLIP(**configuration).eval()
+    save_file(model.state_dict(), path)
+    model.text.use_pad_mask = True
+    with torch.inference_mode():
+        expected = model.encode_text(open_clip.tokenize(TEXTS, context_length=20)).numpy()
+    found = {}
+    for masked in (True, False):
+        options = configuration | {
+            "custom_text": True,
+            "text_cfg": configuration["text_cfg"] | {"use_pad_mask": masked},
+        }
+        card = CARD | {"options": options, "weights": {"file": path.name}}
+        found[masked] = load_encoder("tiny-clip", card, path, "cpu").encode_text(TEXTS)
+    np.testing.assert_allclose(found[True], expected, atol=1e-5)
+    assert np.abs(found[False] - expected).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -211,6 +245,20 @@ def test_weights_that_do_not_fit_are_refused(folder, changes, message):
         InputError, match=f"the weights of the model 'tiny-clip' do not fit its architecture: {message}"
     ):
         load_encoder("tiny-clip", CARD, folder, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"embed_dim": 24, "text_cfg": TEXT}, r"open_clip .* can build \('vision_cfg'\): correct `options:`"),
+        (CONFIGURATION | {"text_cfg": {"depth": 2}}, "open_clip .* can build .* unexpected keyword argument 'depth'"),
+    ],
+)
+def test_a_configuration_that_is_none_is_named(folder, options, message):
+    save(folder, CONFIGURATION)
+    path = folder / "open_clip_model.safetensors"
+    with pytest.raises(InputError, match=f"the configuration of the model 'tiny-clip' is none that {message}"):
+        load_encoder("tiny-clip", CARD | {"options": options, "weights": {"file": path.name}}, path, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder
         found = encoder.encode([np.zeros((1, size, size), dtype=np.uint8)]).shape
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
-            f"the model '{slug}' does not take images of `preprocessing: size: {size}` ({_short(error)}): correct its card"
+            f"the model '{slug}' does not take images of `preprocessing: size: {size}` ({short(error)}): correct its card"
         ) from None
     if found != (1, card["dimension"]):
         raise InputError(
@@ -199,7 +199,7 @@ def _device(device: str) -> torch.device:
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
     """The tensors of a weights file by name, read without running any code that the file may hold."""
     try:
-        if Path(path).suffix == ".safetensors":
+        if Path(path).suffix == ".safetensors" or _starts_as_safetensors(path):
             return load_file(path)
         with torch.serialization.safe_globals(NUMBERS):
             # Mapped, an optimizer's state beside the weights is never read.
@@ -221,6 +221,12 @@ def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
             )
         state = state[wrappers[0]]
     return {name.removeprefix("module."): tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+
+
+def _starts_as_safetensors(path: str | Path) -> bool:
+    """The format by the file's first bytes, the length of a JSON header and that header: some are served as ``.pt``."""
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def selected(tensors: Mapping[str, torch.Tensor], weights: Mapping) -> dict[str, torch.Tensor]:
@@ -284,5 +290,6 @@ def not_fitting(slug: str, wrong: str) -> InputError:
     )
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """An error's message in one line of at most 150 characters, its kind where it has none."""
     return " ".join(str(error).split())[:150] or type(error).__name__

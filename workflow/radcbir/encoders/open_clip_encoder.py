@@ -8,18 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
+import timm
 import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.tokenizer import HFTokenizer
 
-from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, read_tensors, selected
+from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, read_tensors, selected, short
 from radcbir.errors import InputError
 
 CONFIGURATION = "open_clip_config.json"
 TEXT_FOLDER = "text"
 """Where the files of a text tower lie that comes from a repository of its own, beside the model's own files."""
+PADDING_MASK = "use_pad_mask"
+"""An argument of open_clip's text transformer that its configurations lack: what stands beside a text is not attended to."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
+UNICL_NAMES = {
+    "lang_encoder.resblocks.": "text.transformer.resblocks.",
+    "lang_encoder.": "text.",
+    "lang_projection": "text.text_projection",
+    "image_encoder.norms.": "visual.trunk.head.norm.",
+}
+"""Starts of the names of UniCL's tensors -> those of open_clip's, the first that fits."""
 
 
 class OpenClipEncoder(NetworkEncoder):
@@ -27,6 +37,10 @@ class OpenClipEncoder(NetworkEncoder):
 
     folder: Path | None = None
     configuration: Mapping = {}
+
+    @property
+    def _masks_padding(self) -> bool:
+        return self.configuration["text_cfg"].get(PADDING_MASK, False)
 
     def pool(self, batch: torch.Tensor) -> torch.Tensor:
         """The image tower's projected output."""
@@ -51,28 +65,42 @@ class OpenClipEncoder(NetworkEncoder):
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts (n of them) -> vectors of the images' space, shape (n, dimension), float32, not normalised."""
+        tokens = self.tokenizer(list(texts)).to(self.device)
+        batches = [tokens]
+        if self._masks_padding:  # each text without any: its own length ends with the highest number, the end of text
+            batches = [each[None, : each.argmax() + 1] for each in tokens]
         with self._precision():
-            return self.model.encode_text(self.tokenizer(list(texts)).to(self.device)).float().cpu().numpy()
+            return torch.cat([self.model.encode_text(each) for each in batches]).float().cpu().numpy()
 
 
 def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> NetworkEncoder:
     """Build both towers of a card and load their weights, every tensor of them.
 
     The configuration is the model's own ``open_clip_config.json`` where its files hold one, else open_clip's of the
-    card's architecture, with the card's ``options`` in place of its parts, such as another ``text_cfg``. A text tower of
-    the transformers library has its ``config.json`` in the folder ``text``.
+    card's architecture, with the card's ``options`` in place of its parts, such as another ``text_cfg``; of a model that
+    open_clip does not know, the ``options`` alone. A text tower of the transformers library has its ``config.json`` in the
+    folder ``text``.
 
-    Raises :class:`InputError` naming the model where the architecture is unknown, a file or a tensor is missing, a
-    tensor is left over or of another shape, or the vectors do not have the card's dimension.
+    Raises :class:`InputError` naming the model where the architecture is unknown, its configuration is none, a file or a
+    tensor is missing, a tensor is left over or of another shape, or the vectors do not have the card's dimension.
     """
     configuration = configuration_of(slug, card, files)
     torch.manual_seed(card["weights"].get("random_seed", 0))
-    model = build(configuration, files)
+    try:
+        model = build(configuration, files)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"the configuration of the model '{slug}' is none that open_clip {open_clip.__version__} can build "
+            f"({short(error)}): correct `options:` in its card"
+        ) from None
     if files:
         names = [name for name in files if Path(name).suffix in (".safetensors", ".bin", ".pt", ".pth")]
         if len(names) != 1:
             raise InputError(f"the model card '{slug}' names {len(names)} files of weights: open_clip reads one")
-        tensors = convert_state_dict(model, selected(read_tensors(files[names[0]], slug), card["weights"]))
+        tensors = selected(read_tensors(files[names[0]], slug), card["weights"])
+        if card["weights"].get("layout") == "unicl":
+            tensors = from_unicl(tensors)
+        tensors = convert_state_dict(model, tensors)
         if "positional_embedding" in tensors and not hasattr(model, "positional_embedding"):
             tensors = convert_to_custom_text_state_dict(tensors)
         wanted = model.state_dict()
@@ -96,19 +124,20 @@ def configuration_of(slug: str, card: Mapping, files: Mapping[str, Path]) -> dic
             raise InputError(
                 f"the file {files[CONFIGURATION]} of the model '{slug}' is no configuration of open_clip"
             ) from None
-    configuration = open_clip.get_model_config(card["architecture"])
-    if configuration is None:
+    configuration = (open_clip.get_model_config(card["architecture"]) or {}) | card.get("options", {})
+    if not configuration:
         raise InputError(
             f"the model card '{slug}' names the architecture '{card['architecture']}', which open_clip "
-            f"{open_clip.__version__} does not know, and no file {CONFIGURATION}: see open_clip.list_models()"
+            f"{open_clip.__version__} does not know, and no file {CONFIGURATION} or `options:`: see open_clip.list_models()"
         )
-    return configuration | card.get("options", {})
+    return configuration
 
 
 def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
     """Both towers in evaluation mode with random weights; nothing is looked up anywhere but in the model's folder."""
     settings = copy.deepcopy(dict(configuration))
-    text, custom = settings["text_cfg"], settings.pop("custom_text", False)
+    text = settings["text_cfg"]
+    custom = text.pop(PADDING_MASK, False) | settings.pop("custom_text", False)
     settings["vision_cfg"]["timm_model_pretrained"] = False
     if "hf_model_name" in text:
         custom = True
@@ -116,6 +145,26 @@ def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
         folder = folder_of(files) or Path()
         text["hf_model_name"] = str(folder / TEXT_FOLDER if (folder / TEXT_FOLDER).is_dir() else folder)
     return (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).eval()
+
+
+def from_unicl(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of UniCL (Yang et al., CVPR 2022) with a DaViT under open_clip's names, the image projection transposed.
+
+    DaViT's blocks have the names of Florence-2, which timm knows under that model's prefix.
+    """
+    found, florence = {}, {}
+    for name, tensor in tensors.items():
+        start = next((each for each in UNICL_NAMES if name.startswith(each)), None)
+        if start:
+            found[UNICL_NAMES[start] + name.removeprefix(start)] = tensor
+        elif name.startswith("image_encoder."):
+            florence[name.replace("image_encoder.", "vision_tower.", 1)] = tensor
+        elif name == "image_projection":
+            found["visual.head.proj.weight"] = tensor.T
+        else:
+            found[name] = tensor
+    trunk = timm.models.davit.checkpoint_filter_fn(florence, None)
+    return found | {f"visual.trunk.{name}": tensor for name, tensor in trunk.items()}
 
 
 def folder_of(files: Mapping[str, Path]) -> Path | None:
