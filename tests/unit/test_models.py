@@ -15,7 +15,9 @@ import sklearn.datasets
 import timm
 import tokenizers
 import torch
+import torchvision
 import transformers
+import two_towers_files
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -199,11 +201,17 @@ def serve_torchxrayvision(slug, card, folder):
     return card
 
 
+def serve_two_towers(slug, card, folder):
+    two_towers_files.serve(card, folder)
+    return card
+
+
 @pytest.mark.parametrize("slug", distinct(OTHERS))
 def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkeypatch, pictures):
     folder = tmp_path / "weights" / slug
     folder.mkdir(parents=True)
     monkeypatch.setattr(timm, "create_model", functools.partial(shallow, timm.create_model))
+    two_towers_files.shallow(monkeypatch)
     torch.manual_seed(1)
     card = globals()[f"serve_{CARDS[slug]['loader']}"](slug, CARDS[slug], folder)
     card = json.loads(json.dumps(card))
@@ -265,6 +273,28 @@ def of_medclip(image):
     return np.broadcast_to((resized - 0.5862785803043838) / 0.27950088968644304, (3, 224, 224))
 
 
+def of_biovil(crop):
+    """hi-ml-multimodal's remap_to_uint8 and its transform for inference (0.2.2), by the same calls of torchvision."""
+    steps = torchvision.transforms
+    transform = steps.Compose([steps.Resize(512), steps.CenterCrop(crop), steps.ToTensor()])
+
+    def apply(image):
+        values = np.asarray(image).astype(float)
+        values -= values.min()
+        values = (values / values.max() * 255).astype(np.uint8)
+        return transform(Image.fromarray(values).convert("L")).numpy()
+
+    return apply
+
+
+def of_cxr_clip(**normalisation):
+    """CXR-CLIP's transforms for tests (configs/transform/default.yaml, transform_image), by the same calls of torchvision."""
+    steps = torchvision.transforms
+    normalise = steps.Normalize(normalisation["image_mean"], normalisation["image_std"])
+    transform = steps.Compose([steps.Resize(224), steps.CenterCrop(224), steps.ToTensor(), normalise])
+    return lambda image: transform(image.convert("RGB")).numpy()
+
+
 DINOV2 = published(
     BitImageProcessorPil, size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}, resample=3, **IMAGENET
 )
@@ -308,9 +338,16 @@ PROCESSORS = {
     "dinov3-vitl16": of_timm("vit_large_patch16_dinov3.lvd1689m"),
     "dinov3-convnext-base": of_timm("convnext_base.dinov3_lvd1689m"),
     "eva02-vitl14-448": of_timm("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k"),
+    "biovil-resnet50": of_biovil(480),
+    "biovil-t-resnet50": of_biovil(448),
+    "cxr-clip-resnet50-m": of_cxr_clip(**IMAGENET),
+    "cxr-clip-resnet50-mcc": of_cxr_clip(**IMAGENET),
+    "cxr-clip-swint-m": of_cxr_clip(**HALF),
+    "cxr-clip-swint-mcc": of_cxr_clip(**HALF),
 }
 """Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
-the transforms of open_clip and timm with the settings that these libraries hold, MedCLIP's steps anew in NumPy."""
+the transforms of open_clip and timm with the settings that these libraries hold, MedCLIP's steps anew in NumPy, those of
+BioViL and CXR-CLIP anew in torchvision."""
 
 
 def preprocessed(card, image):
@@ -329,6 +366,15 @@ def test_a_card_preprocesses_as_its_model_was_published(slug, pictures):
     for image in pictures:
         found, expected = preprocessed(CARDS[slug], image), PROCESSORS[slug](image)
         np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=f"{slug}, {image.mode} {image.size}")
+
+
+def test_biovil_sees_the_whole_range_of_an_image_before_it_is_resized(pictures):
+    narrow = pictures[1].point(lambda value: 40 + value // 3)
+    for image in (narrow, Image.merge("RGB", [narrow, narrow.point(lambda value: value // 2), narrow])):
+        found = preprocessed(CARDS["biovil-t-resnet50"], image)
+        np.testing.assert_allclose(found, of_biovil(448)(image), atol=1e-6)
+        assert np.ptp(found) > 0.5
+    assert (preprocessed(CARDS["biovil-t-resnet50"], Image.new("L", (9, 9), 70)) == 0).all()
 
 
 def test_medsam_sees_the_whole_range_of_an_image(pictures):
