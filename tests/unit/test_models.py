@@ -21,6 +21,7 @@ import torch
 import torchvision
 import torchxrayvision
 import transformers
+import two_towers_files
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -258,11 +259,17 @@ def serve_torchxrayvision(slug, card, folder):
     return card
 
 
+def serve_two_towers(slug, card, folder):
+    two_towers_files.serve(card, folder)
+    return card
+
+
 @pytest.mark.parametrize("slug", [slug for slug in distinct(OTHERS) if not slug.startswith("radimagenet-")])
 def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkeypatch, pictures):
     folder = tmp_path / "weights" / slug
     folder.mkdir(parents=True)
     monkeypatch.setattr(timm, "create_model", functools.partial(shallow, timm.create_model))
+    two_towers_files.shallow(monkeypatch)
     torch.manual_seed(1)
     card = globals()[f"serve_{CARDS[slug]['loader']}"](slug, CARDS[slug], folder)
     card = json.loads(json.dumps(card))
@@ -378,6 +385,20 @@ def of_chexzero(image):
     return transform(torch.from_numpy(np.repeat(np.asarray(square, dtype=np.float64)[None], 3, axis=0))).numpy()
 
 
+def of_biovil(crop):
+    """hi-ml-multimodal's remap_to_uint8 and its transform for inference (0.2.2), by the same calls of torchvision."""
+    steps = torchvision.transforms
+    transform = steps.Compose([steps.Resize(512), steps.CenterCrop(crop), steps.ToTensor()])
+
+    def apply(image):
+        values = np.asarray(image).astype(float)
+        values -= values.min()
+        values = (values / values.max() * 255).astype(np.uint8)
+        return transform(Image.fromarray(values).convert("L")).numpy()
+
+    return apply
+
+
 DINOV2 = published(
     BitImageProcessorPil, size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}, resample=3, **IMAGENET
 )
@@ -435,13 +456,20 @@ PROCESSORS = {
     "dinov3-vitl16": of_timm("vit_large_patch16_dinov3.lvd1689m"),
     "dinov3-convnext-base": of_timm("convnext_base.dinov3_lvd1689m"),
     "eva02-vitl14-448": of_timm("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k"),
+    "biovil-resnet50": of_biovil(480),
+    "biovil-t-resnet50": of_biovil(448),
+    "cxr-clip-resnet50-m": of_torchvision(224, 224, interpolation="bilinear", **IMAGENET),
+    "cxr-clip-resnet50-mcc": of_torchvision(224, 224, interpolation="bilinear", **IMAGENET),
+    "cxr-clip-swint-m": of_torchvision(224, 224, interpolation="bilinear", **HALF),
+    "cxr-clip-swint-mcc": of_torchvision(224, 224, interpolation="bilinear", **HALF),
 }
 """Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
 the transforms of open_clip and timm with the settings that these libraries hold, UniMed-CLIP's of its fork of open_clip,
 MedImageInsight's by torchvision with those of its config.yaml, MedCLIP's steps anew in NumPy. Steps of published code:
 RadioDINO's are those of its README and examples (Snarci/Radio-DINO), MAE's those of util/datasets.py
 (facebookresearch/mae), RadImageNet's those of pytorch_example.ipynb (BMEII-AI/RadImageNet), CheXzero's those of
-data_process.py and zero_shot.py (rajpurkarlab/CheXzero)."""
+data_process.py and zero_shot.py (rajpurkarlab/CheXzero), BioViL's those of hi-ml-multimodal, CXR-CLIP's those of
+configs/transform/default.yaml and data_utils.py (kakaobrain/cxr-clip)."""
 
 
 def preprocessed(card, image):
@@ -486,6 +514,15 @@ def test_medsam_is_resampled_by_pillow_and_not_far_from_its_script(pictures):
         )  # fmt: skip
         np.testing.assert_allclose(found, ours, atol=1e-6)
         assert 0 < np.abs(found - script).mean() < 2 / 255
+
+
+def test_biovil_sees_the_whole_range_of_an_image_before_it_is_resized(pictures):
+    narrow = pictures[1].point(lambda value: 40 + value // 3)
+    for image in (narrow, Image.merge("RGB", [narrow, narrow.point(lambda value: value // 2), narrow])):
+        found = preprocessed(CARDS["biovil-t-resnet50"], image)
+        np.testing.assert_allclose(found, of_biovil(448)(image), atol=1e-6)
+        assert np.ptp(found) > 0.5
+    assert (preprocessed(CARDS["biovil-t-resnet50"], Image.new("L", (9, 9), 70)) == 0).all()
 
 
 def test_medsam_sees_the_whole_range_of_an_image(pictures):

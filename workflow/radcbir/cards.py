@@ -36,6 +36,7 @@ LOADER_MODULES = {
     "transformers": "radcbir.encoders.transformers_encoder",
     "medclip": "radcbir.encoders.transformers_encoder",
     "torchxrayvision": "radcbir.encoders.torchxrayvision_encoder",
+    "two_towers": "radcbir.encoders.two_towers",
     "control": "radcbir.encoders.control",
 }
 """Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the loader is used."""

@@ -52,8 +52,11 @@ def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Ima
 def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     """Image -> resized and cropped bytes, shape (3, height, width), or (1, height, width) where it is gray.
 
-    Where ``mean`` has one channel, the network takes gray images alone, and colors become gray first.
+    With ``range: stretched`` the image's own lowest and highest value become 0 and 255 before anything else. Where ``mean``
+    has one channel, the network takes gray images alone, and colors become gray first.
     """
+    if preprocessing.get("range") == "stretched":
+        image = _stretched(image)
     if len(preprocessing["mean"]) == 1 and image.mode != "L":
         image = image.convert("L")
     pixels = np.asarray(resized_and_cropped(image, preprocessing))
@@ -75,6 +78,14 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
         pixels[None], size=(size, size), mode=preprocessing["interpolation"], align_corners=False
     )
     return resized[0].float().numpy()
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """The image with its lowest value of all channels at 0 and its highest at 255, rounded down as BioViL has it."""
+    pixels = np.asarray(image)
+    low, high = int(pixels.min()), int(pixels.max())
+    table = (np.arange(256) - low).clip(0, high - low) / max(1, high - low) * 255
+    return Image.fromarray(table.astype(np.uint8)[pixels])
 
 
 def _on_black_square(image: Image.Image, size: int, canvas: int | None) -> Image.Image:

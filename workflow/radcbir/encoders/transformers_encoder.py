@@ -117,7 +117,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
                 f"the model card '{slug}' names the architecture '{name}', which transformers "
                 f"{transformers.__version__} does not know{': did you mean ' + ', '.join(near) + '?' if near else ''}"
             )
-        model = _loaded(slug, card, getattr(transformers, name), folder_of(files), card.get("options", {}))
+        model = loaded(slug, card, getattr(transformers, name), folder_of(files), card.get("options", {}))
     encoder = TransformersEncoder(model.eval(), card, device, ["transformers"])
     encoder.folder = folder_of(files)
     try:
@@ -128,7 +128,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
         ) from None
 
 
-def _loaded(slug: str, card: Mapping, kind: type, source: Path | None, options: Mapping) -> torch.nn.Module:
+def loaded(slug: str, card: Mapping, kind: type, source: Path | None, options: Mapping) -> torch.nn.Module:
     """A model of the library with its tensors, from a folder or from ``state_dict`` in the options."""
     try:
         model, info = kind.from_pretrained(
@@ -157,7 +157,7 @@ def _medclip(slug: str, card: Mapping, files: Mapping[str, Path]) -> MedClip:
         if not name.endswith("relative_position_index")
     }
     options = {"config": transformers.SwinConfig(), "state_dict": swin}
-    return MedClip(_loaded(slug, card, transformers.SwinModel, None, options), projection)
+    return MedClip(loaded(slug, card, transformers.SwinModel, None, options), projection)
 
 
 def _vectors(output: object) -> torch.Tensor:
