@@ -48,6 +48,19 @@ def test_every_rule_that_is_submitted_says_what_it_needs():
         )
 
 
+def test_rules_that_read_small_tables_alone_are_not_submitted():
+    """And none that reads more: they share the node that Snakemake was started on."""
+    table = r'(?:[a-z_(]+\()?"[^"]+\.csv"\)*|(?:template|uncertainty_table)\("\w[^"]*"\)'
+    small = set()
+    for name, text in RULES.items():
+        inputs = re.search(r"^    input:\n((?:        .*\n)+)", text, flags=re.M)
+        each = re.findall(r"^        (?:\w+=)?(.*),$", inputs[1], flags=re.M) if inputs else []
+        if each and all(re.fullmatch(table, part) for part in each):
+            small.add(name)
+    others = {"audited", "admitted", "app", "fetch_weights", "fetch_archive", "models"}
+    assert local_rules() - others == small
+
+
 def test_downloads_are_local_rules():
     assert {"fetch_weights", "fetch_archive"} <= local_rules()
     assert not local_rules() & {*SLURM["set-resources"]}

@@ -126,3 +126,10 @@ rule label_table:
         code=code("label_table.py"),
     script:
         "../scripts/label_table.py"
+
+
+localrules:
+    compare,
+    figures,
+    model_table,
+    label_table,

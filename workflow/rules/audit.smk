@@ -123,5 +123,6 @@ checkpoint admitted:
 
 
 localrules:
+    audit_verdict,
     audited,
     admitted,

@@ -204,3 +204,10 @@ rule linear_probing_pages:
         code=code("linear_probing_pages.py"),
     script:
         "../scripts/linear_probing_pages.py"
+
+
+localrules:
+    compare_knn_classification,
+    knn_classification_pages,
+    compare_linear_probing,
+    linear_probing_pages,

@@ -161,3 +161,8 @@ rule dimensions_figure:
         code=code("dimensions_figure.py"),
     script:
         "../scripts/dimensions_figure.py"
+
+
+localrules:
+    index_fidelity_figure,
+    dimensions_figure,

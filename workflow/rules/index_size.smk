@@ -61,3 +61,7 @@ rule compare_index_size:
         code=code("compare_index_size.py"),
     script:
         "../scripts/compare_index_size.py"
+
+
+localrules:
+    compare_index_size,

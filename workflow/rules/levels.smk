@@ -79,3 +79,7 @@ rule compare_levels:
         code=code("compare_levels.py"),
     script:
         "../scripts/compare_levels.py"
+
+
+localrules:
+    compare_levels,

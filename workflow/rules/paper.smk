@@ -114,3 +114,7 @@ rule export_classification:
         code=code("export_classification.py"),
     script:
         "../scripts/export_classification.py"
+
+
+localrules:
+    paper_mode_page,

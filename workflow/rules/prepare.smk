@@ -49,3 +49,7 @@ rule preparation_table:
         code=code("preparation_table.py"),
     script:
         "../scripts/preparation_table.py"
+
+
+localrules:
+    preparation_table,

@@ -120,3 +120,7 @@ rule map_page:
         code=code("map_page.py"),
     script:
         "../scripts/map_page.py"
+
+
+localrules:
+    embedding_space_page,

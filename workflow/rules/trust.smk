@@ -213,3 +213,8 @@ rule contamination:
         code=code("contamination.py"),
     script:
         "../scripts/contamination.py"
+
+
+localrules:
+    cross_dataset_page,
+    contamination,

@@ -94,3 +94,7 @@ rule bounds:
         code=code("bounds.py"),
     script:
         "../scripts/bounds.py"
+
+
+localrules:
+    uncertainty_figures,
