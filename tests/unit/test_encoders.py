@@ -472,6 +472,19 @@ def test_a_gpu_that_is_not_there():
         load_encoder("tiny", TINY, None, "cuda")
 
 
+@pytest.mark.parametrize("card", [TINY, TINY_VIT, "efficientnet-lite0"])
+def test_a_gpu_gives_the_vectors_of_the_cpu(card, photographs):
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no GPU")
+    slug, card = (card, CARDS[card]) if isinstance(card, str) else ("tiny", card)
+    cpu, gpu = (
+        encode(load_encoder(slug, card, None, device), [*photographs, *map(noise, range(6))])
+        for device in ("cpu", "cuda")
+    )
+    cpu, gpu = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (cpu, gpu))
+    np.testing.assert_allclose(gpu, cpu, atol=1e-4)
+
+
 def test_a_full_gpu_asks_for_a_smaller_batch(monkeypatch):
     encoder = load_encoder("tiny", TINY, None, "cpu")
 

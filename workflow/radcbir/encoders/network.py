@@ -42,6 +42,9 @@ class NetworkEncoder:
         self.pooling = card["pooling"]
         self.precision = getattr(torch, card["precision"])
         self.device = _device(device)
+        torch.backends.cudnn.allow_tf32 = (
+            False  # by default GPUs round the inputs of convolutions to 10 bits and call it float32
+        )
         if self.device.type == "cpu":
             keep_freed_memory()
             if imitated(card["precision"]):
