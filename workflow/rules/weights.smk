@@ -13,8 +13,10 @@ rule fetch_weights:
         "results/benchmarks/fetch_weights/{model}/{file}.tsv"
     conda:
         "../../envs/torch.yaml"
+    resources:
+        source=weights_source,
     params:
-        weights=weights_source,
+        content=weights_content,
     script:
         "../scripts/fetch_weights.py"
 

@@ -1,9 +1,11 @@
 """Model card -> its weights file, digest checked."""
 
+import json
+
 import _library  # noqa: F401
 from radcbir.logs import script_log
 from radcbir.weights import fetch
 
 with script_log(snakemake.log[0], f"weights {snakemake.wildcards.model}"):
     offline = snakemake.config.get("offline", False)
-    fetch(snakemake.params.weights, snakemake.output[0], snakemake.wildcards.file, offline)
+    fetch(json.loads(snakemake.resources.source), snakemake.output[0], snakemake.wildcards.file, offline)
