@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -144,11 +145,28 @@ def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cl
     assert target.exists()
 
 
+def test_snakemake_itself_may_be_a_job(project, cluster):
+    """Then small jobs are part of it, and the others are jobs beside it."""
+    (project / "results/experiments/findings/thumbnail/metrics/summary.csv").unlink()
+    before = {each["id"] for each in cluster.jobs()}
+    log, command = project / "driver.log", shlex.join(project.command(*PROFILE))
+    driver = cluster("sbatch", "--parsable", f"--chdir={project.folder}", f"--output={log}", "--wrap", command).strip()
+    ended = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
+    cluster.wait_for(lambda: [job for job in cluster.jobs() if job["id"] == driver and job["state"] in ended], 300)
+    states = {each["id"]: each["state"] for each in cluster.jobs() if each["id"] not in before}
+    assert states.pop(driver) == "COMPLETED", log.read_text()[-6000:]
+    assert list(states.values()) == ["COMPLETED"], "the metrics; tables and figures stayed with Snakemake"
+    assert "localrule figures" in log.read_text()
+    assert "Nothing to be done" in project.snakemake()
+
+
 @pytest.mark.demo
 def test_the_demo_gives_the_same_bytes_as_without_slurm(cluster, tmp_path):
     here, there = demo(tmp_path / "here"), demo(tmp_path / "there")
     subprocess.run(here.command(), cwd=here.folder, check=True)
-    run = submit(there, cluster, "--jobs", "10", seconds=3600)  # the machine has less memory than its Slurm is told
+    for name in ("cpu", "gpu"):  # jobs that share two cores in earnest: torch's threads wait for each other
+        cluster("scontrol", "update", f"partitionname={name}", "MaxCPUsPerNode=2")
+    run = submit(there, cluster, seconds=7200)
     assert run.drained[0] in ("drained", "draining")
     assert of("embed", "CANCELLED")(cluster.jobs())
     expected, found = without_timings(results(here)), without_timings(results(there))
