@@ -23,13 +23,6 @@ TEXT_FOLDER = "text"
 PADDING_MASK = "use_pad_mask"
 """An argument of open_clip's text transformer that its configurations lack: what stands beside a text is not attended to."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
-UNICL_NAMES = {
-    "lang_encoder.resblocks.": "text.transformer.resblocks.",
-    "lang_encoder.": "text.",
-    "lang_projection": "text.text_projection",
-    "image_encoder.norms.": "visual.trunk.head.norm.",
-}
-"""Starts of the names of UniCL's tensors -> those of open_clip's, the first that fits."""
 
 
 class OpenClipEncoder(NetworkEncoder):
@@ -148,21 +141,16 @@ def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
 
 
 def from_unicl(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of UniCL (Yang et al., CVPR 2022) with a DaViT under open_clip's names, the image projection transposed.
+    """The tensors of UniCL (Yang et al., CVPR 2022) with the DaViT under timm's names, the image projection transposed.
 
-    DaViT's blocks have the names of Florence-2, which timm knows under that model's prefix.
+    DaViT's blocks have the names of Florence-2, which timm knows under that model's prefix. The rest of the names is the
+    card's to say (``renamed``).
     """
-    found, florence = {}, {}
-    for name, tensor in tensors.items():
-        start = next((each for each in UNICL_NAMES if name.startswith(each)), None)
-        if start:
-            found[UNICL_NAMES[start] + name.removeprefix(start)] = tensor
-        elif name.startswith("image_encoder."):
-            florence[name.replace("image_encoder.", "vision_tower.", 1)] = tensor
-        elif name == "image_projection":
-            found["visual.head.proj.weight"] = tensor.T
-        else:
-            found[name] = tensor
+    blocks = {name: each for name, each in tensors.items() if name.startswith("image_encoder.")}
+    found = {name: each for name, each in tensors.items() if name not in blocks}
+    if "image_projection" in found:
+        found["visual.head.proj.weight"] = found.pop("image_projection").T
+    florence = {name.replace("image_encoder.", "vision_tower.", 1): each for name, each in blocks.items()}
     trunk = timm.models.davit.checkpoint_filter_fn(florence, None)
     return found | {f"visual.trunk.{name}": tensor for name, tensor in trunk.items()}
 
