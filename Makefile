@@ -1,5 +1,6 @@
 # make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
 # make lint   formatting and lint checks                           make lock   resolve requirements.in anew
+# make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +16,6 @@ demo: setup
 test: setup weights
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# The whole demo twice, here and through a Slurm on this machine: the same bytes.
 .PHONY: demo-on-slurm
 demo-on-slurm: setup weights
 	$(BIN)/python -m pytest -m demo

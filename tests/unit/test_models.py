@@ -89,7 +89,7 @@ def save_tokenizer(folder):
 def shallow(original, name, **options):
     """``timm.create_model`` for a network of one layer, whichever way its architecture counts them.
 
-    DaViT is narrower, too: at 480 pixels it takes minutes, and a test of its own has its real shapes.
+    DaViT is narrower, too, at its 480 pixels; a test of its own has its real shapes.
     """
     options |= {"embed_dims": (32, 64, 128, 256)} if name.startswith("davit") else {}
     for depth in ({"depth": 1}, {"layers": (1,) * 4}, {"depths": (1,) * 4}, {}):  # DenseNets' width is their depth
@@ -501,7 +501,7 @@ def test_medsam_is_resampled_by_pillow_and_not_far_from_its_script(pictures):
     for image in pictures:
         found = preprocessed(CARDS["medsam-vitb"], image)
         pixels = np.asarray(image.convert("RGB"))
-        # Channel by channel, which gives the same bytes as all three at once in a tenth of the time.
+        # Channel by channel, which gives the same bytes as all three at once, sooner.
         script, ours = (
             (each - each.min()) / (each.max() - each.min())
             for each in (

@@ -63,14 +63,16 @@ class Project:
 
     def set_up(self) -> None:
         """Copy the workflow as git would check it out, draw the images, write CSV and configuration."""
-        for name in ("workflow", "config", "envs"):
-            source = REPOSITORY / name
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, self / name, ignore=ignore) if source.is_dir() else shutil.copy(source, self / name)
+        self.check_out("workflow", "config", "envs")
         self.write_csv(rows(48))
         for number, row in enumerate(rows(48)):
             self.draw(row["filepath"], number % 4, number)
         self.configure()
+
+    def check_out(self, *folders: str) -> None:
+        """Copy folders of the repository as they are there."""
+        for name in folders:
+            shutil.copytree(REPOSITORY / name, self / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def __truediv__(self, path: str) -> Path:
         return self.folder / path

@@ -3,7 +3,6 @@
 import fcntl
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Project
+from conftest import Project
 from slurm_cluster import Cluster, NoSlurm
 from test_staleness import results
 
@@ -179,11 +178,9 @@ def test_the_demo_gives_the_same_bytes_as_without_slurm(cluster, tmp_path):
 
 def demo(folder: Path) -> Project:
     """The project as it is checked out, with the weights that are here."""
-    for name in ("workflow", "config", "envs", "resources"):
-        shutil.copytree(
-            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy2
-        )
-    return Project(folder)
+    project = Project(folder)
+    project.check_out("workflow", "config", "envs", "resources")
+    return project
 
 
 def without_timings(files: dict[str, bytes]) -> dict[str, bytes]:

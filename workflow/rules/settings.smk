@@ -112,9 +112,14 @@ def weights_location(wildcards):
 
 def weights_source(wildcards):
     """Where one of a model's weights files comes from, as JSON: a resource, since another address of the same is no change."""
-    return json.dumps(cards.weights_files(project.cards[wildcards.model])[wildcards.file])
+    return json.dumps(named_weights(wildcards))
 
 
 def weights_content(wildcards):
     """What a weights file is, wherever it comes from."""
-    return cards.content_of(cards.weights_files(project.cards[wildcards.model])[wildcards.file])
+    return cards.content_of(named_weights(wildcards))
+
+
+def named_weights(wildcards):
+    """What a card says of one of its weights files."""
+    return cards.weights_files(project.cards[wildcards.model])[wildcards.file]

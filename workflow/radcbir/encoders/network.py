@@ -42,9 +42,8 @@ class NetworkEncoder:
         self.pooling = card["pooling"]
         self.precision = getattr(torch, card["precision"])
         self.device = _device(device)
-        torch.backends.cudnn.allow_tf32 = (
-            False  # by default GPUs round the inputs of convolutions to 10 bits and call it float32
-        )
+        # By default GPUs round the inputs of convolutions to 10 bits and call it float32.
+        torch.backends.cudnn.allow_tf32 = False
         if self.device.type == "cpu":
             keep_freed_memory()
             if imitated(card["precision"]):
@@ -224,6 +223,11 @@ def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
             )
         state = state[wrappers[0]]
     return {name.removeprefix("module."): tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+
+
+def folder_of(files: Mapping[str, Path]) -> Path | None:
+    """The folder that the model's files lie in."""
+    return next((path.parents[len(Path(name).parts) - 1] for name, path in files.items()), None)
 
 
 def _starts_as_safetensors(path: str | Path) -> bool:

@@ -14,7 +14,7 @@ from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.tokenizer import HFTokenizer
 
-from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, read_tensors, selected, short
+from radcbir.encoders.network import NetworkEncoder, checked, folder_of, load_tensors, read_tensors, selected, short
 from radcbir.errors import InputError
 
 CONFIGURATION = "open_clip_config.json"
@@ -153,8 +153,3 @@ def from_unicl(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     florence = {name.replace("image_encoder.", "vision_tower.", 1): each for name, each in blocks.items()}
     trunk = timm.models.davit.checkpoint_filter_fn(florence, None)
     return found | {f"visual.trunk.{name}": tensor for name, tensor in trunk.items()}
-
-
-def folder_of(files: Mapping[str, Path]) -> Path | None:
-    """The folder that the model's files lie in."""
-    return next((path.parents[len(Path(name).parts) - 1] for name, path in files.items()), None)

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 import transformers
 
-from radcbir.encoders.network import NetworkEncoder, checked, misfit, not_fitting, read_tensors, selected
-from radcbir.encoders.open_clip_encoder import folder_of
+from radcbir.encoders.network import NetworkEncoder, checked, folder_of, misfit, not_fitting, read_tensors, selected
 from radcbir.errors import InputError
 
 transformers.logging.set_verbosity_error()  # what does not fit is an error here, in one sentence

@@ -17,8 +17,15 @@ import torchvision
 import transformers
 from torch import nn
 
-from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, not_fitting, read_tensors, selected
-from radcbir.encoders.open_clip_encoder import folder_of
+from radcbir.encoders.network import (
+    NetworkEncoder,
+    checked,
+    folder_of,
+    load_tensors,
+    not_fitting,
+    read_tensors,
+    selected,
+)
 from radcbir.encoders.transformers_encoder import loaded
 from radcbir.errors import InputError
 
