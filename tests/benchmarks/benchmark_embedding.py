@@ -25,6 +25,7 @@ parser.add_argument("--images", type=int, default=512, help="images per round of
 parser.add_argument("--rounds", type=int, default=12, help="rounds, the median counts (default 12)")
 parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads, as the rule gets them")
 parser.add_argument("--models", nargs="+", default=["efficientnet-lite0", "vit-base"], help="which to measure")
+parser.add_argument("--runtime", default="torch", help="what computes both: torch (default), openvino, torch-compile")
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)  # as Snakemake sets it for a job
 
@@ -112,7 +113,7 @@ def decoding(encoder, count=200):
 
 def measure(name, card, weights):
     """Measure one encoder and return what went wrong."""
-    encoder = load_encoder(name, card, weights, "cpu")
+    encoder = load_encoder(name, card, weights, "cpu", options.runtime)
     count = options.images if name != "vit-base" else max(64, options.images // 8)
     count -= count % card["batch_size"]
     prepared = [encoder.preprocess(images.read(DEMO / path)) for _, path in files(card["batch_size"])]

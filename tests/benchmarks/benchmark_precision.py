@@ -72,7 +72,7 @@ def load(model, runtime, precision):
     card = RANDOM.get(model) or cards.load_card(ROOT / f"config/models/{model}.yaml")
     weights = None if model in RANDOM else cards.weights_location(model, card)
     name = f"benchmark-{model}" if model in RANDOM else model
-    return load_encoder(name, card | {"runtime": runtime, "precision": precision}, weights, options.device)
+    return load_encoder(name, card | {"precision": precision}, weights, options.device, runtime)
 
 
 def seconds(encoder, batch):

@@ -209,6 +209,7 @@ def worker(tmp_path, monkeypatch):
         "card": card,
         "weights": None,
         "device": "cpu",
+        "runtime": "torch",
     }
     made = Worker(settings)
     yield made

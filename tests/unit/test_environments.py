@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from radcbir.cards import LOADER_MODULES, RUNTIME_MODULES
+from radcbir.cards import LOADER_MODULES, RUNTIMES
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
@@ -85,7 +85,7 @@ def test_a_script_finds_its_imports_in_its_environment(script, environment):
     seen: set[Path] = set()
     needed = third_party(entry, seen)
     if script in ("embed", "embed_query"):
-        for module in [*LOADER_MODULES.values(), *RUNTIME_MODULES.values()]:
+        for module in [*LOADER_MODULES.values(), *(module for module, _ in RUNTIMES.values())]:
             needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
     offered = {IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / f"envs/{environment}.yaml")}
     assert needed <= offered

@@ -165,7 +165,7 @@ def preprocessing(**changes):
         preprocessing(mean=[0.4, 0.5, 0.5]),
         {"weights": LITE0["weights"] | {"sha256": "0" * 64}},
         {"precision": "bfloat16"},
-        {"runtime": "openvino"},
+        {"precision": "bfloat16", "runtime": "openvino"},
         {"architecture": "tf_efficientnet_lite1"},
     ],
 )
@@ -177,6 +177,8 @@ def test_what_changes_the_embeddings_is_the_meaning_of_a_card(tmp_path, changes)
     "changes",
     [
         {"batch_size": 7},
+        {"runtime": "openvino"},
+        {"runtime": "torch"},
         {"name": "Lite"},
         {"licence": "MIT"},
         {"weights": {"url": "https://example.org/w.pth", "sha256": LITE0["weights"]["sha256"], "layout": "ordered"}},
@@ -320,6 +322,14 @@ def test_a_policy_that_makes_no_sense_is_refused(config, intensity, message):
     assert message in str(error.value)
 
 
+def test_in_half_precision_the_runtime_counts_and_does_not_depend_on_what_is_installed():
+    half = LITE0 | cards.DEFAULTS | {"precision": "bfloat16"}
+    by_torch, by_openvino, by_itself = (
+        cards.card_meaning(half | {"runtime": each}) for each in ("torch", "openvino", "auto")
+    )
+    assert by_itself == by_torch != by_openvino
+
+
 def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("filepath,split,label\n")
@@ -336,15 +346,15 @@ def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
         project = Project(base | changes, [tmp_path])
         return {model: (card["precision"], card["runtime"]) for model, card in project.cards.items()}
 
-    plain = {"net": ("float32", "torch"), "other": ("float16", "torch"), "control": ("float32", "torch")}
+    plain = {"net": ("float32", "auto"), "other": ("float16", "auto"), "control": ("float32", "auto")}
     assert found() == plain
     assert found(precision="bfloat16", runtime={"net": "openvino"}) == {
         "net": ("bfloat16", "openvino"),
-        "other": ("bfloat16", "torch"),
-        "control": ("float32", "torch"),
+        "other": ("bfloat16", "auto"),
+        "control": ("float32", "auto"),
     }
-    assert found(precision={"*": "bfloat16", "net": "float32"})["net"] == ("float32", "torch")
-    assert found(precision={"*": "bfloat16", "net": "float32"})["other"] == ("bfloat16", "torch")
+    assert found(precision={"*": "bfloat16", "net": "float32"})["net"] == ("float32", "auto")
+    assert found(precision={"*": "bfloat16", "net": "float32"})["other"] == ("bfloat16", "auto")
     for changes, message in [
         ({"runtime": {"nett": "openvino"}}, "`runtime` names 'nett', which `models` does not list: did you mean 'net'"),
         ({"precision": {"control": "bfloat16"}}, "names 'control', which has no network of its own"),

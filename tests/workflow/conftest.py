@@ -24,6 +24,7 @@ CONFIG = {
     "analyses": ["gallery"],
     "shard_size": 16,
     "device": "cpu",
+    "runtime": "torch",  # or each project would convert its networks
     "gallery": {"queries": 4, "neighbors": 3, "pixels": 48},
 }
 

@@ -1,4 +1,4 @@
-"""OpenVINO as the runtime of a model, through the workflow: asked for in the configuration, a matter of that model alone."""
+"""What computes the forward pass, through the workflow: by itself OpenVINO, and in float32 no reason to embed again."""
 
 import importlib.util
 import re
@@ -17,31 +17,37 @@ TINY = {
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
-def test_a_model_changes_its_runtime_and_is_embedded_again(project):
+def test_the_runtime_is_no_reason_to_embed_again_but_in_half_precision(project):
     (project / "config/models/tiny.yaml").write_text(yaml.safe_dump(TINY))
     settings = {"models": ["thumbnail", "histogram", "tiny"], "shard_size": 16}
     wanted = [f"results/embeddings/{model}/chest.h5" for model in ("tiny", "thumbnail")]
     shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
 
-    def planned() -> dict[str, str]:
+    def planned(**changes) -> list[str]:
+        project.configure(**settings, **changes)
         plan = project.snakemake("--dry-run", *wanted)
-        return dict(re.findall(r"^(\w+) +(\d+)$", plan, re.MULTILINE)) | {
-            "models": sorted(set(re.findall(r"^ +output: results/embeddings/(\w+)/\w+/\w+\.h5$", plan, re.MULTILINE)))
-        }
+        return sorted(set(re.findall(r"^ +output: results/embeddings/(\w+)/\w+/\w+\.h5$", plan, re.MULTILINE)))
 
-    project.configure(**settings, runtime={"tiny": "openvino"})
+    def embedded() -> tuple[np.ndarray, dict]:
+        ids = embeddings.read_ids(project / wanted[0])
+        return embeddings.read([project / wanted[0]], ids)[1], embeddings.read_attributes(project / wanted[0])
+
+    project.configure(**settings, runtime="auto")
     assert project.run(*wanted) == {"embed": shards, "gather": 1}, "the jobs of all shards, two at a time"
     assert len(list((project / "resources/weights/tiny/openvino").glob("*/network.xml"))) == 1, "converted once"
-    attributes = embeddings.read_attributes(project / wanted[0])
-    assert "openvino" in attributes["libraries"] and '"runtime": "openvino"' in attributes["card"]
-    ids = embeddings.read_ids(project / wanted[0])
-    _, found = embeddings.read([project / wanted[0]], ids)
+    found, attributes = embedded()
+    assert "openvino" in attributes["libraries"] and "runtime" not in attributes["card"]
 
-    project.configure(**settings)
-    assert planned()["models"] == ["tiny"]
-    project.configure(**settings, precision={"tiny": "bfloat16"}, runtime={"tiny": "openvino"})
-    assert planned()["models"] == ["tiny"]
-    project.configure(**settings)
-    project.run(wanted[0])
-    _, expected = embeddings.read([project / wanted[0]], ids)
+    for runtime in ("torch", "openvino", "torch-compile"):
+        assert planned(runtime={"tiny": runtime}) == []
+    assert planned(precision={"tiny": "bfloat16"}) == ["tiny"]
+    project.configure(**settings, runtime="torch")
+    project.run(wanted[0], "--forcerun", "embed")
+    expected, attributes = embedded()
+    assert "openvino" not in attributes["libraries"]
     assert np.abs(found - expected).max() < 1e-5
+
+    project.configure(**settings, precision={"tiny": "bfloat16"}, runtime="torch")
+    project.run(wanted[0])
+    assert planned(precision={"tiny": "bfloat16"}, runtime="auto") == []
+    assert planned(precision={"tiny": "bfloat16"}, runtime={"tiny": "openvino"}) == ["tiny"]

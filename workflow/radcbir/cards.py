@@ -16,7 +16,7 @@ CARD_SCHEMA = Path(__file__).parents[1] / "schemas" / "model-card.schema.json"
 WEIGHTS = "resources/weights"
 WEIGHTS_MEANING = ("layout", "prefix", "unused", "renamed", "random_seed")
 """What of `weights:` changes the embeddings beside the files' content."""
-DEFAULTS = {"precision": "float32", "runtime": "torch", "batch_size": 32, "training_data": []}
+DEFAULTS = {"precision": "float32", "runtime": "auto", "batch_size": 32, "training_data": []}
 PRECOMPUTED = "precomputed"
 """The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded for them."""
 UNUSED_BY_FUSIONS = (
@@ -40,8 +40,12 @@ LOADER_MODULES = {
     "control": "radcbir.encoders.control",
 }
 """Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the loader is used."""
-RUNTIME_MODULES = {"openvino": "radcbir.encoders.openvino_runtime"}
-"""Runtime -> the module that holds its ``accelerated(encoder, slug, card, folder)``; torch is what encoders have."""
+RUNTIMES = {
+    "auto": ("radcbir.encoders.openvino_runtime", "automatic"),
+    "openvino": ("radcbir.encoders.openvino_runtime", "accelerated"),
+    "torch-compile": ("radcbir.encoders.compiled_runtime", "accelerated"),
+}
+"""Runtime -> the module and function that have it take over an encoder of torch; torch is what encoders have."""
 
 
 def load_card(path: str | Path) -> dict:
@@ -58,18 +62,20 @@ def load_card(path: str | Path) -> dict:
 
 
 def card_meaning(card: Mapping) -> dict:
-    """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision,
-    and the runtime where it is not torch.
+    """The part of a card that changes its embeddings: architecture, weights by digest, pooling, preprocessing, precision.
 
-    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out. Of a
-    fusion, it is its members: how their scores are put together changes what is found, not the embeddings.
+    Where the weights are fetched from, the batch size, and all that describes the model to readers are left out. So is the
+    runtime in float32, where it is held to torch's vectors as one device is to another's; in half precision runtimes round
+    at other places, so there it counts. Of a fusion, it is its members: how their scores are put together changes what is
+    found, not the embeddings.
     """
     if card["loader"] == "fusion":
         return {"loader": "fusion", "of": card["fusion"]["of"]}
     meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
     if card["loader"] not in ("control", PRECOMPUTED):
         meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
-        meaning |= {"runtime": card["runtime"]} if card.get("runtime", "torch") != "torch" else {}
+        if card["precision"] != "float32" and runtime_of(card) != "torch":
+            meaning["runtime"] = runtime_of(card)
         meaning |= {"options": card["options"]} if "options" in card else {}
         weights = card["weights"]
         meaning["weights"] = {name: weights[name] for name in WEIGHTS_MEANING if name in weights}
@@ -113,14 +119,19 @@ def has_network(card: Mapping) -> bool:
     return card["loader"] not in ("control", "fusion", PRECOMPUTED)
 
 
-def runtime_module(card: Mapping) -> str | None:
-    """The library module that takes over the forward pass of a card's network; None where its loader's own does it."""
-    return RUNTIME_MODULES.get(card.get("runtime", "torch"))
+def runtime_of(card: Mapping) -> str:
+    """What computes a card's forward pass: `torch`, or one of :data:`RUNTIMES`.
+
+    In half precision `auto` is `torch`: the vectors depend on the runtime there, and must not on what is installed.
+    """
+    runtime = card.get("runtime", DEFAULTS["runtime"])
+    return "torch" if runtime == "auto" and card.get("precision") != "float32" else runtime
 
 
 def encoder_modules(card: Mapping) -> list[str]:
-    """The library modules that are loaded for this card alone."""
-    return [loader_module(card), *filter(None, [runtime_module(card)])]
+    """The library modules that are loaded by name for this card: by whichever runtime, since that changes no embeddings."""
+    runtimes = dict.fromkeys(module for module, _ in RUNTIMES.values()) if has_network(card) else ()
+    return [loader_module(card), *runtimes]
 
 
 def weights_files(card: Mapping) -> dict[str, dict]:

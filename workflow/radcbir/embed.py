@@ -38,6 +38,7 @@ def embed_shard(
     code: str,
     intensity: Mapping = images.INTENSITY,
     storage: str = "float32",
+    runtime: str = "torch",
 ) -> None:
     """Embed the images of a shard list (columns id, path, bytes) and write the shard's embedding file.
 
@@ -50,7 +51,7 @@ def embed_shard(
     with open(shard, newline="", encoding="utf-8") as handle:
         rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
     check_image_root(image_root, dataset)
-    encoder = load_encoder(model, card, weights, device)
+    encoder = load_encoder(model, card, weights, device, runtime)
     ids, vectors, rejected = embed_images(rows, image_root, encoder, batch_size, threads, intensity)
     bad = [(path, reason) for _, path, reason in rejected]
     check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{dataset}'")

@@ -23,13 +23,14 @@ def embed_queries(
     threads: int,
     code: str,
     intensity: Mapping,
+    runtime: str,
 ) -> None:
     """Embed a list of :func:`radcbir.query_list.write_queries` and write a file like a shard's, with unit vectors.
 
     ``intensity`` is the policy of the images that are searched. What cannot be embedded is kept in the file with the reason;
     no number of such images is an error.
     """
-    encoder = load_encoder(model, card, weights, device)
+    encoder = load_encoder(model, card, weights, device, runtime)
     rows = [(number, each.path) for number, each in enumerate(read_queries(queries))]
     ids, vectors, rejected = embed_images(rows, "/", encoder, batch_size, threads, intensity)
     attributes = {

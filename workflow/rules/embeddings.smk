@@ -2,7 +2,7 @@
 
 
 # Embeds the images of one shard. What changes the embeddings stands in `params`; what only changes how fast they come
-# (device, batch size) or where the images lie stands in `resources`, so that changing it makes nothing stale. The list is
+# (device, runtime, batch size) or where the images lie stands in `resources`, so that changing it makes nothing stale. The list is
 # `ancient`, being named after its content.
 rule embed:
     input:
@@ -24,6 +24,7 @@ rule embed:
         weights=weights_location,
         max_rejected=max_rejected,
         device=project.settings["device"],
+        computed_by=lambda wildcards: cards.runtime_of(project.cards[wildcards.model]),
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
         gpu=int(project.settings["device"] != "cpu"),
         mem_mb=8000,

@@ -40,6 +40,7 @@ rule embed_query:
     resources:
         weights=weights_location,
         device=project.settings["device"],
+        computed_by=lambda wildcards: cards.runtime_of(project.cards[wildcards.model]),
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
         gpu=int(project.settings["device"] != "cpu"),
         mem_mb=8000,

@@ -77,6 +77,7 @@ def experiment_cards(wildcards):
     shown = {model: dict(project.cards[model]) for model in experiment_setting("models")(wildcards)}
     for card in shown.values():
         card.pop("batch_size", None)
+        card.pop("runtime", None)
     return shown
 
 

@@ -16,6 +16,7 @@ with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake
         max_rejected=float(snakemake.resources.max_rejected),
         batch_size=snakemake.resources.batch_size,
         device=snakemake.resources.device,
+        runtime=snakemake.resources.computed_by,
         threads=snakemake.threads,
         code=snakemake.params.code,
         intensity=snakemake.params.intensity,

@@ -13,6 +13,7 @@ with script_log(snakemake.log[0], f"embed_query {snakemake.wildcards.query} {sna
         weights=snakemake.resources.weights or None,
         batch_size=snakemake.resources.batch_size,
         device=snakemake.resources.device,
+        runtime=snakemake.resources.computed_by,
         threads=snakemake.threads,
         code=snakemake.params.code,
         intensity=snakemake.params.intensity,

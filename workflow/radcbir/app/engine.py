@@ -483,6 +483,7 @@ class Engine:
             "card": self.project.meanings[model],
             "weights": cards.weights_location(model, card),
             "device": self.project.settings["device"],
+            "runtime": cards.runtime_of(card),
             "pixels": self.pixels,
         }
         return self.workers.of(model, settings)

@@ -38,13 +38,13 @@ class Worker:
 
     def __init__(self, settings: Mapping):
         """``settings``: ``folder`` for uploads while they are read, ``pixels`` at most, and ``model``, ``card``,
-        ``weights``, ``device`` where it has an encoder.
+        ``weights``, ``device``, ``runtime`` where it has an encoder.
         """
         rasters.MAX_PIXELS = settings["pixels"]  # of this process: refused before anything is decoded
         self.folder = settings["folder"]
         self.encoder: Encoder | None = None
         if settings.get("model"):
-            self.encoder = load_encoder(*(settings[name] for name in ("model", "card", "weights", "device")))
+            self.encoder = load_encoder(*(settings[name] for name in ("model", "card", "weights", "device", "runtime")))
 
     def describe(self) -> dict:
         """The digest of the encoder's weights."""

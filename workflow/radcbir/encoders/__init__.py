@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from radcbir.cards import WEIGHTS, loader_module, runtime_module
+from radcbir.cards import RUNTIMES, WEIGHTS, has_network, loader_module
 from radcbir.weights import verified_files
 
 # Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's libraries, which then ask nobody.
@@ -48,22 +48,23 @@ class OutOfMemory(Exception):
     """The accelerator's memory does not hold a batch of this size."""
 
 
-def load_encoder(slug: str, card: Mapping, weights: str | Path | None, device: str) -> Encoder:
+def load_encoder(slug: str, card: Mapping, weights: str | Path | None, device: str, runtime: str = "torch") -> Encoder:
     """Build the encoder of a model card.
 
     ``card`` may be the whole card or its meaning alone; ``weights`` is the weights file of a card that has one, the
     folder of a card that lists several, None where it has none; ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:N``
-    or ``mps``.
+    or ``mps``; ``runtime`` is of :func:`radcbir.cards.runtime_of`.
 
     Raises :class:`~radcbir.errors.InputError` naming the model where a file is missing or is not the one whose digest is
-    known, the weights do not fit the architecture, the vectors do not have the card's dimension, or the card's runtime
-    cannot have it.
+    known, the weights do not fit the architecture, the vectors do not have the card's dimension, or the runtime
+    cannot take it over.
     """
     files, digest = verified_files(slug, card, weights)
     encoder = importlib.import_module(loader_module(card)).load(slug, card, files, device)
     encoder.weights_sha256 = digest
-    if runtime := runtime_module(card):
+    if runtime != "torch" and has_network(card):
         folder = Path(WEIGHTS, slug) if weights is None else Path(weights)
         folder = folder.parent if folder.is_file() else folder
-        encoder = importlib.import_module(runtime).accelerated(encoder, slug, card, folder / "openvino")
+        module, function = RUNTIMES[runtime]
+        encoder = getattr(importlib.import_module(module), function)(encoder, slug, card, folder / "openvino")
     return encoder

@@ -9,10 +9,11 @@ import fcntl
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,17 @@ import torch
 
 from radcbir.cards import WEIGHTS_MEANING, loader_module
 from radcbir.code import code_digest
-from radcbir.encoders.network import NetworkEncoder
+from radcbir.encoders.agreement import Refused, compare, exact, example
+from radcbir.encoders.network import NetworkEncoder, short
 from radcbir.errors import InputError
 from radcbir.files import digest_of
 from radcbir.logs import logger
 
 TELEMETRY = "openvino_telemetry"
+REFUSED = "refused.txt"
+"""In place of a converted network: why there is none, so that no other job tries."""
 HINTS = {"float32": ("f32", "FP32"), "bfloat16": ("bf16", "BF16"), "float16": ("f16", "FP16")}
 """Precision of a card -> OpenVINO's name of it, and that of the processor's ability to compute in it."""
-TOLERANCE = 1e-4
-"""By how much the converted network may differ from torch in float32, as a share of the largest number of a vector."""
 
 
 class OpenVinoEncoder:
@@ -58,6 +60,19 @@ class OpenVinoEncoder:
         return found
 
 
+def automatic(
+    encoder: NetworkEncoder, slug: str, card: Mapping, folder: str | Path
+) -> NetworkEncoder | OpenVinoEncoder:
+    """:func:`accelerated` on a CPU where OpenVINO is installed and takes the network over; else the encoder as it is."""
+    if encoder.device.type != "cpu" or not _installed():
+        return encoder
+    try:
+        return accelerated(encoder, slug, card, folder)
+    except Refused as error:
+        logger.info("%s: by torch itself, since %s", slug, error)
+        return encoder
+
+
 def accelerated(encoder: NetworkEncoder, slug: str, card: Mapping, folder: str | Path) -> OpenVinoEncoder:
     """The encoder with its forward pass by OpenVINO; the converted network is kept in ``folder``.
 
@@ -72,8 +87,7 @@ def accelerated(encoder: NetworkEncoder, slug: str, card: Mapping, folder: str |
         )
     openvino = _openvino(slug)
     core = openvino.Core()
-    hint, ability = HINTS[card["precision"]]
-    if ability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if HINTS[card["precision"]][1] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise InputError(
             f"the model '{slug}' has `precision: {card['precision']}`, in which this processor cannot compute, and OpenVINO "
             "would take float32 without a word: say `precision: float32`, or `runtime: torch`"
@@ -83,31 +97,47 @@ def accelerated(encoder: NetworkEncoder, slug: str, card: Mapping, folder: str |
     versions = [openvino.__version__, torch.__version__, code_digest(__file__, [loader_module(card)])]
     key = digest_of([{name: card.get(name) for name in names}, weights, encoder.weights_sha256, versions])
     path = Path(folder) / key / "network.xml"
-    exact, lower = {"INFERENCE_PRECISION_HINT": "f32"}, {"INFERENCE_PRECISION_HINT": hint}
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
 
-    def compiled(network: object, precision: Mapping) -> OpenVinoEncoder:
-        return OpenVinoEncoder(
-            encoder, core.compile_model(network, "CPU", {**settings, **precision}), openvino.__version__
-        )
+    def compiled(network: object, precision: str) -> OpenVinoEncoder:
+        hint = {"INFERENCE_PRECISION_HINT": HINTS[precision][0]}
+        return OpenVinoEncoder(encoder, core.compile_model(network, "CPU", settings | hint), openvino.__version__)
+
+    def converted() -> object:
+        logger.info("%s: converting the network for OpenVINO, once", slug)
+        try:
+            network = _converted(openvino, encoder)
+            batch = example(encoder, 3)
+            compare(compiled(network, "float32").forward(batch), exact(encoder, batch), slug, "OpenVINO")
+        except (Refused, MemoryError):  # of these, the latter is no fault of the network
+            raise
+        except Exception as error:
+            raise Refused(
+                f"OpenVINO cannot take over the network of the model '{slug}' ({_reason(error)}): say "
+                "`runtime: torch` for it"
+            ) from None
+        return network
 
     try:
         with _held(path.parent.with_suffix(".lock")):
-            if not path.is_file():
-                network = _converted(openvino, encoder, slug)
-                _compare(encoder, compiled(network, exact), slug)
-                _save(openvino, network, path)
-        return compiled(str(path), lower)
+            if not path.parent.is_dir():
+                _keep(path, converted, openvino.save_model)
+        if not path.is_file():
+            reason = path.with_name(REFUSED).read_text(encoding="utf-8")
+            raise Refused(f"{reason} (to have it tried again, remove {path.parent})")
+        return compiled(str(path), card["precision"])
     except OSError as error:
         logger.warning("%s: the converted network cannot be kept in %s (%s): converting each time", slug, folder, error)
-        network = _converted(openvino, encoder, slug)
-        _compare(encoder, compiled(network, exact), slug)
-        return compiled(network, lower)
+        return compiled(converted(), card["precision"])
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
 
 
 def _openvino(slug: str):
     """The module openvino, imported without its telemetry."""
-    if importlib.util.find_spec("openvino") is None:
+    if not _installed():
         raise InputError(
             f"the model '{slug}' has `runtime: openvino`, but the package openvino is not installed here: install it, or say "
             "`runtime: torch`"
@@ -130,50 +160,29 @@ class _Traced(torch.nn.Module):
         return self.run(batch)
 
 
-def _example(encoder: NetworkEncoder, images: int) -> torch.Tensor:
-    """A batch of noise as the encoder's network takes it, the same each time."""
-    size = encoder.preprocessing["size"]
-    values = torch.randn((images, encoder.channels, size, size), generator=torch.Generator().manual_seed(0))
-    return values.contiguous(memory_format=encoder.layout)
-
-
-def _converted(openvino, encoder: NetworkEncoder, slug: str):
+def _converted(openvino, encoder: NetworkEncoder):
     """OpenVINO's form of the network, for batches of any size."""
-    logger.info("%s: converting the network for OpenVINO, once", slug)
-    batch = _example(encoder, 2)
+    batch = example(encoder, 2)
     shape = openvino.PartialShape([-1, *batch.shape[1:]])
     with _quiet(), torch.no_grad():
-        try:
-            return openvino.convert_model(_Traced(encoder), example_input=batch, input=[shape])
-        except Exception as error:
-            reason = " ".join(str(error).split())[:150]
-            raise InputError(
-                f"OpenVINO cannot convert the network of the model '{slug}' ({type(error).__name__}: {reason}): say "
-                "`runtime: torch` for it"
-            ) from None
+        return openvino.convert_model(_Traced(encoder), example_input=batch, input=[shape])
 
 
-def _compare(encoder: NetworkEncoder, converted: OpenVinoEncoder, slug: str) -> None:
-    """Raise :class:`InputError` where the converted network gives other vectors than torch, both in float32."""
-    batch = _example(encoder, 3)
-    with torch.inference_mode():
-        expected = encoder.pool(batch) if encoder.pooling != "inside" else None
-        if expected is None:
-            expected = encoder._mean_inside(encoder.feature_map(batch), [batch.shape[2:]] * len(batch))
-    found = converted.forward(batch)
-    if found.shape != expected.shape or not (found - expected).abs().max() <= TOLERANCE * expected.abs().max():
-        raise InputError(
-            f"OpenVINO computes other vectors than torch for the model '{slug}' after converting its network: say "
-            "`runtime: torch` for it"
-        )
+def _reason(error: Exception) -> str:
+    """What OpenVINO complains of, without the places in its own code."""
+    text = re.sub(r"Check .*? failed at \S+|FrontEnd API failed with \w+:", "", str(error))
+    return f"{type(error).__name__}: {short(Exception(text))}"
 
 
-def _save(openvino, network: object, path: Path) -> None:
-    """Write the network (two files) as a folder that appears at once."""
+def _keep(path: Path, converted: Callable, save: Callable) -> None:
+    """Write a network (two files), or why there is none, as a folder that appears at once."""
     part = path.parent.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: nobody else writes while the lock is held
     part.mkdir()
-    openvino.save_model(network, part / path.name, compress_to_fp16=False)
+    try:
+        save(converted(), part / path.name, compress_to_fp16=False)
+    except Refused as error:
+        (part / REFUSED).write_text(str(error), encoding="utf-8")
     os.replace(part, path.parent)
 
 

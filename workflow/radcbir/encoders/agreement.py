@@ -1,0 +1,36 @@
+"""Whether another runtime than torch's own, one operation after the other, computes the same vectors."""
+
+import torch
+
+from radcbir.encoders.network import NetworkEncoder
+from radcbir.errors import InputError
+
+TOLERANCE = 1e-4
+"""By how much the vectors may differ in float32, as a share of their largest number."""
+
+
+class Refused(InputError):
+    """A network that a runtime cannot take over, whereas torch itself can compute it."""
+
+
+def example(encoder: NetworkEncoder, images: int) -> torch.Tensor:
+    """A batch of noise as the encoder's network takes it, shape (images, channels, size, size), the same each time."""
+    size = encoder.preprocessing["size"]
+    values = torch.randn((images, encoder.channels, size, size), generator=torch.Generator().manual_seed(0))
+    return values.to(encoder.device).contiguous(memory_format=encoder.layout)
+
+
+@torch.inference_mode()
+def exact(encoder: NetworkEncoder, batch: torch.Tensor) -> torch.Tensor:
+    """The vectors of a batch, shape (n, dimension), in float32 whatever the card's precision is."""
+    if encoder.pooling != "inside":
+        return encoder.pool(batch)
+    return encoder._mean_inside(encoder.feature_map(batch), [batch.shape[2:]] * len(batch))
+
+
+def compare(found: torch.Tensor, expected: torch.Tensor, slug: str, runtime: str) -> None:
+    """Raise :class:`Refused` where the vectors that a runtime computed are not those of torch."""
+    if found.shape != expected.shape or not (found - expected).abs().max() <= TOLERANCE * expected.abs().max():
+        raise Refused(
+            f"{runtime} computes other vectors than torch for the model '{slug}': say `runtime: torch` for it"
+        )
