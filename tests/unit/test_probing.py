@@ -96,6 +96,45 @@ def test_lbfgs_equals_scikit_learn(images, inverse_penalty):
     np.testing.assert_allclose(probe.probabilities(others), expected.predict_proba(others.astype(float)), atol=2e-3)
 
 
+def narrow(seed, images=200, dimension=64, classes=5):
+    """Unit vectors as networks give them: nearly all in one direction, what tells classes apart on axes of small variance."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(images) % classes
+    spectrum = 0.2 / np.arange(1, dimension + 1) ** 1.5
+    signal = np.random.default_rng(99).standard_normal((classes, dimension)) * spectrum[::-1].mean()
+    vectors = spectrum * random.standard_normal((images, dimension)) + 0.3 * signal[labels]
+    vectors[:, 0] += 1
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("inverse_penalty", [1.0, 1e3, 1e6])
+def test_by_default_the_optimum_of_narrow_embeddings_is_reached(inverse_penalty):
+    vectors, labels = narrow(1)
+    probe = train_lbfgs(vectors, labels, *narrow(2), 5, inverse_penalties=[inverse_penalty])
+    exact = vectors.astype(float)
+    expected = LogisticRegression(C=inverse_penalty, tol=1e-10, max_iter=1000, solver="newton-cholesky")
+    expected.fit(exact, labels)
+
+    def loss(weight, bias):
+        logits = exact @ weight.astype(float).T + bias
+        own = logits[np.arange(len(labels)), labels]
+        return (np.logaddexp.reduce(logits, axis=1) - own).sum() + np.square(weight).sum() / 2 / inverse_penalty
+
+    assert loss(probe.weight, probe.bias) <= 1.01 * loss(expected.coef_, expected.intercept_)
+    others = narrow(3)[0]
+    right = (probe.probabilities(others).argmax(axis=1) == expected.predict(others.astype(float))).mean()
+    assert right >= 0.99
+
+
+def test_what_a_device_rounds_otherwise_moves_no_prediction():
+    vectors, labels = narrow(1)
+    noise = 1 + 1e-6 * np.random.default_rng(4).standard_normal(vectors.shape)
+    one, other = (train_lbfgs(each.astype(np.float32), labels, *narrow(2), 5) for each in (vectors, vectors * noise))
+    assert one.setting == other.setting
+    others = narrow(3)[0]
+    assert (one.probabilities(others).argmax(axis=1) == other.probabilities(others).argmax(axis=1)).mean() >= 0.99
+
+
 @pytest.mark.parametrize(("spread", "expected"), [(2.0, 0.0001), (0.05, 10000.0)])
 def test_lbfgs_chooses_the_penalty_by_validation_accuracy_then_by_its_loss(spread, expected):
     """Where classes overlap, a strong penalty errs least; where none errs, a weak one is the surest."""
