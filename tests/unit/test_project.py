@@ -188,6 +188,9 @@ def test_what_describes_or_speeds_up_a_model_is_not(tmp_path, changes):
     assert cards.card_meaning(cards.load_card(write(tmp_path, **changes))) == cards.card_meaning(LITE0 | cards.DEFAULTS)
 
 
+PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -202,6 +205,16 @@ def test_what_describes_or_speeds_up_a_model_is_not(tmp_path, changes):
             {"weights": LITE0["weights"] | {"url": "https://example.org/w.pth"}},
             "`weights` mixes keys that exclude one another",
         ),
+        (
+            {"loader": "torchxrayvision"} | PREFIXED | preprocessing(resize="library"),
+            "`weights: prefix` has no use here: take it out",
+        ),
+        ({"loader": "medclip", "pooling": "projection"} | PREFIXED, "`weights: prefix` has no use here: take it out"),
+        (
+            {"weights": LITE0["weights"] | {"layout": "unicl"}},
+            "`weights: layout` is 'unicl': allowed are timm, ordered",
+        ),
+        ({"loader": "medclip", "options": {"depth": 1}} | PREFIXED, "`options` has no use here: take it out"),
     ],
 )
 def test_a_wrong_card_is_named_with_its_key(tmp_path, changes, message):

@@ -69,8 +69,8 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
             )
             what = what if what != "the pattern" else f"the pattern {mistake.validator_value}"
             return f"{f'`{key}`' if key else 'a name'} is {_short(mistake.instance)}: use {what}"
-        case None:
-            return f"{_short(mistake.instance)} stands where it has no use: take it out"
+        case "not":
+            return f"`{key}` has no use here: take it out"
         case "minItems" if mistake.instance:
             return f"`{key}` is {_short(mistake.instance)}: name at least {mistake.validator_value}"
         case "minimum" | "maximum" | "minItems" | "minProperties" | "minLength" | "uniqueItems":
