@@ -12,8 +12,7 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from radcbir import gpus
-from radcbir.errors import InputError
+from radcbir.devices import torch_device
 from radcbir.logs import logger
 
 LEARNING_RATE = 1e-3
@@ -56,17 +55,6 @@ class LinearProbe:
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         return logits / logits.sum(axis=1, keepdims=True)
-
-
-def torch_device(name: str) -> torch.device:
-    """The device of that name, ``auto`` for a GPU if there is one; :class:`InputError` where a GPU is named and none seen."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"`device: {name}` is configured, but torch sees no GPU: use `device: auto` or mend the driver"
-        )
-    return torch.device(gpus.choose(name, torch.cuda.device_count()))
 
 
 def train_adamw(

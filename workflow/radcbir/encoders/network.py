@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from radcbir import gpus
+from radcbir.devices import torch_device
 from radcbir.encoders import OutOfMemory
 from radcbir.encoders.preprocessing import to_bytes, to_values
 from radcbir.errors import InputError
@@ -41,7 +41,7 @@ class NetworkEncoder:
         self.libraries |= {"numpy": np.__version__, "pillow": PIL.__version__}
         self.pooling = card["pooling"]
         self.precision = getattr(torch, card["precision"])
-        self.device = _device(device)
+        self.device = torch_device(device)
         # By default GPUs round the inputs of convolutions to 10 bits and call it float32.
         torch.backends.cudnn.allow_tf32 = False
         if self.device.type == "cpu":
@@ -183,19 +183,6 @@ def keep_freed_memory() -> None:
         mallopt(mmap_max, 0)
         mallopt(trim_threshold, -1)
         mallopt(top_pad, 64 << 20)
-
-
-def _device(device: str) -> torch.device:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"`device: {device}` is configured, but torch sees no GPU: use `device: auto` or mend the driver"
-        )
-    chosen = torch.device(gpus.choose(device, torch.cuda.device_count()))
-    if chosen.index is not None:
-        torch.cuda.set_device(chosen)  # or pinned memory would open a context on the first GPU
-    return chosen
 
 
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
