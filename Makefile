@@ -14,7 +14,7 @@ demo: setup
 	@echo "Done: open results/report.html in a browser."
 
 test: setup weights
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: demo-on-slurm
 demo-on-slurm: setup weights
