@@ -122,9 +122,9 @@ def train_lbfgs(
     scaled by about the curvature of the loss along it, so that axes of small variance, in which embeddings tell most, are
     not left where they started. That changes the path and not the optimum.
 
-    An iteration is two products of ``(n, d)`` and ``(d, C)`` matrices in blocks of rows, on the device; beside one copy of
+    An iteration is two products of ``(n, d)`` and ``(d, C)`` matrices in blocks of rows, on the device; beside two copies of
     the vectors, memory does not grow with n. For a million images of 768 dimensions and 185 classes that is 0.6 Tflop, the
-    whole grid at most 1,700 Tflop: minutes on a GPU, a night on a few CPU cores.
+    whole grid at most 1,600 Tflop: minutes on a GPU, a night on a few CPU cores.
     """
     where = torch_device(device)
     images, truth = torch.from_numpy(vectors).to(where), torch.from_numpy(labels.astype(np.int64)).to(where)

@@ -2,8 +2,8 @@
 
 
 # Embeds the images of one shard. What changes the embeddings stands in `params`; what only changes how fast they come
-# (device, runtime, batch size) or where the images lie stands in `resources`, so that changing it makes nothing stale. The list is
-# `ancient`, being named after its content.
+# (device, batch size, in float32 the runtime) or where the images lie stands in `resources`, so that changing it makes
+# nothing stale. The list is `ancient`, being named after its content.
 rule embed:
     input:
         images=ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
