@@ -20,14 +20,6 @@ def example(encoder: NetworkEncoder, images: int) -> torch.Tensor:
     return values.to(encoder.device).contiguous(memory_format=encoder.layout)
 
 
-@torch.inference_mode()
-def exact(encoder: NetworkEncoder, batch: torch.Tensor) -> torch.Tensor:
-    """The vectors of a batch, shape (n, dimension), in float32 whatever the card's precision is."""
-    if encoder.pooling != "inside":
-        return encoder.pool(batch)
-    return encoder._mean_inside(encoder.feature_map(batch), [batch.shape[2:]] * len(batch))
-
-
 def compare(found: torch.Tensor, expected: torch.Tensor, slug: str, runtime: str) -> None:
     """Raise :class:`Refused` where the vectors that a runtime computed are not those of torch."""
     if found.shape != expected.shape or not (found - expected).abs().max() <= TOLERANCE * expected.abs().max():

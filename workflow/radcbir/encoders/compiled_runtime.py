@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from radcbir.encoders.agreement import Refused, compare, exact, example
+from radcbir.encoders.agreement import Refused, compare, example
 from radcbir.encoders.network import NetworkEncoder, short
 from radcbir.logs import logger
 
@@ -23,10 +23,10 @@ def accelerated(encoder: NetworkEncoder, slug: str, card: Mapping, folder: str |
     logger.info("%s: compiling the network for %s", slug, encoder.device)
     name = "feature_map" if encoder.pooling == "inside" else "pool"
     batch = example(encoder, 3)
-    expected = exact(encoder, batch)
+    expected = encoder.exact(batch)
     setattr(encoder, name, _compiled(getattr(encoder, name)))
     try:
-        compare(exact(encoder, batch), expected, slug, "torch.compile")
+        compare(encoder.exact(batch), expected, slug, "torch.compile")
     except Refused:
         raise
     except Exception as error:

@@ -109,9 +109,14 @@ class NetworkEncoder:
         ``shapes`` are height and width of what each image fills of its square, by default all of it.
         """
         with self._precision():
-            if self.pooling == "inside":
-                return self._mean_inside(self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch))
-            return self.pool(batch)
+            return self.exact(batch, shapes)
+
+    @torch.inference_mode()
+    def exact(self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None) -> torch.Tensor:
+        """:meth:`forward` in float32 whatever the card's precision is."""
+        if self.pooling == "inside":
+            return self._mean_inside(self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch))
+        return self.pool(batch)
 
     def pool(self, batch: torch.Tensor) -> torch.Tensor:
         """A normalised batch -> what the card's pooling names, shape (n, dimension)."""

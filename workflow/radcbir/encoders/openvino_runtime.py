@@ -21,7 +21,7 @@ import torch
 
 from radcbir.cards import WEIGHTS_MEANING, loader_module
 from radcbir.code import code_digest
-from radcbir.encoders.agreement import Refused, compare, exact, example
+from radcbir.encoders.agreement import Refused, compare, example
 from radcbir.encoders.network import NetworkEncoder, short
 from radcbir.errors import InputError
 from radcbir.files import digest_of
@@ -108,7 +108,7 @@ def accelerated(encoder: NetworkEncoder, slug: str, card: Mapping, folder: str |
         try:
             network = _converted(openvino, encoder)
             batch = example(encoder, 3)
-            compare(compiled(network, "float32").forward(batch), exact(encoder, batch), slug, "OpenVINO")
+            compare(compiled(network, "float32").forward(batch), encoder.exact(batch), slug, "OpenVINO")
         except (Refused, MemoryError):  # of these, the latter is no fault of the network
             raise
         except Exception as error:
