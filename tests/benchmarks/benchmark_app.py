@@ -2,13 +2,15 @@
 
     python tests/benchmarks/benchmark_app.py
 
-Writes an exact index of random unit vectors to a temporary folder (--images x --dimension float32, 4 GB by default), opens it as the page
-does, mapped into memory, and asks it one query at a time: all images, and a tenth and half of them let through by a filter.
-The peer is FAISS's own search of the same mapped index, one query at a time. The median of --queries counts; the index is in
-the page cache, as it is after the first query. Then the page itself is started as a process and asked over HTTP, with a
-catalog of as many images, until its setup is answered.
+Writes an exact index of random unit vectors to a temporary folder (--images x --dimension float32,
+4 GB by default), opens it as the page does, mapped into memory, and asks it one query at a time:
+all images, and a tenth and half of them let through by a filter. The peer is FAISS's own search of
+the same mapped index, one query at a time. The median of --queries counts; the index is in the page
+cache, as it is after the first query. Then the page itself is started as a process and asked over
+HTTP, with a catalog of as many images, until its setup is answered.
 
-Exits with 1 if the ids found differ from FAISS's, a query takes longer than --limit, or the start longer than --start.
+Exits with 1 if the ids found differ from FAISS's, a query takes longer than --limit, or the start
+longer than --start.
 """
 
 import argparse
@@ -25,38 +27,53 @@ from collections.abc import Callable
 from http.cookiejar import CookieJar
 from pathlib import Path
 
-arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-arguments.add_argument("--images", type=int, default=1_600_000, help="index images (default 1,600,000)")
-arguments.add_argument("--dimension", type=int, default=512, help="embedding dimension (default 512)")
+arguments = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+arguments.add_argument(
+    "--images", type=int, default=1_600_000, help="index images (default 1,600,000)"
+)
+arguments.add_argument(
+    "--dimension", type=int, default=512, help="embedding dimension (default 512)"
+)
 arguments.add_argument("--queries", type=int, default=15, help="queries of each kind (default 15)")
 arguments.add_argument("--k", type=int, default=24, help="results (default 24)")
-arguments.add_argument("--limit", type=float, default=0.3, help="seconds that a query may take (default 0.3)")
-arguments.add_argument("--start", type=float, default=10.0, help="seconds that the start may take (default 10)")
-arguments.add_argument("--folder", type=Path, help="where the temporary index lies (default: the system's)")
+arguments.add_argument(
+    "--limit", type=float, default=0.3, help="seconds that a query may take (default 0.3)"
+)
+arguments.add_argument(
+    "--start", type=float, default=10.0, help="seconds that the start may take (default 10)"
+)
+arguments.add_argument(
+    "--folder", type=Path, help="where the temporary index lies (default: the system's)"
+)
 options = arguments.parse_args()
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "workflow"))
 
-import faiss  # noqa: E402
-import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
-import yaml  # noqa: E402
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
-from radcbir.app.vectors import VectorIndex, folded  # noqa: E402
-from radcbir.project import Project  # noqa: E402
-from radcbir.search import read_index  # noqa: E402
+from radcbir.app.vectors import VectorIndex, folded
+from radcbir.project.configuration import Project
+from radcbir.retrieval.index_file import read_index
 
 BLOCK = 100_000
 
 
 def draw(count: int, seed: int) -> np.ndarray:
-    vectors = np.random.default_rng(seed).standard_normal((count, options.dimension), dtype=np.float32)
+    vectors = np.random.default_rng(seed).standard_normal(
+        (count, options.dimension), dtype=np.float32
+    )
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def write_project(folder: Path) -> None:
-    """A project whose run is finished as far as the page is concerned: configuration, catalog, index."""
+    """A project whose run is finished as far as the page is concerned: configuration, catalog,
+    index."""
     import h5py
 
     for name in (
@@ -75,7 +92,12 @@ def write_project(folder: Path) -> None:
         "datasets": {"large": {"csv": "large.csv", "images": "images"}},
         "models": ["synthetic"],
         "experiments": {
-            "large": {"datasets": ["large"], "index_split": "train", "query_splits": ["test"], "analyses": []}
+            "large": {
+                "datasets": ["large"],
+                "index_split": "train",
+                "query_splits": ["test"],
+                "analyses": [],
+            }
         },
         "app": {"port": 0},
     }
@@ -127,7 +149,9 @@ def started(folder: Path) -> tuple[float, float]:
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
-        link = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+        link = next(
+            found[0] for line in process.stdout if (found := re.search(r"http://\S+", line))
+        )
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
         opener = urllib.request.build_opener(*handlers)
         opener.open(link).read()
@@ -143,7 +167,10 @@ def started(folder: Path) -> tuple[float, float]:
 
 folder = Path(tempfile.mkdtemp(prefix="radcbir-benchmark-", dir=options.folder))
 try:
-    print(f"{options.images} x {options.dimension} float32, {len(os.sched_getaffinity(0))} cores", flush=True)
+    print(
+        f"{options.images} x {options.dimension} float32, {len(os.sched_getaffinity(0))} cores",
+        flush=True,
+    )
     write_project(folder)
     path = folder / "results/experiments/large/synthetic/index/train.faiss"
     begin = time.perf_counter()
@@ -159,7 +186,10 @@ try:
         folded(index.vectors[positions], index.ids[positions].tolist(), options.k, 0.99)
         return index.ids[positions[: options.k]]
 
-    same = all(np.array_equal(ours(query), peer.search(query[None], options.k)[1][0]) for query in queries[:5])
+    same = all(
+        np.array_equal(ours(query), peer.search(query[None], options.k)[1][0])
+        for query in queries[:5]
+    )
     print(f"the same images as FAISS: {'yes' if same else 'NO'}")
     slowest = 0.0
     for name, admitted in filters.items():

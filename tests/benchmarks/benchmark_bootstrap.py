@@ -1,14 +1,16 @@
-"""How long do intervals by patient take? The workflow's bootstrap beside a plain loop over resamples.
+"""How long do intervals by patient take? The workflow's bootstrap beside a plain loop over
+resamples.
 
     python tests/benchmarks/benchmark_bootstrap.py
 
-Both draw the same patients from the same seed and give micro and macro means of every metric of every model. The peer
-draws patients, gathers the rows of their queries with an index array, and averages them with NumPy, one resample after the
-other; it does `--peer-resamples` of them and its time is scaled up. Ours does all. Time is that of the processor, summed
-over threads, so that whatever else runs on the machine does not count.
+Both draw the same patients from the same seed and give micro and macro means of every metric of
+every model. The peer draws patients, gathers the rows of their queries with an index array, and
+averages them with NumPy, one resample after the other; it does `--peer-resamples` of them and its
+time is scaled up. Ours does all. Time is that of the processor, summed over threads, so that
+whatever else runs on the machine does not count.
 
-Exits with 1 if a mean differs by more than 1e-12, ours is not `--speedup` times as fast, or it needs more than
-`--memory` GB.
+Exits with 1 if a mean differs by more than 1e-12, ours is not `--speedup` times as fast, or it
+needs more than `--memory` GB.
 """
 
 import argparse
@@ -18,7 +20,9 @@ import sys
 import time
 from pathlib import Path
 
-arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+arguments = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 arguments.add_argument("--queries", type=int, default=100_000)
 arguments.add_argument("--patients", type=int, default=30_000)
 arguments.add_argument("--models", type=int, default=7)
@@ -26,18 +30,22 @@ arguments.add_argument("--classes", type=int, default=40)
 arguments.add_argument("--resamples", type=int, default=1000)
 arguments.add_argument("--peer-resamples", type=int, default=20)
 arguments.add_argument("--threads", type=int, default=2)
-arguments.add_argument("--speedup", type=float, default=3.0, help="what ours has to reach (default 3)")
-arguments.add_argument("--memory", type=float, default=4.0, help="peak of the whole process in GB (default 4)")
+arguments.add_argument(
+    "--speedup", type=float, default=3.0, help="what ours has to reach (default 3)"
+)
+arguments.add_argument(
+    "--memory", type=float, default=4.0, help="peak of the whole process in GB (default 4)"
+)
 options = arguments.parse_args()
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(options.threads)
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from radcbir import uncertainty  # noqa: E402
+from radcbir.analyses.uncertainty.compute import METRICS, resampled_means
 
-metrics = len(uncertainty.METRICS)
+metrics = len(METRICS)
 random = np.random.default_rng(0)
 clusters = np.sort(random.integers(0, options.patients, options.queries))
 clusters = np.unique(clusters, return_inverse=True)[1]
@@ -59,7 +67,9 @@ def plain(resamples: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.concatenate([np.arange(start[each], start[each + 1]) for each in drawn])
         taken, classes = flat[rows], labels[rows]
         micro.append(taken.mean(axis=0))
-        macro.append(np.mean([taken[classes == each].mean(axis=0) for each in np.unique(classes)], axis=0))
+        macro.append(
+            np.mean([taken[classes == each].mean(axis=0) for each in np.unique(classes)], axis=0)
+        )
     shape = (resamples, options.models, metrics)
     return np.reshape(micro, shape), np.reshape(macro, shape)
 
@@ -68,9 +78,12 @@ begin = time.process_time()
 expected = plain(options.peer_resamples)
 peer = (time.process_time() - begin) / options.peer_resamples * options.resamples
 begin = time.process_time()
-found = uncertainty.resampled_means(values, answered, labels, clusters, options.resamples, 1)
+found = resampled_means(values, answered, labels, clusters, options.resamples, 1)
 ours = time.process_time() - begin
-error = max(np.abs(each[: options.peer_resamples] - other).max() for each, other in zip(found, expected, strict=True))
+error = max(
+    np.abs(each[: options.peer_resamples] - other).max()
+    for each, other in zip(found, expected, strict=True)
+)
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 print(
     f"{options.queries:,} queries of {clusters.max() + 1:,} patients, {options.models} models, {metrics} metrics, "

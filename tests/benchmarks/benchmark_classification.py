@@ -1,15 +1,18 @@
-"""How long does it take from neighbors to the metrics of kNN classification for every k? Ours beside the paper's way.
+"""How long does it take from neighbors to the metrics of kNN classification for every k? Ours
+beside the paper's way.
 
     python tests/benchmarks/benchmark_classification.py
 
-The peer is a plain re-implementation of how the published script goes about it: for each k, one `DataFrame.apply` over
-the queries that looks the one-hot labels of the first neighbors up by path and averages them, then scikit-learn's micro
-and macro ROC-AUC, F1, macro precision and recall, and accuracy. It caps the votes at the size of the query's true class
-and settles ties by column, as the published script does; ours has switches for both, on here so that the figures can be
-compared. Both start from a table of neighbors in memory. Ours is also timed as the workflow runs it (no cap, nearest
-neighbor settles ties), with plain and with weighted votes, calibration included.
+The peer is a plain re-implementation of how the published script goes about it: for each k, one
+`DataFrame.apply` over the queries that looks the one-hot labels of the first neighbors up by path
+and averages them, then scikit-learn's micro and macro ROC-AUC, F1, macro precision and recall, and
+accuracy. It caps the votes at the size of the query's true class and settles ties by column, as the
+published script does; ours has switches for both, on here so that the figures can be compared. Both
+start from a table of neighbors in memory. Ours is also timed as the workflow runs it (no cap,
+nearest neighbor settles ties), with plain and with weighted votes, calibration included.
 
-Exits with 1 if a metric of any k differs by more than 1e-12, or if ours is not `--speedup` times as fast.
+Exits with 1 if a metric of any k differs by more than 1e-12, or if ours is not `--speedup` times as
+fast.
 """
 
 import argparse
@@ -18,35 +21,47 @@ import sys
 import time
 from pathlib import Path
 
-arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+arguments = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 arguments.add_argument("--index", type=int, default=20_000, help="index images (default 20,000)")
 arguments.add_argument("--queries", type=int, default=3_000, help="query images (default 3,000)")
 arguments.add_argument("--classes", type=int, default=20, help="classes, long-tailed (default 20)")
 arguments.add_argument("--k", type=int, default=100, help="neighbors per query (default 100)")
 arguments.add_argument("--threads", type=int, default=2, help="threads of both sides (default 2)")
-arguments.add_argument("--speedup", type=float, default=100.0, help="what ours has to reach (default 100)")
+arguments.add_argument(
+    "--speedup", type=float, default=100.0, help="what ours has to reach (default 100)"
+)
 arguments.add_argument("--seed", type=int, default=0)
 options = arguments.parse_args()
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+for variable in (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+):
     os.environ[variable] = str(options.threads)
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from sklearn import metrics as sklearn_metrics  # noqa: E402
+import numpy as np
+import pandas as pd
+from sklearn import metrics as sklearn_metrics
 
-from radcbir.classification import vote_weights, voting_curve  # noqa: E402
-from radcbir.metrics import labelled_lists  # noqa: E402
+from radcbir.metrics.lists import labelled_lists
+from radcbir.metrics.votes import vote_weights, voting_curve
 
 
 def synthetic(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A catalog and a table of neighbors: overlapping clusters, one per class, few images in most classes."""
+    """A catalog and a table of neighbors: overlapping clusters, one per class, few images in most
+    classes."""
     count = options.index + options.queries
     shares = 1 / np.arange(1, options.classes + 1) ** 2
     label = rng.choice(options.classes, count, p=shares / shares.sum())
     for start in (0, options.index):  # every class is in the index and is asked for
         label[start : start + options.classes] = np.arange(options.classes)
-    vectors = 0.3 * rng.standard_normal((options.classes, 64))[label] + rng.standard_normal((count, 64))
+    vectors = 0.3 * rng.standard_normal((options.classes, 64))[label] + rng.standard_normal(
+        (count, 64)
+    )
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     scores = vectors[options.index :] @ vectors[: options.index].T
     nearest = np.argsort(-scores, axis=1, kind="stable")[:, : options.k]
@@ -76,7 +91,8 @@ def synthetic(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
 def slow_side(found: pd.DataFrame, index: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
     """The metrics for k = 1 .. K as the published script gets them.
 
-    ``found`` holds paths, a row per query and a column per rank; ``index`` and ``queries`` hold one-hot labels by path.
+    ``found`` holds paths, a row per query and a column per rank; ``index`` and ``queries`` hold
+    one-hot labels by path.
     """
     available, truth = index.sum(), queries.to_numpy()
     rows = []
@@ -91,8 +107,12 @@ def slow_side(found: pd.DataFrame, index: pd.DataFrame, queries: pd.DataFrame) -
         rows.append(
             {
                 "k": k,
-                ("roc_auc", "micro"): sklearn_metrics.roc_auc_score(truth, probabilities, average="micro"),
-                ("roc_auc", "macro"): sklearn_metrics.roc_auc_score(truth, probabilities, average="macro"),
+                ("roc_auc", "micro"): sklearn_metrics.roc_auc_score(
+                    truth, probabilities, average="micro"
+                ),
+                ("roc_auc", "macro"): sklearn_metrics.roc_auc_score(
+                    truth, probabilities, average="macro"
+                ),
                 ("f1", "micro"): sklearn_metrics.f1_score(true, predicted, average="micro"),
                 ("f1", "macro"): sklearn_metrics.f1_score(true, predicted, average="macro"),
                 ("precision", "macro"): sklearn_metrics.precision_score(
@@ -105,13 +125,22 @@ def slow_side(found: pd.DataFrame, index: pd.DataFrame, queries: pd.DataFrame) -
     return pd.DataFrame(rows).set_index("k")
 
 
-def our_side(neighbors: pd.DataFrame, catalog: pd.DataFrame, weighted: bool = False, as_published: bool = False):
+def our_side(
+    neighbors: pd.DataFrame,
+    catalog: pd.DataFrame,
+    weighted: bool = False,
+    as_published: bool = False,
+):
     """The same metrics and the calibration error from the table of neighbors."""
-    lists = labelled_lists(neighbors, catalog, catalog["id"].to_numpy(), "train", "test", options.k)["all"]
+    lists = labelled_lists(
+        neighbors, catalog, catalog["id"].to_numpy(), "train", "test", options.k
+    )["all"]
     switches = {"at_most": lists.relevant, "ties": "first_class"} if as_published else {}
     weights = vote_weights(lists.scores) if weighted else None
     ks = range(1, options.k + 1)
-    return voting_curve(lists.neighbor_labels, lists.labels, ks, options.classes, weights=weights, **switches)
+    return voting_curve(
+        lists.neighbor_labels, lists.labels, ks, options.classes, weights=weights, **switches
+    )
 
 
 def timed(function, *inputs, repeats: int = 1, **settings):
@@ -128,15 +157,21 @@ def main() -> int:
     catalog, neighbors = synthetic(np.random.default_rng(options.seed))
     paths = catalog["path"].to_numpy()
     ranks = [f"{rank}" for rank in range(1, options.k + 1)]
-    found = pd.DataFrame(paths[neighbors["neighbor"]].reshape(-1, options.k), paths[options.index :], ranks)
+    found = pd.DataFrame(
+        paths[neighbors["neighbor"]].reshape(-1, options.k), paths[options.index :], ranks
+    )
     one_hot = pd.get_dummies(catalog["label"]).astype(int).set_axis(catalog["path"])
     curve, ours = timed(our_side, neighbors, catalog, as_published=True, repeats=3)
     _, plain = timed(our_side, neighbors, catalog, repeats=3)
     _, weighted = timed(our_side, neighbors, catalog, weighted=True, repeats=3)
-    expected, theirs = timed(slow_side, found, one_hot.iloc[: options.index], one_hot.iloc[options.index :])
+    expected, theirs = timed(
+        slow_side, found, one_hot.iloc[: options.index], one_hot.iloc[options.index :]
+    )
 
     values = curve.pivot_table(index="k", columns=["metric", "average"], values="value")
-    difference = max(float((values[name] - expected[name]).abs().max()) for name in expected.columns)
+    difference = max(
+        float((values[name] - expected[name]).abs().max()) for name in expected.columns
+    )
     speedup = theirs / ours
     print(
         f"{options.index:,} index and {options.queries:,} query images, {options.classes} classes, k = 1 to {options.k}, "
@@ -144,8 +179,12 @@ def main() -> int:
     )
     print(f"one k and query at a time      {theirs:>8.2f} s")
     print(f"ours, the same figures         {ours:>8.2f} s  {speedup:>6.0f}x")
-    print(f"ours, as the workflow runs it  {plain:>8.2f} s  {theirs / plain:>6.0f}x  (votes count alike)")
-    print(f"                               {weighted:>8.2f} s  {theirs / weighted:>6.0f}x  (votes weighted by score)")
+    print(
+        f"ours, as the workflow runs it  {plain:>8.2f} s  {theirs / plain:>6.0f}x  (votes count alike)"
+    )
+    print(
+        f"                               {weighted:>8.2f} s  {theirs / weighted:>6.0f}x  (votes weighted by score)"
+    )
     print(f"largest difference of any metric at any k: {difference:.1e}")
     failures = []
     if not difference <= 1e-12:

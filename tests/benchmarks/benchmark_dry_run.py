@@ -1,13 +1,15 @@
-"""How long does `snakemake -n` take on a large project that is finished? A limit, not a peer: `--limit` seconds.
+"""How long does `snakemake -n` take on a large project that is finished? A limit, not a peer:
+`--limit` seconds.
 
     python tests/benchmarks/benchmark_dry_run.py
 
-Makes a project of 9 models, 4 datasets and 1.6 million images in a temporary folder: this workflow, the real model cards,
-shard lists as many as the default `shard_size` makes, and files without contents in all the places where results lie, with
-the records that Snakemake keeps of a run (`snakemake --touch`; what it leaves out, missing files, is made here). Then
-`snakemake -n` is run several times; it has to find nothing to do. It is one process with one thread: what counts is the
-processor time, which other work on the machine stretches less than the clock's. Compiled modules are kept between runs,
-as Python does unless it is told not to.
+Makes a project of 9 models, 4 datasets and 1.6 million images in a temporary folder: this workflow,
+the real model cards, shard lists as many as the default `shard_size` makes, and files without
+contents in all the places where results lie, with the records that Snakemake keeps of a run
+(`snakemake --touch`; what it leaves out, missing files, is made here). Then `snakemake -n` is run
+several times; it has to find nothing to do. It is one process with one thread: what counts is the
+processor time, which other work on the machine stretches less than the clock's. Compiled modules
+are kept between runs, as Python does unless it is told not to.
 
 Exits with 1 if it finds something to do, or takes longer than the limit at best.
 """
@@ -69,7 +71,9 @@ main()
 def make_project(folder: Path, images: int, shard_size: int, datasets: int, models: int) -> int:
     """Lay the finished project out and return how many shards it has."""
     for name in ("workflow", "config", "envs"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     sizes = dict(list(DATASETS.items())[:datasets])
     share = images / sum(sizes.values())
     shards = {
@@ -97,22 +101,37 @@ def make_project(folder: Path, images: int, shard_size: int, datasets: int, mode
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--images", type=int, default=1_600_000)
-    arguments.add_argument("--datasets", type=int, default=len(DATASETS), choices=range(1, len(DATASETS) + 1))
-    arguments.add_argument("--models", type=int, default=len(MODELS), choices=range(1, len(MODELS) + 1))
+    arguments.add_argument(
+        "--datasets", type=int, default=len(DATASETS), choices=range(1, len(DATASETS) + 1)
+    )
+    arguments.add_argument(
+        "--models", type=int, default=len(MODELS), choices=range(1, len(MODELS) + 1)
+    )
     arguments.add_argument("--shard-size", type=int, default=16384)
     arguments.add_argument("--runs", type=int, default=5)
-    arguments.add_argument("--limit", type=float, default=5.0, help="seconds of processor time (default 5)")
-    arguments.add_argument("--folder", type=Path, help="make the project here, and leave it (default: temporary)")
+    arguments.add_argument(
+        "--limit", type=float, default=5.0, help="seconds of processor time (default 5)"
+    )
+    arguments.add_argument(
+        "--folder", type=Path, help="make the project here, and leave it (default: temporary)"
+    )
     options = arguments.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="radcbir-dry-run-"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
-        shards = make_project(folder, options.images, options.shard_size, options.datasets, options.models)
+        shards = make_project(
+            folder, options.images, options.shard_size, options.datasets, options.models
+        )
         files = sum(len(names) for _, _, names in os.walk(folder / "results"))
-        print(f"{shards} shards, {files} files of results, made in {time.perf_counter() - start:.0f} s", flush=True)
+        print(
+            f"{shards} shards, {files} files of results, made in {time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
         environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         seconds, processor = [], []

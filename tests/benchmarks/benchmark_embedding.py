@@ -1,12 +1,16 @@
-"""How near embedding images from disk comes to the bare forward pass, and whether its memory stays flat.
+"""How near embedding images from disk comes to the bare forward pass, and whether its memory stays
+flat.
 
-    python tests/benchmarks/benchmark_embedding.py [--images 512] [--threads 2] [--models efficientnet-lite0 vit-base]
+    python tests/benchmarks/benchmark_embedding.py [--images 512] [--threads 2] [--models
+    efficientnet-lite0 vit-base]
 
-For each encoder, in turns in one process: the network alone on a batch of tensors that lie ready in memory (the limit),
-and the whole pipeline on the demo's PNG files, decoding, resizing and normalising included. Each round gives a share
-of the limit, and the median of the rounds counts. ViT-B/16 has random weights: arithmetic takes the same time whatever the numbers are. Memory is what the
-process holds (resident set), sampled while it embeds once and four times as many images; the vectors themselves are
-allowed for. The exit status is 1 where the pipeline reaches less than 90 % of the forward pass, or memory grows.
+For each encoder, in turns in one process: the network alone on a batch of tensors that lie ready in
+memory (the limit), and the whole pipeline on the demo's PNG files, decoding, resizing and
+normalising included. Each round gives a share of the limit, and the median of the rounds counts.
+ViT-B/16 has random weights: arithmetic takes the same time whatever the numbers are. Memory is what
+the process holds (resident set), sampled while it embeds once and four times as many images; the
+vectors themselves are allowed for. The exit status is 1 where the pipeline reaches less than 90 %
+of the forward pass, or memory grows.
 """
 
 import argparse
@@ -20,28 +24,41 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--images", type=int, default=512, help="images per round of the faster model (default 512)")
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--images", type=int, default=512, help="images per round of the faster model (default 512)"
+)
 parser.add_argument("--rounds", type=int, default=12, help="rounds, the median counts (default 12)")
-parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads, as the rule gets them")
-parser.add_argument("--models", nargs="+", default=["efficientnet-lite0", "vit-base"], help="which to measure")
-parser.add_argument("--runtime", default="torch", help="what computes both: torch (default), openvino, torch-compile")
+parser.add_argument(
+    "--threads", type=int, default=os.cpu_count(), help="threads, as the rule gets them"
+)
+parser.add_argument(
+    "--models", nargs="+", default=["efficientnet-lite0", "vit-base"], help="which to measure"
+)
+parser.add_argument(
+    "--runtime",
+    default="torch",
+    help="what computes both: torch (default), openvino, torch-compile",
+)
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)  # as Snakemake sets it for a job
 
-from radcbir.encoders import load_encoder  # noqa: E402
 
 # isort: split
 # torch after the encoders, which say how its threads wait.
-import torch  # noqa: E402
-from PIL import Image  # noqa: E402
+import torch
+from PIL import Image
 
-from radcbir import cards, images  # noqa: E402
-from radcbir.embed import embed_images  # noqa: E402
-from radcbir.logs import logger  # noqa: E402
+from radcbir.cards import model_card
+from radcbir.core.logs import logger
+from radcbir.embedding.images import embed_images
+from radcbir.encoders import load_encoder
+from radcbir.images import reader
 
 DEMO = ROOT / "resources/demo/images"
-VIT = cards.DEFAULTS | {
+VIT = model_card.DEFAULTS | {
     "name": "ViT-B/16, random weights",
     "loader": "timm",
     "architecture": "vit_base_patch16_224",
@@ -107,7 +124,7 @@ def decoding(encoder, count=200):
     """Milliseconds of one thread per image for reading and preprocessing, without the network."""
     start = time.perf_counter()
     for _, path in files(count):
-        encoder.preprocess(images.read(DEMO / path))
+        encoder.preprocess(reader.read(DEMO / path))
     return (time.perf_counter() - start) / count * 1e3
 
 
@@ -116,7 +133,9 @@ def measure(name, card, weights):
     encoder = load_encoder(name, card, weights, "cpu", options.runtime)
     count = options.images if name != "vit-base" else max(64, options.images // 8)
     count -= count % card["batch_size"]
-    prepared = [encoder.preprocess(images.read(DEMO / path)) for _, path in files(card["batch_size"])]
+    prepared = [
+        encoder.preprocess(reader.read(DEMO / path)) for _, path in files(card["batch_size"])
+    ]
     batch = encoder.batch(prepared)
     bare_forward(encoder, batch, 2 * len(batch))
     bare, whole = [], []
@@ -141,9 +160,9 @@ def measure(name, card, weights):
         f"{growth:+.0f} MB beside the vectors ({vectors:.1f} MB)",
         flush=True,
     )
-    return [f"{name}: less than 90 % of the bare forward pass"] * (share < 0.9) + [f"{name}: memory grew"] * (
-        growth > 50
-    )
+    return [f"{name}: less than 90 % of the bare forward pass"] * (share < 0.9) + [
+        f"{name}: memory grew"
+    ] * (growth > 50)
 
 
 def main():
@@ -156,9 +175,11 @@ def main():
         if name == "vit-base":
             failures += measure(name, VIT, None)
         else:
-            card = cards.load_card(ROOT / f"config/models/{name}.yaml")
-            file = cards.weights_file(card)
-            failures += measure(name, card, ROOT / f"resources/weights/{name}/{file}" if file else None)
+            card = model_card.load_card(ROOT / f"config/models/{name}.yaml")
+            file = model_card.weights_file(card)
+            failures += measure(
+                name, card, ROOT / f"resources/weights/{name}/{file}" if file else None
+            )
     print("\n".join(f"FAILED: {each}" for each in failures) or "All within the limits.")
     return bool(failures)
 

@@ -1,7 +1,8 @@
-"""Reading what was published: vectors out of one HDF5 dataset per image, and neighbor lists out of a knn.csv.
+"""Reading what was published: vectors out of one HDF5 dataset per image, and neighbor lists out of
+a knn.csv.
 
-Peers in the same run: the usual way to read such a file (``file[path][:]`` image by image, as the reference does), and
-pandas reading the neighbor lists and mapping their paths to ids.
+Peers in the same run: the usual way to read such a file (``file[path][:]`` image by image, as the
+reference does), and pandas reading the neighbor lists and mapping their paths to ids.
 """
 
 import csv
@@ -14,10 +15,13 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from radcbir.datasets.catalog import image_id
+from radcbir.embedding import sources
+from radcbir.embedding.sources import ROWS_PER_BLOCK
+from radcbir.retrieval import published_neighbors
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-from radcbir import precomputed
-from radcbir.catalog import image_id
 
 IMAGES, DIMENSION, QUERIES, K = 40_000, 512, 4_000, 100
 
@@ -37,10 +41,10 @@ def usual_way(path, names):
 
 def our_way(path, names):
     """As the rule take_embeddings reads a block."""
-    source = precomputed.open_source(path, None, DIMENSION)
-    parts = range(0, len(names), precomputed.ROWS_PER_BLOCK)
+    source = sources.open_source(path, None, DIMENSION)
+    parts = range(0, len(names), ROWS_PER_BLOCK)
     return np.concatenate(
-        [source.read(np.empty(0), names[start : start + precomputed.ROWS_PER_BLOCK])[0] for start in parts]
+        [source.read(np.empty(0), names[start : start + ROWS_PER_BLOCK])[0] for start in parts]
     )
 
 
@@ -69,11 +73,17 @@ def main():
         shard = Path(folder, "shard.tsv")
         pd.DataFrame({"id": ids, "path": names, "bytes": 0}).to_csv(shard, sep="\t", index=False)
         lists = Path(folder, "knn.csv")
-        chosen = np.argsort(random.random((QUERIES, IMAGES - QUERIES), dtype=np.float32), axis=1)[:, :K] + QUERIES
+        chosen = (
+            np.argsort(random.random((QUERIES, IMAGES - QUERIES), dtype=np.float32), axis=1)[:, :K]
+            + QUERIES
+        )
         with open(lists, "w", newline="") as handle:
             table = csv.writer(handle)
             table.writerow(["query", *range(1, K + 1)])
-            table.writerows([names[row], *(names[place] for place in places)] for row, places in enumerate(chosen))
+            table.writerows(
+                [names[row], *(names[place] for place in places)]
+                for row, places in enumerate(chosen)
+            )
         known = pd.DataFrame({"id": ids, "patient_id": None})
 
         def with_pandas():
@@ -81,7 +91,9 @@ def main():
             return frame.set_index("query").map(dict(zip(names, ids, strict=True)).get).to_numpy()
 
         def with_ours():
-            return precomputed.take_neighbors(lists, [shard], known[:QUERIES], known[QUERIES:], ids, K)
+            return published_neighbors.take_neighbors(
+                lists, [shard], known[:QUERIES], known[QUERIES:], ids, K
+            )
 
         peer, expected = timed(with_pandas)
         our, found = timed(with_ours)

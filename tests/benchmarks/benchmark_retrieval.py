@@ -1,13 +1,16 @@
-"""How long does it take from stored embeddings to P@k? This workflow beside the way the paper's scripts work.
+"""How long does it take from stored embeddings to P@k? This workflow beside the way the paper's
+scripts work.
 
     python tests/benchmarks/benchmark_retrieval.py
 
-The peer is a plain re-implementation of how the published scripts go about it: an HDF5 file with one dataset per image,
-read key by key; `index.add` one vector at a time; neighbors put into a data frame of paths row by row, written to CSV and
-read back; labels looked up cell by cell; P@k for k = 1 to 99 with one `DataFrame.apply` over the queries each. Ours: one
-HDF5 matrix, and the functions that the rules call. Both use the same exact FAISS search and the same number of threads.
+The peer is a plain re-implementation of how the published scripts go about it: an HDF5 file with
+one dataset per image, read key by key; `index.add` one vector at a time; neighbors put into a data
+frame of paths row by row, written to CSV and read back; labels looked up cell by cell; P@k for k =
+1 to 99 with one `DataFrame.apply` over the queries each. Ours: one HDF5 matrix, and the functions
+that the rules call. Both use the same exact FAISS search and the same number of threads.
 
-Exits with 1 if the P@k of the two differ by more than 1e-12, or if ours is not `--speedup` times as fast.
+Exits with 1 if the P@k of the two differ by more than 1e-12, or if ours is not `--speedup` times as
+fast.
 """
 
 import argparse
@@ -20,27 +23,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+arguments = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 arguments.add_argument("--index", type=int, default=20_000, help="index images (default 20,000)")
 arguments.add_argument("--queries", type=int, default=3_000, help="query images (default 3,000)")
-arguments.add_argument("--dimension", type=int, default=512, help="embedding dimension (default 512)")
+arguments.add_argument(
+    "--dimension", type=int, default=512, help="embedding dimension (default 512)"
+)
 arguments.add_argument("--classes", type=int, default=20, help="classes, long-tailed (default 20)")
 arguments.add_argument("--k", type=int, default=100, help="neighbors per query (default 100)")
 arguments.add_argument("--threads", type=int, default=2, help="threads of both sides (default 2)")
-arguments.add_argument("--speedup", type=float, default=10.0, help="what ours has to reach (default 10)")
+arguments.add_argument(
+    "--speedup", type=float, default=10.0, help="what ours has to reach (default 10)"
+)
 arguments.add_argument("--seed", type=int, default=0)
 options = arguments.parse_args()
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+for variable in (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+):
     os.environ[variable] = str(options.threads)
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-import faiss  # noqa: E402
-import h5py  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import pyarrow as pa  # noqa: E402
+import faiss
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-from radcbir import metrics, search  # noqa: E402
+from radcbir.metrics.evaluation import evaluate
+from radcbir.retrieval import exact, index_file, neighbor_table
 
 STEPS = {"read": "read embeddings", "knn": "index and k-NN", "precision": "P@k"}
 
@@ -63,11 +78,12 @@ class Clock:
 
 
 def synthetic(rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
-    """A catalog and its vectors: one cluster per class, few images in most classes, clusters that overlap.
+    """A catalog and its vectors: one cluster per class, few images in most classes, clusters that
+    overlap.
 
-    The components are multiples of 2^-12, which makes every inner product of two vectors of length 1 exact in float32:
-    both sides rank alike to the last bit. Of two images that tie, FAISS alone puts the later one first and this workflow
-    the one with the smaller id; so the ids fall.
+    The components are multiples of 2^-12, which makes every inner product of two vectors of length
+    1 exact in float32: both sides rank alike to the last bit. Of two images that tie, FAISS alone
+    puts the later one first and this workflow the one with the smaller id; so the ids fall.
     """
     count = options.index + options.queries
     shares = 1 / np.arange(1, options.classes + 1) ** 2
@@ -114,7 +130,9 @@ def slow_side(folder: Path, catalog: pd.DataFrame, clock: Clock) -> pd.DataFrame
         faiss.write_index(index, str(folder / "peer.index"))
         (folder / "peer.json").write_text(json.dumps(indexed))
         paths = list(asked)
-        found = pd.DataFrame(columns=["query", *map(str, range(1, options.k + 1))], index=range(len(paths)))
+        found = pd.DataFrame(
+            columns=["query", *map(str, range(1, options.k + 1))], index=range(len(paths))
+        )
         for start in range(0, len(paths), 4096):
             batch = paths[start : start + 4096]
             positions = index.search(np.array([asked[path] for path in batch]), options.k)[1]
@@ -147,13 +165,15 @@ def our_side(folder: Path, catalog: pd.DataFrame, clock: Clock) -> pd.DataFrame:
         ids, vectors = file["ids"][:], file["embeddings"][:]
         in_index = pd.Index(catalog.loc[catalog["split"] == "train", "id"]).get_indexer(ids) >= 0
     with clock.step("knn"):
-        search.build_index(folder / "train.faiss", [(ids[in_index], vectors[in_index])], options.dimension)
-        index = search.read_index(folder / "train.faiss")
-        table = search.neighbor_table(index, ids[~in_index], vectors[~in_index], options.k)
-        search.write_neighbors(folder / "test.parquet", table)
+        index_file.build_index(
+            folder / "train.faiss", [(ids[in_index], vectors[in_index])], options.dimension
+        )
+        index = index_file.read_index(folder / "train.faiss")
+        table = exact.neighbor_table(index, ids[~in_index], vectors[~in_index], options.k)
+        neighbor_table.write_neighbors(folder / "test.parquet", table)
     with clock.step("precision"):
-        neighbors = search.read_neighbors(folder / "test.parquet").to_pandas()
-        evaluation = metrics.evaluate(neighbors, catalog, ids, "train", "test", options.k)
+        neighbors = pd.read_parquet(folder / "test.parquet")
+        evaluation = evaluate(neighbors, catalog, ids, "train", "test", options.k)
     capped = evaluation.precision[evaluation.precision["definition"] == "capped"]
     return capped.pivot_table(index="k", columns="average", values="value")
 
@@ -172,11 +192,11 @@ def bare_search(vectors: np.ndarray) -> float:
 
 def our_search(folder: Path, vectors: np.ndarray) -> float:
     """Seconds of our table of neighbors, best of three."""
-    index = search.read_index(folder / "train.faiss")
+    index = index_file.read_index(folder / "train.faiss")
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        search.neighbor_table(index, np.arange(options.queries), vectors[options.index :], options.k)
+        exact.neighbor_table(index, np.arange(options.queries), vectors[options.index :], options.k)
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 
@@ -198,7 +218,9 @@ def main() -> int:
         expected = slow_side(folder, catalog, theirs)
         bare, table = bare_search(vectors), our_search(folder, vectors)
 
-    difference = float((precision.loc[expected.index, expected.columns] - expected).abs().to_numpy().max())
+    difference = float(
+        (precision.loc[expected.index, expected.columns] - expected).abs().to_numpy().max()
+    )
     speedup, last = theirs.total / ours.total, int(expected.index[-1])
     print(
         f"{options.index:,} index and {options.queries:,} query vectors of dimension {options.dimension}, "
@@ -209,7 +231,9 @@ def main() -> int:
         slow, fast = theirs.seconds[name], ours.seconds[name]
         print(f"{title:<18}{slow:>12.2f}{fast:>10.2f}{slow / fast:>8.1f}x")
     print(f"{'total':<18}{theirs.total:>12.2f}{ours.total:>10.2f}{speedup:>8.1f}x")
-    print(f"bare FAISS search {bare:.2f} s, our neighbor table {table:.2f} s: {table / bare:.2f} times as long")
+    print(
+        f"bare FAISS search {bare:.2f} s, our neighbor table {table:.2f} s: {table / bare:.2f} times as long"
+    )
     print(
         f"P@1 {precision.loc[1, 'micro']:.4f} (micro) {precision.loc[1, 'macro']:.4f} (macro), "
         f"P@{last} {precision.loc[last, 'micro']:.4f} {precision.loc[last, 'macro']:.4f}; "

@@ -1,14 +1,18 @@
-"""Does the workflow carry 1.6 million images? Memory, time and disk of each step, through Snakemake, on synthetic embeddings.
+"""Does the workflow carry 1.6 million images? Memory, time and disk of each step, through
+Snakemake, on synthetic embeddings.
 
-    python tests/benchmarks/benchmark_scale.py --queries 10000
-    python tests/benchmarks/benchmark_scale.py                    # 100,000 queries: about 80 TFLOP per 50,000 of them
+    python tests/benchmarks/benchmark_scale.py --queries 10000 python
+    tests/benchmarks/benchmark_scale.py                    # 100,000 queries: about 80 TFLOP per
+    50,000 of them
 
-Makes a dataset CSV of `--images` index images and `--queries` query images with labels and patients, and their embeddings
-with the workflow's own writer, shard by shard. Then Snakemake makes, target by target, the catalog, shards and the audit
-(no image is opened, there are none), the model's embedding files, the index, the neighbors, the metrics and the comparison,
-with the default configuration but for the other analyses. Per step are printed the time, the largest resident memory of
-any of its processes (pages of files that are mapped count, though the system may take them back), and the bytes it left.
-At the end, the neighbors of some queries are compared with a search by NumPy in double precision.
+Makes a dataset CSV of `--images` index images and `--queries` query images with labels and
+patients, and their embeddings with the workflow's own writer, shard by shard. Then Snakemake makes,
+target by target, the catalog, shards and the audit (no image is opened, there are none), the
+model's embedding files, the index, the neighbors, the metrics and the comparison, with the default
+configuration but for the other analyses. Per step are printed the time, the largest resident memory
+of any of its processes (pages of files that are mapped count, though the system may take them
+back), and the bytes it left. At the end, the neighbors of some queries are compared with a search
+by NumPy in double precision.
 
 Exits with 1 if a step needs more than `--limit` of memory, or a neighbor differs.
 """
@@ -25,12 +29,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "workflow"))
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 
-from radcbir import embeddings  # noqa: E402
-from radcbir.catalog import image_id  # noqa: E402
+from radcbir.datasets.catalog import image_id
+from radcbir.embedding import store
 
 SHARD = 8192
 IMAGES_PER_PATIENT = 4
@@ -66,7 +70,9 @@ storage: {storage}
 def make_project(folder: Path, options: argparse.Namespace) -> None:
     """The workflow, the dataset CSV, the model card, and a file of embeddings over shards."""
     for name in ("workflow", "envs", "config"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     (folder / "config/models/synthetic.yaml").write_text(CARD.format(dimension=options.dimension))
     (folder / "config/config.yaml").write_text(CONFIG.format(k=options.k, storage=options.storage))
     random = np.random.default_rng(options.seed)
@@ -77,14 +83,16 @@ def make_project(folder: Path, options: argparse.Namespace) -> None:
         {
             "filepath": paths,
             "split": np.repeat(["train", "test"], [options.images, options.queries]),
-            "label": np.array([f"XR/chest/Finding {each:02d}" for each in range(options.classes)])[label],
+            "label": np.array([f"XR/chest/Finding {each:02d}" for each in range(options.classes)])[
+                label
+            ],
             "patient_id": np.where(np.arange(count) < options.images, "a", "b"),
         }
     )
     table["patient_id"] += (table.index // IMAGES_PER_PATIENT).astype(str)
     table.to_csv(folder / "synthetic.csv", index=False)
     centers = random.standard_normal((options.classes, options.dimension), dtype=np.float32)
-    attributes = {name: "" for name in embeddings.COMMON if name != "format"} | {"dataset": "synthetic"}
+    attributes = {name: "" for name in store.COMMON if name != "format"} | {"dataset": "synthetic"}
     shards = []
     for start in range(0, count, SHARD):
         stop = min(start + SHARD, count)
@@ -92,16 +100,21 @@ def make_project(folder: Path, options: argparse.Namespace) -> None:
         vectors += random.standard_normal((stop - start, options.dimension), dtype=np.float32)
         ids = np.array([image_id("synthetic", path) for path in paths[start:stop]])
         shards.append(folder / f"source/synthetic/{start:08d}.h5")
-        embeddings.write_shard(shards[-1], ids, vectors, [], attributes, options.storage)
-    embeddings.gather(shards, folder / "source/synthetic.h5")
+        store.write_shard(shards[-1], ids, vectors, [], attributes, options.storage)
+    store.gather(shards, folder / "source/synthetic.h5")
 
 
 def tree_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(
+        path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    )
 
 
 def measured(command: list[str], folder: Path) -> tuple[float, float, int]:
-    """Seconds of wall and of processor time that a command took, and the largest memory of one of its processes."""
+    """Seconds of wall and of processor time that a command took, and the largest memory of one of
+    its processes."""
     start = time.perf_counter()
     with open(folder / "run.log", "a") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
@@ -112,40 +125,67 @@ def measured(command: list[str], folder: Path) -> tuple[float, float, int]:
 
 
 def check(folder: Path, count: int) -> int:
-    """How many of ``count`` queries have other neighbors than a slow search in double precision finds."""
+    """How many of ``count`` queries have other neighbors than a slow search in double precision
+    finds."""
     table = pq.read_table(folder / STEPS["neighbors"], columns=["query", "neighbor"]).to_pandas()
     queries = table["query"].unique()
     chosen = queries[np.linspace(0, len(queries) - 1, count).astype(int)]
     catalog = pd.read_parquet(folder / f"{EXPERIMENT}/catalog.parquet", columns=["id", "split"])
     index = catalog.loc[catalog["split"] == "train", "id"].to_numpy()
     path = folder / STEPS["embedding files"]
-    ids, vectors = embeddings.read([path], chosen)
+    ids, vectors = store.read([path], chosen)
     depth = len(table) // len(queries)
     best = [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(ids)
-    for block_ids, block in embeddings.blocks([path], index):
+    for block_ids, block in store.blocks([path], index):
         scores = (vectors.astype(np.float64) @ block.astype(np.float64).T).astype(np.float32)
         for row, (known, known_scores) in enumerate(best):
-            near = np.argpartition(-scores[row], depth)[: depth + 1] if len(block) > depth + 1 else slice(None)
-            both = np.concatenate([known, block_ids[near]]), np.concatenate([known_scores, scores[row][near]])
+            near = (
+                np.argpartition(-scores[row], depth)[: depth + 1]
+                if len(block) > depth + 1
+                else slice(None)
+            )
+            both = (
+                np.concatenate([known, block_ids[near]]),
+                np.concatenate([known_scores, scores[row][near]]),
+            )
             order = np.lexsort((both[0], -both[1]))[:depth]
             best[row] = both[0][order], both[1][order]
-    lists = {query: rows.to_numpy() for query, rows in table[table["query"].isin(chosen)].groupby("query")["neighbor"]}
-    return sum(not np.array_equal(lists[query], found) for query, (found, _) in zip(ids, best, strict=True))
+    lists = {
+        query: rows.to_numpy()
+        for query, rows in table[table["query"].isin(chosen)].groupby("query")["neighbor"]
+    }
+    return sum(
+        not np.array_equal(lists[query], found) for query, (found, _) in zip(ids, best, strict=True)
+    )
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--images", type=int, default=1_600_000, help="index images (default 1,600,000)")
-    arguments.add_argument("--queries", type=int, default=100_000, help="query images (default 100,000)")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "--images", type=int, default=1_600_000, help="index images (default 1,600,000)"
+    )
+    arguments.add_argument(
+        "--queries", type=int, default=100_000, help="query images (default 100,000)"
+    )
     arguments.add_argument("--dimension", type=int, default=512)
     arguments.add_argument("--classes", type=int, default=60)
     arguments.add_argument("--k", type=int, default=100)
     arguments.add_argument("--storage", choices=["float32", "float16"], default="float32")
-    arguments.add_argument("--memory", type=int, help="mem_mb of the rule knn (default: the workflow's)")
-    arguments.add_argument("--limit", type=float, default=24.0, help="GiB that a step may take (default 24)")
+    arguments.add_argument(
+        "--memory", type=int, help="mem_mb of the rule knn (default: the workflow's)"
+    )
+    arguments.add_argument(
+        "--limit", type=float, default=24.0, help="GiB that a step may take (default 24)"
+    )
     arguments.add_argument("--cores", type=int, default=2)
-    arguments.add_argument("--checked", type=int, default=200, help="queries whose neighbors are checked")
-    arguments.add_argument("--folder", help="where the project is made for the time being (default: the system's)")
+    arguments.add_argument(
+        "--checked", type=int, default=200, help="queries whose neighbors are checked"
+    )
+    arguments.add_argument(
+        "--folder", help="where the project is made for the time being (default: the system's)"
+    )
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="radcbir-scale-", dir=options.folder) as temporary:
@@ -174,7 +214,9 @@ def main() -> int:
                 flop = 2 * options.images * options.queries * options.dimension
                 print(f"{'':<30}{flop / wall / 1e9:.0f} GFLOP/s of {flop / 1e12:.1f} TFLOP")
         wrong = check(folder, min(options.checked, options.queries))
-        print(f"{min(options.checked, options.queries)} queries checked against double precision: {wrong} differ")
+        print(
+            f"{min(options.checked, options.queries)} queries checked against double precision: {wrong} differ"
+        )
         failures = []
         if largest > options.limit * 2**30:
             failures.append(f"{largest / 2**30:.2f} GiB are more than {options.limit:g}")

@@ -1,10 +1,12 @@
-"""What do embeddings in half precision cost? Precision and neighbors of the demo with `storage: float32` and `float16`.
+"""What do embeddings in half precision cost? Precision and neighbors of the demo with `storage:
+float32` and `float16`.
 
     python tests/benchmarks/benchmark_storage.py
 
-Has Snakemake embed the demo (nothing to do where it has run), writes the vectors as float32 and as float16 with the
-workflow's own writer, reads them back, searches and evaluates both with the functions that the rules use. Printed are the capped P@1 and P@10 (micro) of both, the share of queries whose first ten neighbors are the same
-images, and the bytes of both.
+Has Snakemake embed the demo (nothing to do where it has run), writes the vectors as float32 and as
+float16 with the workflow's own writer, reads them back, searches and evaluates both with the
+functions that the rules use. Printed are the capped P@1 and P@10 (micro) of both, the share of
+queries whose first ten neighbors are the same images, and the bytes of both.
 
 Exits with 1 if a P@k moves by more than `--limit`.
 """
@@ -18,17 +20,23 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "workflow"))
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import yaml  # noqa: E402
+import numpy as np
+import pandas as pd
+import yaml
 
-from radcbir import embeddings, metrics, search  # noqa: E402
+from radcbir.embedding import store
+from radcbir.metrics.evaluation import evaluate
+from radcbir.retrieval import exact, index_file, neighbor_table
 
 
-def precision(neighbors: pd.DataFrame, catalog: pd.DataFrame, embedded: np.ndarray, split: str, k: int) -> list[float]:
+def precision(
+    neighbors: pd.DataFrame, catalog: pd.DataFrame, embedded: np.ndarray, split: str, k: int
+) -> list[float]:
     """Capped P@1 and P@10, micro."""
-    table = metrics.evaluate(neighbors, catalog, embedded, "train", split, k).summary
-    chosen = table[(table["neighbors"] == "all") & (table["average"] == "micro")].set_index("metric")["value"]
+    table = evaluate(neighbors, catalog, embedded, "train", split, k).summary
+    chosen = table[(table["neighbors"] == "all") & (table["average"] == "micro")].set_index(
+        "metric"
+    )["value"]
     return [chosen["precision_at_1"], chosen["precision_at_10"]]
 
 
@@ -40,25 +48,32 @@ def neighbors_of(path: Path, catalog: pd.DataFrame, k: int) -> pd.DataFrame:
     """The neighbors of the test split in the train split, from an embedding file."""
     known = catalog.set_index("id")["patient_id"]
     indexed, asked = (
-        embeddings.read([path], catalog.loc[catalog["split"] == split, "id"].to_numpy()) for split in ("train", "test")
+        store.read([path], catalog.loc[catalog["split"] == split, "id"].to_numpy())
+        for split in ("train", "test")
     )
     index = path.with_suffix(".faiss")
-    search.build_index(index, [indexed], indexed[1].shape[1], len(indexed[0]))
-    parts = search.neighbor_tables(index, *asked, k, known.loc[asked[0]].to_numpy(), known)
-    search.write_neighbors(path.with_suffix(".parquet"), parts)
+    index_file.build_index(index, [indexed], indexed[1].shape[1], len(indexed[0]))
+    parts = exact.neighbor_tables(index, *asked, k, known.loc[asked[0]].to_numpy(), known)
+    neighbor_table.write_neighbors(path.with_suffix(".parquet"), parts)
     return pd.read_parquet(path.with_suffix(".parquet"))
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--limit", type=float, default=0.01, help="how far a P@k may move (default 0.01)")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "--limit", type=float, default=0.01, help="how far a P@k may move (default 0.01)"
+    )
     arguments.add_argument("--models", nargs="+", help="of the demo's models, by default all")
     options = arguments.parse_args()
     config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     models = options.models or config["models"]
     experiments = config["experiments"]
     targets = [f"results/experiments/{name}/catalog.parquet" for name in experiments]
-    targets += [f"results/embeddings/{model}/{each}.h5" for model in models for each in config["datasets"]]
+    targets += [
+        f"results/embeddings/{model}/{each}.h5" for model in models for each in config["datasets"]
+    ]
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--", *targets]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     moved: list[float] = []
@@ -67,17 +82,22 @@ def main() -> int:
     )
     for name, model in ((name, model) for name in experiments for model in models):
         catalog = pd.read_parquet(REPOSITORY / f"results/experiments/{name}/catalog.parquet")
-        files = [REPOSITORY / f"results/embeddings/{model}/{each}.h5" for each in experiments[name]["datasets"]]
-        ids, vectors = embeddings.read(files, catalog["id"].to_numpy())
-        attributes = {each: "" for each in embeddings.COMMON if each != "format"}
+        files = [
+            REPOSITORY / f"results/embeddings/{model}/{each}.h5"
+            for each in experiments[name]["datasets"]
+        ]
+        ids, vectors = store.read(files, catalog["id"].to_numpy())
+        attributes = {each: "" for each in store.COMMON if each != "format"}
         found, size = {}, {}
         with tempfile.TemporaryDirectory() as temporary:
             for storage in ("float32", "float16"):
                 path = Path(temporary, f"{storage}.h5")
-                embeddings.write_shard(path, ids, vectors, [], attributes, storage)
+                store.write_shard(path, ids, vectors, [], attributes, storage)
                 found[storage] = neighbors_of(path, catalog, experiments[name]["k"])
                 size[storage] = path.stat().st_size
-        whole, half = (precision(each, catalog, ids, "test", experiments[name]["k"]) for each in found.values())
+        whole, half = (
+            precision(each, catalog, ids, "test", experiments[name]["k"]) for each in found.values()
+        )
         same = (first_ten(found["float32"]) == first_ten(found["float16"])).mean()
         moved += np.abs(np.subtract(whole, half)).tolist()
         print(

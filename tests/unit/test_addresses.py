@@ -2,7 +2,7 @@
 
 import pytest
 
-from radcbir.addresses import join_address, split_address
+from radcbir.images.address import join_address, split_address
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
-"""Figures of the analyses: they hold the numbers of their tables, and survive tables with little in them."""
+"""Figures of the analyses: they hold the numbers of their tables, and survive tables with little in
+them."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from radcbir import analysis_figures, figures
-from radcbir.bounds import bounds
-from radcbir.levels import evaluate_levels
-from radcbir.uncertainty import METRICS, bootstrap
+from radcbir.analyses.index_size.figure import index_size_figure
+from radcbir.analyses.levels.compute import evaluate_levels
+from radcbir.analyses.levels.figure import conditional_figure, levels_figure, outcomes_figure
+from radcbir.analyses.uncertainty.compute import METRICS, bootstrap
+from radcbir.analyses.uncertainty.figure import difference_matrix, forest_plot
+from radcbir.metrics.chance_and_oracle import bounds
+from radcbir.report.style import save
 
 NAMES = {"net": "Net", "floor": "floor"}
 
@@ -18,69 +23,112 @@ def resampled(request):
     random, ids = np.random.default_rng(0), np.arange(40)
     names = {"net": "Net"} if request.param == "one model" else NAMES
     patients = ids * 0 if request.param == "one patient" else ids // 2
-    table = pd.DataFrame({"query_split": np.where(ids < 20, "val", "test"), "neighbors": "all", "query": ids})
+    table = pd.DataFrame(
+        {"query_split": np.where(ids < 20, "val", "test"), "neighbors": "all", "query": ids}
+    )
     table = table.assign(label="CT/a/x", relevant_in_index=3)
-    tables = {name: table.assign(**{metric: random.random(40) for metric in METRICS}) for name in names}
+    tables = {
+        name: table.assign(**{metric: random.random(40) for metric in METRICS}) for name in names
+    }
     catalog = table.rename(columns={"query": "id", "query_split": "split"}).assign(patient_id=None)
-    index = pd.DataFrame({"id": range(50, 60), "split": "train", "label": ["CT/a/x", "CT/a/y"] * 5, "patient_id": None})
+    index = pd.DataFrame(
+        {
+            "id": range(50, 60),
+            "split": "train",
+            "label": ["CT/a/x", "CT/a/y"] * 5,
+            "patient_id": None,
+        }
+    )
     floor = bounds(pd.concat([catalog[index.columns], index]), "train", ["val", "test"], 10)
     return *bootstrap(tables, pd.Series(patients.astype(str), index=ids), 100, 0), floor, names
 
 
 def test_the_forest_stands_in_the_order_of_the_first_metric(resampled):
     intervals, _, ranks, floor, names = resampled
-    figure = analysis_figures.forest(intervals, ranks, floor, names, ["floor"])
+    figure = forest_plot(intervals, ranks, floor, names, ["floor"])
     axis = figure.axes[0]
-    here = intervals[(intervals["query_split"] == "val") & (intervals["metric"] == "precision_at_1")]
+    here = intervals[
+        (intervals["query_split"] == "val") & (intervals["metric"] == "precision_at_1")
+    ]
     here = here[here["average"] == "micro"].sort_values("value")
-    assert [each.get_text() for each in axis.get_yticklabels()] == [names[each] for each in here["model"]]
+    assert [each.get_text() for each in axis.get_yticklabels()] == [
+        names[each] for each in here["model"]
+    ]
     points = [line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1]
     assert points == pytest.approx(here["value"].tolist())
-    figures.plt.close(figure)
+    plt.close(figure)
 
 
 def test_the_difference_matrix_is_row_minus_column(resampled):
     differences, names = resampled[1], resampled[4]
-    figure = analysis_figures.difference_matrix(differences, names)
+    figure = difference_matrix(differences, names)
     texts = [each.get_text() for each in figure.axes[0].texts]
     if len(names) == 1:
         assert texts == ["one model: nothing to compare"]
     else:
-        value = 100 * differences.query("query_split == 'val' and metric == 'precision_at_1'")["difference"].iloc[0]
+        value = (
+            100
+            * differences.query("query_split == 'val' and metric == 'precision_at_1'")[
+                "difference"
+            ].iloc[0]
+        )
         assert texts == [f"{value:+.1f}", f"{-value:+.1f}"]
-    figures.plt.close(figure)
+    plt.close(figure)
 
 
 @pytest.fixture(scope="module", params=["two findings", "one finding"])
 def levelled(request):
     second = "CT/a/y" if request.param == "two findings" else "MR/b/z"
     labels = ["CT/a/x", second] * 6
-    catalog = pd.DataFrame({"id": range(12), "split": ["train"] * 8 + ["test"] * 4, "label": labels})
+    catalog = pd.DataFrame(
+        {"id": range(12), "split": ["train"] * 8 + ["test"] * 4, "label": labels}
+    )
     catalog = catalog.assign(patient_id=None, modality=None, region=None)
     rows = [(query, rank, rank - 1, 0.5) for query in range(8, 12) for rank in range(1, 4)]
     neighbors = pd.DataFrame(rows, columns=["query", "rank", "neighbor", "score"])
     tables = evaluate_levels(neighbors, catalog, np.arange(12), "train", "test", 3)
-    return {name: pd.concat([each.assign(model=model) for model in NAMES]) for name, each in tables.items()}
+    return {
+        name: pd.concat([each.assign(model=model) for model in NAMES])
+        for name, each in tables.items()
+    }
 
 
 def test_figures_of_levels_are_drawn_with_a_small_k_and_without_anything_to_ask(levelled, tmp_path):
     drawn = {
-        "precision": analysis_figures.levels, "conditional": analysis_figures.conditional,
-        "outcomes": analysis_figures.outcomes,
+        "precision": levels_figure, "conditional": conditional_figure,
+        "outcomes": outcomes_figure,
     }  # fmt: skip
     for name, draw in drawn.items():
         for copy in ("a", "b"):
-            figures.save(draw(levelled[name], NAMES, ["floor"]), tmp_path / f"{name}-{copy}.svg")
-        assert (tmp_path / f"{name}-a.svg").read_bytes() == (tmp_path / f"{name}-b.svg").read_bytes()
-    titles = [axis.get_title(loc="left") for axis in analysis_figures.levels(levelled["precision"], NAMES, []).axes]
+            save(draw(levelled[name], NAMES, ["floor"]), tmp_path / f"{name}-{copy}.svg")
+        assert (tmp_path / f"{name}-a.svg").read_bytes() == (
+            tmp_path / f"{name}-b.svg"
+        ).read_bytes()
+    titles = [
+        axis.get_title(loc="left") for axis in levels_figure(levelled["precision"], NAMES, []).axes
+    ]
     assert titles == ["P@1, queries: test", "P@3, queries: test"]
-    widths = [each.get_width() for each in analysis_figures.outcomes(levelled["outcomes"], NAMES, []).axes[0].patches]
+    widths = [
+        each.get_width()
+        for each in outcomes_figure(levelled["outcomes"], NAMES, []).axes[0].patches
+    ]
     assert sum(widths) == pytest.approx(2), "the bars of two models, each 100 %"
 
 
 def test_curves_over_index_size_hold_the_means_of_the_draws():
     rows = [
-        ("net", "test", "all", share, seed, images, "precision_at_1", "micro", "all", share / 2 + seed / 10)
+        (
+            "net",
+            "test",
+            "all",
+            share,
+            seed,
+            images,
+            "precision_at_1",
+            "micro",
+            "all",
+            share / 2 + seed / 10,
+        )
         for share, images in ((0.1, 10), (1, 100))
         for seed in (0, 1)
     ]
@@ -96,8 +144,8 @@ def test_curves_over_index_size_hold_the_means_of_the_draws():
         "counting",
         "value",
     ]
-    figure = analysis_figures.index_size(pd.DataFrame(rows, columns=columns), NAMES, ["floor"])
+    figure = index_size_figure(pd.DataFrame(rows, columns=columns), NAMES, ["floor"])
     line = figure.axes[0].lines[0]
     np.testing.assert_allclose(line.get_xdata(), [10, 100])
     np.testing.assert_allclose(line.get_ydata(), [0.1, 0.55])
-    figures.plt.close(figure)
+    plt.close(figure)

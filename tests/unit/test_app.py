@@ -1,4 +1,5 @@
-"""The page's search core by hand and against brute force, filters over a catalog, and what a child process reads."""
+"""The page's search core by hand and against brute force, filters over a catalog, and what a child
+process reads."""
 
 import io
 from pathlib import Path
@@ -9,14 +10,16 @@ import pydicom
 import pytest
 from PIL import Image
 
-from radcbir import rasters, search
 from radcbir.app.collection import Collection, shared_duplicates
 from radcbir.app.vectors import VectorIndex, folded, mean_query, refined, unit
 from radcbir.app.worker import Worker
 from radcbir.app.workers import WorkerProcess, Workers
-from radcbir.errors import InputError
+from radcbir.core.errors import InputError
+from radcbir.images import intensity, raster
+from radcbir.retrieval import index_file
+from radcbir.retrieval.exact import search
 
-INTENSITY = rasters.INTENSITY
+INTENSITY = intensity.INTENSITY
 
 
 def draw(*shape, seed=0):
@@ -24,25 +27,29 @@ def draw(*shape, seed=0):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-# --- search ---------------------------------------------------------------------------------------------------------
+# --- search
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    """An index of 5000 vectors, two of which are the same, with ids in no order; its ids and vectors."""
+    """An index of 5000 vectors, two of which are the same, with ids in no order; its ids and
+    vectors."""
     vectors = draw(5000, 24)
     vectors[4000] = vectors[17]
     ids = np.random.default_rng(1).permutation(90_000)[:5000].astype(np.int64)
     path = tmp_path_factory.mktemp("index") / "train.faiss"
-    search.build_index(path, [(ids, vectors)], 24)
+    index_file.build_index(path, [(ids, vectors)], 24)
     return VectorIndex.open(path), ids, vectors
 
 
 def test_the_index_finds_what_the_workflow_finds(index, tmp_path):
     opened, ids, vectors = index
-    search.build_index(tmp_path / "train.faiss", [(ids, vectors)], 24)
+    index_file.build_index(tmp_path / "train.faiss", [(ids, vectors)], 24)
     for query in [*draw(5, 24, seed=2), vectors[17]]:
-        wanted, wanted_scores = search.search(search.read_index(tmp_path / "train.faiss"), query[None], 30)
+        wanted, wanted_scores = search(
+            index_file.read_index(tmp_path / "train.faiss"), query[None], 30
+        )
         positions, scores = opened.best(query, 30)
         assert opened.ids[positions].tolist() == wanted[0].tolist()
         assert np.abs(scores - wanted_scores[0]).max() < 1e-6
@@ -62,7 +69,9 @@ def test_a_filter_before_the_search_is_brute_force_over_what_passes(index, share
         admitted[np.argsort(-vectors @ query)[:40]] = False  # few, and the best of all
     positions, scores = opened.best(query, 50, admitted)
     exact = vectors.astype(np.float64) @ query.astype(np.float64)
-    wanted = sorted(np.flatnonzero(admitted), key=lambda row: (-np.float32(exact[row]), ids[row]))[:50]
+    wanted = sorted(np.flatnonzero(admitted), key=lambda row: (-np.float32(exact[row]), ids[row]))[
+        :50
+    ]
     assert positions.tolist() == wanted
     assert len(positions) == min(50, admitted.sum())
     assert np.allclose(scores, exact[wanted], atol=1e-7)
@@ -99,7 +108,11 @@ def test_several_queries_become_their_mean_direction():
 
 
 def test_refining_moves_the_query_by_the_weights_of_rocchio():
-    query, right, wrong = np.array([1.0, 0, 0]), np.array([[0, 1.0, 0], [0, 0, 1.0]]), np.array([[1.0, 0, 0]])
+    query, right, wrong = (
+        np.array([1.0, 0, 0]),
+        np.array([[0, 1.0, 0], [0, 0, 1.0]]),
+        np.array([[1.0, 0, 0]]),
+    )
     # (1, 0, 0) + 0.75 (0, 1/2, 1/2) - 0.15 (1, 0, 0) = (0.85, 0.375, 0.375)
     moved = np.array([0.85, 0.375, 0.375])
     assert np.allclose(refined(query, right, wrong), moved / np.linalg.norm(moved))
@@ -125,7 +138,8 @@ def test_near_duplicates_fold_below_the_best_of_them():
     assert folded(vectors, ids, 9, 1.0, shared) == [[0], [1], [2], [3], [4, 5]]
 
 
-# --- catalog --------------------------------------------------------------------------------------------------------
+# --- catalog
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -175,17 +189,26 @@ def test_unknown_filters_are_named(collection):
 def test_images_are_described_by_id_as_text(collection):
     assert collection.rows(np.array([7, 2**62, 8])).tolist() == [2, 0, -1]
     (found,) = collection.describe([0])
-    assert found["id"] == "4611686018427387904"  # 2 to the power of 62: more digits than a browser's numbers have
-    assert (found["path"], found["labels"], found["age"]) == ("a.png", ["XR/chest/edema", "XR/chest/nodule"], None)
+    assert (
+        found["id"] == "4611686018427387904"
+    )  # 2 to the power of 62: more digits than a browser's numbers have
+    assert (found["path"], found["labels"], found["age"]) == (
+        "a.png",
+        ["XR/chest/edema", "XR/chest/nodule"],
+        None,
+    )
 
 
 def test_near_duplicates_of_the_audit_are_read_by_index_image(tmp_path):
-    pd.DataFrame({"image": [1, 1, 2], "other": [8, 9, 9], "distance": [0, 1, 2]}).to_parquet(tmp_path / "near.parquet")
+    pd.DataFrame({"image": [1, 1, 2], "other": [8, 9, 9], "distance": [0, 1, 2]}).to_parquet(
+        tmp_path / "near.parquet"
+    )
     assert shared_duplicates(tmp_path / "near.parquet") == {8: {1}, 9: {1, 2}}
     assert shared_duplicates(tmp_path / "none.parquet") == {}
 
 
-# --- uploads --------------------------------------------------------------------------------------------------------
+# --- uploads
+# --------------------------------------------------------------------------------------------------------
 
 
 def png(values, **options):
@@ -200,7 +223,7 @@ def upload(content, name="x.png", **more):
 
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
-    monkeypatch.setattr(rasters, "MAX_PIXELS", rasters.MAX_PIXELS)  # put back afterwards
+    monkeypatch.setattr(raster, "MAX_PIXELS", raster.MAX_PIXELS)  # put back afterwards
     card = {"loader": "control", "architecture": "histogram", "dimension": 64}
     settings = {
         "folder": str(tmp_path),
@@ -278,7 +301,8 @@ def test_encoders_that_were_not_asked_for_longest_end_first(monkeypatch):
     assert workers.of("b", {}) is not second
 
 
-# --- patches --------------------------------------------------------------------------------------------------------
+# --- patches
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_a_patch_matches_the_most_similar_patch_of_the_other_image():
@@ -323,7 +347,9 @@ def test_patches_lie_where_they_are_in_the_image(name):
     _, grid = best_matches(one, other)
     rows, columns = grid.shape
     inside = grid[-(rows // 2) :, -(columns // 2) :].mean()
-    assert inside < grid[: rows // 2, : columns // 2].mean()  # the corner that differs is the one that matches least
+    assert (
+        inside < grid[: rows // 2, : columns // 2].mean()
+    )  # the corner that differs is the one that matches least
     assert np.array_equal(np.asarray(seen(encoder, prepared[1])), marked)
 
 
@@ -331,5 +357,7 @@ def test_controls_have_no_patches():
     from radcbir.encoders import load_encoder
     from radcbir.encoders.patches import patch_features
 
-    control = load_encoder("h", {"loader": "control", "architecture": "histogram", "dimension": 64}, None, "cpu")
+    control = load_encoder(
+        "h", {"loader": "control", "architecture": "histogram", "dimension": 64}, None, "cpu"
+    )
     assert patch_features(control, control.preprocess(Image.new("L", (8, 8)))) is None

@@ -1,4 +1,5 @@
-"""Approximate indexes against the exact one: what they find, that nothing is lost or made up, and the same every time."""
+"""Approximate indexes against the exact one: what they find, that nothing is lost or made up, and
+the same every time."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -6,32 +7,47 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from radcbir import approximate, search
-from radcbir.errors import InputError
-from radcbir.index_settings import BUILDING, approximate_note, building, check_index_settings, searching
+from radcbir.core.errors import InputError
+from radcbir.retrieval import approximate, index_file
+from radcbir.retrieval.exact import neighbor_table
+from radcbir.retrieval.index_settings import (
+    BUILDING,
+    approximate_note,
+    building,
+    check_index_settings,
+    searching,
+)
 
 KINDS = [kind for kind in BUILDING if kind != "flat"]
 
 
 @pytest.fixture(scope="module")
 def apart():
-    """Run a function in a process that holds FAISS alone: other tests import torch into this one."""
+    """Run a function in a process that holds FAISS alone: other tests import torch into this
+    one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
 def data(count=600, dimension=32, queries=40, seed=0):
-    """Vectors in clusters of about six, so that neighbors mean something, their ids in no order, and queries near them."""
+    """Vectors in clusters of about six, so that neighbors mean something, their ids in no order,
+    and queries near them."""
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((count // 6, dimension))
-    vectors = centers[rng.integers(len(centers), size=count)] + 0.5 * rng.standard_normal((count, dimension))
+    vectors = centers[rng.integers(len(centers), size=count)] + 0.5 * rng.standard_normal(
+        (count, dimension)
+    )
     asked = vectors[:queries] + 0.2 * rng.standard_normal((queries, dimension))
     ids = rng.permutation(count) * 7 + 3
-    return ids, *((each / np.linalg.norm(each, axis=1, keepdims=True)).astype(np.float32) for each in (vectors, asked))
+    return ids, *(
+        (each / np.linalg.norm(each, axis=1, keepdims=True)).astype(np.float32)
+        for each in (vectors, asked)
+    )
 
 
 def tables(folder, settings, k, threads=2, size=600, patients=False):
-    """The exact and the approximate table of neighbors, as data frames, and the bytes of the approximate index."""
+    """The exact and the approximate table of neighbors, as data frames, and the bytes of the
+    approximate index."""
     import faiss
 
     faiss.omp_set_num_threads(threads)
@@ -39,15 +55,26 @@ def tables(folder, settings, k, threads=2, size=600, patients=False):
     asked = (np.arange(10_000, 10_000 + len(queries)), queries, k)
     if patients:
         index_patients = {identity: f"p{place % 30}" for place, identity in enumerate(ids)}
-        asked = (*asked, np.array([f"p{place % 30}" for place in range(len(queries))], dtype=object), index_patients)
-    search.build_index(folder / "exact.faiss", [(ids, vectors)], vectors.shape[1])
-    exact = search.neighbor_table(search.read_index(folder / "exact.faiss"), *asked)
+        asked = (
+            *asked,
+            np.array([f"p{place % 30}" for place in range(len(queries))], dtype=object),
+            index_patients,
+        )
+    index_file.build_index(folder / "exact.faiss", [(ids, vectors)], vectors.shape[1])
+    exact = neighbor_table(index_file.read_index(folder / "exact.faiss"), *asked)
     path = folder / "approximate.faiss"
     halves = [(ids[:100], vectors[:100]), (ids[100:], vectors[100:])]
     approximate.build_approximate_index(path, halves, vectors.shape[1], building(settings))
     order = np.argsort(ids)
-    found = approximate.approximate_neighbor_table(path, searching(settings), ids[order], vectors[order], *asked)
-    return exact.to_pandas(), found.to_pandas(), path.read_bytes(), found.schema.metadata[b"index"].decode()
+    found = approximate.approximate_neighbor_table(
+        path, searching(settings), ids[order], vectors[order], *asked
+    )
+    return (
+        exact.to_pandas(),
+        found.to_pandas(),
+        path.read_bytes(),
+        found.schema.metadata[b"index"].decode(),
+    )
 
 
 ALL_OF_IT = {
@@ -61,7 +88,8 @@ ALL_OF_IT = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_index_that_looks_at_every_image_is_exact(apart, tmp_path, kind):
-    """With all lists, a graph search as wide as the index, or every image refined: the exact table, ties and all."""
+    """With all lists, a graph search as wide as the index, or every image refined: the exact table,
+    ties and all."""
     exact, found, _, _ = apart(tables, tmp_path, {"type": kind} | ALL_OF_IT[kind], 20, 2, 600, True)
     assert exact["same_patient"].any()
     assert found.drop(columns="score").equals(exact.drop(columns="score"))
@@ -70,7 +98,8 @@ def test_an_index_that_looks_at_every_image_is_exact(apart, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_lists_are_full_and_scores_are_exact_however_little_is_searched(apart, tmp_path, kind):
-    """Even one list of ten holds too few images for k = 100: such a query is compared with all of them."""
+    """Even one list of ten holds too few images for k = 100: such a query is compared with all of
+    them."""
     little = {"ivf": {"nlist": 10, "nprobe": 1}, "ivf_pq": {"nlist": 10, "nprobe": 1}}.get(kind, {})
     _, found, _, _ = apart(tables, tmp_path, {"type": kind} | little, 100)
     assert found.groupby("query").size().eq(100).all()
@@ -78,15 +107,21 @@ def test_lists_are_full_and_scores_are_exact_however_little_is_searched(apart, t
     ids, vectors, queries = data()
     place = {identity: row for row, identity in enumerate(ids)}
     rows = [place[each] for each in found["neighbor"]]  # a KeyError if -1 had become an id
-    expected = np.einsum("nd,nd->n", vectors[rows].astype(float), queries[found["query"] - 10_000].astype(float))
+    expected = np.einsum(
+        "nd,nd->n", vectors[rows].astype(float), queries[found["query"] - 10_000].astype(float)
+    )
     np.testing.assert_allclose(found["score"], expected, atol=1e-7)
-    assert found.groupby("query")["score"].apply(lambda scores: scores.is_monotonic_decreasing).all()
+    assert (
+        found.groupby("query")["score"].apply(lambda scores: scores.is_monotonic_decreasing).all()
+    )
 
 
 def test_a_narrow_search_misses_some_and_a_wide_one_fewer(apart, tmp_path):
     shares = []
     for nprobe in (1, 3, 15):
-        exact, found, _, _ = apart(tables, tmp_path, {"type": "ivf", "nlist": 15, "nprobe": nprobe}, 5)
+        exact, found, _, _ = apart(
+            tables, tmp_path, {"type": "ivf", "nlist": 15, "nprobe": nprobe}, 5
+        )
         both = exact.merge(found, on=["query", "neighbor"])
         shares.append(len(both) / len(exact))
     assert shares[0] < shares[1] < shares[2] == 1
@@ -125,19 +160,25 @@ def test_parameters_follow_the_size_of_the_index():
 
 def mixed_up(folder):
     ids, vectors, _ = data()
-    approximate.build_approximate_index(folder / "train.faiss", [(ids, vectors)], vectors.shape[1], {"type": "sq8"})
-    index = search.read_index(folder / "train.faiss", "IndexScalarQuantizer")
+    approximate.build_approximate_index(
+        folder / "train.faiss", [(ids, vectors)], vectors.shape[1], {"type": "sq8"}
+    )
+    index = index_file.read_index(folder / "train.faiss", "IndexScalarQuantizer")
     approximate.ApproximateSearch(index, {"type": "sq8"}, ids + 1, vectors)
 
 
 def test_an_index_of_other_images_or_of_another_kind_is_refused(apart, tmp_path):
     with pytest.raises(ValueError, match="holds other images"):
         apart(mixed_up, tmp_path)
-    with pytest.raises(InputError, match=r"train\.faiss is of the kind IndexScalarQuantizer, not an exact"):
-        apart(search.read_index, tmp_path / "train.faiss")
+    with pytest.raises(
+        InputError, match=r"train\.faiss is of the kind IndexScalarQuantizer, not an exact"
+    ):
+        apart(index_file.read_index, tmp_path / "train.faiss")
     empty = [(np.empty(0, np.int64), np.empty((0, 4), np.float32))]
     with pytest.raises(InputError, match="index split 'val' has no embedded image"):
-        apart(approximate.build_approximate_index, tmp_path / "val.faiss", empty, 4, {"type": "ivf"})
+        apart(
+            approximate.build_approximate_index, tmp_path / "val.faiss", empty, 4, {"type": "ivf"}
+        )
 
 
 def test_settings_say_what_builds_and_what_searches():
@@ -148,6 +189,7 @@ def test_settings_say_what_builds_and_what_searches():
     assert "approximate index (IVF-PQ: nprobe 4, bytes 32)" in approximate_note(settings)
     assert approximate_note({"type": "flat"}) == ""
     with pytest.raises(
-        InputError, match="`nprobe`, which belongs to ivf and ivf_pq, to an index of type hnsw: take it"
+        InputError,
+        match="`nprobe`, which belongs to ivf and ivf_pq, to an index of type hnsw: take it",
     ):
         check_index_settings({"type": "hnsw", "nprobe": 4}, "my.yaml: `index`")

@@ -1,4 +1,5 @@
-"""The audit: duplicates against a plain search, leaks and oddities that were put there, and what stops a run."""
+"""The audit: duplicates against a plain search, leaks and oddities that were put there, and what
+stops a run."""
 
 import json
 
@@ -8,10 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance
 
-from radcbir import audit, duplicates, verdict
-from radcbir.errors import InputError
-from radcbir.project import CONFIG_SCHEMA
-from radcbir.rasters import INTENSITY
+from radcbir.audit import gate, near_duplicates
+from radcbir.audit.findings import FINDING_COLUMNS, audit
+from radcbir.audit.inspect import inspect_images
+from radcbir.core.errors import InputError
+from radcbir.images.intensity import INTENSITY
+from radcbir.project.configuration import CONFIG_SCHEMA
 
 # --- near pairs ---
 
@@ -28,7 +31,7 @@ def test_near_pairs_are_those_of_a_plain_search(distance):
         return np.concatenate([hashes, hashes[:5], random.integers(0, 2**63, 30, dtype=np.uint64)])
 
     left, right = around(60), around(90)
-    first, second, apart = duplicates.near_pairs(left, right, distance)
+    first, second, apart = near_duplicates.near_pairs(left, right, distance)
     found = {(int(a), int(b)): int(d) for a, b, d in zip(first, second, apart, strict=True)}
     assert len(found) == len(first)
     expected = {
@@ -44,14 +47,17 @@ def test_near_pairs_are_those_of_a_plain_search(distance):
 def test_near_pairs_in_small_blocks_and_of_nothing(monkeypatch):
     random = np.random.default_rng(0)
     left, right = (random.integers(0, 40, 200, dtype=np.uint64) for _ in range(2))
-    whole = duplicates.near_pairs(left, right, 2)
-    monkeypatch.setattr(duplicates, "BLOCK", 7)
-    assert all((a == b).all() for a, b in zip(whole, duplicates.near_pairs(left, right, 2), strict=True))
-    assert [len(each) for each in duplicates.near_pairs(left[:0], right, 2)] == [0, 0, 0]
-    assert [len(each) for each in duplicates.near_pairs(left, right[:0], 2)] == [0, 0, 0]
-    monkeypatch.setattr(duplicates, "MAX_PAIRS", 10)
+    whole = near_duplicates.near_pairs(left, right, 2)
+    monkeypatch.setattr(near_duplicates, "BLOCK", 7)
+    assert all(
+        (a == b).all()
+        for a, b in zip(whole, near_duplicates.near_pairs(left, right, 2), strict=True)
+    )
+    assert [len(each) for each in near_duplicates.near_pairs(left[:0], right, 2)] == [0, 0, 0]
+    assert [len(each) for each in near_duplicates.near_pairs(left, right[:0], 2)] == [0, 0, 0]
+    monkeypatch.setattr(near_duplicates, "MAX_PAIRS", 10)
     with pytest.raises(InputError, match="lower `audit: distance:`"):
-        duplicates.near_pairs(left, right, 2)
+        near_duplicates.near_pairs(left, right, 2)
 
 
 # --- one look at every image ---
@@ -69,7 +75,7 @@ def looked_at(tmp_path, images):
         image.save(tmp_path / name) if image else (tmp_path / name).write_text("no image")
     lines = [f"{number}\t{name}\t1" for number, name in enumerate(images)]
     (tmp_path / "shard.tsv").write_text("\n".join(["id\tpath\tbytes", *lines]) + "\n")
-    return audit.inspect_images(tmp_path / "shard.tsv", "chest", tmp_path, INTENSITY, 2)
+    return inspect_images(tmp_path / "shard.tsv", "chest", tmp_path, INTENSITY, 2)
 
 
 def test_an_image_is_told_by_its_pixels_and_not_by_its_file(tmp_path):
@@ -80,7 +86,12 @@ def test_an_image_is_told_by_its_pixels_and_not_by_its_file(tmp_path):
     )  # fmt: skip
     digests, hashes = table["digest"].tolist(), table["hash"].tolist()
     assert digests[0] == digests[1] != digests[2]
-    assert [bin(hashes[0] ^ each).count("1") <= 4 for each in hashes[:4]] == [True, True, True, False]
+    assert [bin(hashes[0] ^ each).count("1") <= 4 for each in hashes[:4]] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert hashes[0] == int(str(imagehash.phash(first)), 16)
     assert table["reason"].tolist() == ["", "", "", "", "not an image"]
     assert table.loc[0, ["kind", "width", "height"]].tolist() == ["uint8", 64, 64]
@@ -94,11 +105,15 @@ def pooled(rows):
     table = pd.DataFrame(rows, columns=["split", "label", "patient_id", "study_id"])
     table["patient_id"] = "chest:" + table["patient_id"]
     table["labels"] = [[label] for label in table["label"]]
-    return table.assign(id=range(len(table)), dataset="chest", path=[f"{number}.png" for number in range(len(table))])
+    return table.assign(
+        id=range(len(table)),
+        dataset="chest",
+        path=[f"{number}.png" for number in range(len(table))],
+    )
 
 
 def findings(catalog, inspected=None, shared="refuse", distance=4):
-    found = audit.audit(catalog, inspected, "x", "train", ["val", "test"], shared, distance)
+    found = audit(catalog, inspected, "x", "train", ["val", "test"], shared, distance)
     return found, {(row.check, row.severity): row for row in found.findings.itertuples()}
 
 
@@ -115,12 +130,14 @@ def test_patients_and_studies_in_two_splits():
     assert found["missing_patients", "notice"].count == 2
     allowed = findings(catalog, shared="allow")[0].findings.to_dict("records")
     assert any(row["check"] == "shared_patients" for row in allowed)
-    verdict.refuse(allowed, ["shared_patients", "shared_studies"], "audit.html")
+    gate.refuse(allowed, ["shared_patients", "shared_studies"], "audit.html")
 
 
 def test_labels_that_differ_in_case_or_spacing():
     names = ["XR/chest/No Finding", "XR/chest/No_finding", "XR/Chest/no  finding", "XR/chest/Mass"]
-    _, found = findings(pooled([("train", name, str(number), None) for number, name in enumerate(names)]))
+    _, found = findings(
+        pooled([("train", name, str(number), None) for number, name in enumerate(names)])
+    )
     row = found["labels_alike", "serious"]
     assert row.count == 3 and "'XR/chest/No_finding'" in row.what and "Mass" not in row.what
 
@@ -151,12 +168,18 @@ def test_images_with_several_labels_count_for_each():
     catalog["labels"] = [["A/b/c", "A/b/d"], ["A/b/D"]]
     found, rows = findings(catalog.assign(label=None))
     assert "'A/b/D' and 'A/b/d'" in rows["labels_alike", "serious"].what
-    assert found.classes["train"].tolist() == [0, 1, 1] and found.classes["test"].tolist() == [1, 0, 0]
+    assert found.classes["train"].tolist() == [0, 1, 1] and found.classes["test"].tolist() == [
+        1,
+        0,
+        0,
+    ]
 
 
 def test_a_dataset_without_images_is_audited_by_its_tables(tmp_path):
     inspected = looked_at(tmp_path, {"0.png": picture(1), "1.png": picture(2)})
-    catalog = pooled([(split, "A/b/c", str(number), None) for number, split in enumerate(["train", "test"] * 2)])
+    catalog = pooled(
+        [(split, "A/b/c", str(number), None) for number, split in enumerate(["train", "test"] * 2)]
+    )
     catalog.loc[2:, "dataset"] = "published"
     assert findings(catalog, inspected)[0].findings.empty
     with pytest.raises(ValueError, match="were not looked at"):
@@ -182,7 +205,9 @@ def test_duplicates_across_splits_and_oddities(tmp_path):
     near = rows["near_duplicates", "warning"]
     assert near.count == 1 and near.examples.startswith("2.png ~ 0.png")
     pairs = {(row.image, row.other) for row in found.near.itertuples()}
-    assert pairs == {(1, 0), (0, 1), (2, 0), (0, 2)}, "blank images are not duplicates of one another"
+    assert pairs == {(1, 0), (0, 1), (2, 0), (0, 2)}, (
+        "blank images are not duplicates of one another"
+    )
     assert list(found.near.columns) == ["image", "other", "distance"]
     assert found.near.set_index(["image", "other"]).loc[(1, 0), "distance"] == 0
     assert rows["odd_range", "warning"].examples == "4.png; 5.png"
@@ -194,36 +219,56 @@ def test_duplicates_across_splits_and_oddities(tmp_path):
 
 def test_nothing_is_found_in_sound_data(tmp_path):
     inspected = looked_at(tmp_path, {f"{number}.png": picture(number) for number in range(6)})
-    catalog = pooled([(split, "A/b/c", str(number), None) for number, split in enumerate(["train", "val", "test"] * 2)])
+    catalog = pooled(
+        [
+            (split, "A/b/c", str(number), None)
+            for number, split in enumerate(["train", "val", "test"] * 2)
+        ]
+    )
     found, _ = findings(catalog, inspected)
     assert found.findings.empty and found.near.empty
-    assert list(found.findings.columns) == audit.FINDING_COLUMNS
+    assert list(found.findings.columns) == FINDING_COLUMNS
 
 
 # --- what stops a run ---
 
 FOUND = [
-    {"check": "shared_patients", "severity": "serious", "what": "the splits share 2 patients", "examples": "a; b"},
-    {"check": "near_duplicates", "severity": "warning", "what": "3 images look alike", "examples": ""},
-    {"check": "exact_duplicates", "severity": "notice", "what": "2 images repeat another", "examples": ""},
+    {
+        "check": "shared_patients",
+        "severity": "serious",
+        "what": "the splits share 2 patients",
+        "examples": "a; b",
+    },
+    {
+        "check": "near_duplicates",
+        "severity": "warning",
+        "what": "3 images look alike",
+        "examples": "",
+    },
+    {
+        "check": "exact_duplicates",
+        "severity": "notice",
+        "what": "2 images repeat another",
+        "examples": "",
+    },
 ]
 
 
 def test_the_run_is_stopped_by_what_the_configuration_names():
     with pytest.raises(InputError) as error:
-        verdict.refuse(FOUND, ["shared_patients", "near_duplicates"], "audit.html")
+        gate.refuse(FOUND, ["shared_patients", "near_duplicates"], "audit.html")
     assert str(error.value) == (
         "the splits share 2 patients (a; b): split by patient, or set `shared_patients: allow` and read the figures without "
         "same-patient neighbors; to go on all the same, take 'shared_patients' out of `audit: stop_on:`; the findings "
         "(1 more of them stop the run) stand in audit.html"
     )
     with pytest.raises(InputError, match="3 images look alike: look at the pairs"):
-        verdict.refuse(FOUND, ["near_duplicates"], "audit.html")
-    verdict.refuse(FOUND, ["exact_duplicates"], "audit.html")
-    verdict.refuse(FOUND, [], "audit.html")
+        gate.refuse(FOUND, ["near_duplicates"], "audit.html")
+    gate.refuse(FOUND, ["exact_duplicates"], "audit.html")
+    gate.refuse(FOUND, [], "audit.html")
 
 
 def test_the_schema_lists_the_checks_that_there_are():
     schema = json.loads(CONFIG_SCHEMA.read_text())["properties"]["audit"]["properties"]["stop_on"]
-    assert schema["items"]["enum"] == list(verdict.CHECKS)
-    assert set(schema["default"]) <= set(verdict.CHECKS)
+    assert schema["items"]["enum"] == list(gate.CHECKS)
+    assert set(schema["default"]) <= set(gate.CHECKS)

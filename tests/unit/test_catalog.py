@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radcbir import catalog
-from radcbir.errors import InputError
+from radcbir.core.errors import InputError
+from radcbir.datasets import catalog, pool
+from radcbir.datasets.shards import write_shards
 
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Writes a CSV (text, or rows under the default header) and its images; returns a function that builds the catalog."""
+    """Writes a CSV (text, or rows under the default header) and its images; returns a function that
+    builds the catalog."""
     images = tmp_path / "images"
     images.mkdir()
     for name in ("a.png", "b.png", "c.png", "d.png"):
@@ -37,7 +39,10 @@ def test_label_column(dataset):
     assert list(table["bytes"]) == [1, 2]
     assert table["patient_id"].isna().tolist() == [True, False]
     assert table["age"].tolist()[1] == 61.0
-    assert table["id"].tolist() == [catalog.image_id("data", "a.png"), catalog.image_id("data", "b.png")]
+    assert table["id"].tolist() == [
+        catalog.image_id("data", "a.png"),
+        catalog.image_id("data", "b.png"),
+    ]
     assert len(rejected) == 0
 
 
@@ -46,7 +51,11 @@ def test_one_hot_columns_as_the_reference_writes_them(dataset):
         "filepath,dataset,split,modality,anatomic_region,XR/chest/Edema,XR/chest/No Finding\n"
         "a.png,nih14,train,XR,chest,1.0,0.0\nb.png,nih14,train,XR,chest,1,1\nc.png,nih14,test,XR,chest,0,0\n"
     )
-    assert table["labels"].tolist() == [["XR/chest/Edema"], ["XR/chest/Edema", "XR/chest/No Finding"], []]
+    assert table["labels"].tolist() == [
+        ["XR/chest/Edema"],
+        ["XR/chest/Edema", "XR/chest/No Finding"],
+        [],
+    ]
     assert table["label"].fillna("none").tolist() == ["XR/chest/Edema", "none", "none"]
     assert table["region"].tolist() == ["chest"] * 3
 
@@ -100,7 +109,9 @@ def test_bad_csvs_get_one_sentence(dataset, text, sentence):
 
 
 def test_missing_root_and_missing_csv(dataset, tmp_path):
-    with pytest.raises(InputError, match="the image root .*elsewhere of dataset 'data' is not a folder"):
+    with pytest.raises(
+        InputError, match="the image root .*elsewhere of dataset 'data' is not a folder"
+    ):
         dataset(HEADER + "a.png,train,XR/chest/x\n", root=tmp_path / "elsewhere")
     with pytest.raises(InputError, match="does not exist"):
         catalog.read_csv(tmp_path / "no.csv")
@@ -109,7 +120,9 @@ def test_missing_root_and_missing_csv(dataset, tmp_path):
 def test_rejected_rows_are_listed_and_nothing_is_lost(dataset):
     (dataset.images / "empty.png").write_bytes(b"")
     (dataset.images / "folder.png").mkdir()
-    text = HEADER + "".join(f"{name}.png,train,XR/chest/x\n" for name in ("a", "empty", "gone", "folder", "b"))
+    text = HEADER + "".join(
+        f"{name}.png,train,XR/chest/x\n" for name in ("a", "empty", "gone", "folder", "b")
+    )
     table, rejected = dataset(text, max_rejected=0.6)
     assert list(table["path"]) == ["a.png", "b.png"]
     assert dict(zip(rejected["path"], rejected["reason"], strict=True)) == {
@@ -120,21 +133,25 @@ def test_rejected_rows_are_listed_and_nothing_is_lost(dataset):
 
 def test_spreadsheet_habits_are_read(dataset):
     table, _ = dataset("\ufefffilepath, split ,label\r\n a.png , train , XR/chest/x\r\n")
-    assert table[["path", "split", "label"]].to_numpy().tolist() == [["a.png", "train", "XR/chest/x"]]
+    assert table[["path", "split", "label"]].to_numpy().tolist() == [
+        ["a.png", "train", "XR/chest/x"]
+    ]
 
 
 # --- shards ---
 
 
 def random_catalog(count, seed=0):
-    names = [f"{each:07d}.png" for each in np.random.default_rng(seed).permutation(10 * count)[:count]]
+    names = [
+        f"{each:07d}.png" for each in np.random.default_rng(seed).permutation(10 * count)[:count]
+    ]
     table = pd.DataFrame({"path": sorted(names), "bytes": 1})
     table["id"] = [catalog.image_id("data", path) for path in table["path"]]
     return table
 
 
 def shards(table, folder, size=64):
-    catalog.write_shards(table, folder, size)
+    write_shards(table, folder, size)
     return {path.stem: len(path.read_text().splitlines()) - 1 for path in folder.glob("*.tsv")}
 
 
@@ -154,7 +171,9 @@ def test_an_edit_changes_the_shard_it_falls_into(tmp_path, edit):
     before = set(shards(table, tmp_path / "before"))
     place = 2345
     if edit == "append":
-        new = pd.DataFrame({"path": ["00new.png"], "bytes": [1], "id": [catalog.image_id("data", "00new.png")]})
+        new = pd.DataFrame(
+            {"path": ["00new.png"], "bytes": [1], "id": [catalog.image_id("data", "00new.png")]}
+        )
         table = pd.concat([table, new]).sort_values("path", ignore_index=True)
     elif edit == "remove":
         table = table.drop(index=place).reset_index(drop=True)
@@ -189,7 +208,7 @@ EDEMA, MASS = ["XR/chest/Edema"], ["XR/chest/Mass"]
 def test_pool_takes_single_label_images_and_counts_the_rest():
     one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1"), ("d", "train", [], "3"), ("e", "val", MASS, "4")])  # fmt: skip
     two = small("two", [("a", "train", MASS, "2")])
-    pooled, counts = catalog.pool({"one": one, "two": two}, "x", "train", ["test"])
+    pooled, counts = pool.pool({"one": one, "two": two}, "x", "train", ["test"])
     assert sorted(pooled["dataset"] + "/" + pooled["path"]) == ["one/a", "one/b", "two/a"]
     # patient 2 of one dataset is not patient 2 of the other
     assert set(pooled["patient_id"]) == {"one:1", "one:2", "two:2"}
@@ -199,32 +218,54 @@ def test_pool_takes_single_label_images_and_counts_the_rest():
 
 def test_pool_takes_several_labels_on_request():
     one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1"), ("d", "train", [], "3")])  # fmt: skip
-    pooled, counts = catalog.pool({"one": one}, "x", "train", ["test"], "multi")
-    assert dict(zip(pooled["path"], pooled["labels"], strict=True)) == {"a": EDEMA, "b": MASS, "c": EDEMA + MASS}
+    pooled, counts = pool.pool({"one": one}, "x", "train", ["test"], "multi")
+    assert dict(zip(pooled["path"], pooled["labels"], strict=True)) == {
+        "a": EDEMA,
+        "b": MASS,
+        "c": EDEMA + MASS,
+    }
     assert pooled.set_index("path")["label"].isna().to_dict() == {"a": False, "b": False, "c": True}
     row = counts.set_index("split").loc["train"]
     assert row[["listed", "unlabelled", "several_labels", "taken"]].tolist() == [3, 1, 1, 2]
     # metrics of one label need images with one
     with pytest.raises(InputError, match="no image with exactly one label in its split 'test'"):
-        catalog.pool({"one": one[one["path"] != "b"]}, "x", "train", ["test"], "multi")
+        pool.pool({"one": one[one["path"] != "b"]}, "x", "train", ["test"], "multi")
 
 
 def test_split_lists_mark_images_with_several_labels(tmp_path):
-    one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1")])
+    one = small(
+        "one",
+        [("a", "train", EDEMA, "1"), ("b", "test", MASS, "2"), ("c", "train", EDEMA + MASS, "1")],
+    )
     for labels in ("single", "multi"):
-        catalog.write_splits(catalog.pool({"one": one}, "x", "train", ["test"], labels)[0], tmp_path / labels)
-    train = catalog.read_split(next((tmp_path / "multi").glob("train.*"))).set_index("id")["several_labels"]
-    assert train.to_dict() == {catalog.image_id("one", "a"): False, catalog.image_id("one", "c"): True}
-    assert not catalog.read_split(next((tmp_path / "single").glob("train.*")))["several_labels"].any()
+        pool.write_splits(
+            pool.pool({"one": one}, "x", "train", ["test"], labels)[0], tmp_path / labels
+        )
+    train = pool.read_split(next((tmp_path / "multi").glob("train.*"))).set_index("id")[
+        "several_labels"
+    ]
+    assert train.to_dict() == {
+        catalog.image_id("one", "a"): False,
+        catalog.image_id("one", "c"): True,
+    }
+    assert not pool.read_split(next((tmp_path / "single").glob("train.*")))["several_labels"].any()
 
 
 def test_pool_refuses_an_empty_split_and_leaves_the_rest_to_the_audit():
-    one = small("one", [("a", "train", EDEMA, "1"), ("b", "test", MASS, "1"), ("c", "test", ["XR/chest/edema"], "2")])
+    one = small(
+        "one",
+        [
+            ("a", "train", EDEMA, "1"),
+            ("b", "test", MASS, "1"),
+            ("c", "test", ["XR/chest/edema"], "2"),
+        ],
+    )
     with pytest.raises(
-        InputError, match="no image with exactly one label in its split 'val'.*have the splits test, train"
+        InputError,
+        match="no image with exactly one label in its split 'val'.*have the splits test, train",
     ):
-        catalog.pool({"one": one}, "x", "train", ["val"])
-    pooled, _ = catalog.pool({"one": one}, "x", "train", ["test"])
+        pool.pool({"one": one}, "x", "train", ["val"])
+    pooled, _ = pool.pool({"one": one}, "x", "train", ["test"])
     assert len(pooled) == 3
 
 
@@ -236,20 +277,25 @@ def test_slices_of_one_file_are_images_and_the_file_is_looked_up(tmp_path):
     assert table["path"].tolist() == ["head.nii.gz#axial=4", "head.nii.gz#axial=5"]
     assert table["id"].nunique() == 2 and table["bytes"].tolist() == [6, 6]
     assert rejected[["path", "reason"]].values.tolist() == [["gone.dcm#frame=0", "missing"]]
-    (tmp_path / "one.csv").write_text("\n".join(["filepath,split,label", *rows, rows[0].replace("04", "4")]) + "\n")
+    (tmp_path / "one.csv").write_text(
+        "\n".join(["filepath,split,label", *rows, rows[0].replace("04", "4")]) + "\n"
+    )
     with pytest.raises(InputError, match="rows 2, 5 .* list the same image 'head.nii.gz#axial=4'"):
         catalog.build_catalog(tmp_path / "one.csv", "one", tmp_path, 0.5)
 
 
 def test_split_lists_ignore_labels_and_keep_unknown_patients(tmp_path):
     one = small("one", [("a", "train", EDEMA, None), ("b", "test", MASS, "NA")])
-    pooled, _ = catalog.pool({"one": one}, "x", "train", ["test"])
-    catalog.write_splits(pooled, tmp_path / "before")
+    pooled, _ = pool.pool({"one": one}, "x", "train", ["test"])
+    pool.write_splits(pooled, tmp_path / "before")
     pooled["label"] = "XR/chest/Other"
-    catalog.write_splits(pooled, tmp_path / "after")
+    pool.write_splits(pooled, tmp_path / "after")
     names = sorted(path.name for path in (tmp_path / "before").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "after").iterdir())
-    train, test = (catalog.read_split(next((tmp_path / "after").glob(f"{split}.*"))) for split in ("train", "test"))
+    train, test = (
+        pool.read_split(next((tmp_path / "after").glob(f"{split}.*")))
+        for split in ("train", "test")
+    )
     assert train["patient_id"].tolist() == [None]
     assert test["patient_id"].tolist() == ["one:NA"]
     assert train["id"].tolist() == [catalog.image_id("one", "a")]

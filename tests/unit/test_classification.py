@@ -1,33 +1,31 @@
-"""kNN classification and its metrics: worked by hand, against a plain loop, scikit-learn and torchmetrics."""
+"""kNN classification and its metrics: worked by hand, against a plain loop, scikit-learn and
+torchmetrics."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from radcbir import classification
-from radcbir.classification import (
-    METRICS,
-    best_k,
-    calibration_error,
-    classification_metrics,
-    classify_by_neighbors,
-    from_probabilities,
-    reliability,
-    vote_weights,
-    voted_predictions,
-    voting_curve,
-)
-from radcbir.errors import InputError
+from radcbir.analyses.knn_classification.compute import classify_by_neighbors
+from radcbir.core.errors import InputError
+from radcbir.metrics import votes
+from radcbir.metrics.calibration import calibration_error, reliability
+from radcbir.metrics.classification import METRICS, classification_metrics, from_probabilities
+from radcbir.metrics.votes import best_k, vote_weights, voted_predictions, voting_curve
 
 
 def random_lists(seed=0, queries=90, k=12, classes=6, ragged=False):
-    """Neighbor labels, labels and scores: mostly the right class, some lists shorter than others where ``ragged``."""
+    """Neighbor labels, labels and scores: mostly the right class, some lists shorter than others
+    where ``ragged``."""
     random = np.random.default_rng(seed)
-    labels = random.choice(classes, queries, p=np.arange(classes, 0, -1) / (classes * (classes + 1) / 2))
+    labels = random.choice(
+        classes, queries, p=np.arange(classes, 0, -1) / (classes * (classes + 1) / 2)
+    )
     labels[:classes] = np.arange(classes)
     neighbors = np.where(
-        random.random((queries, k)) < 0.45, labels[:, None], random.integers(classes, size=(queries, k))
+        random.random((queries, k)) < 0.45,
+        labels[:, None],
+        random.integers(classes, size=(queries, k)),
     )
     if ragged:
         neighbors[np.arange(k) >= random.integers(1, k + 1, queries)[:, None]] = -1
@@ -45,7 +43,9 @@ def slow_votes(neighbors, k, classes, weights=None, at_most=None, ties="nearest"
             probabilities[query, each] += 1 if weights is None else weights[query, rank]
         probabilities[query] /= probabilities[query].sum()
         tied = np.flatnonzero(probabilities[query] == probabilities[query].max())
-        predicted.append(next(each for each in voting if each in tied) if ties == "nearest" else tied[0])
+        predicted.append(
+            next(each for each in voting if each in tied) if ties == "nearest" else tied[0]
+        )
     return probabilities, np.array(predicted)
 
 
@@ -57,7 +57,10 @@ def sklearn_values(labels, probabilities, predicted):
     return {
         ("roc_auc", "micro"): sklearn_metrics.roc_auc_score(truth.ravel(), probabilities.ravel()),
         ("roc_auc", "macro"): np.mean(
-            [sklearn_metrics.roc_auc_score(truth[:, each], probabilities[:, each]) for each in present]
+            [
+                sklearn_metrics.roc_auc_score(truth[:, each], probabilities[:, each])
+                for each in present
+            ]
         ),
         ("f1", "micro"): sklearn_metrics.f1_score(labels, predicted, average="micro"),
         ("f1", "macro"): sklearn_metrics.f1_score(labels, predicted, **macro),
@@ -75,7 +78,8 @@ def listed(predictions, classes):
     return matrix
 
 
-# --- metrics --------------------------------------------------------------------------------------------------------
+# --- metrics
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -83,7 +87,9 @@ def listed(predictions, classes):
 def test_metrics_of_probabilities_equal_scikit_learns(lone):
     random = np.random.default_rng(3)
     labels = random.integers(2 if lone else 0, 7, 300)  # with `lone`, two classes have no query
-    probabilities = np.round(random.dirichlet(np.ones(7), 300) + 0.2 * np.eye(7)[labels], 2)  # rounded: many ties
+    probabilities = np.round(
+        random.dirichlet(np.ones(7), 300) + 0.2 * np.eye(7)[labels], 2
+    )  # rounded: many ties
     found = classification_metrics(from_probabilities(probabilities, labels), 7)
     expected = sklearn_values(labels, probabilities, probabilities.argmax(axis=1))
     assert list(found) == METRICS
@@ -99,7 +105,8 @@ def test_metrics_by_hand():
     assert found["recall", "macro"] == found["balanced_accuracy", "macro"] == (1 + 1 / 2) / 2
     assert found["precision", "macro"] == 1
     assert found["f1", "macro"] == pytest.approx((1 + 2 / 3) / 2)
-    # Class 0: .6 and .5 over .3 and .1. Class 1: .3 and .9 against .4 and .2: three of four pairs in order.
+    # Class 0: .6 and .5 over .3 and .1. Class 1: .3 and .9 against .4 and .2: three of four pairs
+    # in order.
     assert found["roc_auc", "macro"] == pytest.approx((1 + 3 / 4) / 2)
 
 
@@ -113,7 +120,9 @@ def test_queries_that_are_not_counted_change_nothing():
 
 
 def test_one_class_has_no_roc_auc_and_no_query_has_nothing():
-    found = classification_metrics(from_probabilities(np.array([[1.0], [1.0]]), np.array([0, 0])), 1)
+    found = classification_metrics(
+        from_probabilities(np.array([[1.0], [1.0]]), np.array([0, 0])), 1
+    )
     assert found["accuracy", "micro"] == 1
     assert np.isnan(found["roc_auc", "macro"])
     assert np.isnan(found["roc_auc", "micro"])
@@ -121,7 +130,8 @@ def test_one_class_has_no_roc_auc_and_no_query_has_nothing():
     assert np.isnan(list(nothing.values())).all()
 
 
-# --- votes ----------------------------------------------------------------------------------------------------------
+# --- votes
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -138,17 +148,23 @@ def test_every_k_equals_a_loop_over_queries(ragged, weighted, ties):
         plain = None if weights is None else np.exp(scores.astype(float) / 0.07)
         probabilities, predicted = slow_votes(neighbors, k, 6, plain, ties=ties)
         matrix = listed(predictions, 6)
-        np.testing.assert_allclose(matrix / matrix.sum(axis=1, keepdims=True), probabilities, atol=1e-12)
+        np.testing.assert_allclose(
+            matrix / matrix.sum(axis=1, keepdims=True), probabilities, atol=1e-12
+        )
         np.testing.assert_array_equal(predictions.predicted, predicted)
         np.testing.assert_allclose(predictions.confidence, probabilities.max(axis=1), atol=1e-12)
         for (metric, average), value in sklearn_values(labels, probabilities, predicted).items():
-            assert values[k, metric, average] == pytest.approx(value, abs=1e-12), (k, metric, average)
+            assert values[k, metric, average] == pytest.approx(value, abs=1e-12), (
+                k,
+                metric,
+                average,
+            )
 
 
 def test_votes_in_several_blocks_are_the_same(monkeypatch):
     neighbors, labels, _ = random_lists(1, ragged=True)
     whole = voting_curve(neighbors, labels, range(1, 13), 6)
-    monkeypatch.setattr(classification, "QUERIES_PER_BLOCK", 7)
+    monkeypatch.setattr(votes, "QUERIES_PER_BLOCK", 7)
     pd.testing.assert_frame_equal(voting_curve(neighbors, labels, range(1, 13), 6), whole)
 
 
@@ -174,7 +190,9 @@ def test_a_grid_of_k_gives_what_every_k_gives():
 
 def test_k_beyond_the_list_uses_what_there_is():
     neighbors, labels, _ = random_lists(4, k=3)
-    curve = voting_curve(neighbors, labels, [3, 50], 6).set_index(["k", "metric", "average"])["value"]
+    curve = voting_curve(neighbors, labels, [3, 50], 6).set_index(["k", "metric", "average"])[
+        "value"
+    ]
     assert curve[50].tolist() == curve[3].tolist()
 
 
@@ -191,18 +209,22 @@ def test_all_hits_and_no_hits():
 
 def test_weighted_votes_prefer_a_near_neighbor_to_two_far_ones():
     neighbors, scores = np.array([[0, 1, 1]]), np.array([[0.9, 0.8, 0.8]], np.float32)
-    _, (_, weighted) = voted_predictions(neighbors, np.array([0]), [1, 3], weights=vote_weights(scores))
+    _, (_, weighted) = voted_predictions(
+        neighbors, np.array([0]), [1, 3], weights=vote_weights(scores)
+    )
     _, (_, plain) = voted_predictions(neighbors, np.array([0]), [1, 3])
     share = 1 / (1 + 2 * np.exp(-0.1 / 0.07))
     assert (weighted.predicted[0], plain.predicted[0]) == (0, 1)
     assert weighted.confidence[0] == pytest.approx(share, abs=1e-6)
 
 
-# --- the reference's two defects, as switches ------------------------------------------------------------------------
+# --- the reference's two defects, as switches
+# ------------------------------------------------------------------------
 
 
 def test_capping_votes_by_the_true_class_leaks_it():
-    """Two queries with the same neighbors and different labels get different probabilities, as in the reference."""
+    """Two queries with the same neighbors and different labels get different probabilities, as in
+    the reference."""
     neighbors = np.array([[0, 1, 1, 1, 1]] * 2)
     labels, index_images = np.array([0, 1]), np.array([1, 4])
     ((_, honest),) = voted_predictions(neighbors, labels, [5])
@@ -217,17 +239,24 @@ def test_capped_votes_equal_a_loop(weighted):
     neighbors, labels, scores = random_lists(5)
     at_most = np.array([12, 7, 5, 3, 2, 1])[labels]
     weights = vote_weights(scores) if weighted else None
-    curve = voting_curve(neighbors, labels, [1, 4, 12], 6, weights=weights, at_most=at_most, ties="first_class")
+    curve = voting_curve(
+        neighbors, labels, [1, 4, 12], 6, weights=weights, at_most=at_most, ties="first_class"
+    )
     values = curve.set_index(["k", "metric", "average"])["value"]
     for k in (1, 4, 12):
         probabilities, predicted = slow_votes(neighbors, k, 6, weights, at_most, "first_class")
         for (metric, average), value in sklearn_values(labels, probabilities, predicted).items():
-            assert values[k, metric, average] == pytest.approx(value, abs=1e-12), (k, metric, average)
+            assert values[k, metric, average] == pytest.approx(value, abs=1e-12), (
+                k,
+                metric,
+                average,
+            )
 
 
 def curve_of(**values):
     return pd.DataFrame(
-        [("f1", "micro", int(k[1:]), value) for k, value in values.items()] + [("f1", "macro", 1, 0.99)],
+        [("f1", "micro", int(k[1:]), value) for k, value in values.items()]
+        + [("f1", "macro", 1, 0.99)],
         columns=["metric", "average", "k", "value"],
     )
 
@@ -250,11 +279,15 @@ def test_nothing_to_choose_from():
         best_k(curve_of(k1=np.nan))
 
 
-# --- calibration ----------------------------------------------------------------------------------------------------
+# --- calibration
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_reliability_by_hand():
-    confidence, right = np.array([0.0, 0.5, 0.6, 1.0, 1.0]), np.array([False, True, False, True, False])
+    confidence, right = (
+        np.array([0.0, 0.5, 0.6, 1.0, 1.0]),
+        np.array([False, True, False, True, False]),
+    )
     table = reliability(confidence, right, bins=2)
     assert table["queries"].tolist() == [2, 3]  # a bin holds its upper edge, so 0.5 is in the first
     assert table["accuracy"].tolist() == [0.5, pytest.approx(1 / 3)]
@@ -266,15 +299,22 @@ def test_shares_of_votes_fall_on_the_edge_of_a_bin_exactly():
     for k in range(1, 200):
         shares = np.arange(k + 1) / k
         table = reliability(shares, np.ones(k + 1, bool))
-        expected = np.bincount([max(-(-15 * votes // k), 1) for votes in range(k + 1)], minlength=16)[1:]
+        expected = np.bincount(
+            [max(-(-15 * votes // k), 1) for votes in range(k + 1)], minlength=16
+        )[1:]
         assert table["queries"].tolist() == expected.tolist()
 
 
 def test_calibration_error_equals_torchmetrics():
-    torch, calibration = pytest.importorskip("torch"), pytest.importorskip("torchmetrics.functional.classification")
+    torch, calibration = (
+        pytest.importorskip("torch"),
+        pytest.importorskip("torchmetrics.functional.classification"),
+    )
     random = np.random.default_rng(8)
     probabilities, labels = random.dirichlet(np.ones(5) / 2, 400), random.integers(5, size=400)
-    found = classification_metrics(from_probabilities(probabilities, labels), 5)["calibration_error", "micro"]
+    found = classification_metrics(from_probabilities(probabilities, labels), 5)[
+        "calibration_error", "micro"
+    ]
     expected = calibration.multiclass_calibration_error(
         torch.tensor(probabilities), torch.tensor(labels), num_classes=5, n_bins=15, norm="l1"
     )
@@ -282,23 +322,36 @@ def test_calibration_error_equals_torchmetrics():
     assert found > 0.1
 
 
-# --- one model on an experiment -------------------------------------------------------------------------------------
+# --- one model on an experiment
+# -------------------------------------------------------------------------------------
 
 
 def an_experiment(val_labels="ab", patients=True):
-    """Twelve index images of two labels, val and test queries, every list complete; a test query of an unknown label."""
+    """Twelve index images of two labels, val and test queries, every list complete; a test query of
+    an unknown label."""
     random = np.random.default_rng(6)
     rows = [(each, "train", "ab"[each % 2], f"p{each // 2}") for each in range(12)]
     rows += [(100 + each, "val", val_labels[each % 2], f"v{each}") for each in range(8)]
-    rows += [(200 + each, "test", "abc"[each % 3 if each < 3 else each % 2], f"p{each}") for each in range(8)]
+    rows += [
+        (200 + each, "test", "abc"[each % 3 if each < 3 else each % 2], f"p{each}")
+        for each in range(8)
+    ]
     catalog = pd.DataFrame(rows, columns=["id", "split", "label", "patient_id"])
     catalog["label"] = "XR/chest/" + catalog["label"]
-    catalog = catalog.assign(modality="XR", region="chest", patient_id=catalog["patient_id"] if patients else None)
+    catalog = catalog.assign(
+        modality="XR", region="chest", patient_id=catalog["patient_id"] if patients else None
+    )
     tables = {}
     for split in ("val", "test"):
         queries = catalog.loc[catalog["split"] == split, "id"]
         lists = [
-            pd.DataFrame({"query": query, "rank": np.arange(1, 13, dtype=np.int32), "neighbor": random.permutation(12)})
+            pd.DataFrame(
+                {
+                    "query": query,
+                    "rank": np.arange(1, 13, dtype=np.int32),
+                    "neighbor": random.permutation(12),
+                }
+            )
             for query in queries
         ]
         score = np.float32(np.tile(np.linspace(0.9, 0.5, 12), len(queries)))
@@ -314,7 +367,9 @@ def test_k_is_chosen_on_the_validation_split_and_tested_on_the_others():
     assert set(found.chosen["neighbors"]) == {"all", "other_patients"}
     keys = ["neighbors", "votes"]
     for (neighbors, votes), part in found.chosen.groupby(keys):
-        here = found.curve[(found.curve["neighbors"] == neighbors) & (found.curve["votes"] == votes)]
+        here = found.curve[
+            (found.curve["neighbors"] == neighbors) & (found.curve["votes"] == votes)
+        ]
         assert set(part["k"]) == {best_k(here[here["query_split"] == "val"])}
         test = here[(here["query_split"] == "test") & here["k"].isin(part["k"])]
         assert part["value"].tolist() == test["value"].tolist()

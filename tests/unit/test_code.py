@@ -2,7 +2,7 @@
 
 import pytest
 
-from radcbir import code
+from radcbir.core import code_digest
 
 MODULES = {
     "__init__.py": '"""Docstring."""\n',
@@ -20,7 +20,7 @@ MODULES = {
     "third.py": "class Loader:\n    def load(self):\n        return 1\n",
     "logs.py": "def say(x):\n    print(x)\n",
 }
-SCRIPT = "from radcbir.first import used\nfrom radcbir.logs import say\n\nsay(used(snakemake.params.x))\n"
+SCRIPT = "from radcbir.first import used\nfrom radcbir.core.logs import say\n\nsay(used(snakemake.params.x))\n"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def library(tmp_path, monkeypatch):
         (folder / name).write_text(text)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    monkeypatch.setattr(code, "LIBRARY", folder)
+    monkeypatch.setattr(code_digest, "LIBRARY", folder)
 
     def digest(*modules, **edits):
         for name, (old, new) in edits.items():
@@ -39,13 +39,13 @@ def library(tmp_path, monkeypatch):
             text = path.read_text()
             assert old in text
             path.write_text(text.replace(old, new))
-        code._module.cache_clear()
-        code._definition.cache_clear()
-        return code.code_digest(script, modules)
+        code_digest._module.cache_clear()
+        code_digest._definition.cache_clear()
+        return code_digest.code_digest(script, modules)
 
     yield digest
-    code._module.cache_clear()
-    code._definition.cache_clear()
+    code_digest._module.cache_clear()
+    code_digest._definition.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,10 @@ def test_a_change_of_meaning_changes_the_digest(library, name, edit):
     ("name", "edit"),
     {
         "a docstring": ("first", ("Twice x.", "Two times x.")),
-        "a docstring added": ("second", ("def helper(x):\n", 'def helper(x):\n    """The absolute value."""\n')),
+        "a docstring added": (
+            "second",
+            ("def helper(x):\n", 'def helper(x):\n    """The absolute value."""\n'),
+        ),
         "a comment": ("first", ("# a comment", "# another")),
         "formatting": ("first", ("FACTOR * helper(x)", "(FACTOR*helper( x ))")),
         "a function that the script does not reach": ("first", ("return x", "return x + 1")),
@@ -99,8 +102,8 @@ def test_module_attributes_count_alone(library):
 
 
 def test_the_real_scripts_have_digests_that_differ():
-    scripts = sorted((code.LIBRARY.parent / "scripts").glob("[a-z]*.py"))
-    assert len({code.code_digest(script) for script in scripts}) == len(scripts) > 10
+    scripts = sorted((code_digest.LIBRARY.parent / "scripts").glob("[a-z]*.py"))
+    assert len({code_digest.code_digest(script) for script in scripts}) == len(scripts) > 10
 
 
 def test_digests_are_kept_until_a_byte_of_the_code_changes(tmp_path, monkeypatch):
@@ -108,16 +111,20 @@ def test_digests_are_kept_until_a_byte_of_the_code_changes(tmp_path, monkeypatch
     scripts.mkdir()
     (scripts / "one.py").write_text("print(1)\n")
     asked = []
-    monkeypatch.setattr(code, "code_digest", lambda script, modules: asked.append(script.name) or f"{len(asked)}")
-    first = code.CodeDigests(scripts, cache)
+    monkeypatch.setattr(
+        code_digest,
+        "code_digest",
+        lambda script, modules: asked.append(script.name) or f"{len(asked)}",
+    )
+    first = code_digest.CodeDigests(scripts, cache)
     assert [first.of("one.py"), first.of("one.py", ["m"]), first.of("one.py")] == ["1", "2", "1"]
     first.save()
-    second = code.CodeDigests(scripts, cache)
+    second = code_digest.CodeDigests(scripts, cache)
     assert [second.of("one.py"), second.of("one.py", ["m"])] == ["1", "2"] and len(asked) == 2
     (scripts / "one.py").write_text("print(2)\n")
-    assert code.CodeDigests(scripts, cache).of("one.py") == "3"
+    assert code_digest.CodeDigests(scripts, cache).of("one.py") == "3"
     cache.write_text("[not what was kept")
-    assert code.CodeDigests(scripts, cache).of("one.py") == "4"
+    assert code_digest.CodeDigests(scripts, cache).of("one.py") == "4"
 
 
 def test_digests_that_cannot_be_kept_are_no_error(tmp_path):
@@ -125,6 +132,6 @@ def test_digests_that_cannot_be_kept_are_no_error(tmp_path):
     scripts.mkdir()
     (scripts / "one.py").write_text("print(1)\n")
     (tmp_path / "file").write_text("")
-    digests = code.CodeDigests(scripts, tmp_path / "file" / "digests.json")
-    assert digests.of("one.py") == code.code_digest(scripts / "one.py")
+    digests = code_digest.CodeDigests(scripts, tmp_path / "file" / "digests.json")
+    assert digests.of("one.py") == code_digest.code_digest(scripts / "one.py")
     digests.save()

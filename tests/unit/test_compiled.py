@@ -1,4 +1,5 @@
-"""torch.compile in place of torch's operations one by one: the same vectors, compiled once for batches of every size."""
+"""torch.compile in place of torch's operations one by one: the same vectors, compiled once for
+batches of every size."""
 
 import shutil
 
@@ -7,8 +8,8 @@ import pytest
 import torch
 from test_encoders import TINY, encode, noise
 
+from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder
-from radcbir.errors import InputError
 
 INSIDE = TINY | {"pooling": "inside", "preprocessing": TINY["preprocessing"] | {"resize": "corner"}}
 
@@ -33,14 +34,23 @@ def test_the_vectors_are_those_of_torch(card):
     before = graphs()
     assert before
     found = encode(encoder, images)
-    assert found.dtype == np.float32 and np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert (
+        found.dtype == np.float32
+        and np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    )
     assert (encode(encoder, images) == found).all(), "the same twice"
-    np.testing.assert_allclose(encode(encoder, images[:5]), found[:5], rtol=1e-4, atol=1e-4 * np.abs(found).max())
+    np.testing.assert_allclose(
+        encode(encoder, images[:5]), found[:5], rtol=1e-4, atol=1e-4 * np.abs(found).max()
+    )
     assert graphs() == before, "batches of other sizes are nothing new"
-    np.testing.assert_allclose(encode(encoder, images[:1]), found[:1], rtol=1e-4, atol=1e-4 * np.abs(found).max())
+    np.testing.assert_allclose(
+        encode(encoder, images[:1]), found[:1], rtol=1e-4, atol=1e-4 * np.abs(found).max()
+    )
 
 
 def test_without_a_compiler_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
-    with pytest.raises(InputError, match="torch cannot compile the network of the model 'tiny' .*`runtime: torch`"):
+    with pytest.raises(
+        InputError, match="torch cannot compile the network of the model 'tiny' .*`runtime: torch`"
+    ):
         load_encoder("tiny", TINY, None, "cpu", "torch-compile")

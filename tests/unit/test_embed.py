@@ -1,4 +1,5 @@
-"""From image files to vectors: nothing lost, nothing out of order, nothing that grows with the number of images."""
+"""From image files to vectors: nothing lost, nothing out of order, nothing that grows with the
+number of images."""
 
 import csv
 import threading
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radcbir import cards, embed, embeddings
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.embedding import images as embedding_images
+from radcbir.embedding import store
+from radcbir.embedding.images import AHEAD, embed_images
 from radcbir.encoders import OutOfMemory
-from radcbir.errors import InputError
 
-HISTOGRAM = cards.DEFAULTS | {
+HISTOGRAM = model_card.DEFAULTS | {
     "name": "histogram", "loader": "control", "architecture": "histogram", "dimension": 64, "licence": "none",
 }  # fmt: skip
 
@@ -57,7 +61,7 @@ def rows(count=40):
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_ids_and_vectors_travel_together(folder, threads, batch_size):
     encoder = FirstPixel()
-    ids, vectors, rejected = embed.embed_images(rows(), folder / "images", encoder, batch_size, threads)
+    ids, vectors, rejected = embed_images(rows(), folder / "images", encoder, batch_size, threads)
     assert ids.tolist() == [each for each, _ in rows()]
     assert vectors[:, 0].tolist() == list(range(1, 41))
     assert rejected == []
@@ -70,14 +74,18 @@ def test_bad_images_are_rejected_and_nothing_else(folder):
     (folder / "images/10.png").write_bytes(b"")
     (folder / "images/11.png").write_text("no image")
     Image.new("RGB", (4, 4)).save(folder / "images/20.png")  # black: the vector is zero
-    ids, vectors, rejected = embed.embed_images(rows(), folder / "images", FirstPixel(), 8, 2)
+    ids, vectors, rejected = embed_images(rows(), folder / "images", FirstPixel(), 8, 2)
     assert sorted(rejected) == [
         (980, "20.png", "the encoder gave a zero vector"),
         (989, "11.png", "not an image"),
         (990, "10.png", "zero bytes"),
         (997, "03.png", "missing"),
     ]
-    kept = [(each, path) for each, path in rows() if path not in ("03.png", "10.png", "11.png", "20.png")]
+    kept = [
+        (each, path)
+        for each, path in rows()
+        if path not in ("03.png", "10.png", "11.png", "20.png")
+    ]
     assert ids.tolist() == [each for each, _ in kept]
     assert vectors[:, 0].tolist() == [int(path[:2]) + 1 for _, path in kept]
 
@@ -88,22 +96,24 @@ def test_vectors_that_are_not_finite_are_rejected(folder):
         [[np.nan if each[0] == 5 else each[0], np.inf if each[0] == 6 else 0] for each in inputs]
     )
     encoder.dimension = 2
-    ids, _, rejected = embed.embed_images(rows(10), folder / "images", encoder, 4, 1)
-    assert rejected == [(each, f"0{1000 - each}.png", "the encoder gave no finite vector") for each in (996, 995)]
+    ids, _, rejected = embed_images(rows(10), folder / "images", encoder, 4, 1)
+    assert rejected == [
+        (each, f"0{1000 - each}.png", "the encoder gave no finite vector") for each in (996, 995)
+    ]
     assert len(ids) == 8
 
 
 @pytest.mark.parametrize(("room", "expected"), [(5, [4] * 10), (1, [1] * 40)])
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(folder, room, expected):
     encoder = FirstPixel(room)
-    _, vectors, _ = embed.embed_images(rows(), folder / "images", encoder, 16, 2)
+    _, vectors, _ = embed_images(rows(), folder / "images", encoder, 16, 2)
     assert vectors[:, 0].tolist() == list(range(1, 41))
     assert encoder.batches == expected
 
 
 def test_a_single_image_that_does_not_fit_is_an_error(folder):
     with pytest.raises(InputError, match="not even one: run this model on a larger GPU"):
-        embed.embed_images(rows(), folder / "images", FirstPixel(room=0), 16, 2)
+        embed_images(rows(), folder / "images", FirstPixel(room=0), 16, 2)
 
 
 def test_decoding_runs_ahead_but_not_away(folder):
@@ -115,8 +125,8 @@ def test_decoding_runs_ahead_but_not_away(folder):
             return super().encode(inputs)
 
     encoder = Slow()
-    embed.embed_images(rows(), folder / "images", encoder, 2, 4)
-    assert 2 < encoder.most_waiting <= 2 * (embed.AHEAD + 1)
+    embed_images(rows(), folder / "images", encoder, 2, 4)
+    assert 2 < encoder.most_waiting <= 2 * (AHEAD + 1)
 
 
 def test_decoding_overlaps_with_encoding(folder):
@@ -137,8 +147,9 @@ def test_decoding_overlaps_with_encoding(folder):
             self.encoding.clear()
             return super().encode(inputs)
 
-    # Only as many are decoded before the first batch is full as may wait, so later ones overlap or not at all.
-    embed.embed_images(rows(), folder / "images", Watched(), 2, 1)
+    # Only as many are decoded before the first batch is full as may wait, so later ones overlap or
+    # not at all.
+    embed_images(rows(), folder / "images", Watched(), 2, 1)
     assert overlapped.is_set()
 
 
@@ -155,18 +166,18 @@ def embed_shard(folder, listed, output="out.h5", **changes):
         "model": "histogram", "dataset": "chest", "card": HISTOGRAM, "weights": None, "max_rejected": 0.1,
         "image_root": folder / "images", "batch_size": 8, "device": "cpu", "threads": 2, "code": "c0de",
     }  # fmt: skip
-    embed.embed_shard(shard(folder, listed), folder / output, **options | changes)
+    embedding_images.embed_shard(shard(folder, listed), folder / output, **options | changes)
     return folder / output
 
 
 def test_a_shard_file_holds_unit_vectors_and_what_made_them(folder):
     (folder / "images/07.png").write_bytes(b"")
     path = embed_shard(folder, rows())
-    ids, vectors = embeddings.read([path], np.arange(2000))
+    ids, vectors = store.read([path], np.arange(2000))
     assert sorted(1000 - ids) == [each for each in range(40) if each != 7]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    assert embeddings.read_rejected(path) == [(993, "07.png", "zero bytes")]
-    found = embeddings.read_attributes(path)
+    assert store.read_rejected(path) == [(993, "07.png", "zero bytes")]
+    found = store.read_attributes(path)
     assert (found["model"], found["dataset"], found["code"]) == ("histogram", "chest", "c0de")
     assert (found["images"], found["dimension"]) == (39, 64)
     assert '"architecture": "histogram"' in found["card"]
@@ -183,11 +194,12 @@ def test_too_many_rejected_images_stop_the_job_and_leave_no_file(folder):
     for number in range(6):
         (folder / f"images/{number:02d}.png").write_bytes(b"")
     with pytest.raises(
-        InputError, match=r"6 of 40 images of this shard of dataset 'chest' are rejected.*00.png \(zero bytes\); 01"
+        InputError,
+        match=r"6 of 40 images of this shard of dataset 'chest' are rejected.*00.png \(zero bytes\); 01",
     ):
         embed_shard(folder, rows())
     assert not (folder / "out.h5").exists()
-    assert len(embeddings.read_ids(embed_shard(folder, rows(), max_rejected=0.2))) == 34
+    assert len(store.read_ids(embed_shard(folder, rows(), max_rejected=0.2))) == 34
 
 
 def test_a_shard_of_bad_images_alone_is_refused_whatever_is_allowed(folder):
@@ -198,5 +210,7 @@ def test_a_shard_of_bad_images_alone_is_refused_whatever_is_allowed(folder):
 
 
 def test_an_image_root_that_is_not_there(folder):
-    with pytest.raises(InputError, match="the image root .*nowhere of dataset 'chest' is not a folder"):
+    with pytest.raises(
+        InputError, match="the image root .*nowhere of dataset 'chest' is not a folder"
+    ):
         embed_shard(folder, rows(), image_root=folder / "nowhere")

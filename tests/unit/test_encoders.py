@@ -1,4 +1,5 @@
-"""Encoders: the right preprocessing, the right weights in the right places, the same vector for the same image."""
+"""Encoders: the right preprocessing, the right weights in the right places, the same vector for the
+same image."""
 
 import hashlib
 import re
@@ -13,19 +14,19 @@ import torch
 import yaml
 from PIL import Image
 
-from radcbir import cards
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
 from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.encoders.network import read_tensors
 from radcbir.encoders.patches import seen
-from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
-CARDS = {slug: cards.load_card(ROOT / f"config/models/{slug}.yaml") for slug in sorted(DEMO)}
+CARDS = {slug: model_card.load_card(ROOT / f"config/models/{slug}.yaml") for slug in sorted(DEMO)}
 CARDS = {slug: card for slug, card in CARDS.items() if card["loader"] != "fusion"}
-PRETRAINED = [slug for slug, card in CARDS.items() if cards.weights_file(card)]
+PRETRAINED = [slug for slug, card in CARDS.items() if model_card.weights_file(card)]
 
-TINY = cards.DEFAULTS | {
+TINY = model_card.DEFAULTS | {
     "name": "tiny",
     "loader": "timm",
     "architecture": "test_resnet",
@@ -56,12 +57,14 @@ def photographs():
 
 
 def noise(seed, width=150, height=120):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    )
 
 
 def pretrained(slug, **changes):
     card = CARDS[slug]
-    path = ROOT / "resources/weights" / slug / cards.weights_file(card)
+    path = ROOT / "resources/weights" / slug / model_card.weights_file(card)
     assert path.is_file(), f"{path} is missing: run `make weights`"
     return load_encoder(slug, card | changes, path, "cpu")
 
@@ -74,7 +77,8 @@ def encode(encoder, images):
 
 
 def preprocessed_by_timm(image, wanted):
-    """The peer: timm's own transform for the same preprocessing, resizing and cropping one after the other."""
+    """The peer: timm's own transform for the same preprocessing, resizing and cropping one after
+    the other."""
     modes = {"shortest": "center", "squash": "squash", "pad": "border"}
     transform = timm.data.create_transform(
         (3, wanted["size"], wanted["size"]), crop_mode=modes[wanted["resize"]],
@@ -98,21 +102,28 @@ def test_each_card_preprocesses_as_it_says(slug, photographs):
     card = CARDS[slug] | {"weights": {"random_seed": 0}}  # the network plays no part here
     encoder = load_encoder(slug, card, None, "cpu")
     noises = [noise(seed, *shape) for seed, shape in enumerate(SHAPES)]
-    assert_same_preprocessing(encoder, [*photographs, *noises, noises[0].convert("L")], card["preprocessing"])
+    assert_same_preprocessing(
+        encoder, [*photographs, *noises, noises[0].convert("L")], card["preprocessing"]
+    )
 
 
 @pytest.mark.parametrize("crop_pct", [0.8, 1.0])
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("resize", ["shortest", "squash", "pad"])
 def test_ways_of_preprocessing(resize, interpolation, crop_pct):
-    wanted = TINY["preprocessing"] | {"resize": resize, "interpolation": interpolation, "crop_pct": crop_pct}
+    wanted = TINY["preprocessing"] | {
+        "resize": resize,
+        "interpolation": interpolation,
+        "crop_pct": crop_pct,
+    }
     encoder = load_encoder("tiny", TINY | {"preprocessing": wanted}, None, "cpu")
     noises = [noise(seed, *shape) for seed, shape in enumerate(SHAPES)]
     assert_same_preprocessing(encoder, [*noises, noises[1].convert("L")], wanted)
 
 
 def test_padding_keeps_the_whole_image():
-    """White, twice as wide as high, between borders of the mean color: there the normalised values are zero."""
+    """White, twice as wide as high, between borders of the mean color: there the normalised values
+    are zero."""
     wanted = TINY["preprocessing"] | {"resize": "pad", "crop_pct": 1.0}
     encoder = load_encoder("tiny", TINY | {"preprocessing": wanted}, None, "cpu")
     found = encoder.batch([encoder.preprocess(Image.new("L", (192, 96), "white"))])[0].numpy()
@@ -124,8 +135,15 @@ def test_padding_keeps_the_whole_image():
 
 def test_without_antialiasing_pixels_are_passed_over_and_nothing_is_rounded():
     """Hand-worked: every third of these columns is seen, and between columns half of each."""
-    wanted = TINY["preprocessing"] | {"size": 96, "resize": "squash", "crop_pct": 1.0, "interpolation": "bilinear"}
-    encoder = load_encoder("tiny", TINY | {"preprocessing": wanted | {"antialias": False}}, None, "cpu")
+    wanted = TINY["preprocessing"] | {
+        "size": 96,
+        "resize": "squash",
+        "crop_pct": 1.0,
+        "interpolation": "bilinear",
+    }
+    encoder = load_encoder(
+        "tiny", TINY | {"preprocessing": wanted | {"antialias": False}}, None, "cpu"
+    )
     stripes = np.zeros((96, 288), dtype=np.uint8)
     stripes[:, 1::3] = 200
     found = encoder.preprocess(Image.fromarray(stripes))
@@ -135,27 +153,39 @@ def test_without_antialiasing_pixels_are_passed_over_and_nothing_is_rounded():
     image = Image.fromarray(stripes)
     assert (encoder.preprocess(image) == 100.5).all()
     batch = encoder.batch([encoder.preprocess(image), encoder.preprocess(image.convert("RGB"))])
-    expected = (100.5 / 255 - np.reshape(wanted["mean"], (3, 1, 1))) / np.reshape(wanted["std"], (3, 1, 1))
+    expected = (100.5 / 255 - np.reshape(wanted["mean"], (3, 1, 1))) / np.reshape(
+        wanted["std"], (3, 1, 1)
+    )
     np.testing.assert_allclose(batch.numpy(), np.broadcast_to(expected, (2, 3, 96, 96)), atol=1e-6)
     assert np.asarray(seen(encoder, encoder.preprocess(image))).tolist() == [[100] * 96] * 96
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"antialias": False, "crop_pct": 0.9, "resize": "squash"}, {"antialias": False}, {"canvas": 320}],
+    [
+        {"antialias": False, "crop_pct": 0.9, "resize": "squash"},
+        {"antialias": False},
+        {"canvas": 320},
+    ],
 )
 def test_preprocessing_that_nothing_does_is_refused(tmp_path, changes):
     path = tmp_path / "odd.yaml"
     card = {
-        name: TINY[name] for name in ("name", "loader", "architecture", "pooling", "dimension", "licence", "weights")
+        name: TINY[name]
+        for name in ("name", "loader", "architecture", "pooling", "dimension", "licence", "weights")
     }
-    path.write_text(yaml.safe_dump(card | {"preprocessing": TINY["preprocessing"] | {"crop_pct": 1.0} | changes}))
+    path.write_text(
+        yaml.safe_dump(
+            card | {"preprocessing": TINY["preprocessing"] | {"crop_pct": 1.0} | changes}
+        )
+    )
     with pytest.raises(InputError, match="odd.yaml"):
-        cards.load_card(path)
+        model_card.load_card(path)
 
 
 def test_a_known_image_becomes_known_numbers():
-    """Hand-worked: a gray of 51 is 0.2; (0.2 - 0.5) / 0.2 = -1.5, (0.2 - 0.4) / 0.3 = -2/3, (0.2 - 0.3) / 0.4 = -1/4."""
+    """Hand-worked: a gray of 51 is 0.2; (0.2 - 0.5) / 0.2 = -1.5, (0.2 - 0.4) / 0.3 = -2/3, (0.2 -
+    0.3) / 0.4 = -1/4."""
     encoder = load_encoder("tiny", TINY, None, "cpu")
     for image in (Image.new("RGB", (300, 200), (51, 51, 51)), Image.new("L", (300, 200), 51)):
         found = encoder.batch([encoder.preprocess(image)])[0].numpy()
@@ -173,12 +203,15 @@ def test_imagenet_classes_come_out_right(slug, photographs):
     logits = encode(pretrained(slug, pooling="logits", dimension=1000), photographs)
     best = [names.index_to_description(int(each)).split(",")[0] for each in logits.argmax(axis=1)]
     assert best[0] == "palace"
-    five = [names.index_to_description(int(each)).split(",")[0] for each in np.argsort(-logits[1])[:5]]
+    five = [
+        names.index_to_description(int(each)).split(",")[0] for each in np.argsort(-logits[1])[:5]
+    ]
     assert "daisy" in five or "bee" in five, five
 
 
 def normalisation_agreement(encoder, images):
-    """Median over the batch normalisations of the correlation of their stored with the images' own channel means."""
+    """Median over the batch normalisations of the correlation of their stored with the images' own
+    channel means."""
     found = []
 
     def compare(module, inputs, _):
@@ -195,7 +228,8 @@ def normalisation_agreement(encoder, images):
 
 @pytest.mark.parametrize("slug", PRETRAINED)
 def test_activations_have_the_statistics_that_the_training_left(slug, photographs):
-    """Works without a classifier too: on photographs each layer meets the channel means it met in training."""
+    """Works without a classifier too: on photographs each layer meets the channel means it met in
+    training."""
     encoder = pretrained(slug)
     assert normalisation_agreement(encoder, photographs) > 0.9
     # The same tensors, those of equal shape in another order: what a wrong key mapping would do.
@@ -203,7 +237,11 @@ def test_activations_have_the_statistics_that_the_training_left(slug, photograph
     shapes = {}
     for name, tensor in state.items():
         shapes.setdefault(tensor.shape, []).append(name)
-    swapped = {name: state[names[place - 1]] for names in shapes.values() for place, name in enumerate(names)}
+    swapped = {
+        name: state[names[place - 1]]
+        for names in shapes.values()
+        for place, name in enumerate(names)
+    }
     encoder.model.load_state_dict(swapped)
     assert normalisation_agreement(encoder, photographs) < 0.6
 
@@ -217,13 +255,18 @@ GOLDEN = {
     "random-resnet18": (2.55956, {398: 0.47224, 241: 0.41849, 88: 0.40509}),
     "thumbnail": (1201.98, {255: -135.74, 179: -134.79, 239: -130.07}),
 }
-"""Length and three largest places of the vector of scikit-learn's palace: no change of code or library may move them."""
+"""Length and three largest places of the vector of scikit-learn's palace: no change of code or
+library may move them."""
 
 
-@pytest.mark.parametrize("slug", [slug for slug, card in CARDS.items() if not cards.is_precomputed(card)])
+@pytest.mark.parametrize(
+    "slug", [slug for slug, card in CARDS.items() if not model_card.is_precomputed(card)]
+)
 def test_golden_embeddings(slug, photographs):
     assert slug in GOLDEN, f"record the golden embedding of the new card '{slug}' here"
-    encoder = pretrained(slug) if slug in PRETRAINED else load_encoder(slug, CARDS[slug], None, "cpu")
+    encoder = (
+        pretrained(slug) if slug in PRETRAINED else load_encoder(slug, CARDS[slug], None, "cpu")
+    )
     vector = encode(encoder, photographs[:1])[0]
     length, places = GOLDEN[slug]
     assert (vector.shape, vector.dtype) == ((CARDS[slug]["dimension"],), np.float32)
@@ -257,7 +300,9 @@ def test_another_seed_is_another_network():
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precision_stays_near(precision):
     exact = encode(load_encoder("tiny", TINY, None, "cpu"), [noise(0)])[0]
-    found = encode(load_encoder("tiny", TINY | {"precision": precision}, None, "cpu"), [noise(0)])[0]
+    found = encode(load_encoder("tiny", TINY | {"precision": precision}, None, "cpu"), [noise(0)])[
+        0
+    ]
     assert found.dtype == np.float32
     assert 0 < np.abs(found - exact).max() < 0.1 * np.abs(exact).max()
 
@@ -267,8 +312,12 @@ def test_lower_precision_stays_near(precision):
 
 def test_the_cosine_of_thumbnails_is_their_correlation():
     encoder = load_encoder("thumbnail", CARDS["thumbnail"], None, "cpu")
-    gray = [np.random.default_rng(seed).integers(0, 256, (16, 16), dtype=np.uint8) for seed in (0, 1)]
-    a, b = encode(encoder, [Image.fromarray(each).convert("RGB") for each in gray]).astype(np.float64)
+    gray = [
+        np.random.default_rng(seed).integers(0, 256, (16, 16), dtype=np.uint8) for seed in (0, 1)
+    ]
+    a, b = encode(encoder, [Image.fromarray(each).convert("RGB") for each in gray]).astype(
+        np.float64
+    )
     expected = np.corrcoef(gray[0].ravel(), gray[1].ravel())[0, 1]
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) == pytest.approx(expected, abs=1e-6)
     assert not encode(encoder, [Image.new("RGB", (50, 50), (70, 70, 70))]).any()
@@ -276,9 +325,15 @@ def test_the_cosine_of_thumbnails_is_their_correlation():
 
 def test_the_cosine_of_histograms_is_the_bhattacharyya_coefficient():
     encoder = load_encoder("histogram", CARDS["histogram"], None, "cpu")
-    # Half black and half white against a quarter and three quarters: sqrt(1/2 * 1/4) + sqrt(1/2 * 3/4).
-    pictures = [np.array([0] * zeros + [255] * (8 - zeros), dtype=np.uint8).reshape(2, 4) for zeros in (4, 2)]
-    a, b = encode(encoder, [Image.fromarray(each).convert("RGB") for each in pictures]).astype(np.float64)
+    # Half black and half white against a quarter and three quarters: sqrt(1/2 * 1/4) + sqrt(1/2 *
+    # 3/4).
+    pictures = [
+        np.array([0] * zeros + [255] * (8 - zeros), dtype=np.uint8).reshape(2, 4)
+        for zeros in (4, 2)
+    ]
+    a, b = encode(encoder, [Image.fromarray(each).convert("RGB") for each in pictures]).astype(
+        np.float64
+    )
     assert (a @ a, b @ b) == pytest.approx((1, 1))
     assert a @ b == pytest.approx(np.sqrt(1 / 8) + np.sqrt(3 / 8), abs=1e-6)
 
@@ -288,18 +343,25 @@ def test_the_cosine_of_histograms_is_the_bhattacharyya_coefficient():
 
 def test_poolings_of_a_vision_transformer(tmp_path):
     images = [noise(0), noise(1)]
-    encoders = {each: load_encoder("tiny", TINY_VIT | {"pooling": each}, None, "cpu") for each in ("cls", "mean")}
+    encoders = {
+        each: load_encoder("tiny", TINY_VIT | {"pooling": each}, None, "cpu")
+        for each in ("cls", "mean")
+    }
     model = encoders["cls"].model
     with torch.inference_mode():
         batch = encoders["cls"].batch([encoders["cls"].preprocess(each) for each in images])
         tokens = model.forward_features(batch).numpy()
     assert model.num_prefix_tokens == 1
     np.testing.assert_allclose(encode(encoders["cls"], images), tokens[:, 0], atol=1e-5)
-    np.testing.assert_allclose(encode(encoders["mean"], images), tokens[:, 1:].mean(axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        encode(encoders["mean"], images), tokens[:, 1:].mean(axis=1), atol=1e-5
+    )
 
 
 def test_the_mean_of_a_feature_map_is_what_a_convolutional_network_pools():
-    pooled, mean = (load_encoder("tiny", TINY | {"pooling": each}, None, "cpu") for each in ("pooled", "mean"))
+    pooled, mean = (
+        load_encoder("tiny", TINY | {"pooling": each}, None, "cpu") for each in ("pooled", "mean")
+    )
     np.testing.assert_allclose(encode(pooled, [noise(0)]), encode(mean, [noise(0)]), atol=1e-5)
 
 
@@ -330,9 +392,21 @@ def state():
     [
         (dict, "a.pth"),
         (dict, "a.safetensors"),
-        (lambda state: {"epoch": 3, "state_dict": {f"module.{name}": each for name, each in state.items()}}, "a.pth"),
+        (
+            lambda state: {
+                "epoch": 3,
+                "state_dict": {f"module.{name}": each for name, each in state.items()},
+            },
+            "a.pth",
+        ),
         (lambda state: {"model": state}, "a.bin"),
-        (lambda state: {"state_dict": state, "optimizer": {"lr": np.float64(0.1), "step": np.int64(2)}}, "a.pt"),
+        (
+            lambda state: {
+                "state_dict": state,
+                "optimizer": {"lr": np.float64(0.1), "step": np.int64(2)},
+            },
+            "a.pt",
+        ),
     ],
     ids=["plain", "safetensors", "training checkpoint", "nested", "numbers of NumPy"],
 )
@@ -348,7 +422,8 @@ def test_weights_of_every_wrapping_give_the_same_vector(tmp_path, state, wrap, n
 
 
 def test_numbers_of_an_older_numpy_are_read(tmp_path, state):
-    """NumPy 1 had its numbers in another module than NumPy 2, and the files of both name that module."""
+    """NumPy 1 had its numbers in another module than NumPy 2, and the files of both name that
+    module."""
     _, path = saved(tmp_path, {"state_dict": state, "rate": np.float32(0.1)}, name="new.pt")
     older = tmp_path / "older.pt"
     with zipfile.ZipFile(path) as there, zipfile.ZipFile(older, "w") as here:
@@ -363,14 +438,20 @@ def test_numbers_of_an_older_numpy_are_read(tmp_path, state):
 
 
 def test_tensors_take_the_names_of_the_architecture(tmp_path, state):
-    """Of two starts the first counts; a tensor whose new name is another's keeps its own, and is left over."""
-    other = {re.sub("^conv1[.]", "stem.", re.sub("^fc[.]", "stem.fc.", name)): each for name, each in state.items()}
+    """Of two starts the first counts; a tensor whose new name is another's keeps its own, and is
+    left over."""
+    other = {
+        re.sub("^conv1[.]", "stem.", re.sub("^fc[.]", "stem.fc.", name)): each
+        for name, each in state.items()
+    }
     plain_card, plain = saved(tmp_path, state, name="plain.pth")
     card, path = saved(tmp_path, other, renamed={"stem.fc.": "fc.", "stem.": "conv1."})
     found = encode(load_encoder("tiny", card, path, "cpu"), [noise(0)])
     assert (found == encode(load_encoder("tiny", plain_card, plain, "cpu"), [noise(0)])).all()
-    assert "renamed" in cards.card_meaning(card)["weights"]
-    card, path = saved(tmp_path, dict(state) | {"old.fc.bias": torch.zeros(1000)}, renamed={"old.": ""})
+    assert "renamed" in model_card.card_meaning(card)["weights"]
+    card, path = saved(
+        tmp_path, dict(state) | {"old.fc.bias": torch.zeros(1000)}, renamed={"old.": ""}
+    )
     with pytest.raises(InputError, match=r"1 tensors are left over \(old.fc.bias\)"):
         load_encoder("tiny", card, path, "cpu")
 
@@ -400,13 +481,23 @@ def change(state, **changes):
         ({"conv1__0__weight": None}, {}, r"1 tensors are missing \(conv1.0.weight\)"),
         ({"extra__weight": torch.zeros(1)}, {}, r"1 tensors are left over \(extra.weight\)"),
         ({"conv1__0__weight": torch.zeros(2, 2)}, {}, r"conv1.0.weight is \(2, 2\) where"),
-        ({"conv1__0__weight": torch.zeros(2, 2)}, {"layout": "ordered"}, r"tensor 0 is conv1.0.weight \(2, 2\) where"),
-        ({"extra__weight": torch.zeros(1)}, {"layout": "ordered"}, "93 tensors where 92 are expected"),
+        (
+            {"conv1__0__weight": torch.zeros(2, 2)},
+            {"layout": "ordered"},
+            r"tensor 0 is conv1.0.weight \(2, 2\) where",
+        ),
+        (
+            {"extra__weight": torch.zeros(1)},
+            {"layout": "ordered"},
+            "93 tensors where 92 are expected",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(tmp_path, state, changes, options, message):
     card, path = saved(tmp_path, change(state, **changes), **options)
-    with pytest.raises(InputError, match=f"the weights of the model 'tiny' do not fit its architecture: {message}"):
+    with pytest.raises(
+        InputError, match=f"the weights of the model 'tiny' do not fit its architecture: {message}"
+    ):
         load_encoder("tiny", card, path, "cpu")
 
 
@@ -432,7 +523,11 @@ def test_code_in_a_weights_file_is_not_run(tmp_path, state):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"<html>404</html>", "cannot be read"), (b"", "cannot be read"), (None, "holds no tensors by name")],
+    [
+        (b"<html>404</html>", "cannot be read"),
+        (b"", "cannot be read"),
+        (None, "holds no tensors by name"),
+    ],
     ids=["web page", "empty", "no tensors"],
 )
 def test_files_that_are_no_weights(tmp_path, content, message):
@@ -454,8 +549,14 @@ def test_a_file_that_changed_after_it_was_fetched_is_refused(tmp_path, state):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dimension": 100}, "says `dimension: 100`, but test_resnet with `pooling: pooled` gives 96"),
-        ({"architecture": "test_resnett"}, "'test_resnett', which timm .* does not know: did you mean test_resnet"),
+        (
+            {"dimension": 100},
+            "says `dimension: 100`, but test_resnet with `pooling: pooled` gives 96",
+        ),
+        (
+            {"architecture": "test_resnett"},
+            "'test_resnett', which timm .* does not know: did you mean test_resnet",
+        ),
         ({"pooling": "cls"}, "says `pooling: cls`, but test_resnet has no class token"),
         ({"loader": "control", "architecture": "thumbnail"}, "has 256: correct the card"),
     ],

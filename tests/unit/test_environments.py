@@ -1,4 +1,5 @@
-"""The environment files of `--sdm conda` against the lock, and against what each rule's script imports."""
+"""The environment files of `--sdm conda` against the lock, and against what each rule's script
+imports."""
 
 import ast
 import re
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from radcbir.cards import LOADER_MODULES, RUNTIMES
+from radcbir.cards.model_card import LOADER_MODULES, RUNTIMES
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
@@ -40,7 +41,10 @@ def rules() -> dict[str, tuple[str, str]]:
         for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
             if re.search(r"^    shell:", block, flags=re.M):
                 continue  # a command of every system: no script
-            script, environment = re.search(r'scripts/(\w+)\.py"', block), re.search(r'envs/(\w+)\.yaml"', block)
+            script, environment = (
+                re.search(r'scripts/(\w+)\.py"', block),
+                re.search(r'envs/(\w+)\.yaml"', block),
+            )
             assert script, block
             assert environment, block
             found[script[1]] = environment[1]
@@ -48,7 +52,8 @@ def rules() -> dict[str, tuple[str, str]]:
 
 
 def third_party(path: Path, seen: set[Path]) -> set[str]:
-    """The top-level names of third-party modules that a file imports, directly or through the library."""
+    """The top-level names of third-party modules that a file imports, directly or through the
+    library."""
     if path in seen:
         return set()
     seen.add(path)
@@ -63,7 +68,10 @@ def third_party(path: Path, seen: set[Path]) -> set[str]:
         for module in modules:
             first, *rest = module.split(".")
             if first == "radcbir":
-                for file in (library.joinpath(*rest).with_suffix(".py"), library.joinpath(*rest, "__init__.py")):
+                for file in (
+                    library.joinpath(*rest).with_suffix(".py"),
+                    library.joinpath(*rest, "__init__.py"),
+                ):
                     if file.is_file():
                         names |= third_party(file, seen)
             elif first not in sys.stdlib_module_names and first != "_library":
@@ -74,9 +82,9 @@ def third_party(path: Path, seen: set[Path]) -> set[str]:
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_every_pin_is_the_locked_version(path):
     lock = locked()
-    assert {name: lock.get(name) and version in lock[name] for name, version in pins(path).items()} == dict.fromkeys(
-        pins(path), True
-    )
+    assert {
+        name: lock.get(name) and version in lock[name] for name, version in pins(path).items()
+    } == dict.fromkeys(pins(path), True)
 
 
 @pytest.mark.parametrize(("script", "environment"), sorted(rules().items()))
@@ -87,7 +95,9 @@ def test_a_script_finds_its_imports_in_its_environment(script, environment):
     if script in ("embed", "embed_query"):
         for module in [*LOADER_MODULES.values(), *(module for module, _ in RUNTIMES.values())]:
             needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
-    offered = {IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / f"envs/{environment}.yaml")}
+    offered = {
+        IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / f"envs/{environment}.yaml")
+    }
     assert needed <= offered
     assert not {"torch", "faiss"} <= needed
 
@@ -108,4 +118,6 @@ def test_every_environment_is_used():
 
 
 def test_the_lock_names_no_host():
-    assert not re.search(r"https?://|--index|--find-links", (REPOSITORY / "requirements.lock").read_text())
+    assert not re.search(
+        r"https?://|--index|--find-links", (REPOSITORY / "requirements.lock").read_text()
+    )

@@ -8,39 +8,49 @@ import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 
-from radcbir import fidelity, fidelity_figures, figures, reduction
+from radcbir.analyses import variants
+from radcbir.analyses.dimensions.compute import dimension_fidelity
+from radcbir.analyses.index_fidelity.compute import index_fidelity
+from radcbir.analyses.index_fidelity.figure import recall_against_speed
+from radcbir.report.style import save
+from radcbir.retrieval import reduction
 
 
 @pytest.fixture(scope="module")
 def apart():
-    """Run a function in a process that holds FAISS alone: other tests import torch into this one."""
+    """Run a function in a process that holds FAISS alone: other tests import torch into this
+    one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
 def unit(seed, count, dimension):
     """Unit vectors whose later dimensions vary less and less."""
-    vectors = np.random.default_rng(seed).standard_normal((count, dimension)) / np.arange(1, dimension + 1) ** 0.7
+    vectors = (
+        np.random.default_rng(seed).standard_normal((count, dimension))
+        / np.arange(1, dimension + 1) ** 0.7
+    )
     vectors += 0.3
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-# --- recall ---------------------------------------------------------------------------------------------------------
+# --- recall
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_recall_by_hand():
     exact = np.array([[0.9, 0.8, 0.7], [0.9, 0.9, 0.5]])
     found = np.array([[0.8, 0.7, 0.1], [0.9, 0.5, -np.inf]])
-    assert fidelity.recall(found, exact, 1) == 0.5
+    assert variants.recall(found, exact, 1) == 0.5
     # query 1: 0.8 of {0.9, 0.8}; query 2: 0.9, and the other 0.9 was missed
-    assert fidelity.recall(found, exact, 2) == 0.5
+    assert variants.recall(found, exact, 2) == 0.5
     # query 1: 0.8 and 0.7; query 2: 0.9 and 0.5, and the third was not found
-    assert fidelity.recall(found, exact, 3) == pytest.approx(4 / 6)
-    assert np.isnan(fidelity.recall(found, exact, 4)), "the index holds three images"
+    assert variants.recall(found, exact, 3) == pytest.approx(4 / 6)
+    assert np.isnan(variants.recall(found, exact, 4)), "the index holds three images"
 
 
 def test_a_tie_with_the_last_one_counts():
-    assert fidelity.recall(np.array([[0.5]]), np.array([[0.5, 0.5]]), 1) == 1
+    assert variants.recall(np.array([[0.5]]), np.array([[0.5, 0.5]]), 1) == 1
 
 
 def test_precision_of_variants_by_hand():
@@ -49,7 +59,7 @@ def test_precision_of_variants_by_hand():
     found = [("flat", 1, 1, 11), ("flat", 1, 2, 12), ("flat", 2, 1, 13), ("flat", 2, 2, 11), ("flat", 3, 1, 11),
              ("ivf", 1, 1, 13), ("ivf", 1, 2, 12), ("ivf", 3, 1, 13)]  # fmt: skip
     neighbors = pd.DataFrame(found, columns=["variant", "query", "rank", "neighbor"])
-    table = fidelity.variant_precision(neighbors, labels, relevant, "flat").set_index("variant")
+    table = variants.variant_precision(neighbors, labels, relevant, "flat").set_index("variant")
     assert table["queries"].tolist() == [2, 2]
     assert table["precision_at_1"].tolist() == [1.0, 0.0]
     # P@10, capped: query 1 has 1 of 2, query 2 found nothing at all
@@ -59,19 +69,22 @@ def test_precision_of_variants_by_hand():
 
 def test_queries_are_spread_evenly_and_taken_whole_where_there_are_few():
     ids, vectors = np.arange(10) * 10, np.arange(10)[:, None]
-    few, kept = fidelity.sampled(ids, vectors, 4)
+    few, kept = variants.sampled(ids, vectors, 4)
     assert few.tolist() == [0, 30, 60, 90] and kept[:, 0].tolist() == [0, 3, 6, 9]
-    assert fidelity.sampled(ids, vectors, 10)[0].tolist() == ids.tolist()
+    assert variants.sampled(ids, vectors, 10)[0].tolist() == ids.tolist()
 
 
-# --- indexes and dimensions -----------------------------------------------------------------------------------------
+# --- indexes and dimensions
+# -----------------------------------------------------------------------------------------
 
 
 def indexes(count, threads=1):
     import faiss
 
     faiss.omp_set_num_threads(threads)
-    return fidelity.index_fidelity(np.arange(count) + 500, unit(0, count, 24), np.arange(30), unit(1, 30, 24))
+    return index_fidelity(
+        np.arange(count) + 500, unit(0, count, 24), np.arange(30), unit(1, 30, 24)
+    )
 
 
 def test_every_curve_reaches_the_exact_search_and_misses_are_misses(apart):
@@ -79,7 +92,10 @@ def test_every_curve_reaches_the_exact_search_and_misses_are_misses(apart):
     ends = table.groupby("type").tail(1).set_index("type")
     assert ends["recall_at_10"].min() >= 0.99
     assert ends.loc["ivf", ["recall_at_1", "recall_at_10", "recall_at_100"]].tolist() == [1, 1, 1]
-    assert ends.loc["flat", "bytes_per_vector"] == 4 * 24 and ends.loc["sq8", "bytes_per_vector"] < 2 * 24
+    assert (
+        ends.loc["flat", "bytes_per_vector"] == 4 * 24
+        and ends.loc["sq8", "bytes_per_vector"] < 2 * 24
+    )
     narrow = table.set_index("variant").loc["ivf nprobe=1"]
     assert narrow["recall_at_100"] < 0.9, "one list of 12 holds no hundred"
     assert narrow["clamped"] == "nlist 22 became 12: 500 images, at least 39 per list"
@@ -88,8 +104,13 @@ def test_every_curve_reaches_the_exact_search_and_misses_are_misses(apart):
     exact = neighbors[neighbors["variant"] == "flat"]
     for variant in ("ivf nprobe=1", "pq refine=1"):
         both = exact.merge(neighbors[neighbors["variant"] == variant], on=["query", "neighbor"])
-        assert len(both) / len(exact) == pytest.approx(table.set_index("variant").loc[variant, "recall_at_10"])
-    assert timings["variant"].tolist() == table["variant"].tolist() and (timings["queries_per_second"] > 0).all()
+        assert len(both) / len(exact) == pytest.approx(
+            table.set_index("variant").loc[variant, "recall_at_10"]
+        )
+    assert (
+        timings["variant"].tolist() == table["variant"].tolist()
+        and (timings["queries_per_second"] > 0).all()
+    )
 
 
 def test_threads_change_no_figure(apart):
@@ -104,7 +125,7 @@ def test_a_handful_of_images(apart):
 
 def few_dimensions(count, dimension):
     vectors, queries = unit(0, count, dimension), unit(1, 20, dimension)
-    return fidelity.dimension_fidelity(np.arange(count) + 500, vectors, np.arange(20), queries)
+    return dimension_fidelity(np.arange(count) + 500, vectors, np.arange(20), queries)
 
 
 def test_reductions_lose_what_they_should(apart):
@@ -112,14 +133,16 @@ def test_reductions_lose_what_they_should(apart):
     table = table.set_index("variant")
     assert table.loc["none 40 float32", ["bytes_per_vector", "overlap_at_10"]].tolist() == [160, 1]
     assert (
-        table.loc["none 40 float16", "bytes_per_vector"] == 80 and table.loc["none 40 float16", "overlap_at_10"] > 0.99
+        table.loc["none 40 float16", "bytes_per_vector"] == 80
+        and table.loc["none 40 float16", "overlap_at_10"] > 0.99
     )
     assert table.loc["none 40 binary", "bytes_per_vector"] == 5
     assert table.loc["none 40 int8", "overlap_at_10"] > table.loc["none 40 binary", "overlap_at_10"]
     # all components are a rotation of the centered vectors: the same neighbors
     assert table.loc["pca 40 float32", "explained_variance"] == pytest.approx(1)
     kept = {
-        variant: rows.drop(columns="variant").reset_index(drop=True) for variant, rows in neighbors.groupby("variant")
+        variant: rows.drop(columns="variant").reset_index(drop=True)
+        for variant, rows in neighbors.groupby("variant")
     }
     assert kept["pca 40 float32"].equals(kept["centered 40 float32"])
     # cut to 16 dimensions, by a loop
@@ -127,7 +150,10 @@ def test_reductions_lose_what_they_should(apart):
     for query in range(20):
         scores = vectors @ queries[query] / np.linalg.norm(vectors, axis=1)
         cut = kept["cut 16 float32"]
-        assert cut.loc[cut["query"] == query, "neighbor"].tolist() == (np.argsort(-scores)[:10] + 500).tolist()
+        assert (
+            cut.loc[cut["query"] == query, "neighbor"].tolist()
+            == (np.argsort(-scores)[:10] + 500).tolist()
+        )
 
 
 def test_fewer_images_than_dimensions_have_fewer_components(apart):
@@ -144,7 +170,9 @@ def test_principal_components_are_those_of_scikit_learn(whiten):
     ours = reduction.principal_components(vectors)
     np.testing.assert_allclose(ours.variances[:10], expected.explained_variance_, rtol=1e-9)
     signs = np.sign((ours.components[:10] * expected.components_).sum(axis=1))
-    np.testing.assert_allclose(ours.transform(others, 10, whiten), expected.transform(others) * signs, atol=2e-6)
+    np.testing.assert_allclose(
+        ours.transform(others, 10, whiten), expected.transform(others) * signs, atol=2e-6
+    )
     with pytest.raises(ValueError, match="31 components were asked for, there are 30"):
         ours.transform(others, 31)
 
@@ -152,10 +180,19 @@ def test_principal_components_are_those_of_scikit_learn(whiten):
 def test_storage_by_hand():
     vectors = np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]], dtype=np.float32)
     binary = reduction.stored(vectors, "binary") * np.sqrt(2)
-    np.testing.assert_allclose(binary, [[-1, 1], [1, -1], [1, 1]], atol=1e-6)  # the means are 0.53 and 0.6
-    np.testing.assert_allclose(reduction.stored(vectors, "int8")[2], [153 / 255, 204 / 255], atol=1e-6)
+    np.testing.assert_allclose(
+        binary, [[-1, 1], [1, -1], [1, 1]], atol=1e-6
+    )  # the means are 0.53 and 0.6
+    np.testing.assert_allclose(
+        reduction.stored(vectors, "int8")[2], [153 / 255, 204 / 255], atol=1e-6
+    )
     assert reduction.unit_rows(np.zeros((1, 2))).tolist() == [[0, 0]]
-    assert [reduction.bytes_per_vector(20, each) for each in reduction.STORAGE_BITS] == [80, 40, 20, 3]
+    assert [reduction.bytes_per_vector(20, each) for each in reduction.STORAGE_BITS] == [
+        80,
+        40,
+        20,
+        3,
+    ]
 
 
 def test_figures_hold_the_numbers_and_are_the_same_bytes_twice(tmp_path):
@@ -165,10 +202,12 @@ def test_figures_hold_the_numbers_and_are_the_same_bytes_twice(tmp_path):
             for name, value, recall in (("flat", 0, 1.0), ("ivf nprobe=2", 2, 0.9), ("ivf nprobe=1", 1, 0.7))
         ]
     )  # fmt: skip
-    timings = table[["model", "query_split", "variant"]].assign(queries_per_second=[10.0, 30.0, 60.0])
+    timings = table[["model", "query_split", "variant"]].assign(
+        queries_per_second=[10.0, 30.0, 60.0]
+    )
     for copy in ("a", "b"):
-        figure = fidelity_figures.recall_against_speed(table, timings, {"net": "Net"}, "test")
-        figures.save(figure, tmp_path / f"{copy}.svg")
+        figure = recall_against_speed(table, timings, {"net": "Net"}, "test")
+        save(figure, tmp_path / f"{copy}.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     lines = {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].get_lines()}
     assert lines["IVF"] == [[60, 0.7], [30, 0.9]] and lines["exact"] == [[10, 1]]

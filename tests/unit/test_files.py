@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from radcbir import files
+from radcbir.core import files
 
 
 def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
@@ -25,7 +25,10 @@ def test_what_fails_verification_is_never_renamed(tmp_path):
     def refuse(part):
         raise ValueError(part.read_text())
 
-    with pytest.raises(ValueError, match="bad"), files.atomic_write(tmp_path / "a.h5", verify=refuse) as part:
+    with (
+        pytest.raises(ValueError, match="bad"),
+        files.atomic_write(tmp_path / "a.h5", verify=refuse) as part,
+    ):
         part.write_text("bad")
     assert os.listdir(tmp_path) == []
 
@@ -52,7 +55,9 @@ def test_a_folder_is_replaced_whole(tmp_path):
 def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path, write):
     """And nothing else is: not the parts of another target."""
     target = tmp_path / "a.b.h5"
-    victim = f"import sys, os, signal; sys.path[:0] = {sys.path!r}; from radcbir import files\n"
+    victim = (
+        f"import sys, os, signal; sys.path[:0] = {sys.path!r}; from radcbir.core import files\n"
+    )
     victim += f"with files.{write.__name__}({str(target)!r}) as part:\n"
     victim += "    part.touch()\n"
     victim += "    os.kill(os.getpid(), signal.SIGKILL)"
@@ -73,9 +78,13 @@ def test_digests_do_not_depend_on_the_order_of_keys():
 
 def test_the_lock_ends_with_its_process_however_it_ends(tmp_path):
     lock = tmp_path / "run.lock"
-    hold = f"import sys, time; sys.path[:0] = {sys.path!r}; from radcbir.files import hold_lock\n"
+    hold = (
+        f"import sys, time; sys.path[:0] = {sys.path!r}; from radcbir.core.files import hold_lock\n"
+    )
     hold += f"assert hold_lock({str(lock)!r}); print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "held\n"
         assert not files.hold_lock(lock)
         process.send_signal(signal.SIGKILL)

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import yaml
 
-from radcbir import cards, embeddings, fusion
-from radcbir.errors import InputError
-from radcbir.project import Project
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.embedding import fuse, store
+from radcbir.project.configuration import Project
+from radcbir.retrieval.fused import fused_neighbor_table, split
 
-COMMON = {name: "" for name in embeddings.COMMON if name != "format"}
+COMMON = {name: "" for name in store.COMMON if name != "format"}
 
 
 @pytest.fixture(scope="module")
 def apart():
-    """Run a function in a process that holds FAISS alone: other tests import torch into this one."""
+    """Run a function in a process that holds FAISS alone: other tests import torch into this
+    one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
@@ -34,7 +37,8 @@ def members(count, seed):
 
 
 def test_the_cosine_of_a_concatenation_is_the_mean_of_the_members(tmp_path):
-    """Whatever the order of the members' files; what one of them rejected is rejected, with its name and reason."""
+    """Whatever the order of the members' files; what one of them rejected is rejected, with its
+    name and reason."""
     ids = np.arange(20) * 3
     parts = members(20, 0)
     for place, part in enumerate(parts):
@@ -43,16 +47,22 @@ def test_the_cosine_of_a_concatenation_is_the_mean_of_the_members(tmp_path):
         if place == 1:
             kept = kept[kept != 4]
             rejected = [(12, "p/4.png", "truncated")]
-        embeddings.write_shard(tmp_path / f"m{place}.h5", ids[kept], part[kept] * 7, rejected, COMMON)
-    fusion.fuse({f"m{place}": tmp_path / f"m{place}.h5" for place in range(3)}, tmp_path / "fused.h5", COMMON)
-    found, fused = embeddings.read([tmp_path / "fused.h5"], ids)
+        store.write_shard(tmp_path / f"m{place}.h5", ids[kept], part[kept] * 7, rejected, COMMON)
+    fuse.fuse(
+        {f"m{place}": tmp_path / f"m{place}.h5" for place in range(3)},
+        tmp_path / "fused.h5",
+        COMMON,
+    )
+    found, fused = store.read([tmp_path / "fused.h5"], ids)
     assert found.tolist() == [each for each in ids if each != 12]
     rows = np.delete(np.arange(20), 4)
-    expected = np.mean([part[rows].astype(float) @ part[rows].T.astype(float) for part in parts], axis=0)
+    expected = np.mean(
+        [part[rows].astype(float) @ part[rows].T.astype(float) for part in parts], axis=0
+    )
     np.testing.assert_allclose(fused @ fused.T, expected, atol=1e-6)
-    for part, original in zip(fusion.split(fused, WIDTHS), parts, strict=True):
+    for part, original in zip(split(fused, WIDTHS), parts, strict=True):
         np.testing.assert_allclose(part, original[rows], atol=1e-6)
-    assert embeddings.read_rejected(tmp_path / "fused.h5") == [(12, "p/4.png", "m1: truncated")]
+    assert store.read_rejected(tmp_path / "fused.h5") == [(12, "p/4.png", "m1: truncated")]
 
 
 def fused_table(by, count, k, threads=1, twin=False):
@@ -60,12 +70,15 @@ def fused_table(by, count, k, threads=1, twin=False):
 
     faiss.omp_set_num_threads(threads)
     ids = np.random.default_rng(5).permutation(count) + 1000
-    index, queries = (np.concatenate(members(size, seed), axis=1) / np.sqrt(3) for size, seed in ((count, 0), (7, 50)))
+    index, queries = (
+        np.concatenate(members(size, seed), axis=1) / np.sqrt(3)
+        for size, seed in ((count, 0), (7, 50))
+    )
     if twin:
         index[1] = index[0]
     patients = {identity: f"p{identity % 9}" for identity in ids}
     asking = np.array([f"p{query}" for query in range(7)], dtype=object)
-    table = fusion.fused_neighbor_table(by, WIDTHS, ids, index, np.arange(7), queries, k, asking, patients)
+    table = fused_neighbor_table(by, WIDTHS, ids, index, np.arange(7), queries, k, asking, patients)
     return ids, table.to_pandas(), table.schema.metadata
 
 
@@ -74,13 +87,17 @@ def by_loop(by, count):
     scores = np.zeros((7, count))
     for index, queries in zip(members(count, 0), members(7, 50), strict=True):
         for query in range(7):
-            cosines = [float(np.dot(queries[query].astype(float), image.astype(float))) for image in index]
+            cosines = [
+                float(np.dot(queries[query].astype(float), image.astype(float))) for image in index
+            ]
             if by == "score":
                 mean = sum(cosines) / count
                 deviation = (sum((each - mean) ** 2 for each in cosines) / count) ** 0.5
                 scores[query] += [(each - mean) / deviation / 3 for each in cosines]
             else:
-                for rank, image in enumerate(sorted(range(count), key=lambda place, c=cosines: -c[place]), start=1):
+                for rank, image in enumerate(
+                    sorted(range(count), key=lambda place, c=cosines: -c[place]), start=1
+                ):
                     scores[query, image] += 1 / (60 + rank)
     return scores
 
@@ -103,7 +120,10 @@ def test_fused_scores_are_those_of_a_plain_loop(apart, by):
 @pytest.mark.parametrize("by", ["score", "reciprocal_rank"])
 def test_fused_lists_end_with_the_index_and_do_not_depend_on_threads(apart, by):
     _, table, _ = apart(fused_table, by, 30, 500)
-    assert table.groupby("query").size().eq(30).all() and not table.duplicated(["query", "neighbor"]).any()
+    assert (
+        table.groupby("query").size().eq(30).all()
+        and not table.duplicated(["query", "neighbor"]).any()
+    )
     one, two = (apart(fused_table, by, 400, 20, threads)[1] for threads in (1, 2))
     assert one.equals(two)
 
@@ -115,7 +135,8 @@ def test_images_that_are_alike_tie_in_the_order_of_their_ids(apart):
         assert twins["score"].nunique() == 1 and twins["neighbor"].is_monotonic_increasing
 
 
-# --- cards ----------------------------------------------------------------------------------------------------------
+# --- cards
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -137,7 +158,11 @@ def project(folder, models=("small", "large", "both"), **changes):
     (folder / "both.yaml").write_text(yaml.safe_dump(card | changes))
     dataset = {"csv": str(folder / "images.csv"), "images": str(folder)}
     experiment = {"datasets": ["a"], "index_split": "train", "query_splits": ["test"]}
-    config = {"datasets": {"a": dataset}, "models": list(models), "experiments": {"one": experiment}}
+    config = {
+        "datasets": {"a": dataset},
+        "models": list(models),
+        "experiments": {"one": experiment},
+    }
     return Project(config, [folder])
 
 
@@ -145,13 +170,16 @@ def test_a_fusion_takes_from_its_members_what_follows(folder):
     found = project(folder)
     card = found.cards["both"]
     assert (card["dimension"], card["training_data"]) == (320, ["A", "B"])
-    assert cards.is_control(card), "a fusion of controls is a control"
+    assert model_card.is_control(card), "a fusion of controls is a control"
     assert (found.encoded, found.fusions) == (["small", "large"], ["both"])
     assert found.searched_models("one") == ["small", "large"]
     before = found.card_digest("both")
     by_rank = project(folder, fusion={"of": ["small", "large"], "by": "reciprocal_rank"})
     assert by_rank.card_digest("both") == before, "how scores are put together changes no embedding"
-    small = yaml.safe_load((folder / "small.yaml").read_text()) | {"architecture": "histogram", "dimension": 64}
+    small = yaml.safe_load((folder / "small.yaml").read_text()) | {
+        "architecture": "histogram",
+        "dimension": 64,
+    }
     (folder / "small.yaml").write_text(yaml.safe_dump(small))
     assert project(folder).card_digest("both") != before, "a member's change is the fusion's"
 
@@ -159,9 +187,18 @@ def test_a_fusion_takes_from_its_members_what_follows(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"models": ["small", "both"]}, "'both' is a fusion of 'large', which `models` does not list"),
-        ({"fusion": {"of": ["small"], "by": "score"}}, "`fusion: of` is ['small']: name at least 2"),
-        ({"fusion": {"of": ["small", "both"], "by": "score"}}, "a fusion of 'both', which is a fusion itself"),
+        (
+            {"models": ["small", "both"]},
+            "'both' is a fusion of 'large', which `models` does not list",
+        ),
+        (
+            {"fusion": {"of": ["small"], "by": "score"}},
+            "`fusion: of` is ['small']: name at least 2",
+        ),
+        (
+            {"fusion": {"of": ["small", "both"], "by": "score"}},
+            "a fusion of 'both', which is a fusion itself",
+        ),
         ({"fusion": {"of": ["small", "large"], "by": "mean"}}, "`fusion: by` is 'mean'"),
         ({"dimension": 320}, "`dimension` has no use with `loader: fusion`: take it out"),
         ({"loader": "timm"}, "the key `architecture` is missing"),

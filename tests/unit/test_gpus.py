@@ -1,4 +1,5 @@
-"""A GPU for each job: processes that ask at the same time, one that is killed, and what a user sets aside."""
+"""A GPU for each job: processes that ask at the same time, one that is killed, and what a user sets
+aside."""
 
 import os
 import subprocess
@@ -7,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from radcbir import gpus
+from radcbir.core import gpu_locks
 
-LIBRARY = Path(gpus.__file__).parents[1]
+LIBRARY = Path(gpu_locks.__file__).parents[2]
 JOB = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
-from radcbir import gpus
+from radcbir.core import gpu_locks as gpus
 gpus.LOCKS = pathlib.Path(sys.argv[2])
 print(gpus.choose("cuda", int(sys.argv[3])), flush=True)
 assert gpus.choose("cuda", int(sys.argv[3])) == gpus.choose("cuda", int(sys.argv[3]))
@@ -26,10 +27,14 @@ def job(tmp_path):
     started = []
 
     def start(count: int, visible: str | None = None) -> subprocess.Popen:
-        environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        environment = {
+            name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"
+        }
         environment |= {"CUDA_VISIBLE_DEVICES": visible} if visible else {}
         command = [sys.executable, "-c", JOB, str(LIBRARY), str(tmp_path), str(count)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         started.append(process)
         return process
 
@@ -57,12 +62,20 @@ def test_a_job_waits_for_a_gpu_and_takes_that_of_one_that_was_killed(job):
 
 
 def test_runs_that_see_different_parts_of_the_machine_do_not_wait_for_each_other(job):
-    assert [got(job(2, "0,1")), got(job(2, "2,3")), got(job(2, "1,2"))] == ["cuda:0", "cuda:0", "cuda:0"]
+    assert [got(job(2, "0,1")), got(job(2, "2,3")), got(job(2, "1,2"))] == [
+        "cuda:0",
+        "cuda:0",
+        "cuda:0",
+    ]
     assert got(job(2, "0,3")) == "cuda:1"
 
 
 def test_only_an_open_choice_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpus, "LOCKS", tmp_path)
-    assert [gpus.choose(device, 4) for device in ("cpu", "mps", "cuda:2")] == ["cpu", "mps", "cuda:2"]
-    assert gpus.choose("cuda", 1) == "cuda"
+    monkeypatch.setattr(gpu_locks, "LOCKS", tmp_path)
+    assert [gpu_locks.choose(device, 4) for device in ("cpu", "mps", "cuda:2")] == [
+        "cpu",
+        "mps",
+        "cuda:2",
+    ]
+    assert gpu_locks.choose("cuda", 1) == "cuda"
     assert not list(tmp_path.iterdir())

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radcbir import images
-from radcbir.errors import InputError
+from radcbir.core.errors import InputError
+from radcbir.images import raster, reader
+from radcbir.images.intensity import INTENSITY
 
 
 def saved(tmp_path, image, name="image.png", **options):
@@ -18,8 +19,8 @@ def saved(tmp_path, image, name="image.png", **options):
 MINMAX = {"policy": "minmax", "low": 0.5, "high": 99.5}
 
 
-def pixels(path, intensity=images.INTENSITY):
-    image = images.read(path, intensity)
+def pixels(path, intensity=INTENSITY):
+    image = reader.read(path, intensity)
     assert image.mode in ("L", "RGB")
     return np.asarray(image)
 
@@ -64,21 +65,26 @@ def test_one_hot_pixel_does_not_darken_the_image(tmp_path):
 
 
 def test_8_bit_is_never_stretched(tmp_path):
-    path = saved(tmp_path, Image.fromarray(np.full((8, 8), 100, dtype=np.uint8) + np.eye(8, dtype=np.uint8)))
+    path = saved(
+        tmp_path, Image.fromarray(np.full((8, 8), 100, dtype=np.uint8) + np.eye(8, dtype=np.uint8))
+    )
     for policy in ("window", "percentile", "minmax", "dtype"):
         assert sorted(np.unique(pixels(path, MINMAX | {"policy": policy}))) == [100, 101]
 
 
 def test_floating_point_has_no_range_of_its_own(tmp_path):
     path = saved(tmp_path, Image.fromarray(np.ones((2, 2), dtype=np.float32)), "image.tif")
-    with pytest.raises(images.UnreadableImage, match="choose another `intensity: policy`"):
-        images.read(path, MINMAX | {"policy": "dtype"})
+    with pytest.raises(raster.UnreadableImage, match="choose another `intensity: policy`"):
+        reader.read(path, MINMAX | {"policy": "dtype"})
 
 
 def test_white_is_zero_in_a_16_bit_tiff(tmp_path):
     ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
     path = saved(tmp_path, Image.fromarray(ramp), "image.tif", tiffinfo={262: 0})
-    assert (pixels(path, MINMAX) == 255 - pixels(saved(tmp_path, Image.fromarray(ramp), "b.tif"), MINMAX)).all()
+    assert (
+        pixels(path, MINMAX)
+        == 255 - pixels(saved(tmp_path, Image.fromarray(ramp), "b.tif"), MINMAX)
+    ).all()
 
 
 def test_color_of_16_bit_is_refused_and_not_cut(tmp_path):
@@ -86,11 +92,12 @@ def test_color_of_16_bit_is_refused_and_not_cut(tmp_path):
     rows = b"".join(b"\0" + bytes(12) for _ in range(2))
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     content = b"".join(
-        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in chunks
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+        for kind, data in chunks
     )
     (tmp_path / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-    with pytest.raises(images.UnreadableImage, match="color of 16 bit per channel"):
-        images.read(tmp_path / "image.png")
+    with pytest.raises(raster.UnreadableImage, match="color of 16 bit per channel"):
+        reader.read(tmp_path / "image.png")
 
 
 def test_values_of_32_bit_float_are_scaled_and_negative_ones_too(tmp_path):
@@ -105,8 +112,8 @@ def test_a_16_bit_image_of_one_value_is_black(tmp_path):
 
 def test_pixels_that_are_not_finite_are_refused(tmp_path):
     path = saved(tmp_path, Image.fromarray(np.array([[0, np.nan]], dtype=np.float32)), "image.tif")
-    with pytest.raises(images.UnreadableImage, match="not finite"):
-        images.read(path)
+    with pytest.raises(raster.UnreadableImage, match="not finite"):
+        reader.read(path)
 
 
 def test_one_bit_palette_and_cmyk(tmp_path):
@@ -116,7 +123,9 @@ def test_one_bit_palette_and_cmyk(tmp_path):
     palette.putpalette([10, 20, 30, 200, 100, 0])
     palette.putpixel((1, 0), 1)
     assert pixels(saved(tmp_path, palette)).tolist() == [[[10, 20, 30], [200, 100, 0]]]
-    assert pixels(saved(tmp_path, Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "image.tif")).tolist() == [[[255, 0, 0]]]
+    assert pixels(
+        saved(tmp_path, Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "image.tif")
+    ).tolist() == [[[255, 0, 0]]]
 
 
 def test_transparency_is_put_on_black(tmp_path):
@@ -144,11 +153,11 @@ def test_the_first_of_several_frames_is_taken(tmp_path):
     path = saved(tmp_path, frames[0], "image.tif", save_all=True, append_images=frames[1:])
     assert (pixels(path) == 10).all()
     assert (pixels(f"{path}#frame=1") == 250).all()
-    assert images.parts(path) == {"frame": 2}
-    with pytest.raises(images.UnreadableImage, match="no frame 2: the last is #frame=1"):
-        images.read(f"{path}#frame=2")
-    with pytest.raises(images.UnreadableImage, match="it has frames, not planes"):
-        images.read(f"{path}#axial=0")
+    assert reader.parts(path) == {"frame": 2}
+    with pytest.raises(raster.UnreadableImage, match="no frame 2: the last is #frame=1"):
+        reader.read(f"{path}#frame=2")
+    with pytest.raises(raster.UnreadableImage, match="it has frames, not planes"):
+        reader.read(f"{path}#axial=0")
 
 
 def test_a_number_sign_in_a_file_name_is_part_of_it(tmp_path):
@@ -164,7 +173,10 @@ def large_png_header(path):
 
     header = (100_000).to_bytes(4) * 2 + bytes([8, 0, 0, 0, 0])
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -192,12 +204,21 @@ def truncated_jpeg(path):
         (truncated_jpeg, "a.jpg", "truncated"),
         (large_png_header, "a.png", "too large: 100000 x 100000 pixels"),
     ],
-    ids=["missing", "empty", "web page", "DICOM", "folder", "half a PNG", "half a JPEG", "decompression bomb"],
+    ids=[
+        "missing",
+        "empty",
+        "web page",
+        "DICOM",
+        "folder",
+        "half a PNG",
+        "half a JPEG",
+        "decompression bomb",
+    ],
 )
 def test_what_cannot_be_used_has_a_reason(tmp_path, make, name, reason):
     make(tmp_path / name)
-    with pytest.raises(images.UnreadableImage, match=reason):
-        images.read(tmp_path / name)
+    with pytest.raises(raster.UnreadableImage, match=reason):
+        reader.read(tmp_path / name)
 
 
 def test_no_damage_to_a_file_gets_past_the_reasons(tmp_path):
@@ -213,22 +234,22 @@ def test_no_damage_to_a_file_gets_past_the_reasons(tmp_path):
                 broken[place] = random.integers(0, 256)
             (tmp_path / name).write_bytes(broken)
             try:
-                assert images.read(tmp_path / name).mode in ("L", "RGB")
-            except images.UnreadableImage as error:
+                assert reader.read(tmp_path / name).mode in ("L", "RGB")
+            except raster.UnreadableImage as error:
                 assert str(error)
                 refused += 1
     assert refused > 60
 
 
 def test_paths_stay_below_the_image_root():
-    assert images.resolve("/data", "p1/a b.png").as_posix() == "/data/p1/a b.png"
+    assert reader.resolve("/data", "p1/a b.png").as_posix() == "/data/p1/a b.png"
     for path in ("../a.png", "p1/../../a.png", "/etc/passwd"):
         with pytest.raises(InputError, match=f"'{path}' leaves the image root /data"):
-            images.resolve("/data", path)
+            reader.resolve("/data", path)
 
 
 def test_thumbnails_keep_their_shape(tmp_path):
     path = saved(tmp_path, Image.new("L", (400, 200), 80))
-    found = images.thumbnail(path, 96)
+    found = reader.thumbnail(path, 96)
     assert (found.size, found.mode) == ((96, 48), "L")
-    assert images.thumbnail(saved(tmp_path, Image.new("L", (40, 20), 80)), 96).size == (40, 20)
+    assert reader.thumbnail(saved(tmp_path, Image.new("L", (40, 20), 80)), 96).size == (40, 20)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radcbir import metrics
-from radcbir.index_size import index_size_table, nested_parts
+from radcbir.analyses.index_size.compute import index_size_table, nested_parts
+from radcbir.metrics.evaluation import evaluate
 
 SHARES = [0.02, 0.1, 0.3, 1]
 
@@ -27,14 +27,18 @@ def test_parts_are_nested_and_keep_patients_whole():
 
 def test_images_without_a_patient_stand_alone():
     held = nested_parts([None] * 30, [0.1, 1], 0)
-    assert [each.sum() for each in held] == [3, 30], "0.1 x 30 is three, whatever binary fractions say"
+    assert [each.sum() for each in held] == [3, 30], (
+        "0.1 x 30 is three, whatever binary fractions say"
+    )
 
 
 @pytest.fixture(scope="module", params=["patients", "no patients"])
 def data(request):
     random = np.random.default_rng(2)
     label = np.concatenate([np.repeat(["CT/a/x", "CT/a/y", "XR/b/z"], [60, 30, 9]), ["US/c/rare"]])
-    catalog = pd.DataFrame({"id": random.permutation(140), "split": ["train"] * 100 + ["test"] * 40})
+    catalog = pd.DataFrame(
+        {"id": random.permutation(140), "split": ["train"] * 100 + ["test"] * 40}
+    )
     catalog["label"] = [*label, *label[random.integers(0, 100, 38)], "US/c/rare", "NM/d/unknown"]
     known = [f"p{each // 3}" for each in range(100)] + [f"q{each // 4}" for each in range(40)]
     catalog["patient_id"] = known if request.param == "patients" else None
@@ -55,7 +59,8 @@ def compute(data, k=10, seeds=2):
 
 
 def by_hand(data, held, metric, counting, average):
-    """The figure of one part with a plain loop over the queries; ``held`` are the ids of the part."""
+    """The figure of one part with a plain loop over the queries; ``held`` are the ids of the
+    part."""
     catalog, vectors = data
     index = catalog[catalog["split"] == "train"]
     part = index[index["id"].isin(held)]
@@ -93,7 +98,7 @@ def test_every_part_equals_a_search_by_hand(data):
 
 
 def test_the_whole_index_is_the_full_result_exactly(data):
-    from radcbir import search
+    from radcbir.retrieval import exact
 
     catalog, vectors = data
     table = compute(data)
@@ -102,16 +107,20 @@ def test_the_whole_index_is_the_full_result_exactly(data):
 
     whole = faiss.IndexIDMap2(faiss.IndexFlatIP(8))
     whole.add_with_ids(vectors[index], catalog.loc[index, "id"].to_numpy())
-    found = search.neighbor_table(
+    found = exact.neighbor_table(
         whole, catalog.loc[queries, "id"].to_numpy(), vectors[queries], 10,
         catalog.loc[queries, "patient_id"].to_numpy(object), catalog[index].set_index("id")["patient_id"],
     )  # fmt: skip
-    summary = metrics.evaluate(found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10).summary
+    summary = evaluate(
+        found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10
+    ).summary
     expected = summary.set_index(["neighbors", "metric", "average"])["value"]
     whole = table[table["share"] == 1]
     assert set(whole["neighbors"]) == set(summary["neighbors"])
     for row in whole.itertuples():
-        assert row.value == pytest.approx(expected[row.neighbors, row.metric, row.average], abs=1e-14), row
+        assert row.value == pytest.approx(
+            expected[row.neighbors, row.metric, row.average], abs=1e-14
+        ), row
         assert row.answerable == row.queries
     assert whole["seed"].nunique() == 2
 
@@ -125,12 +134,14 @@ def test_metrics_deeper_than_k_are_missing(data):
 
 @pytest.mark.parametrize("by", ["score", "reciprocal_rank"])
 def test_a_fusion_is_searched_in_its_own_way(data, by):
-    from radcbir.fusion import fused_neighbor_table
+    from radcbir.retrieval.fused import fused_neighbor_table
 
     catalog, _ = data
     random = np.random.default_rng(7)
     members = [random.standard_normal((140, width)) for width in (3, 5)]
-    vectors = np.hstack([each / np.linalg.norm(each, axis=1, keepdims=True) for each in members]) / np.sqrt(2)
+    vectors = np.hstack(
+        [each / np.linalg.norm(each, axis=1, keepdims=True) for each in members]
+    ) / np.sqrt(2)
     vectors = vectors.astype(np.float32)
     index, queries = catalog["split"] == "train", catalog["split"] == "test"
     fused = {"by": by, "widths": [3, 5]}
@@ -142,9 +153,13 @@ def test_a_fusion_is_searched_in_its_own_way(data, by):
         by, [3, 5], catalog.loc[index, "id"].to_numpy(), vectors[index], catalog.loc[queries, "id"].to_numpy(),
         vectors[queries], 10,
     )  # fmt: skip
-    summary = metrics.evaluate(found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10).summary
+    summary = evaluate(
+        found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10
+    ).summary
     expected = summary[summary["neighbors"] == "all"].set_index(["metric", "average"])["value"]
-    whole = table[(table["share"] == 1) & (table["neighbors"] == "all") & (table["counting"] == "all")]
+    whole = table[
+        (table["share"] == 1) & (table["neighbors"] == "all") & (table["counting"] == "all")
+    ]
     for row in whole.itertuples():
         assert row.value == pytest.approx(expected[row.metric, row.average], abs=1e-12)
     assert table["value"][table["metric"] == "precision_at_1"].notna().all()

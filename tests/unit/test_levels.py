@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radcbir import levels, metrics
-from radcbir.levels import evaluate_levels
+from radcbir.analyses.levels.compute import OUTCOMES, evaluate_levels, level_codes
+from radcbir.metrics.evaluation import evaluate
 
 NORMAL, EDEMA, HERNIA = "XR/chest/No Finding", "XR/chest/Edema", "XR/chest/Hernia"
 HAND, LUNG, KNEE = "XR/hand/Fracture", "CT/chest/Edema", "MR/knee/Tear"
@@ -32,7 +32,11 @@ def catalog():
 
 
 def neighbors(lists):
-    rows = [(query, rank, each, 0.5) for query, found in lists.items() for rank, each in enumerate(found, 1)]
+    rows = [
+        (query, rank, each, 0.5)
+        for query, found in lists.items()
+        for rank, each in enumerate(found, 1)
+    ]
     return pd.DataFrame(rows, columns=["query", "rank", "neighbor", "score"])
 
 
@@ -43,12 +47,23 @@ def tables(catalog):
 
 def test_a_neighbor_is_right_level_by_level(tables):
     table = tables["precision"]
-    found = table[(table["definition"] == "capped") & (table["k"] == 1)].set_index(["average", "level"])
-    # First neighbors: edema for edema; hernia for normal (modality and region right); knee for knee; knee for edema.
-    expected = {"modality": 3 / 4, "region": 3 / 4, "modality_region": 3 / 4, "finding": 2 / 4, "label": 2 / 4}
+    found = table[(table["definition"] == "capped") & (table["k"] == 1)].set_index(
+        ["average", "level"]
+    )
+    # First neighbors: edema for edema; hernia for normal (modality and region right); knee for
+    # knee; knee for edema.
+    expected = {
+        "modality": 3 / 4,
+        "region": 3 / 4,
+        "modality_region": 3 / 4,
+        "finding": 2 / 4,
+        "label": 2 / 4,
+    }
     for level, value in expected.items():
         assert found.loc[("micro", level), "value"] == pytest.approx(value), level
-        assert found.loc[("micro", level), "queries"] == 4, "the query of another modality has no answer"
+        assert found.loc[("micro", level), "queries"] == 4, (
+            "the query of another modality has no answer"
+        )
     # By modality: XR 2 of 3, MR 1 of 1. By label: edema 1 of 2, normal 0, knee 1.
     assert found.loc[("macro", "modality"), "value"] == pytest.approx((2 / 3 + 1) / 2)
     assert found.loc[("macro", "label"), "value"] == pytest.approx((1 / 2 + 0 + 1) / 3)
@@ -60,7 +75,9 @@ def test_a_neighbor_is_right_level_by_level(tables):
 
 def test_region_counts_whatever_the_modality(tables):
     table = tables["precision"]
-    at_5 = table[(table["definition"] == "plain") & (table["k"] == 5) & (table["average"] == "micro")]
+    at_5 = table[
+        (table["definition"] == "plain") & (table["k"] == 5) & (table["average"] == "micro")
+    ]
     values = at_5.set_index("level")["value"]
     # Of each list: chest images for the three chest queries, knees for the knee.
     assert values["region"] == pytest.approx((4 / 5 + 4 / 5 + 2 / 5 + 2 / 5) / 4)
@@ -74,7 +91,8 @@ def rows(tables, condition, k):
 
 def test_the_finding_given_the_region_among_neighbors(tables):
     found = rows(tables, "among_neighbors", 5)
-    # 100: edema 2 of the 3 in XR/chest; 101: 3 of 4; 103: 0 of 1; knees and livers have one finding: not asked.
+    # 100: edema 2 of the 3 in XR/chest; 101: 3 of 4; 103: 0 of 1; knees and livers have one
+    # finding: not asked.
     every = found.loc["all"]
     assert every["micro"] == pytest.approx((2 / 3 + 3 / 4 + 0) / 3)
     assert every["macro"] == pytest.approx(((2 / 3 + 0) / 2 + 3 / 4) / 2)
@@ -92,7 +110,8 @@ def test_the_finding_given_the_region_among_neighbors(tables):
 def test_the_finding_when_the_index_is_cut_down_to_the_region(tables):
     first = rows(tables, "within_region", 1).loc["all"]
     assert first["micro"] == pytest.approx((1 + 0 + 0) / 3) and first["queries"] == 3
-    # k = 5: n = R = 2 edemas, 4 normals. 100: edema, normal. 101: hernia, 3 normal. 103 lists one of two: unknown.
+    # k = 5: n = R = 2 edemas, 4 normals. 100: edema, normal. 101: hernia, 3 normal. 103 lists one
+    # of two: unknown.
     fifth = rows(tables, "within_region", 5).loc["all"]
     assert fifth["micro"] == pytest.approx((1 / 2 + 3 / 4) / 2)
     assert fifth[["queries", "queries_without_value", "queries_not_asked"]].tolist() == [2, 1, 2]
@@ -102,8 +121,12 @@ def test_within_the_region_equals_a_search_of_the_region(catalog):
     """Deep lists, cut down to a region, against lists of the region's images alone."""
     random = np.random.default_rng(3)
     labels = np.array([NORMAL, EDEMA, HERNIA, HAND, "XR/hand/Normal", LUNG])
-    index = pd.DataFrame({"id": range(80), "split": "train", "label": labels[random.integers(0, 6, 80)]})
-    asked = pd.DataFrame({"id": range(100, 130), "split": "test", "label": labels[random.integers(0, 6, 30)]})
+    index = pd.DataFrame(
+        {"id": range(80), "split": "train", "label": labels[random.integers(0, 6, 80)]}
+    )
+    asked = pd.DataFrame(
+        {"id": range(100, 130), "split": "test", "label": labels[random.integers(0, 6, 30)]}
+    )
     catalog = pd.concat([index, asked]).assign(patient_id=None, modality=None, region=None)
     vectors = random.standard_normal((80, 4))
     wanted = random.standard_normal((30, 4))
@@ -127,24 +150,29 @@ def test_normal_and_pathological_findings_are_told_apart(tables, catalog):
     assert found.loc["normal", "micro"] == pytest.approx(3 / 4)
     assert found.loc["pathological", "micro"] == pytest.approx((2 / 3 + 0) / 2)
     assert found.loc["XR/chest", "queries"] == 3
-    assert levels.level_codes(np.array(["US/liver/normal", "CT/a/Abnormal"])).normal.tolist() == [True, False]
-    unnamed = catalog.assign(label=catalog["label"].str.replace("No Finding", "Clear"))
-    groups = evaluate_levels(neighbors(LISTS), unnamed, unnamed["id"].to_numpy(), "train", "test", 5)["conditional"][
-        "group"
+    assert level_codes(np.array(["US/liver/normal", "CT/a/Abnormal"])).normal.tolist() == [
+        True,
+        False,
     ]
+    unnamed = catalog.assign(label=catalog["label"].str.replace("No Finding", "Clear"))
+    groups = evaluate_levels(
+        neighbors(LISTS), unnamed, unnamed["id"].to_numpy(), "train", "test", 5
+    )["conditional"]["group"]
     assert "normal" not in set(groups)
 
 
 def test_outcomes_tell_anatomy_from_pathology(tables):
     table = tables["outcomes"]
-    shares = table[(table["kind"] == "all")].pivot_table(index="k", columns="outcome", values="share")
+    shares = table[(table["kind"] == "all")].pivot_table(
+        index="k", columns="outcome", values="share"
+    )
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     assert shares.loc[1].to_dict() == {
         "full_hit": 2 / 4, "other_finding": 1 / 4, "other_region": 0, "other_modality": 1 / 4
     }  # fmt: skip
     # 100: 2 hits, 1 normal, 1 hand, 1 CT. 101: 3, 1, 0, 1. 102: 2, 0, 0, 3. 103: 0, 1, 1, 3.
     np.testing.assert_allclose(
-        shares.loc[5, list(levels.OUTCOMES)],
+        shares.loc[5, list(OUTCOMES)],
         np.array([2 + 3 + 2 + 0, 1 + 1 + 0 + 1, 1 + 0 + 0 + 1, 1 + 1 + 3 + 3]) / 20,
     )
     normal = table[(table["group"] == "normal") & (table["k"] == 1)].set_index("outcome")["share"]
@@ -159,12 +187,16 @@ def test_the_query_s_own_patient_is_left_out(catalog):
     first = found["outcomes"].query("k == 1 and kind == 'all' and neighbors == 'other_patients'")
     # Query 100 loses its edema and finds a normal one; of its label one image is left.
     assert first.set_index("outcome")["share"].to_dict()["other_finding"] == 1
-    table = found["precision"].query("neighbors == 'other_patients' and level == 'label' and average == 'micro'")
+    table = found["precision"].query(
+        "neighbors == 'other_patients' and level == 'label' and average == 'micro'"
+    )
     assert table["chance"].iloc[0] == pytest.approx((1 / 10 + 4 / 11) / 2)
 
 
 def test_full_label_precision_is_that_of_the_metrics(tables, catalog):
-    plain = metrics.evaluate(neighbors(LISTS), catalog, catalog["id"].to_numpy(), "train", "test", 5).precision
+    plain = evaluate(
+        neighbors(LISTS), catalog, catalog["id"].to_numpy(), "train", "test", 5
+    ).precision
     table = tables["precision"][tables["precision"]["level"] == "label"]
     for name in ("definition", "average", "k", "value", "queries", "classes"):
         assert table[name].tolist() == plain[name].tolist(), name

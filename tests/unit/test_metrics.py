@@ -7,21 +7,42 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from radcbir import metrics
-from radcbir.errors import InputError
-from radcbir.metrics import evaluate
+from radcbir.core.errors import InputError
+from radcbir.metrics import lists as lists_module
+from radcbir.metrics.evaluation import GROUP_METRICS, concatenate, evaluate
+from radcbir.metrics.lists import Images, labelled_lists, ranked_lists, relevant_in_index
+from radcbir.metrics.per_query import (
+    AVERAGED_NAMES,
+    RankedLists,
+    average_precision,
+    capped_precision,
+    first_hit_rank,
+    hit_rate,
+    ndcg,
+    plain_precision,
+    query_metrics,
+    r_precision,
+    r_precision_truncated,
+    reciprocal_rank,
+)
 
 
 def catalog_of(*rows):
     """Rows of id, split, label and, where given, patient."""
-    table = pd.DataFrame([(*row, None)[:4] for row in rows], columns=["id", "split", "label", "patient_id"])
+    table = pd.DataFrame(
+        [(*row, None)[:4] for row in rows], columns=["id", "split", "label", "patient_id"]
+    )
     parts = table["label"].str.split("/", n=2, expand=True)
     return table.assign(modality=parts[0], region=parts[1])
 
 
 def table_of(lists):
     """The neighbor table of query -> neighbor ids."""
-    rows = [(query, rank, each) for query, found in lists.items() for rank, each in enumerate(found, start=1)]
+    rows = [
+        (query, rank, each)
+        for query, found in lists.items()
+        for rank, each in enumerate(found, start=1)
+    ]
     return pd.DataFrame(rows, columns=["query", "rank", "neighbor"]).astype({"rank": np.int32})
 
 
@@ -36,7 +57,11 @@ def value(table, **where):
 
 def curve(evaluation, definition, average, neighbors="all"):
     table = evaluation.precision
-    chosen = (table["definition"] == definition) & (table["average"] == average) & (table["neighbors"] == neighbors)
+    chosen = (
+        (table["definition"] == definition)
+        & (table["average"] == average)
+        & (table["neighbors"] == neighbors)
+    )
     assert table.loc[chosen, "k"].tolist() == list(range(1, chosen.sum() + 1))
     return table.loc[chosen, "value"].tolist()
 
@@ -45,7 +70,8 @@ def relevance(*rows):
     return np.array([[character == "+" for character in row] for row in rows])
 
 
-# --- metrics of one query, by hand ----------------------------------------------------------------------------------
+# --- metrics of one query, by hand
+# ----------------------------------------------------------------------------------
 
 
 def test_capped_precision_cuts_the_list_at_the_number_of_relevant_images():
@@ -58,35 +84,36 @@ def test_capped_precision_cuts_the_list_at_the_number_of_relevant_images():
         5: [1 / 2, 2 / 3, 1, 0],
     }
     for k, values in expected.items():
-        np.testing.assert_allclose(metrics.capped_precision(lists, relevant, k), values, rtol=1e-15)
-    # Beyond K = 5 what is known is known: the first three are cut before, or not; R = 90 would need rank 6.
-    np.testing.assert_array_equal(metrics.capped_precision(lists, relevant, 6), [1 / 2, 2 / 3, np.nan, 0])
+        np.testing.assert_allclose(capped_precision(lists, relevant, k), values, rtol=1e-15)
+    # Beyond K = 5 what is known is known: the first three are cut before, or not; R = 90 would need
+    # rank 6.
+    np.testing.assert_array_equal(capped_precision(lists, relevant, 6), [1 / 2, 2 / 3, np.nan, 0])
 
 
 def test_plain_precision_divides_by_k_and_ends_with_the_list():
     lists, relevant, retrieved = relevance("+-+-+", "+----"), np.array([3, 1]), np.array([5, 3])
-    np.testing.assert_allclose(metrics.plain_precision(lists, retrieved, relevant, 3), [2 / 3, 1 / 3])
-    np.testing.assert_array_equal(metrics.plain_precision(lists, retrieved, relevant, 4), [2 / 4, np.nan])
-    np.testing.assert_array_equal(metrics.plain_precision(lists, retrieved, relevant, 6), [np.nan, np.nan])
+    np.testing.assert_allclose(plain_precision(lists, retrieved, relevant, 3), [2 / 3, 1 / 3])
+    np.testing.assert_array_equal(plain_precision(lists, retrieved, relevant, 4), [2 / 4, np.nan])
+    np.testing.assert_array_equal(plain_precision(lists, retrieved, relevant, 6), [np.nan, np.nan])
 
 
 def test_rank_metrics_by_hand():
     lists, relevant = relevance("+-+-", "---+", "++++", "----"), np.array([3, 1, 50, 2])
-    np.testing.assert_allclose(metrics.r_precision(lists, relevant), [2 / 3, 0, 1, 0])
-    np.testing.assert_array_equal(metrics.r_precision_truncated(lists, relevant), [0, 0, 1, 0])
-    np.testing.assert_allclose(metrics.average_precision(lists, relevant), [(1 + 2 / 3) / 3, 1 / 4, 1, 0])
+    np.testing.assert_allclose(r_precision(lists, relevant), [2 / 3, 0, 1, 0])
+    np.testing.assert_array_equal(r_precision_truncated(lists, relevant), [0, 0, 1, 0])
+    np.testing.assert_allclose(average_precision(lists, relevant), [(1 + 2 / 3) / 3, 1 / 4, 1, 0])
     ideal = 1 + 1 / math.log2(3) + 1 / 2
-    np.testing.assert_allclose(metrics.ndcg(lists, relevant), [(1 + 1 / 2) / ideal, 1 / math.log2(5), 1, 0])
-    np.testing.assert_allclose(metrics.reciprocal_rank(lists, relevant), [1, 1 / 4, 1, 0])
-    np.testing.assert_array_equal(metrics.first_hit_rank(lists), [1, 4, 1, 0])
-    np.testing.assert_array_equal(metrics.hit_rate(lists, relevant, 1), [1, 0, 1, 0])
-    np.testing.assert_array_equal(metrics.hit_rate(lists, relevant, 4), [1, 1, 1, 0])
-    np.testing.assert_array_equal(metrics.hit_rate(lists, relevant, 5), [np.nan] * 4)
+    np.testing.assert_allclose(ndcg(lists, relevant), [(1 + 1 / 2) / ideal, 1 / math.log2(5), 1, 0])
+    np.testing.assert_allclose(reciprocal_rank(lists, relevant), [1, 1 / 4, 1, 0])
+    np.testing.assert_array_equal(first_hit_rank(lists), [1, 4, 1, 0])
+    np.testing.assert_array_equal(hit_rate(lists, relevant, 1), [1, 0, 1, 0])
+    np.testing.assert_array_equal(hit_rate(lists, relevant, 4), [1, 1, 1, 0])
+    np.testing.assert_array_equal(hit_rate(lists, relevant, 5), [np.nan] * 4)
 
 
 def test_a_query_without_relevant_images_has_no_metric():
-    lists = metrics.RankedLists(relevance("---"), np.array([3]), np.array([0]))
-    values = metrics.query_metrics(lists)
+    lists = RankedLists(relevance("---"), np.array([3]), np.array([0]))
+    values = query_metrics(lists)
     assert len(values) > 10
     assert all(np.isnan(each).all() for each in values.values())
 
@@ -97,9 +124,9 @@ def test_average_precision_and_ndcg_agree_with_scikit_learn_on_complete_rankings
     lists[:, 0] |= ~lists.any(axis=1)
     relevant, falling = lists.sum(axis=1), -np.arange(25.0)
     expected = [average_precision_score(row, falling) for row in lists]
-    np.testing.assert_allclose(metrics.average_precision(lists, relevant), expected, rtol=1e-12)
+    np.testing.assert_allclose(average_precision(lists, relevant), expected, rtol=1e-12)
     expected = [ndcg_score(row[None].astype(float), falling[None]) for row in lists]
-    np.testing.assert_allclose(metrics.ndcg(lists, relevant), expected, rtol=1e-12)
+    np.testing.assert_allclose(ndcg(lists, relevant), expected, rtol=1e-12)
 
 
 def test_average_precision_of_a_cut_list_is_scikit_learns_times_the_share_that_was_found():
@@ -107,47 +134,59 @@ def test_average_precision_of_a_cut_list_is_scikit_learns_times_the_share_that_w
     lists = rng.random((60, 10)) < 0.4
     lists[:, 0] = True
     hits, relevant = lists.sum(axis=1), lists.sum(axis=1) + rng.integers(0, 30, 60)
-    expected = [average_precision_score(row, -np.arange(10.0)) for row in lists] * hits / np.minimum(relevant, 10)
-    np.testing.assert_allclose(metrics.average_precision(lists, relevant), expected, rtol=1e-12)
+    expected = (
+        [average_precision_score(row, -np.arange(10.0)) for row in lists]
+        * hits
+        / np.minimum(relevant, 10)
+    )
+    np.testing.assert_allclose(average_precision(lists, relevant), expected, rtol=1e-12)
 
 
-# --- lists ----------------------------------------------------------------------------------------------------------
+# --- lists
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_rows_become_lists_with_padding_and_without_own_patients():
     offsets, right = np.array([0, 3, 8]), np.array([1, 0, 1, 1, 0, 1, 0, 1], dtype=bool)
     own = np.array([0, 0, 0, 1, 0, 1, 0, 0], dtype=bool)
-    lists = metrics.ranked_lists(offsets, right, None, np.array([2, 3]), 4)
+    lists = ranked_lists(offsets, right, None, np.array([2, 3]), 4)
     assert lists.relevance.tolist() == relevance("+-+-", "+-+-").tolist()
-    assert lists.valid.tolist() == relevance("+++-", "++++").tolist()
-    lists = metrics.ranked_lists(offsets, right, own, np.array([2, 1]), 4)
+    assert lists.retrieved.tolist() == [3, 4]
+    lists = ranked_lists(offsets, right, own, np.array([2, 1]), 4)
     assert lists.relevance.tolist() == relevance("+-+-", "--+-").tolist()
-    assert lists.valid.tolist() == relevance("+++-", "+++-").tolist()
+    assert lists.retrieved.tolist() == [3, 3]
     assert lists.relevant.tolist() == [2, 1]
 
 
 def test_relevant_images_are_counted_with_and_without_those_of_the_patient():
     query_labels, index_labels = np.array([0, 0, 1, 2, 5]), np.array([0, 0, 0, 1, 1, 3])
     query_patients, index_patients = np.array([7, -1, 8, 7, 8]), np.array([7, 7, -1, 8, 7, 8])
-    assert metrics.relevant_in_index(query_labels, index_labels).tolist() == [3, 3, 2, 0, 0]
-    others = metrics.relevant_in_index(query_labels, index_labels, query_patients, index_patients)
+    assert relevant_in_index(query_labels, index_labels).tolist() == [3, 3, 2, 0, 0]
+    others = relevant_in_index(query_labels, index_labels, query_patients, index_patients)
     assert others.tolist() == [1, 3, 1, 0, 0]
-    strangers = metrics.relevant_in_index(query_labels, index_labels, query_patients, np.full(6, -1))
+    strangers = relevant_in_index(query_labels, index_labels, query_patients, np.full(6, -1))
     assert strangers.tolist() == [3, 3, 2, 0, 0]
 
 
-# --- evaluation, by hand --------------------------------------------------------------------------------------------
+# --- evaluation, by hand
+# --------------------------------------------------------------------------------------------
 
-EDEMA, HERNIA, NORMAL, LUNG = "XR/chest/Edema", "XR/chest/Hernia", "XR/chest/Normal", "CT/lung/Nodule"
+EDEMA, HERNIA, NORMAL, LUNG = (
+    "XR/chest/Edema",
+    "XR/chest/Hernia",
+    "XR/chest/Normal",
+    "CT/lung/Nodule",
+)
 
 
 @pytest.fixture
 def worked():
-    """Six index images, one more without an embedding; Hernia alone in the index, Nodule only among the queries.
+    """Six index images, one more without an embedding; Hernia alone in the index, Nodule only among
+    the queries.
 
-    Capped P@k with k = 1, 2, 3 (R: Edema 3, Normal 2, Hernia 1):
-    query 1 Edema  +-+ : 1, 1/2, 2/3        query 2 Edema  --- : 0, 0, 0
-    query 3 Normal ++- : 1, 1, 1 (cut at 2) query 4 Hernia -+- : 0, 0, 0 (cut at 1)     query 5 Nodule: no relevant image
+    Capped P@k with k = 1, 2, 3 (R: Edema 3, Normal 2, Hernia 1): query 1 Edema  +-+ : 1, 1/2, 2/3
+    query 2 Edema  --- : 0, 0, 0 query 3 Normal ++- : 1, 1, 1 (cut at 2) query 4 Hernia -+- : 0, 0,
+    0 (cut at 1)     query 5 Nodule: no relevant image
     """
     catalog = catalog_of(
         (10, "train", EDEMA), (11, "train", EDEMA), (12, "train", EDEMA), (13, "train", NORMAL), (14, "train", NORMAL),
@@ -155,15 +194,21 @@ def worked():
         (1, "test", EDEMA), (2, "test", EDEMA), (3, "test", NORMAL), (4, "test", HERNIA), (5, "test", LUNG),
         (6, "test", EDEMA),
     )  # fmt: skip
-    neighbors = table_of({1: [10, 13, 11], 2: [13, 14, 15], 3: [13, 14, 10], 4: [10, 15, 11], 5: [10, 11, 12]})
+    neighbors = table_of(
+        {1: [10, 13, 11], 2: [13, 14, 15], 3: [13, 14, 10], 4: [10, 15, 11], 5: [10, 11, 12]}
+    )
     embedded = np.array([10, 11, 12, 13, 14, 15, 17, 1, 2, 3, 4, 5])
     return evaluate(neighbors, catalog, embedded, "train", "test", 3)
 
 
 def test_micro_and_macro_precision_by_hand(worked):
-    assert curve(worked, "capped", "micro") == pytest.approx([2 / 4, 1.5 / 4, (2 / 3 + 1) / 4], rel=1e-15)
+    assert curve(worked, "capped", "micro") == pytest.approx(
+        [2 / 4, 1.5 / 4, (2 / 3 + 1) / 4], rel=1e-15
+    )
     # Edema's mean counts once, as Normal's and Hernia's do.
-    assert curve(worked, "capped", "macro") == pytest.approx([1.5 / 3, 1.25 / 3, (1 / 3 + 1) / 3], rel=1e-15)
+    assert curve(worked, "capped", "macro") == pytest.approx(
+        [1.5 / 3, 1.25 / 3, (1 / 3 + 1) / 3], rel=1e-15
+    )
     assert curve(worked, "plain", "micro") == pytest.approx([2 / 4, 2 / 4, 5 / 12], rel=1e-15)
     assert curve(worked, "plain", "macro") == pytest.approx(
         [1.5 / 3, (1 / 4 + 1 + 1 / 2) / 3, (1 / 3 + 2 / 3 + 1 / 3) / 3], rel=1e-15
@@ -190,7 +235,8 @@ def test_summary_by_hand(worked):
     assert micro("hit_rate_at_1") == 2 / 4
     macro = value(worked.summary, metric="mean_reciprocal_rank", average="macro")
     assert macro == pytest.approx(((1 + 0) / 2 + 1 + 1 / 2) / 3)
-    # k = 3 cannot tell what stands at rank 10; a capped list of 5 is known, since no class has more than 3 images.
+    # k = 3 cannot tell what stands at rank 10; a capped list of 5 is known, since no class has more
+    # than 3 images.
     assert np.isnan(micro("plain_precision_at_5"))
     assert np.isnan(micro("hit_rate_at_10"))
     assert micro("precision_at_10") == micro("precision_at_3")
@@ -209,7 +255,11 @@ def test_groups_by_hand(worked):
         ("modality_region", "CT/lung"), ("modality_region", "XR/chest"),
         ("label", LUNG), ("label", EDEMA), ("label", HERNIA), ("label", NORMAL),
     ]  # fmt: skip
-    edema, lone, absent = groups.loc["label", EDEMA], groups.loc["label", HERNIA], groups.loc["label", LUNG]
+    edema, lone, absent = (
+        groups.loc["label", EDEMA],
+        groups.loc["label", HERNIA],
+        groups.loc["label", LUNG],
+    )
     counts = ["index_images", "queries", "queries_without_relevant"]
     assert edema[counts].tolist() == [3, 2, 0]
     assert edema["precision_at_1"] == 1 / 2
@@ -217,7 +267,7 @@ def test_groups_by_hand(worked):
     assert lone[counts].tolist() == [1, 1, 0]
     assert lone[["precision_at_1", "precision_at_10", "reciprocal_rank"]].tolist() == [0, 0, 1 / 2]
     assert absent[counts].tolist() == [0, 0, 1]
-    assert absent[metrics.GROUP_METRICS].isna().all()
+    assert absent[GROUP_METRICS].isna().all()
     assert groups.loc["modality", "XR"][counts].tolist() == [6, 4, 0]
     assert groups.loc["modality", "XR"]["precision_at_1"] == 2 / 4
     assert groups.loc["modality", "CT"][counts].tolist() == [0, 0, 1]
@@ -231,12 +281,20 @@ def test_queries_by_hand(worked):
     assert queries["first_hit_rank"].isna().tolist() == [False, True, False, False, True]
     assert queries["first_hit_rank"].dropna().tolist() == [1, 1, 2]
     assert queries["precision_at_3"].tolist()[:4] == pytest.approx([2 / 3, 0, 1, 0])
-    assert queries.loc[5, ["precision_at_1", "average_precision", "reciprocal_rank", "hit_rate_at_1"]].isna().all()
+    assert (
+        queries.loc[5, ["precision_at_1", "average_precision", "reciprocal_rank", "hit_rate_at_1"]]
+        .isna()
+        .all()
+    )
 
 
 def test_an_index_smaller_than_k_ends_the_plain_curve():
-    catalog = catalog_of((10, "train", EDEMA), (11, "train", NORMAL), (1, "test", EDEMA), (2, "test", NORMAL))
-    result = evaluate(table_of({1: [10, 11], 2: [10, 11]}), catalog, np.array([10, 11, 1, 2]), "train", "test", 5)
+    catalog = catalog_of(
+        (10, "train", EDEMA), (11, "train", NORMAL), (1, "test", EDEMA), (2, "test", NORMAL)
+    )
+    result = evaluate(
+        table_of({1: [10, 11], 2: [10, 11]}), catalog, np.array([10, 11, 1, 2]), "train", "test", 5
+    )
     assert curve(result, "plain", "micro") == [1 / 2, 1 / 2]
     assert curve(result, "capped", "micro") == [1 / 2] * 5
     assert value(result.summary, metric="mean_reciprocal_rank", average="micro") == 3 / 4
@@ -252,7 +310,13 @@ def test_all_hits_and_no_hits():
         (1, "test", EDEMA),
     )
     embedded = catalog["id"].to_numpy()
-    averaged = ["precision_at_1", "precision_at_10", "plain_precision_at_10", "mean_average_precision", "ndcg"]
+    averaged = [
+        "precision_at_1",
+        "precision_at_10",
+        "plain_precision_at_10",
+        "mean_average_precision",
+        "ndcg",
+    ]
     averaged += ["r_precision", "mean_reciprocal_rank", "hit_rate_at_1", "hit_rate_at_10"]
     for found, expected in ((range(10, 20), 1), (range(30, 40), 0)):
         result = evaluate(table_of({1: list(found)}), catalog, embedded, "train", "test", 10)
@@ -265,7 +329,9 @@ def test_all_hits_and_no_hits():
 
 def test_queries_that_nothing_can_answer_are_counted_and_average_to_nothing():
     catalog = catalog_of((10, "train", EDEMA), (1, "test", NORMAL), (2, "test", NORMAL))
-    result = evaluate(table_of({1: [10], 2: [10]}), catalog, np.array([10, 1, 2]), "train", "test", 1)
+    result = evaluate(
+        table_of({1: [10], 2: [10]}), catalog, np.array([10, 1, 2]), "train", "test", 1
+    )
     assert result.summary["value"].isna().all()
     assert set(result.summary["queries"]) == {0}
     assert set(result.summary["queries_without_relevant"]) == {2}
@@ -276,7 +342,8 @@ def test_queries_that_nothing_can_answer_are_counted_and_average_to_nothing():
 
 
 def test_other_patients_by_hand():
-    """Query 1 of patient a: images 10 and 11 are its own; R falls from 3 to 1. Query 2's patient is not known."""
+    """Query 1 of patient a: images 10 and 11 are its own; R falls from 3 to 1. Query 2's patient is
+    not known."""
     catalog = catalog_of(
         (10, "train", EDEMA, "a"), (11, "train", EDEMA, "a"), (12, "train", EDEMA, None), (13, "train", NORMAL, "b"),
         (14, "train", NORMAL, "c"), (1, "test", EDEMA, "a"), (2, "test", EDEMA, None), (3, "test", NORMAL, "b"),
@@ -292,13 +359,19 @@ def test_other_patients_by_hand():
     assert per_query.loc["other_patients", "first_hit_rank"].tolist() == [2, 1, 2]
     # all: +-, +-, +-; other patients: -+ (cut at 1), +-, -+ (cut at 1).
     assert curve(result, "capped", "micro") == pytest.approx([1, 1 / 2])
-    assert curve(result, "capped", "micro", "other_patients") == pytest.approx([1 / 3, (0 + 1 / 2 + 0) / 3])
+    assert curve(result, "capped", "micro", "other_patients") == pytest.approx(
+        [1 / 3, (0 + 1 / 2 + 0) / 3]
+    )
     assert curve(result, "plain", "micro", "other_patients") == pytest.approx([1 / 3, 1 / 2])
-    assert curve(result, "capped", "macro", "other_patients") == pytest.approx([1 / 4, (1 / 4 + 0) / 2])
+    assert curve(result, "capped", "macro", "other_patients") == pytest.approx(
+        [1 / 4, (1 / 4 + 0) / 2]
+    )
 
 
 def test_a_query_whose_class_only_its_own_patient_has_is_counted_among_those_without():
-    catalog = catalog_of((10, "train", EDEMA, "a"), (11, "train", NORMAL, "b"), (1, "test", EDEMA, "a"))
+    catalog = catalog_of(
+        (10, "train", EDEMA, "a"), (11, "train", NORMAL, "b"), (1, "test", EDEMA, "a")
+    )
     result = evaluate(table_of({1: [10, 11]}), catalog, np.array([1, 10, 11]), "train", "test", 1)
     assert value(result.summary, neighbors="all", metric="precision_at_1", average="micro") == 1
     other = result.summary[result.summary["neighbors"] == "other_patients"]
@@ -311,7 +384,10 @@ def test_a_query_whose_class_only_its_own_patient_has_is_counted_among_those_wit
 def test_patients_that_are_known_but_not_shared_change_nothing():
     catalog = catalog_of((10, "train", EDEMA, "a"), (11, "train", NORMAL), (1, "test", EDEMA, "z"))
     result = evaluate(table_of({1: [10, 11]}), catalog, np.array([1, 10, 11]), "train", "test", 2)
-    both = [result.precision[result.precision["neighbors"] == each] for each in ("all", "other_patients")]
+    both = [
+        result.precision[result.precision["neighbors"] == each]
+        for each in ("all", "other_patients")
+    ]
     pd.testing.assert_frame_equal(
         *(each.drop(columns="neighbors").reset_index(drop=True) for each in both), check_exact=True
     )
@@ -323,7 +399,7 @@ def test_patients_that_are_known_but_not_shared_change_nothing():
 def test_query_splits_are_put_together():
     catalog = catalog_of((10, "train", EDEMA), (1, "val", EDEMA), (2, "test", NORMAL))
     embedded = np.array([1, 2, 10])
-    both = metrics.concatenate(
+    both = concatenate(
         evaluate(table_of({query: [10]}), catalog, embedded, "train", split, 1)
         for query, split in ((1, "val"), (2, "test"))
     )
@@ -336,13 +412,20 @@ def test_query_splits_are_put_together():
 
 
 def test_tables_that_do_not_fit_together_are_refused():
-    catalog = catalog_of((10, "train", EDEMA, "a"), (11, "train", NORMAL, "b"), (1, "test", EDEMA, "a"))
+    catalog = catalog_of(
+        (10, "train", EDEMA, "a"), (11, "train", NORMAL, "b"), (1, "test", EDEMA, "a")
+    )
     embedded = np.array([1, 10, 11])
 
     def refused(message, neighbors, k=1, catalog=catalog, embedded=embedded, error=ValueError):
         with pytest.raises(error, match=message):
             evaluate(
-                table_of(neighbors) if isinstance(neighbors, dict) else neighbors, catalog, embedded, "train", "test", k
+                table_of(neighbors) if isinstance(neighbors, dict) else neighbors,
+                catalog,
+                embedded,
+                "train",
+                "test",
+                k,
             )
 
     refused("query split 'test' has no embedded image", {}, error=InputError)
@@ -357,27 +440,41 @@ def test_tables_that_do_not_fit_together_are_refused():
     refused("out of order", pd.concat([table_of({1: [10, 11]})] * 2))
     refused("lists the image 10 twice", {1: [10]}, catalog=pd.concat([catalog, catalog.iloc[:1]]))
     with pytest.raises(ValueError, match="without a label"):
-        metrics._Images(catalog.assign(label=[EDEMA, None, EDEMA]), embedded, "train")
+        Images(catalog.assign(label=[EDEMA, None, EDEMA]), embedded, "train")
 
 
-# --- against a slow second implementation ---------------------------------------------------------------------------
+# --- against a slow second implementation
+# ---------------------------------------------------------------------------
 
 
 def slow_lists(neighbors, catalog, embedded, k, other_patients):
     """Per query: its label, its hits by rank, and R; written without arrays."""
     images = catalog.set_index("id").to_dict("index")
-    index = [each for each in images if images[each]["split"] == "train" and each in set(embedded.tolist())]
+    index = [
+        each
+        for each in images
+        if images[each]["split"] == "train" and each in set(embedded.tolist())
+    ]
     lists = {}
     for query in neighbors["query"].unique():
         own = images[query]
 
         def counts(image, own=own):
-            same = isinstance(own["patient_id"], str) and images[image]["patient_id"] == own["patient_id"]
+            same = (
+                isinstance(own["patient_id"], str)
+                and images[image]["patient_id"] == own["patient_id"]
+            )
             return not (other_patients and same)
 
-        found = [each for each in neighbors.loc[neighbors["query"] == query, "neighbor"] if counts(each)][:k]
+        found = [
+            each for each in neighbors.loc[neighbors["query"] == query, "neighbor"] if counts(each)
+        ][:k]
         hits = [images[each]["label"] == own["label"] for each in found]
-        lists[query] = own["label"], hits, sum(counts(each) and images[each]["label"] == own["label"] for each in index)
+        lists[query] = (
+            own["label"],
+            hits,
+            sum(counts(each) and images[each]["label"] == own["label"] for each in index),
+        )
     return lists
 
 
@@ -391,7 +488,11 @@ def slow_metrics(hits, relevant, k):
     ranks = [rank for rank, hit in enumerate(hits, start=1) if hit]
     return {
         **{f"precision_at_{cut}": capped(cut) for cut in (1, 3, 5, 10)},
-        **{f"plain_precision_at_{cut}": sum(hits[:cut]) / cut for cut in (1, 3, 5, 10) if cut <= len(hits)},
+        **{
+            f"plain_precision_at_{cut}": sum(hits[:cut]) / cut
+            for cut in (1, 3, 5, 10)
+            if cut <= len(hits)
+        },
         "r_precision": sum(hits[:best]) / best,
         "r_precision_truncated": float(relevant > k),
         "average_precision": sum(sum(hits[:rank]) / rank for rank in ranks) / best,
@@ -403,7 +504,7 @@ def slow_metrics(hits, relevant, k):
 
 @pytest.mark.parametrize("index_size", [12, 150])
 def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkeypatch):
-    monkeypatch.setattr(metrics, "QUERIES_PER_BLOCK", 7)
+    monkeypatch.setattr(lists_module, "QUERIES_PER_BLOCK", 7)
     rng, k = np.random.default_rng(index_size), 15
     labels = [EDEMA, NORMAL, HERNIA, LUNG, "CT/abd/Normal", "MR/brain/Tumour", "MR/brain/Normal"]
     shares = np.array([40, 25, 2, 12, 15, 5, 1]) / 100
@@ -418,8 +519,12 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
     ]
     catalog = catalog_of(*rows)
     embedded = rng.permutation(catalog["id"])[: int(0.9 * len(catalog))]
-    index = catalog.loc[(catalog["split"] == "train") & catalog["id"].isin(embedded), "id"].to_numpy()
-    queries = catalog.loc[(catalog["split"] == "test") & catalog["id"].isin(embedded), "id"].to_numpy()
+    index = catalog.loc[
+        (catalog["split"] == "train") & catalog["id"].isin(embedded), "id"
+    ].to_numpy()
+    queries = catalog.loc[
+        (catalog["split"] == "test") & catalog["id"].isin(embedded), "id"
+    ].to_numpy()
     neighbors = table_of({query: rng.permutation(index) for query in queries})
     result = evaluate(neighbors, catalog, embedded, "train", "test", k)
     labels_in_index = catalog.loc[catalog["id"].isin(index), "label"].value_counts()
@@ -429,12 +534,16 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
         answerable = {query: each for query, each in lists.items() if each[2] > 0}
         lone = len(lists) - len(answerable)
         assert len(answerable) > 0
-        expected = pd.DataFrame({query: slow_metrics(hits, r, k) for query, (_, hits, r) in answerable.items()}).T
+        expected = pd.DataFrame(
+            {query: slow_metrics(hits, r, k) for query, (_, hits, r) in answerable.items()}
+        ).T
         shown = result.per_query[result.per_query["neighbors"] == variant].set_index("query")
         assert shown.index.tolist() == list(lists)
         assert shown["relevant_in_index"].tolist() == [r for _, _, r in lists.values()]
         for name in expected:
-            np.testing.assert_allclose(shown[name].loc[list(answerable)], expected[name], rtol=1e-12, err_msg=name)
+            np.testing.assert_allclose(
+                shown[name].loc[list(answerable)], expected[name], rtol=1e-12, err_msg=name
+            )
             assert shown[name].drop(list(answerable)).isna().all()
 
         by_class = expected.groupby([answerable[query][0] for query in expected.index]).mean()
@@ -443,15 +552,21 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
         assert set(summary["queries_without_relevant"]) == {lone}
         assert set(summary["classes"]) == {len(by_class)}
         for name in expected:
-            shown_name = metrics.AVERAGED_NAMES.get(name, name)
+            shown_name = AVERAGED_NAMES.get(name, name)
             whole = not expected[name].isna().any()
-            for average, mean in (("micro", expected[name].mean()), ("macro", by_class[name].mean())):
+            for average, mean in (
+                ("micro", expected[name].mean()),
+                ("macro", by_class[name].mean()),
+            ):
                 got = value(summary, metric=shown_name, average=average)
                 assert got == pytest.approx(mean, rel=1e-12) if whole else np.isnan(got)
 
         shortest = min(len(hits) for _, hits, _ in answerable.values())
         for definition, last in (("capped", k), ("plain", shortest)):
-            micro, macro = curve(result, definition, "micro", variant), curve(result, definition, "macro", variant)
+            micro, macro = (
+                curve(result, definition, "micro", variant),
+                curve(result, definition, "macro", variant),
+            )
             assert len(micro) == len(macro) == last
             for position in range(last):
                 values = pd.Series(
@@ -462,10 +577,14 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
                     }
                 )
                 assert micro[position] == pytest.approx(values.mean(), rel=1e-12)
-                class_means = values.groupby([answerable[query][0] for query in values.index]).mean()
+                class_means = values.groupby(
+                    [answerable[query][0] for query in values.index]
+                ).mean()
                 assert macro[position] == pytest.approx(class_means.mean(), rel=1e-12)
 
-        groups = result.by_group[(result.by_group["neighbors"] == variant) & (result.by_group["level"] == "label")]
+        groups = result.by_group[
+            (result.by_group["neighbors"] == variant) & (result.by_group["level"] == "label")
+        ]
         assert groups["group"].tolist() == sorted({label for label, _, _ in lists.values()})
         for row in groups.itertuples():
             assert row.index_images == labels_in_index.get(row.group, 0)
@@ -474,14 +593,21 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
                 label == row.group for label, _, _ in lists.values()
             )
             if row.queries:
-                assert row.average_precision == pytest.approx(by_class.loc[row.group, "average_precision"], rel=1e-12)
-        regions = result.by_group[(result.by_group["neighbors"] == variant) & (result.by_group["level"] == "region")]
-        by_region = expected.groupby([answerable[query][0].split("/")[1] for query in expected.index]).mean()
+                assert row.average_precision == pytest.approx(
+                    by_class.loc[row.group, "average_precision"], rel=1e-12
+                )
+        regions = result.by_group[
+            (result.by_group["neighbors"] == variant) & (result.by_group["level"] == "region")
+        ]
+        by_region = expected.groupby(
+            [answerable[query][0].split("/")[1] for query in expected.index]
+        ).mean()
         measured = regions.set_index("group").loc[by_region.index, "precision_at_5"]
         np.testing.assert_allclose(measured, by_region["precision_at_5"], rtol=1e-12)
 
 
-# --- labels of neighbors --------------------------------------------------------------------------------------------
+# --- labels of neighbors
+# --------------------------------------------------------------------------------------------
 
 
 def test_labelled_lists_by_hand():
@@ -489,8 +615,10 @@ def test_labelled_lists_by_hand():
         (1, "train", "XR/chest/a", "p1"), (2, "train", "XR/chest/b", "p2"), (3, "train", "XR/chest/a", "p3"),
         (7, "test", "XR/chest/a", "p1"), (8, "test", "XR/chest/c", None),
     )  # fmt: skip
-    table = table_of({7: [1, 2, 3], 8: [3, 2, 1]}).assign(score=np.float32([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
-    found = metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+    table = table_of({7: [1, 2, 3], 8: [3, 2, 1]}).assign(
+        score=np.float32([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    )
+    found = labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
     everyone, others = found["all"], found["other_patients"]
     assert everyone.names.tolist() == ["XR/chest/a", "XR/chest/b", "XR/chest/c"]
     assert everyone.query_ids.tolist() == [7, 8]
@@ -507,34 +635,49 @@ def test_labelled_lists_by_hand():
 def test_labelled_lists_agree_with_the_evaluation(monkeypatch):
     random = np.random.default_rng(5)
     rows = [
-        (each, "train" if each < 60 else "test", f"XR/chest/{random.integers(4)}", f"p{random.integers(20)}")
+        (
+            each,
+            "train" if each < 60 else "test",
+            f"XR/chest/{random.integers(4)}",
+            f"p{random.integers(20)}",
+        )
         for each in range(80)
     ]
     catalog = catalog_of(*rows)
-    table = table_of({query: random.permutation(60) for query in range(60, 80)}).assign(score=np.float32(0.5))
-    monkeypatch.setattr(metrics, "QUERIES_PER_BLOCK", 6)
-    found = metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
+    table = table_of({query: random.permutation(60) for query in range(60, 80)}).assign(
+        score=np.float32(0.5)
+    )
+    monkeypatch.setattr(lists_module, "QUERIES_PER_BLOCK", 6)
+    found = labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
     evaluation = evaluate(table, catalog, catalog["id"].to_numpy(), "train", "test", 9)
     for variant, lists in found.items():
         hits = (lists.neighbor_labels == lists.labels[:, None])[lists.relevant > 0].mean()
-        expected = value(evaluation.precision, definition="plain", average="micro", neighbors=variant, k=9)
+        expected = value(
+            evaluation.precision, definition="plain", average="micro", neighbors=variant, k=9
+        )
         assert hits == pytest.approx(expected, abs=1e-12)
 
 
 def test_lists_that_stop_too_early_are_refused_there_too():
-    catalog = catalog_of((1, "train", "XR/chest/a"), (2, "train", "XR/chest/a"), (7, "test", "XR/chest/a"))
+    catalog = catalog_of(
+        (1, "train", "XR/chest/a"), (2, "train", "XR/chest/a"), (7, "test", "XR/chest/a")
+    )
     table = table_of({7: [1]}).assign(score=np.float32(1))
     with pytest.raises(ValueError, match="search deeper"):
-        metrics.labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
+        labelled_lists(table, catalog, catalog["id"].to_numpy(), "train", "test", 2)
 
 
-# --- images with several labels -------------------------------------------------------------------------------------
+# --- images with several labels
+# -------------------------------------------------------------------------------------
 
 
 def test_images_with_several_labels_change_no_metric_of_one_label():
     rng = np.random.default_rng(5)
     names = np.array(["XR/chest/a", "XR/chest/b", "CT/head/a", None], dtype=object)
-    rows = [(each, "test" if each < 40 else "train", names[rng.integers(4)], f"p{each % 23}") for each in range(160)]
+    rows = [
+        (each, "test" if each < 40 else "train", names[rng.integers(4)], f"p{each % 23}")
+        for each in range(160)
+    ]
     catalog = catalog_of(*rows)
     # every query's list holds the whole index in its own order
     full = table_of({query: rng.permutation(np.arange(40, 160)).tolist() for query in range(40)})

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from radcbir import cards, model_list
+from radcbir.cards import model_card, model_list
 
 ROOT = Path(__file__).parents[2]
-CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
+CARDS = {
+    path.stem: model_card.load_card(path)
+    for path in sorted((ROOT / "config/models").glob("*.yaml"))
+}
 
 
 def row(slug, weights):
@@ -20,11 +23,14 @@ def test_a_row_says_what_the_card_says(tmp_path):
     }  # fmt: skip
     assert row("rad-dino", tmp_path)["has seen"] == "NIH14, CheXpert, MIMIC-CXR"
     assert row("vit-b16-in21k", tmp_path)["has seen"] == "none known"
-    assert [row(each, tmp_path)["weights"] for each in ("thumbnail", "radimagenet-resnet50")] == ["none", "by hand"]
+    assert [row(each, tmp_path)["weights"] for each in ("thumbnail", "radimagenet-resnet50")] == [
+        "none",
+        "by hand",
+    ]
 
 
 def test_weights_are_at_hand_when_all_files_are(tmp_path):
-    files = list(cards.weights_files(CARDS["biomedclip-vitb16"]))
+    files = list(model_card.weights_files(CARDS["biomedclip-vitb16"]))
     assert "text/config.json" in files
     for count, name in enumerate(files):
         expected = f"{count} of {len(files)} here" if count else "to fetch"
@@ -35,7 +41,7 @@ def test_weights_are_at_hand_when_all_files_are(tmp_path):
 
 
 def test_the_docs_have_the_table_of_today():
-    listed = {slug: card for slug, card in CARDS.items() if cards.weights_files(card)}
+    listed = {slug: card for slug, card in CARDS.items() if model_card.weights_files(card)}
     table = model_list.as_markdown(model_list.model_rows(listed, "nowhere"))
     assert table in (ROOT / "docs/models.md").read_text(), f"put this into docs/models.md:\n{table}"
 
@@ -43,4 +49,6 @@ def test_the_docs_have_the_table_of_today():
 def test_columns_are_aligned(tmp_path):
     lines = model_list.as_text(model_list.model_rows(CARDS, tmp_path)).splitlines()
     start = lines[0].index("family")
-    assert all(line[start - 1] == " " != line[start] for line in [lines[0], *lines[2 : 2 + len(CARDS)]])
+    assert all(
+        line[start - 1] == " " != line[start] for line in [lines[0], *lines[2 : 2 + len(CARDS)]]
+    )

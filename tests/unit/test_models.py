@@ -1,7 +1,9 @@
-"""Every model card without a hub: its architecture with random weights, saved as the hub serves it, read offline.
+"""Every model card without a hub: its architecture with random weights, saved as the hub serves it,
+read offline.
 
-The architectures have their real widths, names of tensors and files, but one or two layers: what a deeper one adds is
-more of the same. Preprocessing is held against each model's own published processor.
+The architectures have their real widths, names of tensors and files, but one or two layers: what a
+deeper one adds is more of the same. Preprocessing is held against each model's own published
+processor.
 """
 
 import copy
@@ -32,23 +34,35 @@ from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPi
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from radcbir import cards
-from radcbir.encoders import load_encoder, open_clip_encoder, torchxrayvision_encoder
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.encoders import load_encoder
+from radcbir.encoders.loaders import open_clip_encoder, torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
-from radcbir.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-CARDS = {path.stem: cards.load_card(path) for path in sorted((ROOT / "config/models").glob("*.yaml"))}
+CARDS = {
+    path.stem: model_card.load_card(path)
+    for path in sorted((ROOT / "config/models").glob("*.yaml"))
+}
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
-OTHERS = [slug for slug, card in CARDS.items() if slug not in DEMO and card["loader"] in cards.LOADER_MODULES]
+OTHERS = [
+    slug
+    for slug, card in CARDS.items()
+    if slug not in DEMO and card["loader"] in model_card.LOADER_MODULES
+]
 
 
 def distinct(slugs):
     """The first of the cards that differ in nothing but where their weights come from."""
     first = {}
     for slug in slugs:
-        meaning = {name: each for name, each in cards.card_meaning(CARDS[slug]).items() if name != "weights"}
-        forms = [Path(name).suffix for name in cards.weights_files(CARDS[slug])]
+        meaning = {
+            name: each
+            for name, each in model_card.card_meaning(CARDS[slug]).items()
+            if name != "weights"
+        }
+        forms = [Path(name).suffix for name in model_card.weights_files(CARDS[slug])]
         first.setdefault(json.dumps([meaning, sorted(forms)]), slug)
     return list(first.values())
 
@@ -65,9 +79,11 @@ TAKEN_OVER = {
     "resnet50": True,
     "xrv-densenet121-all": True,
 }
-"""Cards of each kind, and whether OpenVINO computes what torch does; not so where the patches are shuffled at random."""
+"""Cards of each kind, and whether OpenVINO computes what torch does; not so where the patches are
+shuffled at random."""
 QUICK = {"chexzero-vitb32", "cxr-clip-resnet50-m", "mae-vitb16", "resnet50"}
-"""Cards of each loader that take no time in a batch of 32, against which one image alone is held."""
+"""Cards of each loader that take no time in a batch of 32, against which one image alone is
+held."""
 TEXTS = ["chest x ray", "mri of the brain"]
 
 
@@ -89,14 +105,23 @@ def save_tokenizer(folder):
     """A tokenizer of a few words in the files that fast tokenizers lie in."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "chest", "x", "ray", "mri", "of", "the", "brain"]
     tokenizer = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]")
+        tokenizers.models.WordLevel(
+            {word: place for place, word in enumerate(words)}, unk_token="[UNK]"
+        )
     )
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    special = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+    }
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **special})
+        json.dumps(
+            {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **special}
+        )
     )
     (folder / "vocab.txt").write_text("\n".join(words))
 
@@ -107,7 +132,12 @@ def shallow(original, name, **options):
     DaViT is narrower, too, at its 480 pixels; a test of its own has its real shapes.
     """
     options |= {"embed_dims": (32, 64, 128, 256)} if name.startswith("davit") else {}
-    for depth in ({"depth": 1}, {"layers": (1,) * 4}, {"depths": (1,) * 4}, {}):  # DenseNets' width is their depth
+    for depth in (
+        {"depth": 1},
+        {"layers": (1,) * 4},
+        {"depths": (1,) * 4},
+        {},
+    ):  # DenseNets' width is their depth
         try:
             return original(name, **options, **depth)
         except TypeError:
@@ -121,7 +151,7 @@ def serve_timm(slug, card, folder):
         options["img_size"] = card["preprocessing"]["size"]
     classes = {} if "in1k" in card["weights"].get("hub", "") else {"num_classes": 0}
     state = timm.create_model(card["architecture"], **options, **classes).state_dict()
-    save_state(state, folder / cards.weights_file(card))
+    save_state(state, folder / model_card.weights_file(card))
     return card
 
 
@@ -132,11 +162,27 @@ def save_state(state, path):
 
 
 def save_biomedbert(folder):
-    """The configuration of a BERT and its tokenizer's files, as BiomedBERT's repository has them."""
+    """The configuration of a BERT and its tokenizer's files, as BiomedBERT's repository has
+    them."""
     folder.mkdir()
-    bert = transformers.BertConfig(vocab_size=64, num_hidden_layers=1, hidden_size=32, num_attention_heads=2)
+    bert = transformers.BertConfig(
+        vocab_size=64, num_hidden_layers=1, hidden_size=32, num_attention_heads=2
+    )
     bert.save_pretrained(folder)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "chest", "x", "ray", "mri", "of", "the", "brain"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "chest",
+        "x",
+        "ray",
+        "mri",
+        "of",
+        "the",
+        "brain",
+    ]
     (folder / "vocab.txt").write_text("\n".join(words))
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
 
@@ -172,7 +218,9 @@ def as_unicl(state):
 
 
 def serve_open_clip(slug, card, folder):
-    configuration = (open_clip.get_model_config(card["architecture"]) or {}) | copy.deepcopy(card.get("options", {}))
+    configuration = (open_clip.get_model_config(card["architecture"]) or {}) | copy.deepcopy(
+        card.get("options", {})
+    )
     configuration["text_cfg"] |= {"width": 32, "heads": 2, "layers": 1}
     if slug.startswith("biomedclip"):
         vision = {"timm_model_name": "vit_base_patch16_224", "timm_model_pretrained": False, "timm_pool": "",
@@ -191,19 +239,26 @@ def serve_open_clip(slug, card, folder):
         configuration["vision_cfg"] |= {"layers": 1}
     settings = json.loads(json.dumps(configuration))
     if "hf_model_name" in settings["text_cfg"]:
-        settings["text_cfg"] |= {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+        settings["text_cfg"] |= {
+            "hf_model_name": str(folder / "text"),
+            "hf_model_pretrained": False,
+        }
     settings["text_cfg"].pop("use_pad_mask", None)
     custom = settings.pop("custom_text", False) or "hf_model_name" in settings["text_cfg"]
     state = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).state_dict()
-    names = list(cards.weights_files(card))
+    names = list(model_card.weights_files(card))
     name = next(each for each in names if Path(each).suffix in (".bin", ".safetensors", ".pt"))
     if slug.startswith(("unimedclip", "bmcclip")):
         if slug.startswith("unimedclip"):
-            state = {re.sub("^text[.]", "text_encoder.", each): tensor for each, tensor in state.items()}
+            state = {
+                re.sub("^text[.]", "text_encoder.", each): tensor for each, tensor in state.items()
+            }
             state["text_encoder.transformer.embeddings.position_ids"] = torch.arange(512)[None]
         torch.save(checkpoint(state), folder / name)
     elif card["weights"].get("layout") == "unicl":
-        save_file({each: tensor.contiguous() for each, tensor in as_unicl(state).items()}, folder / name)
+        save_file(
+            {each: tensor.contiguous() for each, tensor in as_unicl(state).items()}, folder / name
+        )
     else:
         save_state(state, folder / name)
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration}))
@@ -222,21 +277,39 @@ def serve_transformers(slug, card, folder):
     text = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 64,
             "max_position_embeddings": 16, **layers}  # fmt: skip
     if slug.startswith("dinov2") or slug.startswith("rad-dino"):
-        model = transformers.Dinov2Model(transformers.Dinov2Config(image_size=518, patch_size=14, **layers))
+        model = transformers.Dinov2Model(
+            transformers.Dinov2Config(image_size=518, patch_size=14, **layers)
+        )
     elif slug.startswith("vit"):
         model = transformers.ViTModel(transformers.ViTConfig(**tower))
     elif slug.startswith("mae"):
-        model = transformers.ViTMAEForPreTraining(transformers.ViTMAEConfig(decoder_num_hidden_layers=1, **tower))
+        model = transformers.ViTMAEForPreTraining(
+            transformers.ViTMAEConfig(decoder_num_hidden_layers=1, **tower)
+        )
     elif slug.startswith("resnet"):
-        model = transformers.ResNetForImageClassification(transformers.ResNetConfig(depths=[1] * 4, num_labels=1000))
+        model = transformers.ResNetForImageClassification(
+            transformers.ResNetConfig(depths=[1] * 4, num_labels=1000)
+        )
     elif "sam" in slug:
-        card = card | {"preprocessing": card["preprocessing"] | {"size": 256}}  # 1024 pixels take minutes here
-        vision = transformers.SamVisionConfig(image_size=256, global_attn_indexes=[0], initializer_range=0.02, **layers)
+        card = card | {
+            "preprocessing": card["preprocessing"] | {"size": 256}
+        }  # 1024 pixels take minutes here
+        vision = transformers.SamVisionConfig(
+            image_size=256, global_attn_indexes=[0], initializer_range=0.02, **layers
+        )
         model = transformers.SamModel(transformers.SamConfig(vision_config=vision.to_dict()))
     elif slug.startswith("medsiglip"):
-        vision = {"hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16, "patch_size": 14, **tower}
+        vision = {
+            "hidden_size": 1152,
+            "intermediate_size": 4304,
+            "num_attention_heads": 16,
+            "patch_size": 14,
+            **tower,
+        }
         text |= {"projection_size": 1152}
-        model = transformers.SiglipModel(transformers.SiglipConfig(vision_config=vision, text_config=text))
+        model = transformers.SiglipModel(
+            transformers.SiglipConfig(vision_config=vision, text_config=text)
+        )
     else:
         text |= {"bos_token_id": 2, "eos_token_id": 3}
         vision = {"patch_size": 32, **tower}
@@ -244,10 +317,10 @@ def serve_transformers(slug, card, folder):
             transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=512)
         )
     model.eval().save_pretrained(folder)
-    if "pytorch_model.bin" in cards.weights_files(card):
+    if "pytorch_model.bin" in model_card.weights_files(card):
         torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
-    if cards.has_text(card):
+    if model_card.has_text(card):
         save_tokenizer(folder)
         (folder / "vocab.json").write_text("{}")
         (folder / "merges.txt").write_text("")
@@ -257,8 +330,13 @@ def serve_transformers(slug, card, folder):
 def serve_medclip(slug, card, folder):
     swin = transformers.SwinModel(transformers.SwinConfig())
     swin.save_pretrained(folder / "swin")
-    state = {f"vision_model.model.{name}": each for name, each in load_file(folder / "swin/model.safetensors").items()}
-    state["vision_model.model.encoder.layers.0.blocks.0.attention.self.relative_position_index"] = torch.zeros(49, 49)
+    state = {
+        f"vision_model.model.{name}": each
+        for name, each in load_file(folder / "swin/model.safetensors").items()
+    }
+    state["vision_model.model.encoder.layers.0.blocks.0.attention.self.relative_position_index"] = (
+        torch.zeros(49, 49)
+    )
     state["vision_model.projection_head.weight"] = torch.randn(512, 768)
     state["text_model.model.embeddings.position_ids"] = torch.arange(512)[None]
     state["logit_scale"] = torch.zeros(())
@@ -269,7 +347,7 @@ def serve_medclip(slug, card, folder):
 def serve_torchxrayvision(slug, card, folder):
     model = torchxrayvision_encoder.build(card["architecture"], 18)
     # The library's DenseNets are files of whole objects, its ResNet a plain state dict.
-    path = folder / cards.weights_file(card)
+    path = folder / model_card.weights_file(card)
     torch.save(model if card["architecture"] == "densenet121" else model.state_dict(), path)
     return card
 
@@ -279,7 +357,9 @@ def serve_two_towers(slug, card, folder):
     return card
 
 
-@pytest.mark.parametrize("slug", [slug for slug in distinct(OTHERS) if not slug.startswith("radimagenet-")])
+@pytest.mark.parametrize(
+    "slug", [slug for slug in distinct(OTHERS) if not slug.startswith("radimagenet-")]
+)
 def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkeypatch, pictures):
     folder = tmp_path / "weights" / slug
     folder.mkdir(parents=True)
@@ -291,8 +371,8 @@ def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkey
     for each in card["weights"].get("files", [card["weights"]]):
         if isinstance(each, dict):
             each.pop("sha256", None)  # of the real weights
-    location = folder if "files" in card["weights"] else folder / cards.weights_file(card)
-    encoder = load_encoder(slug, cards.card_meaning(card), location, "cpu")
+    location = folder if "files" in card["weights"] else folder / model_card.weights_file(card)
+    encoder = load_encoder(slug, model_card.card_meaning(card), location, "cpu")
     batch = pictures[:2] * (16 if slug in QUICK else 1)
     together = encode(encoder, batch)
     assert (together.shape, together.dtype) == ((len(batch), card["dimension"]), np.float32)
@@ -300,12 +380,14 @@ def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkey
     assert np.ptp(together, axis=0).max() > 0
     assert (encode(encoder, batch) == together).all()
     largest = np.abs(together).max()
-    np.testing.assert_allclose(encode(encoder, pictures[1:2])[0], together[1], atol=2e-5 * largest, rtol=1e-3)
+    np.testing.assert_allclose(
+        encode(encoder, pictures[1:2])[0], together[1], atol=2e-5 * largest, rtol=1e-3
+    )
     if slug in TAKEN_OVER:
-        faster = load_encoder(slug, cards.card_meaning(card), location, "cpu", "auto")
+        faster = load_encoder(slug, model_card.card_meaning(card), location, "cpu", "auto")
         assert ("openvino" in faster.libraries) == TAKEN_OVER[slug]
         np.testing.assert_allclose(encode(faster, batch), together, atol=1e-5 * largest)
-    if cards.has_text(card):
+    if model_card.has_text(card):
         words = encoder.encode_text(TEXTS)
         assert (words.shape, words.dtype) == ((2, card["dimension"]), np.float32)
         np.testing.assert_allclose(encoder.encode_text(TEXTS[:1])[0], words[0], atol=1e-5)
@@ -316,13 +398,19 @@ def test_every_card_reads_the_files_of_its_hub_and_embeds(slug, tmp_path, monkey
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-OPENAI = {"image_mean": list(open_clip.OPENAI_DATASET_MEAN), "image_std": list(open_clip.OPENAI_DATASET_STD)}
+OPENAI = {
+    "image_mean": list(open_clip.OPENAI_DATASET_MEAN),
+    "image_std": list(open_clip.OPENAI_DATASET_STD),
+}
 RAD_DINO = {"image_mean": [0.5307] * 3, "image_std": [0.2583] * 3}
 
 
 def published(kind, **settings):
-    """A processor of transformers with the settings of a model's preprocessor_config.json, as an image -> array."""
-    return lambda image: kind(**settings)(image.convert("RGB"), return_tensors="np")["pixel_values"][0]
+    """A processor of transformers with the settings of a model's preprocessor_config.json, as an
+    image -> array."""
+    return lambda image: kind(**settings)(image.convert("RGB"), return_tensors="np")[
+        "pixel_values"
+    ][0]
 
 
 def of_open_clip(size, mode="shortest", interpolation="bicubic", **normalisation):
@@ -337,18 +425,24 @@ def of_unimed(size):
     """The transform of UniMed-CLIP's fork of open_clip for evaluation."""
     transform = torchvision.transforms.Compose(
         [
-            torchvision.transforms.Resize(size, interpolation=torchvision.transforms.InterpolationMode.BICUBIC),
+            torchvision.transforms.Resize(
+                size, interpolation=torchvision.transforms.InterpolationMode.BICUBIC
+            ),
             torchvision.transforms.CenterCrop(size),
             torchvision.transforms.Lambda(lambda image: image.convert("RGB")),
             torchvision.transforms.ToTensor(),
-            torchvision.transforms.Normalize(open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD),
+            torchvision.transforms.Normalize(
+                open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+            ),
         ]
     )
     return lambda image: transform(image).numpy()
 
 
 def of_timm(name):
-    configured = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    configured = timm.data.resolve_data_config(
+        pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()
+    )
     transform = timm.data.create_transform(**configured)
     return lambda image: transform(image.convert("RGB")).numpy()
 
@@ -366,7 +460,8 @@ def of_medclip(image):
 
 
 def of_torchvision(size, *crop, interpolation, **normalisation):
-    """The transforms that an author's example composes of torchvision: resized, perhaps cropped, normalised."""
+    """The transforms that an author's example composes of torchvision: resized, perhaps cropped,
+    normalised."""
     steps = torchvision.transforms
     transform = steps.Compose([
         steps.Resize(size, interpolation=steps.InterpolationMode(interpolation)), *map(steps.CenterCrop, crop),
@@ -376,7 +471,8 @@ def of_torchvision(size, *crop, interpolation, **normalisation):
 
 
 def of_radimagenet(image):
-    """The Dataset of the authors' example: normalised, then cv2.resize, anew in NumPy to 1e-13, but RGB and not BGR."""
+    """The Dataset of the authors' example: normalised, then cv2.resize, anew in NumPy to 1e-13, but
+    RGB and not BGR."""
     pixels = (np.asarray(image.convert("RGB")) - 127.5) * 2 / 255
     for axis in (0, 1):
         length = pixels.shape[axis]
@@ -389,12 +485,16 @@ def of_radimagenet(image):
 
 
 def of_chexzero(image):
-    """CheXzero's steps: `preprocess` (data_process.py), three channels and `transformations` (zero_shot.py).
+    """CheXzero's steps: `preprocess` (data_process.py), three channels and `transformations`
+    (zero_shot.py).
 
-    Its torchvision 0.11 resized tensors without antialiasing; here in float64, in which positions are exact.
+    Its torchvision 0.11 resized tensors without antialiasing; here in float64, in which positions
+    are exact.
     """
     scale = 320 / max(image.size)
-    small = image.convert("RGB").resize(tuple(int(each * scale) for each in image.size), Image.Resampling.LANCZOS)
+    small = image.convert("RGB").resize(
+        tuple(int(each * scale) for each in image.size), Image.Resampling.LANCZOS
+    )
     square = Image.new("L", (320, 320))
     square.paste(small.convert("L"), tuple((320 - each) // 2 for each in small.size))
     steps = torchvision.transforms
@@ -402,11 +502,14 @@ def of_chexzero(image):
         steps.Normalize((101.48761,) * 3, (83.43944,) * 3),
         steps.Resize(224, interpolation=steps.InterpolationMode.BICUBIC, antialias=False),
     ])  # fmt: skip
-    return transform(torch.from_numpy(np.repeat(np.asarray(square, dtype=np.float64)[None], 3, axis=0))).numpy()
+    return transform(
+        torch.from_numpy(np.repeat(np.asarray(square, dtype=np.float64)[None], 3, axis=0))
+    ).numpy()
 
 
 def of_biovil(crop):
-    """hi-ml-multimodal's remap_to_uint8 and its transform for inference (0.2.2), by the same calls of torchvision."""
+    """hi-ml-multimodal's remap_to_uint8 and its transform for inference (0.2.2), by the same calls
+    of torchvision."""
     steps = torchvision.transforms
     transform = steps.Compose([steps.Resize(512), steps.CenterCrop(crop), steps.ToTensor()])
 
@@ -420,26 +523,48 @@ def of_biovil(crop):
 
 
 DINOV2 = published(
-    BitImageProcessorPil, size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}, resample=3, **IMAGENET
+    BitImageProcessorPil,
+    size={"shortest_edge": 256},
+    crop_size={"height": 224, "width": 224},
+    resample=3,
+    **IMAGENET,
 )
 RAD = published(
-    BitImageProcessorPil, size={"shortest_edge": 518}, crop_size={"height": 518, "width": 518}, resample=3, **RAD_DINO
+    BitImageProcessorPil,
+    size={"shortest_edge": 518},
+    crop_size={"height": 518, "width": 518},
+    resample=3,
+    **RAD_DINO,
 )
-RESNET = published(ConvNextImageProcessorPil, size={"shortest_edge": 224}, crop_pct=0.875, resample=3, **IMAGENET)
+RESNET = published(
+    ConvNextImageProcessorPil, size={"shortest_edge": 224}, crop_pct=0.875, resample=3, **IMAGENET
+)
 SAM = published(
-    SamImageProcessorPil, size={"longest_edge": 1024}, pad_size={"height": 1024, "width": 1024}, resample=2, **IMAGENET
+    SamImageProcessorPil,
+    size={"longest_edge": 1024},
+    pad_size={"height": 1024, "width": 1024},
+    resample=2,
+    **IMAGENET,
 )
 MEDCLIP_CROP = published(
     CLIPImageProcessorPil, size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}, resample=3,
     image_mean=[0.5862785803043838] * 3, image_std=[0.27950088968644304] * 3,
 )  # fmt: skip
 CLIP = published(
-    CLIPImageProcessorPil, size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}, resample=3, **OPENAI
+    CLIPImageProcessorPil,
+    size={"shortest_edge": 224},
+    crop_size={"height": 224, "width": 224},
+    resample=3,
+    **OPENAI,
 )
 RADIO_DINO = of_torchvision((224, 224), interpolation="bilinear", **IMAGENET)
 PROCESSORS = {
-    "vit-b16-in21k": published(ViTImageProcessorPil, size={"height": 224, "width": 224}, resample=2, **HALF),
-    "mae-vitb16-paper": published(ViTImageProcessorPil, size={"height": 224, "width": 224}, resample=2, **IMAGENET),
+    "vit-b16-in21k": published(
+        ViTImageProcessorPil, size={"height": 224, "width": 224}, resample=2, **HALF
+    ),
+    "mae-vitb16-paper": published(
+        ViTImageProcessorPil, size={"height": 224, "width": 224}, resample=2, **IMAGENET
+    ),
     "dinov2-vitb14": DINOV2,
     "rad-dino": RAD,
     "rad-dino-maira-2": RAD,
@@ -451,7 +576,9 @@ PROCESSORS = {
     "medclip-swint-paper": MEDCLIP_CROP,
     "medclip-swint": of_medclip,
     "pubmedclip-vitb32": CLIP,
-    "medsiglip-448": published(SiglipImageProcessorPil, size={"height": 448, "width": 448}, resample=2, **HALF),
+    "medsiglip-448": published(
+        SiglipImageProcessorPil, size={"height": 448, "width": 448}, resample=2, **HALF
+    ),
     "clip-vitl14-openai": of_open_clip(224, **OPENAI),
     "biomedclip-vitb16": of_open_clip(224, **OPENAI),
     "bmcclip-vitl14": of_open_clip(224, **OPENAI),
@@ -483,22 +610,25 @@ PROCESSORS = {
     "cxr-clip-swint-m": of_torchvision(224, 224, interpolation="bilinear", **HALF),
     "cxr-clip-swint-mcc": of_torchvision(224, 224, interpolation="bilinear", **HALF),
 }
-"""Card -> its published processor: transformers' Pillow processors with the settings of the model's repository on the hub,
-the transforms of open_clip and timm with the settings that these libraries hold, UniMed-CLIP's of its fork of open_clip,
-MedImageInsight's by torchvision with those of its config.yaml, MedCLIP's steps anew in NumPy. Steps of published code:
-RadioDINO's are those of its README and examples (Snarci/Radio-DINO), MAE's those of util/datasets.py
-(facebookresearch/mae), RadImageNet's those of pytorch_example.ipynb (BMEII-AI/RadImageNet), CheXzero's those of
-data_process.py and zero_shot.py (rajpurkarlab/CheXzero), BioViL's those of hi-ml-multimodal, CXR-CLIP's those of
-configs/transform/default.yaml and data_utils.py (kakaobrain/cxr-clip)."""
+"""Card -> its published processor: transformers' Pillow processors with the settings of the model's
+repository on the hub, the transforms of open_clip and timm with the settings that these libraries
+hold, UniMed-CLIP's of its fork of open_clip, MedImageInsight's by torchvision with those of its
+config.yaml, MedCLIP's steps anew in NumPy. Steps of published code: RadioDINO's are those of its
+README and examples (Snarci/Radio-DINO), MAE's those of util/datasets.py (facebookresearch/mae),
+RadImageNet's those of pytorch_example.ipynb (BMEII-AI/RadImageNet), CheXzero's those of
+data_process.py and zero_shot.py (rajpurkarlab/CheXzero), BioViL's those of hi-ml-multimodal,
+CXR-CLIP's those of configs/transform/default.yaml and data_utils.py (kakaobrain/cxr-clip)."""
 
 
 def preprocessed(card, image):
-    """What the encoder's network gets of an image, by the encoder's own two steps, without its network."""
+    """What the encoder's network gets of an image, by the encoder's own two steps, without its
+    network."""
     encoder = object.__new__(NetworkEncoder)
     encoder.preprocessing, encoder.device = card["preprocessing"], torch.device("cpu")
     encoder.channels, encoder.layout = len(card["preprocessing"]["mean"]), torch.contiguous_format
     encoder.mean, encoder.std = (
-        torch.tensor(card["preprocessing"][name]).reshape(1, -1, 1, 1) * 255 for name in ("mean", "std")
+        torch.tensor(card["preprocessing"][name]).reshape(1, -1, 1, 1) * 255
+        for name in ("mean", "std")
     )
     return encoder.batch([encoder.preprocess(image)])[0].numpy()
 
@@ -507,17 +637,24 @@ def preprocessed(card, image):
 def test_a_card_preprocesses_as_its_model_was_published(slug, pictures):
     for image in pictures:
         found, expected = preprocessed(CARDS[slug], image), PROCESSORS[slug](image)
-        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=f"{slug}, {image.mode} {image.size}")
+        np.testing.assert_allclose(
+            found, expected, atol=1e-6, err_msg=f"{slug}, {image.mode} {image.size}"
+        )
 
 
 def test_every_card_is_held_against_what_was_published():
-    """But for MedSAM's, which differs on purpose, and the libraries' own, below; the demo's are in test_encoders."""
-    apart = {"medsam-vitb", *(slug for slug in OTHERS if CARDS[slug]["loader"] == "torchxrayvision")}
+    """But for MedSAM's, which differs on purpose, and the libraries' own, below; the demo's are in
+    test_encoders."""
+    apart = {
+        "medsam-vitb",
+        *(slug for slug in OTHERS if CARDS[slug]["loader"] == "torchxrayvision"),
+    }
     assert set(OTHERS) - {*PROCESSORS} == apart
 
 
 def test_medsam_is_resampled_by_pillow_and_not_far_from_its_script(pictures):
-    """MedSAM_Inference.py (bowang-lab/MedSAM): cubic splines of scikit-image, cut off to bytes, then from 0 to 1."""
+    """MedSAM_Inference.py (bowang-lab/MedSAM): cubic splines of scikit-image, cut off to bytes,
+    then from 0 to 1."""
     for image in pictures:
         found = preprocessed(CARDS["medsam-vitb"], image)
         pixels = np.asarray(image.convert("RGB"))
@@ -538,7 +675,10 @@ def test_medsam_is_resampled_by_pillow_and_not_far_from_its_script(pictures):
 
 def test_biovil_sees_the_whole_range_of_an_image_before_it_is_resized(pictures):
     narrow = pictures[1].point(lambda value: 40 + value // 3)
-    for image in (narrow, Image.merge("RGB", [narrow, narrow.point(lambda value: value // 2), narrow])):
+    for image in (
+        narrow,
+        Image.merge("RGB", [narrow, narrow.point(lambda value: value // 2), narrow]),
+    ):
         found = preprocessed(CARDS["biovil-t-resnet50"], image)
         np.testing.assert_allclose(found, of_biovil(448)(image), atol=1e-6)
         assert np.ptp(found) > 0.5
@@ -551,12 +691,17 @@ def test_medsam_sees_the_whole_range_of_an_image(pictures):
     assert (preprocessed(CARDS["medsam-vitb"], Image.new("L", (9, 9), 70)) == 0).all()
 
 
-@pytest.mark.parametrize("slug", distinct(slug for slug in OTHERS if CARDS[slug]["loader"] == "torchxrayvision"))
+@pytest.mark.parametrize(
+    "slug", distinct(slug for slug in OTHERS if CARDS[slug]["loader"] == "torchxrayvision")
+)
 def test_torchxrayvision_sees_gray_images_as_its_readme_prepares_them(slug, pictures):
     encoder = object.__new__(torchxrayvision_encoder.XrayEncoder)
     encoder.preprocessing = CARDS[slug]["preprocessing"]
     transform = torchvision.transforms.Compose(
-        [torchxrayvision.datasets.XRayCenterCrop(), torchxrayvision.datasets.XRayResizer(encoder.preprocessing["size"])]
+        [
+            torchxrayvision.datasets.XRayCenterCrop(),
+            torchxrayvision.datasets.XRayResizer(encoder.preprocessing["size"]),
+        ]
     )
     for image in (each.convert("L") for each in pictures):
         pixels = torchxrayvision.datasets.normalize(np.asarray(image.convert("RGB")), 255)
@@ -581,19 +726,31 @@ def test_radiographs_of_torchxrayvision_reach_from_minus_1024_to_1024():
     ("slug", "name", "tensor", "count"),
     [
         ("radimagenet-resnet50", "resnet50", "backbone.7.2.conv3.weight", 318),
-        ("radimagenet-densenet121", "densenet121", "backbone.0.denseblock4.denselayer16.conv2.weight", 725),
+        (
+            "radimagenet-densenet121",
+            "densenet121",
+            "backbone.0.denseblock4.denselayer16.conv2.weight",
+            725,
+        ),
         ("radimagenet-inceptionv3", "inception_v3", "backbone.17.branch_pool.bn.running_var", 564),
     ],
 )
-def test_radimagenet_is_torchvisions_network_up_to_its_classifier(tmp_path, pictures, slug, name, tensor, count):
-    """All children but the classifier, under numbers; Inception without the auxiliary classifier."""
+def test_radimagenet_is_torchvisions_network_up_to_its_classifier(
+    tmp_path, pictures, slug, name, tensor, count
+):
+    """All children but the classifier, under numbers; Inception without the auxiliary
+    classifier."""
     options = {"aux_logits": False, "init_weights": False} if name == "inception_v3" else {}
     torch.manual_seed(4)
     model = getattr(torchvision.models, name)(weights=None, **options).eval()
     for each in model.modules():
         if isinstance(each, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(each.weight, nonlinearity="relu")  # or images would end up alike
-        if isinstance(each, torch.nn.BatchNorm2d):  # no two of them alike, or a swap would go unseen
+            torch.nn.init.kaiming_normal_(
+                each.weight, nonlinearity="relu"
+            )  # or images would end up alike
+        if isinstance(
+            each, torch.nn.BatchNorm2d
+        ):  # no two of them alike, or a swap would go unseen
             for values in (each.weight.data, each.running_var):
                 values.uniform_(0.5, 1.5)
             for values in (each.bias.data, each.running_mean):
@@ -602,29 +759,33 @@ def test_radimagenet_is_torchvisions_network_up_to_its_classifier(tmp_path, pict
     backbone.backbone = torch.nn.Sequential(*list(model.children())[:-1])
     state = backbone.state_dict()
     assert tensor in state and len(state) == count
-    path = tmp_path / cards.weights_file(CARDS[slug])
+    path = tmp_path / model_card.weights_file(CARDS[slug])
     torch.save(state, path)
-    encoder = load_encoder(slug, cards.card_meaning(CARDS[slug]), path, "cpu")
+    encoder = load_encoder(slug, model_card.card_meaning(CARDS[slug]), path, "cpu")
     found = encode(encoder, pictures)
     setattr(model, "classifier" if name == "densenet121" else "fc", torch.nn.Identity())
     with torch.inference_mode():
         expected = model(encoder.batch([encoder.preprocess(each) for each in pictures])).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3 * np.abs(expected).max() > 0
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    np.testing.assert_allclose(encode(encoder, pictures[1:2])[0], found[1], atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        encode(encoder, pictures[1:2])[0], found[1], atol=1e-5 * np.abs(expected).max()
+    )
     assert (encode(encoder, pictures) == found).all()
 
 
 def test_an_auxiliary_classifier_would_be_left_over(tmp_path):
-    """torchvision's Inception has one before its last layers unless told otherwise; RadImageNet's file has not."""
+    """torchvision's Inception has one before its last layers unless told otherwise; RadImageNet's
+    file has not."""
     slug = "radimagenet-inceptionv3"
     layers = list(torchvision.models.inception_v3(weights=None, init_weights=False).children())[:-1]
     state = torch.nn.Sequential(*layers).state_dict(prefix="backbone.")
     torch.save(state, tmp_path / "InceptionV3.pt")
     with pytest.raises(
-        InputError, match=f"'{slug}' do not fit its architecture: tensor 420 is backbone.15.conv0.conv."
+        InputError,
+        match=f"'{slug}' do not fit its architecture: tensor 420 is backbone.15.conv0.conv.",
     ):
-        load_encoder(slug, cards.card_meaning(CARDS[slug]), tmp_path / "InceptionV3.pt", "cpu")
+        load_encoder(slug, model_card.card_meaning(CARDS[slug]), tmp_path / "InceptionV3.pt", "cpu")
 
 
 # --- one architecture in two libraries: the same weights, the same embedding ---
@@ -655,7 +816,8 @@ SAM_NAMES = {
 
 
 def renamed(state, names):
-    """timm's tensors under the names that the hub has for transformers; queries, keys and values apart."""
+    """timm's tensors under the names that the hub has for transformers; queries, keys and values
+    apart."""
     found = {}
     for name, tensor in state.items():
         for here, there in names.items():
@@ -697,12 +859,24 @@ def both(
     save_file(there_state | (extra or {}), folders[1] / "model.safetensors")
     common = TINY | {"pooling": pooling, "dimension": dimension}
     cards_ = [
-        {"loader": "timm", "architecture": here, "options": options, "weights": {"file": "model.safetensors"}},
-        {"loader": "transformers", "architecture": there, "weights": {"files": ["config.json", "model.safetensors"]}},
+        {
+            "loader": "timm",
+            "architecture": here,
+            "options": options,
+            "weights": {"file": "model.safetensors"},
+        },
+        {
+            "loader": "transformers",
+            "architecture": there,
+            "weights": {"files": ["config.json", "model.safetensors"]},
+        },
     ]
     cards_[1] |= {"options": there_options} if there_options else {}
     places = [folders[0] / "model.safetensors", folders[1]]
-    return [load_encoder("tiny", common | card, place, "cpu") for card, place in zip(cards_, places, strict=True)]
+    return [
+        load_encoder("tiny", common | card, place, "cpu")
+        for card, place in zip(cards_, places, strict=True)
+    ]
 
 
 def assert_alike(encoders, pictures):
@@ -714,7 +888,12 @@ def assert_alike(encoders, pictures):
 def test_vit_in_both_libraries(tmp_path, pictures):
     configuration = transformers.ViTConfig(**SMALL_THERE)
     options = {"add_pooling_layer": False}
-    assert_alike(both(tmp_path, "ViTModel", configuration, "vit_tiny_patch16_224", SMALL, VIT_NAMES, options), pictures)
+    assert_alike(
+        both(
+            tmp_path, "ViTModel", configuration, "vit_tiny_patch16_224", SMALL, VIT_NAMES, options
+        ),
+        pictures,
+    )
 
 
 def test_dinov2_in_both_libraries(tmp_path, pictures):
@@ -736,7 +915,13 @@ def test_dinov2_in_both_libraries(tmp_path, pictures):
 def test_an_autoencoder_without_masking_in_both_libraries(tmp_path, pictures):
     configuration = transformers.ViTMAEConfig(**SMALL_THERE)
     encoders = both(
-        tmp_path, "ViTMAEModel", configuration, "vit_base_patch16_224.mae", SMALL, VIT_NAMES, {"mask_ratio": 0.0}
+        tmp_path,
+        "ViTMAEModel",
+        configuration,
+        "vit_base_patch16_224.mae",
+        SMALL,
+        VIT_NAMES,
+        {"mask_ratio": 0.0},
     )
     assert_alike(encoders, pictures)
 
@@ -773,14 +958,21 @@ def quick_gelu(values):
 
 
 def test_medimageinsight_in_other_libraries(tmp_path, monkeypatch, pictures):
-    """The image tower as that of Florence-2 in transformers, the text tower as torch's own transformer."""
+    """The image tower as that of Florence-2 in transformers, the text tower as torch's own
+    transformer."""
     small = {"depths": (1, 1, 2, 1), "num_heads": (1, 2, 3, 4)}
     widths = (8, 16, 24, 32)
-    monkeypatch.setattr(timm, "create_model", functools.partial(timm.create_model, embed_dims=widths, **small))
-    configuration = transformers.Florence2VisionConfig(embed_dim=widths, num_groups=small["num_heads"], **small)
+    monkeypatch.setattr(
+        timm, "create_model", functools.partial(timm.create_model, embed_dims=widths, **small)
+    )
+    configuration = transformers.Florence2VisionConfig(
+        embed_dim=widths, num_groups=small["num_heads"], **small
+    )
     torch.manual_seed(2)
     images = transformers.Florence2VisionBackbone(configuration)
-    layer = torch.nn.TransformerEncoderLayer(16, 2, 64, 0, quick_gelu, 1e-12, batch_first=True, norm_first=True)
+    layer = torch.nn.TransformerEncoderLayer(
+        16, 2, 64, 0, quick_gelu, 1e-12, batch_first=True, norm_first=True
+    )
     end = torch.nn.LayerNorm(16, eps=1e-12)
     texts = torch.nn.TransformerEncoder(layer, 2, end, enable_nested_tensor=False)
     rest = {
@@ -799,8 +991,10 @@ def test_medimageinsight_in_other_libraries(tmp_path, monkeypatch, pictures):
     for name, tensor in texts.state_dict().items():
         for there, published_ in TORCH_NAMES.items():
             name = name.replace(there, published_)
-        state["lang_encoder." + name.replace("layers", "resblocks").replace("ln_.", "ln_final.")] = tensor
-    path = tmp_path / cards.weights_file(CARDS["medimageinsight"])
+        state[
+            "lang_encoder." + name.replace("layers", "resblocks").replace("ln_.", "ln_final.")
+        ] = tensor
+    path = tmp_path / model_card.weights_file(CARDS["medimageinsight"])
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
     card = json.loads(json.dumps(CARDS["medimageinsight"])) | {"dimension": 24}
     card["preprocessing"]["size"] = 96
@@ -814,10 +1008,18 @@ def test_medimageinsight_in_other_libraries(tmp_path, monkeypatch, pictures):
     tokens = open_clip.tokenize(sentences)
     ends = tokens.argmax(dim=1)
     with torch.inference_mode():
-        features = images(encoder.batch([encoder.preprocess(each) for each in pictures])).last_hidden_state
+        features = images(
+            encoder.batch([encoder.preprocess(each) for each in pictures])
+        ).last_hidden_state
         norms = rest["image_encoder.norms.weight"], rest["image_encoder.norms.bias"]
-        seen = torch.nn.functional.layer_norm(features.mean(dim=(2, 3)), (32,), *norms) @ rest["image_projection"]
-        words = rest["lang_encoder.token_embedding.weight"][tokens] + rest["lang_encoder.positional_embedding"]
+        seen = (
+            torch.nn.functional.layer_norm(features.mean(dim=(2, 3)), (32,), *norms)
+            @ rest["image_projection"]
+        )
+        words = (
+            rest["lang_encoder.token_embedding.weight"][tokens]
+            + rest["lang_encoder.positional_embedding"]
+        )
         read = texts(words, src_key_padding_mask=torch.arange(77) > ends[:, None])
         read = read[torch.arange(len(tokens)), ends] @ rest["lang_projection"]
     assert np.ptp(seen.numpy(), axis=0).max() > 0.05 < np.ptp(read.numpy(), axis=0).max()
@@ -826,14 +1028,19 @@ def test_medimageinsight_in_other_libraries(tmp_path, monkeypatch, pictures):
 
 
 def test_the_tensors_of_medimageinsight_make_the_published_file_to_the_byte():
-    """Names, shapes and order of safetensors: a header of JSON, filled up to 8 bytes, then the numbers."""
+    """Names, shapes and order of safetensors: a header of JSON, filled up to 8 bytes, then the
+    numbers."""
     with torch.device("meta"):
         model = open_clip_encoder.build(CARDS["medimageinsight"]["options"], {})
     header, size = {}, 0
     state = as_unicl(model.state_dict())
     for name in sorted(state):
         end = size + 4 * state[name].numel()
-        header[name] = {"dtype": "F32", "shape": list(state[name].shape), "data_offsets": [size, end]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(state[name].shape),
+            "data_offsets": [size, end],
+        }
         size = end
     text = json.dumps(header, separators=(",", ":"))
     assert (len(state), 8 + -(-len(text) // 8) * 8 + size) == (601, 2_464_060_700)
@@ -845,23 +1052,47 @@ def test_the_tensors_of_medimageinsight_make_the_published_file_to_the_byte():
 @pytest.mark.parametrize(
     ("changes", "dropped", "message"),
     [
-        ({"dimension": 33}, (), "card 'tiny' says `dimension: 33`, but ViTModel with `pooling: cls` gives 32"),
-        ({"pooling": "projection"}, (), "card 'tiny' says `pooling: projection`, but ViTModel has none"),
+        (
+            {"dimension": 33},
+            (),
+            "card 'tiny' says `dimension: 33`, but ViTModel with `pooling: cls` gives 32",
+        ),
+        (
+            {"pooling": "projection"},
+            (),
+            "card 'tiny' says `pooling: projection`, but ViTModel has none",
+        ),
         ({"pooling": "logits"}, (), "card 'tiny' says `pooling: logits`, but ViTModel has none"),
-        ({"architecture": "VitModel"}, (), "the architecture 'VitModel', which transformers .* did you mean ViTModel"),
+        (
+            {"architecture": "VitModel"},
+            (),
+            "the architecture 'VitModel', which transformers .* did you mean ViTModel",
+        ),
         (
             {"preprocessing": TINY["preprocessing"] | {"size": 48}},
             (),
             "'tiny' does not take images of `preprocessing: size: 48`",
         ),
-        ({}, ("layernorm.weight",), r"'tiny' do not fit its architecture: 1 tensors are missing \(layernorm.weight\)"),
-        ({"architecture": "Dinov2Model"}, (), "the weights of the model 'tiny' do not fit its architecture"),
+        (
+            {},
+            ("layernorm.weight",),
+            r"'tiny' do not fit its architecture: 1 tensors are missing \(layernorm.weight\)",
+        ),
+        (
+            {"architecture": "Dinov2Model"},
+            (),
+            "the weights of the model 'tiny' do not fit its architecture",
+        ),
     ],
 )
 def test_a_card_that_does_not_fit_is_named(tmp_path, changes, dropped, message):
     folder = tmp_path / "tiny"
     transformers.ViTModel(transformers.ViTConfig(**SMALL_THERE)).save_pretrained(folder)
-    state = {name: each for name, each in load_file(folder / "model.safetensors").items() if name not in dropped}
+    state = {
+        name: each
+        for name, each in load_file(folder / "model.safetensors").items()
+        if name not in dropped
+    }
     save_file(state, folder / "model.safetensors")
     card = {
         "loader": "transformers",
@@ -874,13 +1105,24 @@ def test_a_card_that_does_not_fit_is_named(tmp_path, changes, dropped, message):
 
 def test_tensors_that_are_left_over_have_to_be_named(tmp_path):
     folder = tmp_path / "tiny"
-    transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL_THERE)).save_pretrained(folder)
-    card = TINY | {"loader": "transformers", "architecture": "ViTModel", "options": {"add_pooling_layer": False}}
+    transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL_THERE)).save_pretrained(
+        folder
+    )
+    card = TINY | {
+        "loader": "transformers",
+        "architecture": "ViTModel",
+        "options": {"add_pooling_layer": False},
+    }
     weights = {"files": ["config.json", "model.safetensors"]}
-    with pytest.raises(InputError, match=r"2 tensors are left over \(classifier.bias, classifier.weight\)"):
+    with pytest.raises(
+        InputError, match=r"2 tensors are left over \(classifier.bias, classifier.weight\)"
+    ):
         load_encoder("tiny", card | {"weights": weights}, folder, "cpu")
     assert (
-        load_encoder("tiny", card | {"weights": weights | {"unused": ["classifier."]}}, folder, "cpu").dimension == 32
+        load_encoder(
+            "tiny", card | {"weights": weights | {"unused": ["classifier."]}}, folder, "cpu"
+        ).dimension
+        == 32
     )
 
 
@@ -892,7 +1134,9 @@ def test_what_the_padding_holds_does_not_count_inside(tmp_path, pictures):
     )  # fmt: skip
     folder = tmp_path / "tiny"
     torch.manual_seed(0)
-    transformers.SamModel(transformers.SamConfig(vision_config=vision.to_dict())).save_pretrained(folder)
+    transformers.SamModel(transformers.SamConfig(vision_config=vision.to_dict())).save_pretrained(
+        folder
+    )
     card = TINY | {
         "loader": "transformers", "architecture": "SamModel", "pooling": "inside", "dimension": 16,
         "weights": {"files": ["config.json", "model.safetensors"]},
@@ -904,5 +1148,7 @@ def test_what_the_padding_holds_does_not_count_inside(tmp_path, pictures):
     assert pixels.shape == (3, 24, 64)
     with torch.inference_mode():
         features = encoder.feature_map(encoder.batch([pixels]))[0].numpy()
-    np.testing.assert_allclose(encoder.encode([pixels])[0], features[:, :2].mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(
+        encoder.encode([pixels])[0], features[:, :2].mean(axis=(1, 2)), atol=1e-6
+    )
     assert np.abs(features[:, :2].mean(axis=(1, 2)) - features.mean(axis=(1, 2))).max() > 1e-4

@@ -1,4 +1,5 @@
-"""Contrastive models with random weights, in the folders that the hub serves: both towers, strictly, without network."""
+"""Contrastive models with random weights, in the folders that the hub serves: both towers,
+strictly, without network."""
 
 import json
 
@@ -10,17 +11,38 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from radcbir import cards
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder
-from radcbir.errors import InputError
 
 VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
 TEXT = {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
 CONFIGURATION = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT}
-BERT = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "chest", "x", "-", "ray", "of", "brain", "mri", "the"]
+BERT = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+}
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "a",
+    "chest",
+    "x",
+    "-",
+    "ray",
+    "of",
+    "brain",
+    "mri",
+    "the",
+]
 
-CARD = cards.DEFAULTS | {
+CARD = model_card.DEFAULTS | {
     "name": "tiny CLIP",
     "loader": "open_clip",
     "architecture": "tiny",
@@ -45,7 +67,10 @@ TEXTS = ["a chest x-ray", "mri of the brain", "a chest x-ray of the brain"]
 
 def images(count=3):
     random = np.random.default_rng(0)
-    return [Image.fromarray(random.integers(0, 256, (40 + 9 * each, 60, 3), dtype=np.uint8)) for each in range(count)]
+    return [
+        Image.fromarray(random.integers(0, 256, (40 + 9 * each, 60, 3), dtype=np.uint8))
+        for each in range(count)
+    ]
 
 
 def encode(encoder, pictures):
@@ -55,14 +80,18 @@ def encode(encoder, pictures):
 def save(folder, configuration, changes=(), name="open_clip_model.safetensors"):
     """A folder as the hub serves it; returns the model behind it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration, "preprocess_cfg": {}}))
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": configuration, "preprocess_cfg": {}})
+    )
     torch.manual_seed(5)
     model = open_clip.CLIP(**configuration).eval()
     state = model.state_dict()
     for key, tensor in dict(changes).items():
         state.pop(key) if tensor is None else state.update({key: tensor})
     state = {key: each.contiguous().clone() for key, each in state.items()}
-    save_file(state, folder / name) if name.endswith(".safetensors") else torch.save(state, folder / name)
+    save_file(state, folder / name) if name.endswith(".safetensors") else torch.save(
+        state, folder / name
+    )
     return model
 
 
@@ -83,22 +112,29 @@ def test_both_towers_are_those_of_the_saved_model(folder):
     found = encoder.encode_text(TEXTS)
     assert (found.shape, found.dtype) == ((3, 24), np.float32)
     np.testing.assert_allclose(found, words, atol=1e-5)
-    assert cards.has_text(CARD)
+    assert model_card.has_text(CARD)
 
 
 def test_a_vector_does_not_depend_on_the_batch_or_the_run(folder):
     save(folder, CONFIGURATION)
-    first, second = (load_encoder("tiny-clip", cards.card_meaning(CARD), folder, "cpu") for _ in range(2))
+    first, second = (
+        load_encoder("tiny-clip", model_card.card_meaning(CARD), folder, "cpu") for _ in range(2)
+    )
     pictures = images(32)
     together = encode(first, pictures)
     assert (encode(second, pictures) == together).all()
-    np.testing.assert_allclose(np.concatenate([encode(first, [each]) for each in pictures]), together, atol=1e-5)
-    np.testing.assert_allclose(first.encode_text(TEXTS[:1])[0], first.encode_text(TEXTS)[0], atol=1e-5)
+    np.testing.assert_allclose(
+        np.concatenate([encode(first, [each]) for each in pictures]), together, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        first.encode_text(TEXTS[:1])[0], first.encode_text(TEXTS)[0], atol=1e-5
+    )
 
 
 @pytest.fixture
 def with_bert(folder):
-    """A model like BiomedCLIP: timm's vision transformer, a BERT whose configuration comes from another repository."""
+    """A model like BiomedCLIP: timm's vision transformer, a BERT whose configuration comes from
+    another repository."""
     text = {"hf_model_name": "someone/bert", "hf_tokenizer_name": "someone/bert", "hf_proj_type": "mlp",
             "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 12}  # fmt: skip
     vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear",
@@ -114,7 +150,9 @@ def with_bert(folder):
     torch.manual_seed(6)
     text = text | {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
     model = open_clip.CustomTextCLIP(24, vision, text).eval()
-    state = model.state_dict() | {"text.transformer.embeddings.position_ids": torch.arange(512)[None]}
+    state = model.state_dict() | {
+        "text.transformer.embeddings.position_ids": torch.arange(512)[None]
+    }
     torch.save(state, folder / "open_clip_pytorch_model.bin")
     weights = {
         "hub": "someone/tiny", "revision": "main",
@@ -123,55 +161,96 @@ def with_bert(folder):
             {"hub": "someone/bert", "revision": "main", "file": "config.json", "to": "text/config.json"},
         ],
     }  # fmt: skip
-    return model, CARD | {"weights": weights, "preprocessing": CARD["preprocessing"] | {"size": 160}}
+    return model, CARD | {
+        "weights": weights,
+        "preprocessing": CARD["preprocessing"] | {"size": 160},
+    }
 
 
 def test_a_text_tower_from_another_repository(with_bert, folder):
     model, card = with_bert
     encoder = load_encoder("tiny-clip", card, folder, "cpu")
-    tokens = torch.tensor([[2, 5, 6, 7, 8, 9, 3, 0, 0, 0, 0, 0], [2, 12, 10, 13, 11, 3, 0, 0, 0, 0, 0, 0]])
+    tokens = torch.tensor(
+        [[2, 5, 6, 7, 8, 9, 3, 0, 0, 0, 0, 0], [2, 12, 10, 13, 11, 3, 0, 0, 0, 0, 0, 0]]
+    )
     batch = encoder.batch([encoder.preprocess(each) for each in images(1)])
     with torch.inference_mode():
-        np.testing.assert_allclose(encoder.encode_text(TEXTS[:2]), model.encode_text(tokens).numpy(), atol=1e-5)
-        np.testing.assert_allclose(encode(encoder, images(1)), model.encode_image(batch).numpy(), atol=1e-5)
+        np.testing.assert_allclose(
+            encoder.encode_text(TEXTS[:2]), model.encode_text(tokens).numpy(), atol=1e-5
+        )
+        np.testing.assert_allclose(
+            encode(encoder, images(1)), model.encode_image(batch).numpy(), atol=1e-5
+        )
 
 
 def test_options_take_the_place_of_parts_of_an_architecture(folder, monkeypatch):
-    """UniMed-CLIP: open_clip's vision transformer, BiomedBERT for texts, and no configuration among its files.
+    """UniMed-CLIP: open_clip's vision transformer, BiomedBERT for texts, and no configuration among
+    its files.
 
     Both towers are compared with those of transformers, which hold the same weights.
     """
     text = {"hf_model_name": "someone/bert", "hf_tokenizer_name": "someone/bert", "hf_proj_type": "mlp",
             "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 12}  # fmt: skip
-    monkeypatch.setattr(open_clip, "get_model_config", lambda name: CONFIGURATION | {"quick_gelu": True})
+    monkeypatch.setattr(
+        open_clip, "get_model_config", lambda name: CONFIGURATION | {"quick_gelu": True}
+    )
     (folder / "text").mkdir(parents=True)
     BertConfig(**BERT).save_pretrained(folder / "text")
     (folder / "text" / "vocab.txt").write_text("\n".join(WORDS))
     torch.manual_seed(7)
-    sizes = {"hidden_size": 32, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
-    vision = CLIPVisionConfig(**sizes, image_size=32, patch_size=8, projection_dim=24, hidden_act="quick_gelu")
-    images_there, bert = CLIPVisionModelWithProjection(vision).eval(), BertModel(BertConfig(**BERT), False).eval()
-    projection = torch.nn.Sequential(torch.nn.Linear(32, 28, False), torch.nn.GELU(), torch.nn.Linear(28, 24, False))
-    state = {f"visual.{name}": each for name, each in of_open_clip(images_there.state_dict()).items()}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    vision = CLIPVisionConfig(
+        **sizes, image_size=32, patch_size=8, projection_dim=24, hidden_act="quick_gelu"
+    )
+    images_there, bert = (
+        CLIPVisionModelWithProjection(vision).eval(),
+        BertModel(BertConfig(**BERT), False).eval(),
+    )
+    projection = torch.nn.Sequential(
+        torch.nn.Linear(32, 28, False), torch.nn.GELU(), torch.nn.Linear(28, 24, False)
+    )
+    state = {
+        f"visual.{name}": each for name, each in of_open_clip(images_there.state_dict()).items()
+    }
     state |= {f"text_encoder.transformer.{name}": each for name, each in bert.state_dict().items()}
     state |= {f"text_encoder.proj.{name}": each for name, each in projection.state_dict().items()}
     torch.save({"state_dict": state | {"logit_scale": torch.tensor(4.6)}}, folder / "tiny.pt")
     there = {"hub": "someone/bert", "revision": "main"}
-    files = ["tiny.pt", *(there | {"file": name, "to": f"text/{name}"} for name in ("config.json", "vocab.txt"))]
-    weights = {"hub": "someone/tiny", "revision": "main", "files": files, "renamed": {"text_encoder.": "text."}}
+    files = [
+        "tiny.pt",
+        *(there | {"file": name, "to": f"text/{name}"} for name in ("config.json", "vocab.txt")),
+    ]
+    weights = {
+        "hub": "someone/tiny",
+        "revision": "main",
+        "files": files,
+        "renamed": {"text_encoder.": "text."},
+    }
     card = CARD | {"weights": weights, "options": {"text_cfg": text}}
     encoder = load_encoder("tiny-clip", card, folder, "cpu")
-    tokens = torch.tensor([[2, 5, 6, 7, 8, 9, 3, 0, 0, 0, 0, 0], [2, 12, 10, 13, 11, 3, 0, 0, 0, 0, 0, 0]])
+    tokens = torch.tensor(
+        [[2, 5, 6, 7, 8, 9, 3, 0, 0, 0, 0, 0], [2, 12, 10, 13, 11, 3, 0, 0, 0, 0, 0, 0]]
+    )
     with torch.inference_mode():
         batch = encoder.batch([encoder.preprocess(each) for each in images()])
-        np.testing.assert_allclose(encode(encoder, images()), images_there(batch).image_embeds.numpy(), atol=1e-5)
-        words = projection(bert(tokens, attention_mask=(tokens != 0).long()).last_hidden_state[:, 0])
+        np.testing.assert_allclose(
+            encode(encoder, images()), images_there(batch).image_embeds.numpy(), atol=1e-5
+        )
+        words = projection(
+            bert(tokens, attention_mask=(tokens != 0).long()).last_hidden_state[:, 0]
+        )
         np.testing.assert_allclose(encoder.encode_text(TEXTS[:2]), words.numpy(), atol=1e-5)
-    assert "options" in cards.card_meaning(card)
+    assert "options" in model_card.card_meaning(card)
 
 
 def of_open_clip(there):
-    """The tensors of a CLIP vision tower of transformers by the names that open_clip has for them."""
+    """The tensors of a CLIP vision tower of transformers by the names that open_clip has for
+    them."""
     found = {}
     for name, tensor in there.items():
         for old, new in NAMES.items():
@@ -198,11 +277,15 @@ def test_a_card_may_hold_the_configuration_and_a_file_of_safetensors_any_name(fo
     (folder / "open_clip_model.safetensors").rename(folder / "open_clip_model.pt")
     weights = {"hub": "someone/tiny", "revision": "main", "file": "open_clip_model.pt"}
     card = CARD | {"options": CONFIGURATION, "weights": weights}
-    encoder = load_encoder("tiny-clip", cards.card_meaning(card), folder / "open_clip_model.pt", "cpu")
+    encoder = load_encoder(
+        "tiny-clip", model_card.card_meaning(card), folder / "open_clip_model.pt", "cpu"
+    )
     with torch.inference_mode():
         words = model.encode_text(open_clip.tokenize(TEXTS, context_length=20)).numpy()
     np.testing.assert_allclose(encoder.encode_text(TEXTS), words, atol=1e-5)
-    assert cards.card_meaning(card) != cards.card_meaning(card | {"options": CONFIGURATION | {"quick_gelu": True}})
+    assert model_card.card_meaning(card) != model_card.card_meaning(
+        card | {"options": CONFIGURATION | {"quick_gelu": True}}
+    )
 
 
 def test_padding_that_is_not_attended_to_changes_no_text(folder):
@@ -242,7 +325,8 @@ def test_padding_that_is_not_attended_to_changes_no_text(folder):
 def test_weights_that_do_not_fit_are_refused(folder, changes, message):
     save(folder, CONFIGURATION, changes)
     with pytest.raises(
-        InputError, match=f"the weights of the model 'tiny-clip' do not fit its architecture: {message}"
+        InputError,
+        match=f"the weights of the model 'tiny-clip' do not fit its architecture: {message}",
     ):
         load_encoder("tiny-clip", CARD, folder, "cpu")
 
@@ -250,15 +334,25 @@ def test_weights_that_do_not_fit_are_refused(folder, changes, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"embed_dim": 24, "text_cfg": TEXT}, r"open_clip .* can build \('vision_cfg'\): correct `options:`"),
-        (CONFIGURATION | {"text_cfg": {"depth": 2}}, "open_clip .* can build .* unexpected keyword argument 'depth'"),
+        (
+            {"embed_dim": 24, "text_cfg": TEXT},
+            r"open_clip .* can build \('vision_cfg'\): correct `options:`",
+        ),
+        (
+            CONFIGURATION | {"text_cfg": {"depth": 2}},
+            "open_clip .* can build .* unexpected keyword argument 'depth'",
+        ),
     ],
 )
 def test_a_configuration_that_is_none_is_named(folder, options, message):
     save(folder, CONFIGURATION)
     path = folder / "open_clip_model.safetensors"
-    with pytest.raises(InputError, match=f"the configuration of the model 'tiny-clip' is none that {message}"):
-        load_encoder("tiny-clip", CARD | {"options": options, "weights": {"file": path.name}}, path, "cpu")
+    with pytest.raises(
+        InputError, match=f"the configuration of the model 'tiny-clip' is none that {message}"
+    ):
+        load_encoder(
+            "tiny-clip", CARD | {"options": options, "weights": {"file": path.name}}, path, "cpu"
+        )
 
 
 @pytest.mark.parametrize(

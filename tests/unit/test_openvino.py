@@ -1,4 +1,5 @@
-"""OpenVINO in place of torch: the same weights give the same vectors, the conversion is kept, and nobody is told."""
+"""OpenVINO in place of torch: the same weights give the same vectors, the conversion is kept, and
+nobody is told."""
 
 import importlib.util
 import socket
@@ -11,17 +12,21 @@ import torch
 from PIL import Image
 from test_encoders import TINY, TINY_VIT, encode, noise
 
-from radcbir import cards
-from radcbir.encoders import load_encoder, openvino_runtime
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.encoders import load_encoder
 from radcbir.encoders.network import imitated
-from radcbir.errors import InputError
+from radcbir.encoders.runtimes import openvino_runtime
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
 
 CARDS = {
     "convolutional": TINY,
     "transformer": TINY_VIT | {"pooling": "cls"},
-    "part of the square": TINY | {"pooling": "inside", "preprocessing": TINY["preprocessing"] | {"resize": "corner"}},
+    "part of the square": TINY
+    | {"pooling": "inside", "preprocessing": TINY["preprocessing"] | {"resize": "corner"}},
 }
 
 
@@ -54,7 +59,9 @@ def test_the_vectors_are_those_of_torch(name):
 def test_a_network_is_converted_once(monkeypatch):
     converted = []
     original = openvino_runtime._converted
-    monkeypatch.setattr(openvino_runtime, "_converted", lambda *given: converted.append(1) or original(*given))
+    monkeypatch.setattr(
+        openvino_runtime, "_converted", lambda *given: converted.append(1) or original(*given)
+    )
     first = encode(load_encoder("tiny", TINY, None, "cpu", "openvino"), [noise(0)])
     for changes, count in [
         ({}, 1),
@@ -64,7 +71,9 @@ def test_a_network_is_converted_once(monkeypatch):
     ]:
         found = encode(load_encoder("tiny", TINY | changes, None, "cpu", "openvino"), [noise(0)])
         assert len(converted) == count
-        assert count == 2 or np.allclose(found, first, atol=1e-4), "pooling the map is what this architecture does"
+        assert count == 2 or np.allclose(found, first, atol=1e-4), (
+            "pooling the map is what this architecture does"
+        )
 
 
 def test_lower_precision_is_lower_where_the_processor_has_it():
@@ -77,9 +86,14 @@ def test_lower_precision_is_lower_where_the_processor_has_it():
             difference = np.abs(
                 encode(load_encoder("tiny", card, None, "cpu", "openvino"), [noise(0)])[0] - exact
             ).max()
-            assert (difference > 0) == (precision != "float32") and difference < 0.1 * np.abs(exact).max()
+            assert (difference > 0) == (precision != "float32") and difference < 0.1 * np.abs(
+                exact
+            ).max()
         else:
-            with pytest.raises(InputError, match=f"`precision: {precision}`, in which this processor cannot compute"):
+            with pytest.raises(
+                InputError,
+                match=f"`precision: {precision}`, in which this processor cannot compute",
+            ):
                 load_encoder("tiny", card, None, "cpu", "openvino")
 
 
@@ -96,25 +110,31 @@ def wrongly_converted(monkeypatch):
     """Conversions give another network than was asked for; they are counted."""
     original, count = openvino_runtime._converted, []
     other = load_encoder("tiny", TINY | {"weights": {"random_seed": 9}}, None, "cpu")
-    monkeypatch.setattr(openvino_runtime, "_converted", lambda module, _: count.append(1) or original(module, other))
+    monkeypatch.setattr(
+        openvino_runtime, "_converted", lambda module, _: count.append(1) or original(module, other)
+    )
     return count
 
 
 def test_a_conversion_that_went_wrong_is_refused_and_not_tried_again(tmp_path, wrongly_converted):
     for _ in range(2):
         with pytest.raises(
-            InputError, match="computes other vectors than torch for the model 'tiny'.*remove .*openvino/"
+            InputError,
+            match="computes other vectors than torch for the model 'tiny'.*remove .*openvino/",
         ):
             load_encoder("tiny", TINY, None, "cpu", "openvino")
     assert not list(tmp_path.rglob("*.xml")) and len(wrongly_converted) == 1
 
 
 def test_by_itself_it_is_openvino_where_that_does_what_torch_does(tmp_path, monkeypatch):
-    assert cards.runtime_of(TINY | {"runtime": "auto"}) == "auto"
-    assert cards.runtime_of(TINY | {"runtime": "auto", "precision": "bfloat16"}) == "torch"
+    assert model_card.runtime_of(TINY | {"runtime": "auto"}) == "auto"
+    assert model_card.runtime_of(TINY | {"runtime": "auto", "precision": "bfloat16"}) == "torch"
     assert "openvino" in load_encoder("tiny", TINY, None, "cpu", "auto").libraries
     thumbnail = {"loader": "control", "architecture": "thumbnail", "dimension": 256}
-    assert encode(load_encoder("thumbnail", thumbnail, None, "cpu", "auto"), [noise(0)]).shape == (1, 256)
+    assert encode(load_encoder("thumbnail", thumbnail, None, "cpu", "auto"), [noise(0)]).shape == (
+        1,
+        256,
+    )
     gpu = SimpleNamespace(device=torch.device("cuda:0"))
     assert openvino_runtime.automatic(gpu, "tiny", TINY, tmp_path) is gpu
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -136,10 +156,14 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path):
 
 def test_without_openvino_or_on_a_gpu_the_error_says_what_to_do(tmp_path, monkeypatch):
     gpu = SimpleNamespace(device=torch.device("cuda:0"))
-    with pytest.raises(InputError, match="'tiny' has `runtime: openvino`, which is for CPUs, but the device is cuda:0"):
+    with pytest.raises(
+        InputError,
+        match="'tiny' has `runtime: openvino`, which is for CPUs, but the device is cuda:0",
+    ):
         openvino_runtime.accelerated(gpu, "tiny", TINY, tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        InputError, match="the package openvino is not installed here: install it, or say `runtime: torch`"
+        InputError,
+        match="the package openvino is not installed here: install it, or say `runtime: torch`",
     ):
         load_encoder("tiny", TINY, None, "cpu", "openvino")

@@ -1,4 +1,5 @@
-"""Embeddings and neighbor lists that exist already: what is taken, what is rejected, and which file is refused."""
+"""Embeddings and neighbor lists that exist already: what is taken, what is rejected, and which file
+is refused."""
 
 import json
 import subprocess
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 from published import DIMENSION, GROUP, MODEL, Published
 
-from radcbir import embeddings, precomputed
-from radcbir.catalog import build_catalog, image_id, write_shards
-from radcbir.errors import InputError
+from radcbir.core.errors import InputError
+from radcbir.datasets.catalog import build_catalog, image_id
+from radcbir.datasets.shards import write_shards
+from radcbir.embedding import precomputed, store
+from radcbir.retrieval import published_neighbors
 
 CARD = {"loader": "precomputed", "architecture": "published", "dimension": DIMENSION}
 
@@ -33,18 +36,20 @@ def shards(published, tmp_path):
     return lists
 
 
-def take(shards, source, output, metadata=None, max_rejected=0.0, dimension=DIMENSION, dataset="nih14"):
+def take(
+    shards, source, output, metadata=None, max_rejected=0.0, dimension=DIMENSION, dataset="nih14"
+):
     precomputed.take_embeddings(
         shards, source, metadata, output, model="net", dataset=dataset, card=CARD | {"dimension": dimension},
         max_rejected=max_rejected, code="c",
     )  # fmt: skip
-    with embeddings.open_embeddings(output) as file:
+    with store.open_embeddings(output) as file:
         return dict(zip(file["ids"][:].tolist(), file["embeddings"][:], strict=True))
 
 
 def in_own_process(call):
     """Run a call in a process without torch, which must not meet FAISS; its error is one line."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom radcbir import precomputed\nfrom radcbir.errors import InputError\n{call}"
+    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom radcbir.embedding import precomputed\nfrom radcbir.core.errors import InputError\n{call}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
@@ -53,9 +58,15 @@ def test_a_file_with_a_dataset_per_image(published, shards, tmp_path):
     paths = [row["filepath"] for row in published.rows["nih14"]]
     assert set(found) == {image_id("nih14", path) for path in paths}
     for path in paths:
-        np.testing.assert_allclose(found[image_id("nih14", path)], published.vectors[path], atol=1e-6)
-    attributes = embeddings.read_attributes(tmp_path / "out.h5")
-    assert (attributes["model"], attributes["images"], attributes["dimension"]) == ("net", len(paths), DIMENSION)
+        np.testing.assert_allclose(
+            found[image_id("nih14", path)], published.vectors[path], atol=1e-6
+        )
+    attributes = store.read_attributes(tmp_path / "out.h5")
+    assert (attributes["model"], attributes["images"], attributes["dimension"]) == (
+        "net",
+        len(paths),
+        DIMENSION,
+    )
     assert len(attributes["weights_sha256"]) == 64
 
 
@@ -65,7 +76,9 @@ def test_our_own_layout_and_another_order_of_rows(published, shards, tmp_path):
     assert set(first) == set(second)
     for image, vector in first.items():
         np.testing.assert_allclose(second[image], vector, atol=1e-7)
-    with pytest.raises(InputError, match="made for the dataset 'nih14', and images are known by dataset and path"):
+    with pytest.raises(
+        InputError, match="made for the dataset 'nih14', and images are known by dataset and path"
+    ):
         elsewhere = tmp_path / "elsewhere.tsv"
         elsewhere.write_text(f"id\tpath\tbytes\n{image_id('other', 'a.png')}\ta.png\t0\n")
         take([elsewhere], tmp_path / "first.h5", tmp_path / "third.h5", dataset="other")
@@ -82,15 +95,18 @@ def test_missing_zero_and_broken_vectors_are_rejected_with_the_reason(published,
         file.create_dataset(paths[2], data=np.full(DIMENSION, np.nan))
     found = take(shards, tmp_path / "some.h5", tmp_path / "out.h5", max_rejected=0.1)
     assert len(found) == len(paths) - 3
-    np.testing.assert_allclose(found[image_id("nih14", paths[5])], published.vectors[paths[5]], atol=1e-6)
-    reasons = {path: reason for _, path, reason in embeddings.read_rejected(tmp_path / "out.h5")}
+    np.testing.assert_allclose(
+        found[image_id("nih14", paths[5])], published.vectors[paths[5]], atol=1e-6
+    )
+    reasons = {path: reason for _, path, reason in store.read_rejected(tmp_path / "out.h5")}
     assert reasons == {
         paths[0]: "no embedding in the file",
         paths[1]: "the vector is zero or not finite",
         paths[2]: "the vector is zero or not finite",
     }
     with pytest.raises(
-        InputError, match=r"3 of \d+ images .*some.h5 \(it has paths such as 'nih14/patient.*no embedding"
+        InputError,
+        match=r"3 of \d+ images .*some.h5 \(it has paths such as 'nih14/patient.*no embedding",
     ):
         take(shards, tmp_path / "some.h5", tmp_path / "refused.h5", max_rejected=0.01)
     assert not (tmp_path / "refused.h5").exists()
@@ -98,15 +114,25 @@ def test_missing_zero_and_broken_vectors_are_rejected_with_the_reason(published,
 
 def test_a_wrong_file_is_one_sentence(published, shards, tmp_path):
     source = published.folder / f"embeddings/{MODEL}/nih14.h5"
-    with pytest.raises(InputError, match=r"has the shape \(16,\), the model card says `dimension: 512`"):
+    with pytest.raises(
+        InputError, match=r"has the shape \(16,\), the model card says `dimension: 512`"
+    ):
         take(shards, source, tmp_path / "out.h5", dimension=512)
     take(shards, source, tmp_path / "ours.h5")
-    with pytest.raises(InputError, match="have the dimension 16, the model card says `dimension: 512`"):
+    with pytest.raises(
+        InputError, match="have the dimension 16, the model card says `dimension: 512`"
+    ):
         take(shards, tmp_path / "ours.h5", tmp_path / "out.h5", dimension=512)
     with pytest.raises(
-        InputError, match="it has paths such as 'mimic/patient.*all .* rejected|all .* images of dataset 'nih14'"
+        InputError,
+        match="it has paths such as 'mimic/patient.*all .* rejected|all .* images of dataset 'nih14'",
     ):
-        take(shards, published.folder / f"embeddings/{MODEL}/mimic.h5", tmp_path / "out.h5", max_rejected=1)
+        take(
+            shards,
+            published.folder / f"embeddings/{MODEL}/mimic.h5",
+            tmp_path / "out.h5",
+            max_rejected=1,
+        )
     (tmp_path / "cut.h5").write_bytes(source.read_bytes()[:3000])
     with pytest.raises(InputError, match="cut.h5 cannot be read as HDF5"):
         take(shards, tmp_path / "cut.h5", tmp_path / "out.h5")
@@ -122,12 +148,14 @@ precomputed.take_embeddings({[str(each) for each in shards]!r}, {str(home / "fai
     {str(tmp_path / "out.h5")!r}, model="net", dataset="nih14", card={CARD!r}, max_rejected=1.0, code="c")"""
     result = in_own_process(call)
     assert result.returncode == 0, result.stderr
-    with embeddings.open_embeddings(tmp_path / "out.h5") as file:
+    with store.open_embeddings(tmp_path / "out.h5") as file:
         found = dict(zip(file["ids"][:].tolist(), file["embeddings"][:], strict=True))
     train = [row["filepath"] for row in published.rows["nih14"] if row["split"] == "train"]
     assert set(found) == {image_id("nih14", path) for path in train}
     for path in train:
-        np.testing.assert_allclose(found[image_id("nih14", path)], published.vectors[path], atol=1e-6)
+        np.testing.assert_allclose(
+            found[image_id("nih14", path)], published.vectors[path], atol=1e-6
+        )
 
     (tmp_path / "short.json").write_text(json.dumps(published.index[:-1]))
     result = in_own_process(call.replace(str(home / "metadata.json"), str(tmp_path / "short.json")))
@@ -138,7 +166,8 @@ precomputed.take_embeddings({[str(each) for each in shards]!r}, {str(home / "fai
     )
 
 
-# --- neighbor lists -------------------------------------------------------------------------------------------------
+# --- neighbor lists
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -154,14 +183,18 @@ def pooled(published, tmp_path):
 
 
 def splits(catalog):
-    return (catalog.loc[catalog["split"] == split, ["id", "patient_id"]] for split in ("test", "train"))
+    return (
+        catalog.loc[catalog["split"] == split, ["id", "patient_id"]] for split in ("test", "train")
+    )
 
 
 def test_neighbor_lists_become_a_neighbor_table(published, pooled):
     lists, catalog = pooled
     queries, index = splits(catalog)
     source = published.folder / f"experiments/{GROUP}/{MODEL}/knn.csv"
-    table = precomputed.take_neighbors(source, lists, queries, index, catalog["id"].to_numpy(), 7).to_pandas()
+    table = published_neighbors.take_neighbors(
+        source, lists, queries, index, catalog["id"].to_numpy(), 7
+    ).to_pandas()
     path = catalog.set_index("id")["path"]
     assert sorted(path[table["query"].unique()]) == sorted(published.listed("test"))
     for query, rows in table.groupby("query"):
@@ -176,7 +209,9 @@ def test_neighbors_that_faiss_made_up_are_cut_off(pooled, tmp_path):
     long = Published(tmp_path / "long", k=110).write(figures=False)
     assert len(long.index) < 110 and len(set(next(iter(long.neighbors.values())))) < 110
     source = long.folder / f"experiments/{GROUP}/{MODEL}/knn.csv"
-    found = precomputed.take_neighbors(source, lists, queries, index, catalog["id"].to_numpy(), 110)
+    found = published_neighbors.take_neighbors(
+        source, lists, queries, index, catalog["id"].to_numpy(), 110
+    )
     table = found.to_pandas()
     assert (table.groupby("query")["rank"].max() == len(long.index)).all()
     assert not table.duplicated(["query", "neighbor"]).any()
@@ -188,32 +223,46 @@ def test_lists_that_do_not_fit_are_one_sentence(published, pooled, tmp_path):
     queries, index = splits(catalog)
     source = published.folder / f"experiments/{GROUP}/{MODEL}/knn.csv"
     every = catalog["id"].to_numpy()
-    with pytest.raises(InputError, match=r"no column '13': it holds 12 neighbors per query; set `k:` to 12 at most"):
-        precomputed.take_neighbors(source, lists, queries, index, every, 13)
-    with pytest.raises(InputError, match=r"names '.*' as a neighbor of '.*', which is no image of the index split"):
-        precomputed.take_neighbors(source, lists, queries, index.iloc[30:], every, 5)
+    with pytest.raises(
+        InputError, match=r"no column '13': it holds 12 neighbors per query; set `k:` to 12 at most"
+    ):
+        published_neighbors.take_neighbors(source, lists, queries, index, every, 13)
+    with pytest.raises(
+        InputError, match=r"names '.*' as a neighbor of '.*', which is no image of the index split"
+    ):
+        published_neighbors.take_neighbors(source, lists, queries, index.iloc[30:], every, 5)
     with pytest.raises(InputError, match="asks for no image of this query split"):
-        precomputed.take_neighbors(source, lists, queries.iloc[:0], index, every, 5)
-    with pytest.raises(InputError, match="two datasets of this experiment have images of the same path"):
-        precomputed.take_neighbors(source, [*lists, lists[0]], queries, index, every, 5)
+        published_neighbors.take_neighbors(source, lists, queries.iloc[:0], index, every, 5)
+    with pytest.raises(
+        InputError, match="two datasets of this experiment have images of the same path"
+    ):
+        published_neighbors.take_neighbors(source, [*lists, lists[0]], queries, index, every, 5)
     (tmp_path / "other.csv").write_text("filepath,split\na,b\n")
     with pytest.raises(InputError, match="neighbor lists have the columns query, 1, 2, 3"):
-        precomputed.take_neighbors(tmp_path / "other.csv", lists, queries, index, every, 5)
+        published_neighbors.take_neighbors(tmp_path / "other.csv", lists, queries, index, every, 5)
     alike = index.assign(patient_id="p1"), queries.assign(patient_id="p1")
     with pytest.raises(InputError, match=r"too few neighbors of other patients for k = 5"):
         mixed = alike[0].assign(patient_id=["p1"] * (len(index) - 6) + ["p2"] * 6)
-        precomputed.take_neighbors(source, lists, alike[1], mixed, every, 5)
+        published_neighbors.take_neighbors(source, lists, alike[1], mixed, every, 5)
 
 
 def test_images_known_by_lists_alone_have_ids_and_no_vectors(published, shards, tmp_path):
     home = published.folder / f"experiments/{GROUP}/{MODEL}"
     names = json.loads((home / "metadata.json").read_text())
     left_out = next(path for path in names if path.startswith("nih14/"))
-    (tmp_path / "metadata.json").write_text(json.dumps([path for path in names if path != left_out]))
-    found = take(shards, home / "knn.csv", tmp_path / "out.h5", metadata=tmp_path / "metadata.json", max_rejected=0.1)
+    (tmp_path / "metadata.json").write_text(
+        json.dumps([path for path in names if path != left_out])
+    )
+    found = take(
+        shards,
+        home / "knn.csv",
+        tmp_path / "out.h5",
+        metadata=tmp_path / "metadata.json",
+        max_rejected=0.1,
+    )
     assert len(found) == len(published.rows["nih14"]) - 1
-    assert embeddings.read_attributes(tmp_path / "out.h5")["dimension"] == 0
-    assert embeddings.read_rejected(tmp_path / "out.h5")[0][1:] == (
+    assert store.read_attributes(tmp_path / "out.h5")["dimension"] == 0
+    assert store.read_rejected(tmp_path / "out.h5")[0][1:] == (
         left_out,
         "neither asked nor indexed in the neighbor lists",
     )

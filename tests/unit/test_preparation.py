@@ -1,4 +1,5 @@
-"""From the files that providers hand out to dataset CSVs: made-up folders worked out by hand, and real metadata."""
+"""From the files that providers hand out to dataset CSVs: made-up folders worked out by hand, and
+real metadata."""
 
 import gzip
 from importlib.util import find_spec
@@ -9,34 +10,47 @@ import pytest
 import yaml
 from sklearn.model_selection import train_test_split
 
-from radcbir import catalog, pages
-from radcbir.errors import InputError
-from radcbir.preparation import chexpert
-from radcbir.preparation.providers import PROVIDERS, provider_files
-from radcbir.preparation.steps import ages, draw_patients, prepare, sexes, views
-from radcbir.project import Project
+from radcbir.core.errors import InputError
+from radcbir.core.tables import write_csv
+from radcbir.datasets import catalog, preparation_steps
+from radcbir.datasets.preparation import ages, draw_patients, prepare, sexes, views
+from radcbir.datasets.providers import PROVIDERS, chexpert, provider_files
+from radcbir.project.configuration import Project
 
 CARDS = Path(__file__).parents[2] / "config" / "models"
 
 
 def project(dataset: dict) -> Project:
-    """A checked configuration with that dataset, so that options have the defaults of the schema."""
+    """A checked configuration with that dataset, so that options have the defaults of the
+    schema."""
     experiment = {"datasets": ["set"], "index_split": "train", "query_splits": ["test"]}
-    config = {"datasets": {"set": dataset}, "models": ["thumbnail"], "experiments": {"one": experiment}}
+    config = {
+        "datasets": {"set": dataset},
+        "models": ["thumbnail"],
+        "experiments": {"one": experiment},
+    }
     return Project(yaml.safe_load(yaml.safe_dump(config)), [CARDS], "my.yaml")
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Prepares the dataset ``set`` of one provider from files below a folder; returns its CSV and counts."""
+    """Prepares the dataset ``set`` of one provider from files below a folder; returns its CSV and
+    counts."""
 
     def run(provider: str, files: dict[str, str] | None = None, folder: Path = tmp_path, **options):
         for name, text in (files or {}).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
-        dataset = {"prepare": {"from": provider, "metadata": str(folder)} | options, "images": str(folder)}
+        dataset = {
+            "prepare": {"from": provider, "metadata": str(folder)} | options,
+            "images": str(folder),
+        }
         checked = project(dataset)
-        options = {key: each for key, each in checked.datasets["set"]["prepare"].items() if key != "metadata"}
+        options = {
+            key: each
+            for key, each in checked.datasets["set"]["prepare"].items()
+            if key != "metadata"
+        }
         return prepare(checked.provider_files["set"], options, folder, "set")
 
     return run
@@ -56,15 +70,28 @@ def test_patients_are_drawn_as_scikit_learn_draws_them():
     assert draw_patients(patients, 0.1, 42) == held_out
     # rows may repeat and come in any order
     assert draw_patients(patients.sample(frac=2, replace=True, random_state=0), 0.1, 42) != held_out
-    assert draw_patients(pd.concat([patients, patients]).sample(frac=1, random_state=1), 0.1, 42) == held_out
+    assert (
+        draw_patients(pd.concat([patients, patients]).sample(frac=1, random_state=1), 0.1, 42)
+        == held_out
+    )
     assert draw_patients(patients, 0, 42) == []
 
 
 def test_ages_sexes_and_views_are_written_alike():
     given = pd.Series(["58", "058Y", "006M", "411", "61.0", None, "old"])
     assert ages(given).fillna(-1).tolist() == [58, 58, 0.5, -1, 61, -1, -1]
-    assert sexes(pd.Series(["Female", "M", "Unknown", None])).fillna("").tolist() == ["F", "M", "", ""]
-    assert views(pd.Series(["pa", "LL", "Lateral", None])).fillna("").tolist() == ["PA", "LATERAL", "LATERAL", ""]
+    assert sexes(pd.Series(["Female", "M", "Unknown", None])).fillna("").tolist() == [
+        "F",
+        "M",
+        "",
+        "",
+    ]
+    assert views(pd.Series(["pa", "LL", "Lateral", None])).fillna("").tolist() == [
+        "PA",
+        "LATERAL",
+        "LATERAL",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,10 +118,15 @@ def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider)
     with pytest.raises(InputError) as caught:
         project({"images": "x", "prepare": {"from": provider, "metadata": str(tmp_path)}})
     message, known = str(caught.value), PROVIDERS[provider]
-    assert all(part in message for part in (f"the folder {tmp_path} lacks ", known.title, known.page, known.terms))
+    assert all(
+        part in message
+        for part in (f"the folder {tmp_path} lacks ", known.title, known.page, known.terms)
+    )
     assert message.startswith("my.yaml: `datasets: set: prepare:`") and "\n" not in message
     with pytest.raises(InputError, match="elsewhere is no folder and so lacks"):
-        provider_files(project_options(provider) | {"metadata": str(tmp_path / "elsewhere")}, "here")
+        provider_files(
+            project_options(provider) | {"metadata": str(tmp_path / "elsewhere")}, "here"
+        )
 
 
 def project_options(provider: str) -> dict:
@@ -130,7 +162,12 @@ def test_nih14(run, tmp_path):
     ]  # fmt: skip
     assert table["patient_id"].tolist() == ["1", "1336", "1337", "30805"]
     assert table["study_id"].tolist()[0] == "1_0" and table["view"].tolist() == ["PA"] * 4
-    assert table["age"].fillna("").tolist() == ["57", "61", "", "27"] and table["sex"].tolist() == ["M", "F", "F", "M"]
+    assert table["age"].fillna("").tolist() == ["57", "61", "", "27"] and table["sex"].tolist() == [
+        "M",
+        "F",
+        "F",
+        "M",
+    ]
     assert set(table["dataset"]) == {"set"} and table["split"].tolist()[3] == "test"
     # two of the three other patients are drawn for val, one image of patient 1 has two labels
     assert sorted(table["split"]) in (["test", "train", "val", "val"],)
@@ -146,9 +183,12 @@ def test_several_labels_are_kept_on_request_and_read_by_the_catalog(run, tmp_pat
     assert labels["00001337_000.png"] == "XR/chest/Pleural_Thickening"
     for path in table["filepath"]:
         (tmp_path / path).write_bytes(b"x")
-    catalog.write_csv(table, tmp_path / "set.csv")
+    write_csv(table, tmp_path / "set.csv")
     rows, _ = catalog.build_catalog(tmp_path / "set.csv", "set", tmp_path, 0.0)
-    assert rows["labels"].tolist()[:2] == [["XR/chest/Cardiomegaly"], ["XR/chest/Cardiomegaly", "XR/chest/Effusion"]]
+    assert rows["labels"].tolist()[:2] == [
+        ["XR/chest/Cardiomegaly"],
+        ["XR/chest/Cardiomegaly", "XR/chest/Effusion"],
+    ]
     assert rows["label"].fillna("").tolist()[:2] == ["XR/chest/Cardiomegaly", ""]
 
 
@@ -183,7 +223,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_order_of_rows(run, tmp
     header, *rows = NIH["Data_Entry_2017_v2020.csv"].splitlines(keepends=True)
     turned = NIH | {"Data_Entry_2017_v2020.csv": "".join([header, *reversed(rows)])}
     for name, files in (("first.csv", NIH), ("second.csv", NIH), ("turned.csv", turned)):
-        catalog.write_csv(run("nih14", files, test=0.2)[0], tmp_path / name)
+        write_csv(run("nih14", files, test=0.2)[0], tmp_path / name)
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "turned.csv").read_bytes()
 
@@ -194,7 +234,8 @@ FINDINGS = list(chexpert.FINDINGS)
 
 
 def study(prefix: str, **labels: float) -> str:
-    """A row of a table of the CheXpert labeller: what stands before the labels, then one cell per finding."""
+    """A row of a table of the CheXpert labeller: what stands before the labels, then one cell per
+    finding."""
     cells = {name: str(labels.get(name.replace(" ", "_"), "")) for name in FINDINGS}
     return ",".join([prefix, *cells.values()]) + "\n"
 
@@ -210,7 +251,8 @@ def chexpert_files() -> dict[str, str]:
         + study(path.format("train", 3), Edema=1.0, Fracture=1.0, Pneumonia=-1.0)
         + study(lateral, Pneumonia=-1.0)
         + study(path.format("train", 5), Support_Devices=-1.0, No_Finding=1.0),
-        "CheXpert-v1.0-small/valid.csv": header + study(path.format("valid", 6), Edema=1.0, No_Finding=0.0),
+        "CheXpert-v1.0-small/valid.csv": header
+        + study(path.format("valid", 6), Edema=1.0, No_Finding=0.0),
     }
 
 
@@ -220,20 +262,27 @@ def chexpert_files() -> dict[str, str]:
         ("negative", {1: "Edema", 2: "Edema", 5: "No Finding", 6: "Edema"}),
         ("positive", {1: "Edema", 4: "Pneumonia", 5: "No Finding", 6: "Edema"}),
         ("ignore", {1: "Edema", 5: "No Finding", 6: "Edema"}),
-        # 1 - 1 = 0 loses patient 2; 1 + 1 - 1 = 1 keeps patient 3 for the draw, whose two labels lose it afterwards
+        # 1 - 1 = 0 loses patient 2; 1 + 1 - 1 = 1 keeps patient 3 for the draw, whose two labels
+        # lose it afterwards
         ("paper", {1: "Edema", 5: "No Finding", 6: "Edema"}),
     ],
 )
 def test_chexpert_settles_uncertain_labels_by_one_policy(run, policy, patients):
     table, counts = run("chexpert", chexpert_files(), uncertain=policy, validation=0.0)
     found = dict(zip(table["patient_id"], table["label"], strict=True))
-    assert found == {f"patient0000{number}": f"XR/chest/{finding}" for number, finding in patients.items()}
+    assert found == {
+        f"patient0000{number}": f"XR/chest/{finding}" for number, finding in patients.items()
+    }
     assert table.set_index("patient_id")["split"].to_dict()["patient00006"] == "test"
     if policy == "paper":
         assert counted(counts, "values add up to one, uncertain ones as -1") == {"all": 4}
     if policy == "positive":
         lateral = table.set_index("patient_id").loc["patient00004"]
-        assert lateral[["study_id", "view", "age"]].tolist() == ["patient00004_study2", "LATERAL", "20"]
+        assert lateral[["study_id", "view", "age"]].tolist() == [
+            "patient00004_study2",
+            "LATERAL",
+            "20",
+        ]
 
 
 def test_chexpert_keeps_support_devices_on_request_and_finds_either_root(run, tmp_path):
@@ -260,7 +309,10 @@ def test_what_is_wrong_with_chexpert_is_named(run, options, change, message):
     files = chexpert_files()
     if change:
         name, old, new = change
-        files = {path: text.replace(old, new) if path.endswith(name) else text for path, text in files.items()}
+        files = {
+            path: text.replace(old, new) if path.endswith(name) else text
+            for path, text in files.items()
+        }
     with pytest.raises(InputError, match=message):
         run("chexpert", files, **options)
 
@@ -289,7 +341,9 @@ def test_mimic_cxr(run):
     assert table["view"].fillna("").tolist() == ["PA", "LATERAL", ""]
     assert counted(counts, "listed by the provider") == {"train": 2, "val": 1, "test": 2}
     assert counted(counts, "labelled studies") == {"train": 2, "val": 1, "test": 1}
-    assert run("mimic-cxr", uncertain="paper")[0].equals(table), "the reference reads uncertain as negative here"
+    assert run("mimic-cxr", uncertain="paper")[0].equals(table), (
+        "the reference reads uncertain as negative here"
+    )
     assert run("mimic-cxr", uncertain="ignore")[0]["split"].tolist() == ["train", "train"]
     several = run("mimic-cxr", labels="multi")[0].set_index("split")["labels"]
     assert several["val"] == "XR/chest/Edema|XR/chest/Pneumonia"
@@ -328,7 +382,8 @@ def test_radimagenet(run, tmp_path):
     with pytest.raises(InputError, match=r"lacks ignored.txt of RadImageNet"):
         run("radimagenet", ignore_list="ignored.txt")
     with pytest.raises(
-        InputError, match=r"RadiologyAI_val.csv has the path 'thyroid/usn2.png' in the column 'filename'"
+        InputError,
+        match=r"RadiologyAI_val.csv has the path 'thyroid/usn2.png' in the column 'filename'",
     ):
         run("radimagenet", {"RadiologyAI_val.csv": "filename,label\nthyroid/usn2.png,x\n"})
 
@@ -336,7 +391,10 @@ def test_radimagenet(run, tmp_path):
 def padchest_file(labels: list[str]) -> dict[str, str]:
     """Six images of six patients with these cells in `Labels`."""
     columns = "ImageID,ImageDir,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,Manufacturer_DICOM,Projection,Labels\n"
-    rows = [f'{n}.png,{n % 2},20150914,s{n},p{n},1930.0,F,Philips,L,"{each}"\n' for n, each in enumerate(labels)]
+    rows = [
+        f'{n}.png,{n % 2},20150914,s{n},p{n},1930.0,F,Philips,L,"{each}"\n'
+        for n, each in enumerate(labels)
+    ]
     return {"PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv": columns + "".join(rows)}
 
 
@@ -346,7 +404,9 @@ PADCHEST = ["['normal']", "['pleural effusion', ' pleural effusion', '']", "['ky
 def test_padchest(run, tmp_path):
     (tmp_path / "0").mkdir()
     table, counts = run("padchest", padchest_file(PADCHEST), test=0.4)
-    assert table[["filepath", "label", "age", "sex", "view", "patient_id", "scanner"]].to_numpy().tolist() == [
+    assert table[
+        ["filepath", "label", "age", "sex", "view", "patient_id", "scanner"]
+    ].to_numpy().tolist() == [
         ["0/0.png", "XR/chest/No Finding", "85", "F", "LATERAL", "p0", "Philips"],
         ["1/1.png", "XR/chest/Pleural Effusion", "85", "F", "LATERAL", "p1", "Philips"],
     ]
@@ -357,7 +417,9 @@ def test_padchest(run, tmp_path):
         "XR/chest/kyphosis|XR/chest/normal",
         "XR/chest/pleural effusion",
     ]
-    with pytest.raises(InputError, match=r"row 3 of .*csv has \"\['normal'\" in the column 'Labels'"):
+    with pytest.raises(
+        InputError, match=r"row 3 of .*csv has \"\['normal'\" in the column 'Labels'"
+    ):
         run("padchest", padchest_file([PADCHEST[0], "['normal'", *PADCHEST[2:]]))
     with pytest.raises(InputError, match="`leave_out:` names the label 'excluded'"):
         run("padchest", padchest_file(PADCHEST), leave_out=["excluded"])
@@ -375,12 +437,21 @@ def test_vindr_cxr(run):
         ["train/a.dicom", "train", "XR/chest/No Finding"],
         ["train/b.dicom", "train", "XR/chest/Pleural Effusion"],
     ]
-    every = run("vindr-cxr", agreement=1, labels="multi", suffix=".png", validation=0.0)[0].set_index("filepath")[
-        "labels"
-    ]
-    assert every["train/b.png"] == "XR/chest/No Finding|XR/chest/Other diseases|XR/chest/Pleural Effusion"
-    with pytest.raises(InputError, match="no image of dataset 'set' is left|hands out no labels of its test images"):
-        run("vindr-cxr", {"train.csv": "image_id,class_name,rad_id\na,No finding,R1\n"}, release="kaggle")
+    every = run("vindr-cxr", agreement=1, labels="multi", suffix=".png", validation=0.0)[
+        0
+    ].set_index("filepath")["labels"]
+    assert (
+        every["train/b.png"]
+        == "XR/chest/No Finding|XR/chest/Other diseases|XR/chest/Pleural Effusion"
+    )
+    with pytest.raises(
+        InputError, match="no image of dataset 'set' is left|hands out no labels of its test images"
+    ):
+        run(
+            "vindr-cxr",
+            {"train.csv": "image_id,class_name,rad_id\na,No finding,R1\n"},
+            release="kaggle",
+        )
 
 
 # --- real metadata, as far as a package ships it ---
@@ -399,7 +470,11 @@ def shipped(tmp_path_factory):
     }
     for name, own in names.items():
         (folder / own).symlink_to(SHIPPED / name)
-    header = gzip.decompress((SHIPPED / "chexpert_train.csv.gz").read_bytes()).split(b"\n", 1)[0].decode()
+    header = (
+        gzip.decompress((SHIPPED / "chexpert_train.csv.gz").read_bytes())
+        .split(b"\n", 1)[0]
+        .decode()
+    )
     (folder / "valid.csv").write_text(header + "\n" + study("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg,Male,73,Frontal,AP", Edema=1.0))  # fmt: skip
     (folder / "kaggle").mkdir()
     (folder / "kaggle/train.csv.gz").symlink_to(SHIPPED / "vinbigdata-train.csv.gz")
@@ -410,11 +485,15 @@ def test_real_chexpert_gives_the_papers_counts(run, shipped):
     """The figures: the reference's own script on the same train.csv."""
     table, counts = run("chexpert", folder=shipped, uncertain="paper")
     assert counted(counts, "listed by the provider") == {"all": 223_414 + 1}
-    splits = table.groupby("split").agg(images=("filepath", "size"), patients=("patient_id", "nunique"))
+    splits = table.groupby("split").agg(
+        images=("filepath", "size"), patients=("patient_id", "nunique")
+    )
     assert splits.loc[["train", "val"]].to_numpy().tolist() == [[50_194, 26_810], [5_587, 2_962]]
     train = table[table["split"] != "test"]
     assert train["view"].eq("LATERAL").sum() == 10_834
-    frequent = table.loc[table["split"] == "train", "label"].str.removeprefix("XR/chest/").value_counts()
+    frequent = (
+        table.loc[table["split"] == "train", "label"].str.removeprefix("XR/chest/").value_counts()
+    )
     expected = {
         "No Finding": 20_231,
         "Pleural Effusion": 5_457,
@@ -428,12 +507,17 @@ def test_real_chexpert_gives_the_papers_counts(run, shipped):
 
 
 def test_real_nih14_adds_up_to_the_papers_counts(run, shipped):
-    """The official lists are shipped nowhere: images with one label in all, and all patients but the 2,797 of the test."""
+    """The official lists are shipped nowhere: images with one label in all, and all patients but
+    the 2,797 of the test."""
     table, counts = run("nih14", folder=shipped, test=0.1)
     assert counted(counts, "listed by the provider") == {"all": 112_120}
     assert len(table) == 66_192 + 7_279 + 17_853
     assert (table["label"] == "XR/chest/No Finding").sum() == 45_485 + 5_015 + 9_861
-    assert set(table["sex"]) == {"M", "F"} and set(table["view"]) == {"PA", "AP"} and table["age"].notna().all()
+    assert (
+        set(table["sex"]) == {"M", "F"}
+        and set(table["view"]) == {"PA", "AP"}
+        and table["age"].notna().all()
+    )
     patients = pd.Series([str(number) for number in range(30_805 - 2_797)])
     assert len(draw_patients(patients, 0.1, 42)) == 2_801
 
@@ -443,19 +527,29 @@ def test_real_padchest_and_vindr_cxr(run, shipped):
     assert counted(counts, "listed by the provider") == {"all": 160_861}
     assert not set(table["label"]) & {"XR/chest/exclude", "XR/chest/unchanged"}
     assert table.groupby("patient_id")["split"].nunique().max() == 1
-    table, counts = run("vindr-cxr", folder=shipped / "kaggle", release="kaggle", test=0.2, labels="multi")
+    table, counts = run(
+        "vindr-cxr", folder=shipped / "kaggle", release="kaggle", test=0.2, labels="multi"
+    )
     assert counted(counts, "split by image")["test"] == 3_000
-    # 31,818 readings say "No finding": all three readers agree on 10,606 images, and nobody is alone with it
+    # 31,818 readings say "No finding": all three readers agree on 10,606 images, and nobody is
+    # alone with it
     assert (table["labels"] == "XR/chest/No Finding").sum() * 3 == 31_818
 
 
 def test_the_page_shows_what_each_step_left(run, tmp_path):
     _, counts = run("nih14", NIH, validation=0.34)
-    catalog.write_csv(counts, tmp_path / "counts.csv")
-    shown = pages.preparation_steps(pd.read_csv(tmp_path / "counts.csv"))
+    write_csv(counts, tmp_path / "counts.csv")
+    shown = preparation_steps.preparation_steps(pd.read_csv(tmp_path / "counts.csv"))
     assert shown["splits"] == ["train", "val", "test"] and shown["patients"]
-    assert shown["rows"][0] == {"step": "listed by the provider", "cells": ["", "", ""], "total": "5 (4)"}
-    assert shown["rows"][-1]["step"] == "exactly one label" and shown["rows"][-1]["cells"][2] == "1 (1)"
+    assert shown["rows"][0] == {
+        "step": "listed by the provider",
+        "cells": ["", "", ""],
+        "total": "5 (4)",
+    }
+    assert (
+        shown["rows"][-1]["step"] == "exactly one label"
+        and shown["rows"][-1]["cells"][2] == "1 (1)"
+    )
     assert shown["rows"][-1]["total"] == "4 (4)"
 
 

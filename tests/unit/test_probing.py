@@ -1,4 +1,5 @@
-"""Linear classifiers against a plain torch loop and scikit-learn, and which images train, select and test."""
+"""Linear classifiers against a plain torch loop and scikit-learn, and which images train, select
+and test."""
 
 import numpy as np
 import pandas as pd
@@ -6,10 +7,16 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from radcbir.classification_pages import spread_over_tries
-from radcbir.errors import InputError
-from radcbir.linear_probe import train_adamw, train_lbfgs
-from radcbir.probing import fraction_subset, held_out, probe_linearly, probing_data, shots_subset
+from radcbir.analyses.linear_probing.compute import (
+    fraction_subset,
+    held_out,
+    probe_linearly,
+    probing_data,
+    shots_subset,
+)
+from radcbir.analyses.linear_probing.linear_probe import train_adamw, train_lbfgs
+from radcbir.analyses.linear_probing.page import spread_over_tries
+from radcbir.core.errors import InputError
 
 
 def clusters(seed=0, images=120, dimension=10, classes=4, spread=0.5, center_seed=99):
@@ -21,13 +28,19 @@ def clusters(seed=0, images=120, dimension=10, classes=4, spread=0.5, center_see
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), labels
 
 
-# --- training -------------------------------------------------------------------------------------------------------
+# --- training
+# -------------------------------------------------------------------------------------------------------
 
 
-def plain_adamw(vectors, labels, held_out_vectors, held_out_labels, classes, epochs, patience, seed):
-    """The paper's training written down once more: a module, an optimizer, two nested loops over index lists."""
+def plain_adamw(
+    vectors, labels, held_out_vectors, held_out_labels, classes, epochs, patience, seed
+):
+    """The paper's training written down once more: a module, an optimizer, two nested loops over
+    index lists."""
     random = torch.Generator().manual_seed(seed)
-    weight = torch.nn.Parameter(torch.empty(classes, vectors.shape[1]).normal_(0, 0.01, generator=random))
+    weight = torch.nn.Parameter(
+        torch.empty(classes, vectors.shape[1]).normal_(0, 0.01, generator=random)
+    )
     bias = torch.nn.Parameter(torch.zeros(classes))
     optimizer = torch.optim.AdamW([weight, bias], lr=1e-3, weight_decay=0.01)
     best_accuracy, best, bad = -1.0, None, 0
@@ -72,7 +85,11 @@ def test_adamw_stops_when_patience_ends_and_keeps_the_best_epoch():
 
 @pytest.mark.parametrize("train", [train_adamw, train_lbfgs])
 def test_separable_classes_are_separated(train):
-    data, selection, (vectors, labels) = clusters(1, spread=0.05), clusters(2, spread=0.05), clusters(3, spread=0.05)
+    data, selection, (vectors, labels) = (
+        clusters(1, spread=0.05),
+        clusters(2, spread=0.05),
+        clusters(3, spread=0.05),
+    )
     probe = train(*data, *selection, 4)
     assert (probe.probabilities(vectors).argmax(axis=1) == labels).all()
 
@@ -89,15 +106,26 @@ def test_the_same_seed_gives_the_same_bytes(train):
 def test_lbfgs_equals_scikit_learn(images, inverse_penalty):
     vectors, labels = clusters(1, images=images)
     probe = train_lbfgs(
-        vectors, labels, *clusters(2), 4, inverse_penalties=[inverse_penalty], iterations=1000, tolerance=1e-6
+        vectors,
+        labels,
+        *clusters(2),
+        4,
+        inverse_penalties=[inverse_penalty],
+        iterations=1000,
+        tolerance=1e-6,
     )
-    expected = LogisticRegression(C=inverse_penalty, tol=1e-8, max_iter=5000).fit(vectors.astype(float), labels)
+    expected = LogisticRegression(C=inverse_penalty, tol=1e-8, max_iter=5000).fit(
+        vectors.astype(float), labels
+    )
     others = clusters(3)[0]
-    np.testing.assert_allclose(probe.probabilities(others), expected.predict_proba(others.astype(float)), atol=2e-3)
+    np.testing.assert_allclose(
+        probe.probabilities(others), expected.predict_proba(others.astype(float)), atol=2e-3
+    )
 
 
 def narrow(seed, images=200, dimension=64, classes=5):
-    """Unit vectors as networks give them: nearly all in one direction, what tells classes apart on axes of small variance."""
+    """Unit vectors as networks give them: nearly all in one direction, what tells classes apart on
+    axes of small variance."""
     random = np.random.default_rng(seed)
     labels = np.arange(images) % classes
     spectrum = 0.2 / np.arange(1, dimension + 1) ** 1.5
@@ -112,40 +140,57 @@ def test_by_default_the_optimum_of_narrow_embeddings_is_reached(inverse_penalty)
     vectors, labels = narrow(1)
     probe = train_lbfgs(vectors, labels, *narrow(2), 5, inverse_penalties=[inverse_penalty])
     exact = vectors.astype(float)
-    expected = LogisticRegression(C=inverse_penalty, tol=1e-10, max_iter=1000, solver="newton-cholesky")
+    expected = LogisticRegression(
+        C=inverse_penalty, tol=1e-10, max_iter=1000, solver="newton-cholesky"
+    )
     expected.fit(exact, labels)
 
     def loss(weight, bias):
         logits = exact @ weight.astype(float).T + bias
         own = logits[np.arange(len(labels)), labels]
-        return (np.logaddexp.reduce(logits, axis=1) - own).sum() + np.square(weight).sum() / 2 / inverse_penalty
+        return (np.logaddexp.reduce(logits, axis=1) - own).sum() + np.square(
+            weight
+        ).sum() / 2 / inverse_penalty
 
     assert loss(probe.weight, probe.bias) <= 1.01 * loss(expected.coef_, expected.intercept_)
     others = narrow(3)[0]
-    right = (probe.probabilities(others).argmax(axis=1) == expected.predict(others.astype(float))).mean()
+    right = (
+        probe.probabilities(others).argmax(axis=1) == expected.predict(others.astype(float))
+    ).mean()
     assert right >= 0.99
 
 
 def test_what_a_device_rounds_otherwise_moves_no_prediction():
     vectors, labels = narrow(1)
     noise = 1 + 1e-6 * np.random.default_rng(4).standard_normal(vectors.shape)
-    one, other = (train_lbfgs(each.astype(np.float32), labels, *narrow(2), 5) for each in (vectors, vectors * noise))
+    one, other = (
+        train_lbfgs(each.astype(np.float32), labels, *narrow(2), 5)
+        for each in (vectors, vectors * noise)
+    )
     assert one.setting == other.setting
     others = narrow(3)[0]
-    assert (one.probabilities(others).argmax(axis=1) == other.probabilities(others).argmax(axis=1)).mean() >= 0.99
+    assert (
+        one.probabilities(others).argmax(axis=1) == other.probabilities(others).argmax(axis=1)
+    ).mean() >= 0.99
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(2.0, 0.0001), (0.05, 10000.0)])
 def test_lbfgs_chooses_the_penalty_by_validation_accuracy_then_by_its_loss(spread, expected):
-    """Where classes overlap, a strong penalty errs least; where none errs, a weak one is the surest."""
-    train, (vectors, labels) = (clusters(seed, images=80, dimension=20, spread=spread) for seed in (1, 2))
+    """Where classes overlap, a strong penalty errs least; where none errs, a weak one is the
+    surest."""
+    train, (vectors, labels) = (
+        clusters(seed, images=80, dimension=20, spread=spread) for seed in (1, 2)
+    )
     grid = [0.0001, 1.0, 10000.0]
     probes = [train_lbfgs(*train, vectors, labels, 4, inverse_penalties=[each]) for each in grid]
     probabilities = [each.probabilities(vectors) for each in probes]
     ranks = [
-        ((each.argmax(axis=1) == labels).mean(), np.log(each[np.arange(80), labels]).mean()) for each in probabilities
+        ((each.argmax(axis=1) == labels).mean(), np.log(each[np.arange(80), labels]).mean())
+        for each in probabilities
     ]
-    assert [each.validation_accuracy for each in probes] == [pytest.approx(accuracy) for accuracy, _ in ranks]
+    assert [each.validation_accuracy for each in probes] == [
+        pytest.approx(accuracy) for accuracy, _ in ranks
+    ]
     assert expected == grid[ranks.index(max(ranks))]
     assert train_lbfgs(*train, vectors, labels, 4, inverse_penalties=grid).setting == expected
 
@@ -154,7 +199,9 @@ def test_probabilities_are_a_softmax():
     probe = train_lbfgs(*clusters(1), *clusters(2), 4)
     vectors = clusters(3)[0]
     logits = torch.from_numpy(vectors @ probe.weight.T + probe.bias).double()
-    np.testing.assert_allclose(probe.probabilities(vectors), torch.softmax(logits, 1).numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        probe.probabilities(vectors), torch.softmax(logits, 1).numpy(), atol=1e-12
+    )
 
 
 def test_a_gpu_that_is_not_there():
@@ -164,7 +211,8 @@ def test_a_gpu_that_is_not_there():
         train_lbfgs(*clusters(1), *clusters(2), 4, device="cuda")
 
 
-# --- subsets --------------------------------------------------------------------------------------------------------
+# --- subsets
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_fractions_are_nested_and_take_whole_patients():
@@ -173,7 +221,9 @@ def test_fractions_are_nested_and_take_whole_patients():
     for seed in (1, 2):
         small, large = fraction_subset(groups, 0.1, seed), fraction_subset(groups, 0.5, seed)
         assert set(small) < set(large)
-        assert all(np.isin(np.flatnonzero(groups == each), large).all() for each in set(groups[large]))
+        assert all(
+            np.isin(np.flatnonzero(groups == each), large).all() for each in set(groups[large])
+        )
         sizes.append((len(small), len(large)))
     assert sizes == [(10, 50)] * 2
     assert fraction_subset(groups, 0.11, 1).size == 15  # a patient more rather than too few images
@@ -188,7 +238,9 @@ def test_shots_are_nested_and_prefer_other_patients():
         one, three, five = (shots_subset(labels, groups, shots, seed) for shots in (1, 3, 5))
         assert set(one) < set(three) < set(five)
         assert np.bincount(labels[one]).tolist() == [1, 1]
-        assert set(groups[three][labels[three] == 0]) == {0, 1, 2}, "three patients have the label: one image each"
+        assert set(groups[three][labels[three] == 0]) == {0, 1, 2}, (
+            "three patients have the label: one image each"
+        )
         assert np.bincount(labels[five]).tolist() == [5, 3], "a label with three images has no five"
 
 
@@ -213,11 +265,13 @@ def test_a_patient_with_too_many_images_is_not_held_out_unless_nobody_else_can_b
     assert not held_out(labels, np.zeros(100, int), 0.1, 0).any()
 
 
-# --- who does what --------------------------------------------------------------------------------------------------
+# --- who does what
+# --------------------------------------------------------------------------------------------------
 
 
 def experiment(patients=True, shared=False):
-    """A catalog of three splits with two labels each, ids and vectors; test has a label that train lacks."""
+    """A catalog of three splits with two labels each, ids and vectors; test has a label that train
+    lacks."""
     vectors, labels = clusters(1, images=80, classes=2)
     split = np.repeat(["train", "val", "test"], [40, 20, 20])
     patient = [f"p{each // 4}" for each in range(80)]
@@ -237,7 +291,11 @@ def experiment(patients=True, shared=False):
 
 def test_splits_train_select_and_test():
     data = probing_data(*experiment(), "train", ["val", "test"], "val")
-    assert (len(data.train), len(data.validation), {key: len(each) for key, each in data.tested.items()}) == (
+    assert (
+        len(data.train),
+        len(data.validation),
+        {key: len(each) for key, each in data.tested.items()},
+    ) == (
         40,
         20,
         {"test": 20},
@@ -271,7 +329,11 @@ def test_images_with_several_labels_do_nothing():
     kept = ~several.to_numpy()
     without = probing_data(catalog[kept], ids[kept], vectors[kept], "train", ["val", "test"], "val")
     assert with_several.names.tolist() == without.names.tolist() == ["XR/chest/a", "XR/chest/b"]
-    for part in (lambda data: data.train, lambda data: data.validation, lambda data: data.tested["test"]):
+    for part in (
+        lambda data: data.train,
+        lambda data: data.validation,
+        lambda data: data.tested["test"],
+    ):
         np.testing.assert_array_equal(part(with_several).vectors, part(without).vectors)
         np.testing.assert_array_equal(part(with_several).labels, part(without).labels)
 
@@ -279,7 +341,9 @@ def test_images_with_several_labels_do_nothing():
 def test_nothing_to_choose_on():
     catalog, ids, vectors = experiment()
     catalog.loc[catalog["split"] == "val", "label"] = "XR/chest/z"
-    with pytest.raises(InputError, match="no embedded image of 'val' has a label that an image of 'train' has"):
+    with pytest.raises(
+        InputError, match="no embedded image of 'val' has a label that an image of 'train' has"
+    ):
         probing_data(catalog, ids, vectors, "train", ["val", "test"], "val")
     alone = catalog["split"].isin(["test"]) | (catalog.index < 2)
     with pytest.raises(InputError, match="no patient of 'train' can be held out"):
@@ -312,12 +376,22 @@ def test_tables_hold_every_probe_subset_and_count():
 
 
 def test_spread_over_tries_by_hand():
-    rows = [("m", "test", "shots", 1, "accuracy", "micro", each, value) for each, value in ((1, 0.2), (2, 0.6))]
+    rows = [
+        ("m", "test", "shots", 1, "accuracy", "micro", each, value)
+        for each, value in ((1, 0.2), (2, 0.6))
+    ]
     rows.append(("m", "test", "fraction", 1, "accuracy", "micro", 1, 0.9))
     columns = ["model", "query_split", "subset", "amount", "metric", "average", "try", "value"]
-    table = spread_over_tries(pd.DataFrame(rows, columns=columns).assign(train_images=8, train_classes=2))
+    table = spread_over_tries(
+        pd.DataFrame(rows, columns=columns).assign(train_images=8, train_classes=2)
+    )
     shots, whole = table.to_dict("records")
-    assert (shots["mean"], shots["lowest"], shots["highest"], shots["tries"]) == (pytest.approx(0.4), 0.2, 0.6, 2)
+    assert (shots["mean"], shots["lowest"], shots["highest"], shots["tries"]) == (
+        pytest.approx(0.4),
+        0.2,
+        0.6,
+        2,
+    )
     assert shots["deviation"] == pytest.approx(np.sqrt(0.08))
     assert whole["mean"] == 0.9
     assert np.isnan(whole["deviation"])

@@ -1,4 +1,5 @@
-"""The profiles against the rules: none forgotten, none misspelt, nothing that the default profile would take back."""
+"""The profiles against the rules: none forgotten, none misspelt, nothing that the default profile
+would take back."""
 
 import re
 from pathlib import Path
@@ -20,13 +21,19 @@ def rules() -> dict[str, str]:
     found = {}
     for path in (WORKFLOW / "rules").glob("*.smk"):
         for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
-            found[block.split(":")[0]] = re.split(r"^(?=\S)", block.partition("\n")[2], flags=re.M)[0]
+            found[block.split(":")[0]] = re.split(r"^(?=\S)", block.partition("\n")[2], flags=re.M)[
+                0
+            ]
     return found
 
 
 def local_rules() -> set[str]:
     texts = [path.read_text() for path in (WORKFLOW / "rules").glob("*.smk")]
-    listed = [name for text in texts for name in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.M)]
+    listed = [
+        name
+        for text in texts
+        for name in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.M)
+    ]
     return set(re.findall(r"\w+", " ".join(listed)))
 
 
@@ -83,14 +90,18 @@ def test_memory_is_what_the_rule_needs_and_grows_with_each_attempt():
     default = SLURM["default-resources"]
     for name, text in RULES.items():
         asked = default | SLURM["set-resources"].get(name, {})
-        first, runtime = (re.fullmatch(r"(\d+) \* attempt", asked[key]) for key in ("mem_mb", "runtime"))
+        first, runtime = (
+            re.fullmatch(r"(\d+) \* attempt", asked[key]) for key in ("mem_mb", "runtime")
+        )
         assert runtime, name
         assert int(first[1]) >= int(resources(text).get("mem_mb", 0)), name
 
 
 def test_rules_that_use_a_gpu_go_where_there_are_some():
     with_gpu = {name for name, text in RULES.items() if "gpu" in resources(text)}
-    partitions = {name: each.get("slurm_partition", "cpu") for name, each in SLURM["set-resources"].items()}
+    partitions = {
+        name: each.get("slurm_partition", "cpu") for name, each in SLURM["set-resources"].items()
+    }
     assert with_gpu == {name for name, partition in partitions.items() if partition == "gpu"}
     assert SLURM["set-resource-scopes"] == {"gpu": "local"}
 

@@ -1,4 +1,5 @@
-"""Configuration and model cards: what is refused and with which sentence, and what of a card changes its embeddings."""
+"""Configuration and model cards: what is refused and with which sentence, and what of a card
+changes its embeddings."""
 
 import json
 from pathlib import Path
@@ -6,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from radcbir import cards, targets
-from radcbir.errors import InputError
-from radcbir.project import CONFIG_SCHEMA, Project
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.project import targets
+from radcbir.project.configuration import CONFIG_SCHEMA, Project
 
 CARDS = Path(__file__).parents[2] / "config" / "models"
 LITE0 = yaml.safe_load((CARDS / "efficientnet-lite0.yaml").read_text())
@@ -23,7 +25,12 @@ def config(tmp_path):
         "models": ["thumbnail", "histogram"],
         "experiments": {
             "one": {"datasets": ["a"], "index_split": "train", "query_splits": ["test"]},
-            "both": {"datasets": ["a", "b"], "index_split": "train", "query_splits": ["test"], "models": ["histogram"]},
+            "both": {
+                "datasets": ["a", "b"],
+                "index_split": "train",
+                "query_splits": ["test"],
+                "models": ["histogram"],
+            },
         },
     }
 
@@ -51,7 +58,9 @@ def test_a_dataset_is_known_by_what_the_configuration_says_and_not_as_a_folder(c
 def test_what_would_have_to_be_fetched(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = ["datasets/a.csv", "datasets/b.csv"]
-    config["resources"] = {"paper": {"record": "https://example.org/record", "archives": {"all.zip": {"files": files}}}}
+    config["resources"] = {
+        "paper": {"record": "https://example.org/record", "archives": {"all.zip": {"files": files}}}
+    }
     config["models"] = ["thumbnail", "efficientnet-lite0", "mobilenetv2"]
     del config["experiments"]["both"]
     project = Project(config, [CARDS])
@@ -68,7 +77,9 @@ def test_what_would_have_to_be_fetched(config, tmp_path, monkeypatch):
 def test_the_matrix_of_datasets_is_made_where_there_are_several(config):
     project = Project(config, [CARDS])
     assert targets.cross_dataset(project, "one") == []
-    assert targets.cross_dataset(project, "both") == ["results/experiments/both/comparison/cross_dataset.html"]
+    assert targets.cross_dataset(project, "both") == [
+        "results/experiments/both/comparison/cross_dataset.html"
+    ]
 
 
 def test_the_first_folder_with_a_card_wins(config, tmp_path):
@@ -82,7 +93,9 @@ def test_analyses_are_made_for_every_experiment_and_narrowed_by_one(config):
     config["analyses"] = ["gallery"]
     config["experiments"]["one"]["analyses"] = []
     files = targets.everything(Project(config, [CARDS]))
-    assert [file for file in files if "/gallery/" in file] == ["results/experiments/both/gallery/test.html"]
+    assert [file for file in files if "/gallery/" in file] == [
+        "results/experiments/both/gallery/test.html"
+    ]
     assert "results/experiments/one/comparison/summary.csv" in files
 
 
@@ -132,8 +145,14 @@ def test_the_schema_lists_the_analyses_that_there_are():
         ({"k": 0}, "`experiments: one: k` is less than 1 (0)"),
         ({"query_splits": []}, "`experiments: one: query_splits` is empty"),
         ({"query_splits": ["test", "test"]}, "names something twice"),
-        ({"analyses": ["galery"]}, "`experiments: one: analyses: 0` is 'galery': did you mean gallery?"),
-        ({"shared_patients": "alow"}, "`experiments: one: shared_patients` is 'alow': did you mean allow?"),
+        (
+            {"analyses": ["galery"]},
+            "`experiments: one: analyses: 0` is 'galery': did you mean gallery?",
+        ),
+        (
+            {"shared_patients": "alow"},
+            "`experiments: one: shared_patients` is 'alow': did you mean allow?",
+        ),
         (
             {"models": ["clip"]},
             "`experiments: one: models` names 'clip', which `models` does not list: thumbnail, histogram",
@@ -170,7 +189,9 @@ def preprocessing(**changes):
     ],
 )
 def test_what_changes_the_embeddings_is_the_meaning_of_a_card(tmp_path, changes):
-    assert cards.card_meaning(cards.load_card(write(tmp_path, **changes))) != cards.card_meaning(LITE0 | cards.DEFAULTS)
+    assert model_card.card_meaning(
+        model_card.load_card(write(tmp_path, **changes))
+    ) != model_card.card_meaning(LITE0 | model_card.DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -181,11 +202,19 @@ def test_what_changes_the_embeddings_is_the_meaning_of_a_card(tmp_path, changes)
         {"runtime": "torch"},
         {"name": "Lite"},
         {"licence": "MIT"},
-        {"weights": {"url": "https://example.org/w.pth", "sha256": LITE0["weights"]["sha256"], "layout": "ordered"}},
+        {
+            "weights": {
+                "url": "https://example.org/w.pth",
+                "sha256": LITE0["weights"]["sha256"],
+                "layout": "ordered",
+            }
+        },
     ],
 )
 def test_what_describes_or_speeds_up_a_model_is_not(tmp_path, changes):
-    assert cards.card_meaning(cards.load_card(write(tmp_path, **changes))) == cards.card_meaning(LITE0 | cards.DEFAULTS)
+    assert model_card.card_meaning(
+        model_card.load_card(write(tmp_path, **changes))
+    ) == model_card.card_meaning(LITE0 | model_card.DEFAULTS)
 
 
 PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
@@ -195,11 +224,23 @@ PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
     ("changes", "message"),
     [
         ({"loader": "tim"}, "did you mean timm?"),
-        (preprocessing(interpolation="cubic"), "`preprocessing: interpolation` is 'cubic': did you mean bicubic?"),
-        (preprocessing(crop=0.9), "unknown key `crop` under `preprocessing:`: did you mean `crop_pct`?"),
+        (
+            preprocessing(interpolation="cubic"),
+            "`preprocessing: interpolation` is 'cubic': did you mean bicubic?",
+        ),
+        (
+            preprocessing(crop=0.9),
+            "unknown key `crop` under `preprocessing:`: did you mean `crop_pct`?",
+        ),
         ({"dimension": "big"}, "`dimension` is 'big', but has to be a whole number"),
-        ({"weights": {"package": "some==1.0", "file": "w.pth"}}, "the key `sha256` is missing under `weights:`"),
-        ({"weights": {"hub": "some/one", "file": "w.pth"}}, "the key `revision` is missing under `weights:`"),
+        (
+            {"weights": {"package": "some==1.0", "file": "w.pth"}},
+            "the key `sha256` is missing under `weights:`",
+        ),
+        (
+            {"weights": {"hub": "some/one", "file": "w.pth"}},
+            "the key `revision` is missing under `weights:`",
+        ),
         ({"weights": {"files": ["../w.pth"]}}, "`weights: files: 0` is '../w.pth'"),
         (
             {"weights": LITE0["weights"] | {"url": "https://example.org/w.pth"}},
@@ -209,51 +250,67 @@ PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
             {"loader": "torchxrayvision"} | PREFIXED | preprocessing(resize="library"),
             "`weights: prefix` has no use here: take it out",
         ),
-        ({"loader": "medclip", "pooling": "projection"} | PREFIXED, "`weights: prefix` has no use here: take it out"),
+        (
+            {"loader": "medclip", "pooling": "projection"} | PREFIXED,
+            "`weights: prefix` has no use here: take it out",
+        ),
         (
             {"weights": LITE0["weights"] | {"layout": "unicl"}},
             "`weights: layout` is 'unicl': allowed are timm, ordered",
         ),
-        ({"loader": "medclip", "options": {"depth": 1}} | PREFIXED, "`options` has no use here: take it out"),
+        (
+            {"loader": "medclip", "options": {"depth": 1}} | PREFIXED,
+            "`options` has no use here: take it out",
+        ),
     ],
 )
 def test_a_wrong_card_is_named_with_its_key(tmp_path, changes, message):
     with pytest.raises(InputError) as caught:
-        cards.load_card(write(tmp_path, **changes))
+        model_card.load_card(write(tmp_path, **changes))
     assert "card.yaml: " in str(caught.value) and message in str(caught.value)
 
 
 def test_a_card_that_is_no_yaml_is_one_sentence(tmp_path):
     (tmp_path / "card.yaml").write_text("name: [unclosed")
     with pytest.raises(InputError, match=r"the model card .*card\.yaml is not valid YAML: [^\n]*$"):
-        cards.load_card(tmp_path / "card.yaml")
+        model_card.load_card(tmp_path / "card.yaml")
 
 
 @pytest.mark.parametrize("path", sorted(CARDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_card_of_the_repository_holds(path):
-    card = cards.load_card(path)
+    card = model_card.load_card(path)
     assert card["loader"] == "fusion" or card["dimension"] > 0
-    assert card["loader"] == "fusion" or cards.is_control(card) == (not card["training_data"])
+    assert card["loader"] == "fusion" or model_card.is_control(card) == (not card["training_data"])
 
 
 # --- embeddings and archives that exist already ---
 
 
-PUBLISHED = {"name": "net", "loader": "precomputed", "architecture": "any", "dimension": 8, "licence": "MIT"}
+PUBLISHED = {
+    "name": "net",
+    "loader": "precomputed",
+    "architecture": "any",
+    "dimension": 8,
+    "licence": "MIT",
+}
 
 
 @pytest.fixture
 def published(config, tmp_path):
     """The configuration, and a folder with a card of vectors and one of neighbor lists."""
     for name, path in (("vectors", "e/{dataset}.h5"), ("lists", "e/knn.csv")):
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(PUBLISHED | {"path": path, "files": {"a": "A"}}))
+        (tmp_path / f"{name}.yaml").write_text(
+            yaml.safe_dump(PUBLISHED | {"path": path, "files": {"a": "A"}})
+        )
     return config, [tmp_path, CARDS]
 
 
 def test_models_that_exist_already_need_no_images(published):
     config, folders = published
     del config["datasets"]["a"]["images"]
-    with pytest.raises(InputError, match=r"`datasets: a` has no `images:`, which the model 'thumbnail' needs"):
+    with pytest.raises(
+        InputError, match=r"`datasets: a` has no `images:`, which the model 'thumbnail' needs"
+    ):
         Project(config, folders)
     config |= {"models": ["vectors", "histogram"], "analyses": ["gallery"]}
     config["experiments"]["one"]["models"] = ["vectors"]
@@ -264,16 +321,17 @@ def test_models_that_exist_already_need_no_images(published):
         ["vectors"],
         ["vectors", "histogram"],
     )
-    assert cards.source_file(project.cards["vectors"], "a") == "e/A.h5"
-    assert cards.source_file(project.cards["vectors"], "b") == "e/b.h5"
+    assert model_card.source_file(project.cards["vectors"], "a") == "e/A.h5"
+    assert model_card.source_file(project.cards["vectors"], "b") == "e/b.h5"
 
 
 def test_neighbor_lists_are_asked_nothing_that_needs_vectors(published, monkeypatch):
     config, folders = published
     config["models"] = ["thumbnail", "histogram", "lists"]
-    monkeypatch.setattr("radcbir.project.WITHOUT_VECTORS", ())
+    monkeypatch.setattr("radcbir.project.configuration.WITHOUT_VECTORS", ())
     with pytest.raises(
-        InputError, match=r"asks for gallery, which needs embeddings, but the model 'lists' has neighbor"
+        InputError,
+        match=r"asks for gallery, which needs embeddings, but the model 'lists' has neighbor",
     ):
         Project(config | {"analyses": ["gallery"]}, folders)
 
@@ -292,7 +350,7 @@ def test_a_card_of_what_exists_already_says_where(tmp_path, change, message):
     card = {key: value for key, value in (PUBLISHED | change).items() if value is not None}
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
     with pytest.raises(InputError, match=message):
-        cards.load_card(tmp_path / "card.yaml")
+        model_card.load_card(tmp_path / "card.yaml")
 
 
 def test_files_of_archives_need_not_be_there_yet(config):
@@ -305,24 +363,35 @@ def test_files_of_archives_need_not_be_there_yet(config):
     assert targets.archived(project) == ["resources/reference/datasets/a.csv"]
     for file in ("../a.csv", "/etc/passwd"):
         with pytest.raises(InputError, match="x.zip: files"):
-            Project(config | {"resources": {"r": {"archives": {"x.zip": {"files": [file]}}}}}, [CARDS])
+            Project(
+                config | {"resources": {"r": {"archives": {"x.zip": {"files": [file]}}}}}, [CARDS]
+            )
     twice = archives | {"y.zip": archives["x.zip"]}
-    with pytest.raises(InputError, match="takes datasets/a.csv out of x.zip and of y.zip: keep one"):
+    with pytest.raises(
+        InputError, match="takes datasets/a.csv out of x.zip and of y.zip: keep one"
+    ):
         Project(config | {"resources": {"reference": {"archives": twice}}}, [CARDS])
 
 
 def test_intensity_has_defaults_that_the_library_shares():
-    from radcbir.rasters import INTENSITY
+    from radcbir.images.intensity import INTENSITY
 
     schema = json.loads(CONFIG_SCHEMA.read_text())
-    properties = schema["properties"]["datasets"]["additionalProperties"]["properties"]["intensity"]["properties"]
-    assert {name: each["default"] for name, each in properties.items() if "default" in each} == INTENSITY
+    properties = schema["properties"]["datasets"]["additionalProperties"]["properties"][
+        "intensity"
+    ]["properties"]
+    assert {
+        name: each["default"] for name, each in properties.items() if "default" in each
+    } == INTENSITY
 
 
 @pytest.mark.parametrize(
     ("intensity", "message"),
     [
-        ({"policy": "minmax", "window": [40, 400]}, "window` stands beside `policy: minmax`, which has no use for it"),
+        (
+            {"policy": "minmax", "window": [40, 400]},
+            "window` stands beside `policy: minmax`, which has no use for it",
+        ),
         ({"low": 99.5, "high": 0.5}, "low` is 99.5, not below `high: 0.5`"),
         ({"policy": "windows"}, "did you mean window"),
         ({"window": [40]}, "intensity: window`"),
@@ -336,9 +405,9 @@ def test_a_policy_that_makes_no_sense_is_refused(config, intensity, message):
 
 
 def test_in_half_precision_the_runtime_counts_and_does_not_depend_on_what_is_installed():
-    half = LITE0 | cards.DEFAULTS | {"precision": "bfloat16"}
+    half = LITE0 | model_card.DEFAULTS | {"precision": "bfloat16"}
     by_torch, by_openvino, by_itself = (
-        cards.card_meaning(half | {"runtime": each}) for each in ("torch", "openvino", "auto")
+        model_card.card_meaning(half | {"runtime": each}) for each in ("torch", "openvino", "auto")
     )
     assert by_itself == by_torch != by_openvino
 
@@ -346,8 +415,18 @@ def test_in_half_precision_the_runtime_counts_and_does_not_depend_on_what_is_ins
 def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("filepath,split,label\n")
-    control = {"name": "c", "loader": "control", "architecture": "thumbnail", "dimension": 256, "licence": "none"}
-    for slug, card in {"net": LITE0, "other": LITE0 | {"precision": "float16"}, "control": control}.items():
+    control = {
+        "name": "c",
+        "loader": "control",
+        "architecture": "thumbnail",
+        "dimension": 256,
+        "licence": "none",
+    }
+    for slug, card in {
+        "net": LITE0,
+        "other": LITE0 | {"precision": "float16"},
+        "control": control,
+    }.items():
         (tmp_path / f"{slug}.yaml").write_text(yaml.safe_dump(card))
     base = {
         "datasets": {"a": {"csv": "a.csv", "images": "."}},
@@ -357,9 +436,15 @@ def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
 
     def found(**changes):
         project = Project(base | changes, [tmp_path])
-        return {model: (card["precision"], card["runtime"]) for model, card in project.cards.items()}
+        return {
+            model: (card["precision"], card["runtime"]) for model, card in project.cards.items()
+        }
 
-    plain = {"net": ("float32", "auto"), "other": ("float16", "auto"), "control": ("float32", "auto")}
+    plain = {
+        "net": ("float32", "auto"),
+        "other": ("float16", "auto"),
+        "control": ("float32", "auto"),
+    }
     assert found() == plain
     assert found(precision="bfloat16", runtime={"net": "openvino"}) == {
         "net": ("bfloat16", "openvino"),
@@ -369,8 +454,14 @@ def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
     assert found(precision={"*": "bfloat16", "net": "float32"})["net"] == ("float32", "auto")
     assert found(precision={"*": "bfloat16", "net": "float32"})["other"] == ("bfloat16", "auto")
     for changes, message in [
-        ({"runtime": {"nett": "openvino"}}, "`runtime` names 'nett', which `models` does not list: did you mean 'net'"),
-        ({"precision": {"control": "bfloat16"}}, "names 'control', which has no network of its own"),
+        (
+            {"runtime": {"nett": "openvino"}},
+            "`runtime` names 'nett', which `models` does not list: did you mean 'net'",
+        ),
+        (
+            {"precision": {"control": "bfloat16"}},
+            "names 'control', which has no network of its own",
+        ),
         ({"precision": "half"}, "'half'"),
     ]:
         with pytest.raises(InputError, match=message):

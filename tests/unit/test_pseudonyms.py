@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from radcbir import pseudonyms
-from radcbir.errors import InputError
-from radcbir.project import Project
+from radcbir.core.errors import InputError
+from radcbir.datasets import pseudonyms
+from radcbir.project.configuration import Project
 
 KEY = b"k" * 32
 ROWS = """filepath,split,label,patient_id,study_id,x_name
@@ -26,21 +26,38 @@ def csv(tmp_path):
 
 def test_names_become_keyed_digests(csv):
     table, mapping = pseudonyms.pseudonymise(csv, KEY)
-    assert "Meier" not in table.to_csv() and "Anna" not in table.to_csv() and "20240131" not in table.to_csv()
+    assert (
+        "Meier" not in table.to_csv()
+        and "Anna" not in table.to_csv()
+        and "20240131" not in table.to_csv()
+    )
     slices = table[table["filepath"].str.contains("axial")]
-    assert slices["filepath"].str.fullmatch(r"([0-9a-f]{2})/\1[0-9a-f]{14}\.nii\.gz#axial=[34]").all()
-    assert len(set(slices["patient_id"])) == 1 and len({each.split("#")[0] for each in slices["filepath"]}) == 1
+    assert (
+        slices["filepath"].str.fullmatch(r"([0-9a-f]{2})/\1[0-9a-f]{14}\.nii\.gz#axial=[34]").all()
+    )
+    assert (
+        len(set(slices["patient_id"])) == 1
+        and len({each.split("#")[0] for each in slices["filepath"]}) == 1
+    )
     assert table["filepath"].str.endswith(".dcm").sum() == 1
     known = mapping[mapping["kind"] == "patient"].set_index("original")["pseudonym"]
-    assert known["Meier"] == pseudonyms.pseudonym(KEY, "patient", "Meier") == slices["patient_id"].iloc[0]
-    assert pseudonyms.pseudonymise(csv, b"other" * 8)[0]["patient_id"].dropna().isin(known).sum() == 0
+    assert (
+        known["Meier"]
+        == pseudonyms.pseudonym(KEY, "patient", "Meier")
+        == slices["patient_id"].iloc[0]
+    )
+    assert (
+        pseudonyms.pseudonymise(csv, b"other" * 8)[0]["patient_id"].dropna().isin(known).sum() == 0
+    )
     assert table.equals(pseudonyms.pseudonymise(csv, KEY)[0])
 
 
 def test_a_digest_is_the_hmac_of_kind_and_name():
     """Worked once with `printf 'patient\\0Meier' | openssl dgst -sha256 -hmac <key>`."""
     assert pseudonyms.pseudonym(KEY, "patient", "Meier") == "41a74390ffcc4f47"
-    assert pseudonyms.pseudonym(KEY, "path", "Meier") != pseudonyms.pseudonym(KEY, "patient", "Meier")
+    assert pseudonyms.pseudonym(KEY, "path", "Meier") != pseudonyms.pseudonym(
+        KEY, "patient", "Meier"
+    )
 
 
 def test_links_lead_to_the_images_and_missing_ones_nowhere(csv, tmp_path):
@@ -56,7 +73,9 @@ def test_links_lead_to_the_images_and_missing_ones_nowhere(csv, tmp_path):
 
 def test_a_short_key_is_refused(tmp_path):
     (tmp_path / "key").write_text("secret\n")
-    with pytest.raises(InputError, match="has 6 characters and needs 32: make one, for instance with `openssl rand"):
+    with pytest.raises(
+        InputError, match="has 6 characters and needs 32: make one, for instance with `openssl rand"
+    ):
         pseudonyms.read_key(tmp_path / "key")
 
 
@@ -84,7 +103,10 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
         "b": {"csv": "private/b/prepared.csv", "images": "img"},
     }
     (tmp_path / "results").mkdir()
-    for key_file, message in [("keys", "names keys, which does not exist"), ("results/key", "among the results")]:
+    for key_file, message in [
+        ("keys", "names keys, which does not exist"),
+        ("results/key", "among the results"),
+    ]:
         (tmp_path / "results/key").write_bytes(KEY)
         with pytest.raises(InputError, match=message):
             Project(config | {"pseudonymise": {"key_file": key_file}}, [CARDS])
@@ -94,7 +116,9 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
 
 def test_two_names_with_one_digest_are_refused(csv, monkeypatch):
     monkeypatch.setattr(pseudonyms, "pseudonym", lambda key, kind, original: "a" * 16)
-    with pytest.raises(InputError, match="two names of .* have the same pseudonym: take another key"):
+    with pytest.raises(
+        InputError, match="two names of .* have the same pseudonym: take another key"
+    ):
         pseudonyms.pseudonymise(csv, KEY)
 
 

@@ -1,4 +1,5 @@
-"""Images of the user's own that ask: what `query:` names, what it may say, and what stands in table, ledger and page."""
+"""Images of the user's own that ask: what `query:` names, what it may say, and what stands in
+table, ledger and page."""
 
 import os
 from pathlib import Path
@@ -9,13 +10,22 @@ import pytest
 import yaml
 from PIL import Image
 
-from radcbir import pages, query_list, query_results
-from radcbir.errors import InputError
-from radcbir.gallery import Thumbnails
-from radcbir.images import INTENSITY
-from radcbir.project import Project
-from radcbir.query_list import Query, find_queries, listing_digest, read_queries, write_queries
-from radcbir.targets import query as query_files
+from radcbir.core.errors import InputError
+from radcbir.images.intensity import INTENSITY
+from radcbir.images.thumbnails import Thumbnails
+from radcbir.project.configuration import Project
+from radcbir.project.targets import query as query_files
+from radcbir.query import image_list, results
+from radcbir.query import results as query_results
+from radcbir.query.image_list import (
+    Query,
+    find_queries,
+    listing_digest,
+    read_queries,
+    write_queries,
+)
+from radcbir.query.results import check_readable, page_queries, query_ledger, result_table
+from radcbir.report.render import render
 
 TEMPLATE = Path(__file__).parents[2] / "workflow/report/query.html.j2"
 
@@ -51,13 +61,20 @@ def test_a_folder_an_image_and_a_frame_of_one_are_found_once_each(folder):
 )
 def test_paths_of_a_list_are_relative_to_it(folder, name, text):
     (folder / "ask" / name).write_text(text)
-    assert names(find_queries([f"ask/{name}"])) == ["ask/b.png", "ask/sub/a.png", "ask/not-there.png"]
+    assert names(find_queries([f"ask/{name}"])) == [
+        "ask/b.png",
+        "ask/sub/a.png",
+        "ask/not-there.png",
+    ]
 
 
 def test_paths_of_a_list_may_be_relative_to_the_working_directory_or_absolute(folder):
     (folder / "lists").mkdir()
     (folder / "lists/l.txt").write_text(f"ask/b.png\n{folder}/ask/sub/a.png\n")
-    assert [each.path for each in find_queries(["lists/l.txt"])] == [f"{folder}/ask/b.png", f"{folder}/ask/sub/a.png"]
+    assert [each.path for each in find_queries(["lists/l.txt"])] == [
+        f"{folder}/ask/b.png",
+        f"{folder}/ask/sub/a.png",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,17 +106,20 @@ def test_the_listing_tells_replaced_added_and_removed_images(folder):
 def test_odd_names_come_back_from_the_list(tmp_path):
     queries = [Query('a\t"b"\nc.png', '/x/a\t"b"\nc.png'), Query("ü {x}.png", "/ü {x}.png")]
     write_queries(tmp_path / "images.tsv", queries)
-    assert read_queries(tmp_path / "images.tsv") == [each._replace(path=each.path[1:]) for each in queries]
+    assert read_queries(tmp_path / "images.tsv") == [
+        each._replace(path=each.path[1:]) for each in queries
+    ]
 
 
 def test_one_readable_image_is_enough(folder):
     (folder / "bad.png").write_text("no")
     good, bad = Query("good", str(folder / "ask/b.png")), Query("bad", str(folder / "bad.png"))
-    query_results.check_readable([bad, good], INTENSITY)
+    check_readable([bad, good], INTENSITY)
     with pytest.raises(
-        InputError, match=r"none of the 2 query images can be read: bad \(not an image\); gone \(missing\)"
+        InputError,
+        match=r"none of the 2 query images can be read: bad \(not an image\); gone \(missing\)",
     ):
-        query_results.check_readable([bad, Query("gone", str(folder / "gone.png"))], INTENSITY)
+        check_readable([bad, Query("gone", str(folder / "gone.png"))], INTENSITY)
 
 
 QUERIES = [Query("<q0>.png", "q0.png"), Query("q1.png", "q1.png"), Query("q2.png", "q2.png")]
@@ -119,8 +139,11 @@ def found(rows):
 
 
 def test_the_table_has_a_row_per_query_model_and_neighbor():
-    tables = {"zeta": found([(0, 1, 8, 0.5), (0, 2, 7, 0.25), (2, 1, 9, 1.0)]), "alpha": found([(0, 1, 9, -0.5)])}
-    table = query_results.result_table(QUERIES, tables, CATALOG)
+    tables = {
+        "zeta": found([(0, 1, 8, 0.5), (0, 2, 7, 0.25), (2, 1, 9, 1.0)]),
+        "alpha": found([(0, 1, 9, -0.5)]),
+    }
+    table = result_table(QUERIES, tables, CATALOG)
     assert table.fillna("").values.tolist() == [
         ["<q0>.png", "zeta", 1, "<p8>.png", 0.5, "XR/chest/a | XR/chest/b", "d", "", 8],
         ["<q0>.png", "zeta", 2, "p7.png", 0.25, "XR/chest/a", "d", "d:1", 7],
@@ -130,41 +153,59 @@ def test_the_table_has_a_row_per_query_model_and_neighbor():
 
 
 def test_what_every_model_rejects_alike_is_one_row_of_the_ledger():
-    rejected = {"m": [(0, "q0.png", "missing"), (1, "q1.png", "zero vector")], "n": [(0, "q0.png", "missing")]}
-    assert query_results.query_ledger(QUERIES, rejected).values.tolist() == [
+    rejected = {
+        "m": [(0, "q0.png", "missing"), (1, "q1.png", "zero vector")],
+        "n": [(0, "q0.png", "missing")],
+    }
+    assert query_ledger(QUERIES, rejected).values.tolist() == [
         ["<q0>.png", "query", "", "missing"],
         ["q1.png", "query", "m", "zero vector"],
     ]
-    assert query_results.query_ledger(QUERIES, {"m": []}).empty
+    assert query_ledger(QUERIES, {"m": []}).empty
 
 
 def test_the_page_shows_queries_neighbors_and_what_was_not_asked_escaped(tmp_path, monkeypatch):
     for name in ("q0.png", "q2.png", "p7.png", "p9.png"):
         Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / name)
-    tables = {"m": found([(0, 1, 7, 0.5), (0, 2, 8, 0.25), (2, 1, 9, 1.0)]), "n": found([(0, 1, 9, 0.125)])}
-    table = query_results.result_table(QUERIES, tables, CATALOG)
+    tables = {
+        "m": found([(0, 1, 7, 0.5), (0, 2, 8, 0.25), (2, 1, 9, 1.0)]),
+        "n": found([(0, 1, 9, 0.125)]),
+    }
+    table = result_table(QUERIES, tables, CATALOG)
     thumbnails = Thumbnails(dict.fromkeys(["d", "e", query_results.QUERIES], str(tmp_path)), 32)
-    shown = query_results.page_queries(QUERIES, table, {"m": "Model <m>", "n": "N"}, thumbnails)
+    shown = page_queries(QUERIES, table, {"m": "Model <m>", "n": "N"}, thumbnails)
     assert [each["name"] for each in shown] == ["<q0>.png", "q2.png"]
     assert [row["commonest"] for row in shown[0]["rows"]] == [("XR/chest/a", 1), None]
     assert shown[1]["rows"][1]["neighbors"] == []
-    ledger = query_results.query_ledger(QUERIES, {"m": [(1, "q1.png", "<broken>")], "n": [(1, "q1.png", "<broken>")]})
-    pages.render(
+    ledger = query_ledger(
+        QUERIES, {"m": [(1, "q1.png", "<broken>")], "n": [(1, "q1.png", "<broken>")]}
+    )
+    render(
         TEMPLATE, tmp_path / "page.html", title="Query", pixels=32, experiment="e", listed=3, answered=2, queries=shown,
         rejected=ledger.to_dict("records"), index_note="", score_notes={"n": "mean z-scores"}, names={"m": "Model <m>", "n": "N"},
         thumbnails=thumbnails.data(),
     )  # fmt: skip
     page = (tmp_path / "page.html").read_text()
-    assert "2 of 3 images asked" in page and "Similarity, not a diagnosis" in page and "of N mean z-scores" in page
+    assert (
+        "2 of 3 images asked" in page
+        and "Similarity, not a diagnosis" in page
+        and "of N mean z-scores" in page
+    )
     for escaped in ("&lt;q0&gt;.png", "&lt;p8&gt;.png", "&lt;broken&gt;", "Model &lt;m&gt;"):
         assert escaped in page and escaped.replace("&lt;", "<").replace("&gt;", ">") not in page
     assert page.count("data:image/jpeg;base64,") == 4, "p8 is not at hand"
     assert "http" not in page
-    monkeypatch.setattr(query_results, "SHOWN", 1)
-    assert len(query_results.page_queries(QUERIES, table, {"m": "M"}, thumbnails)) == 1
+    monkeypatch.setattr(results, "SHOWN", 1)
+    assert len(page_queries(QUERIES, table, {"m": "M"}, thumbnails)) == 1
 
 
-CONTROL = {"name": "control", "loader": "control", "architecture": "thumbnail", "dimension": 256, "licence": "none"}
+CONTROL = {
+    "name": "control",
+    "loader": "control",
+    "architecture": "thumbnail",
+    "dimension": 256,
+    "licence": "none",
+}
 CARDS = {
     "one": CONTROL,
     "two": CONTROL,
@@ -185,11 +226,16 @@ def configured(tmp_path, monkeypatch):
         Path(f"cards/{slug}.yaml").write_text(yaml.safe_dump(card))
 
     def check(query, intensity=None):
-        experiment = {"datasets": ["chest", "head"], "index_split": "train", "query_splits": ["test"]}
+        experiment = {
+            "datasets": ["chest", "head"],
+            "index_split": "train",
+            "query_splits": ["test"],
+        }
         config = {
             "datasets": {
                 "chest": {"csv": "chest.csv", "images": "."},
-                "head": {"csv": "head.csv", "images": "."} | ({"intensity": intensity} if intensity else {}),
+                "head": {"csv": "head.csv", "images": "."}
+                | ({"intensity": intensity} if intensity else {}),
             },
             "models": list(CARDS),
             "experiments": {
@@ -204,15 +250,23 @@ def configured(tmp_path, monkeypatch):
 
 
 def test_a_query_is_completed_from_its_experiment(configured):
-    found = configured({"query": {"images": "dir/Scan 01.nii.gz#axial=3", "experiment": "all", "k": "5"}}).query
-    assert (found["images"], found["k"], found["name"]) == (["dir/Scan 01.nii.gz#axial=3"], 5, "scan-01")
+    found = configured(
+        {"query": {"images": "dir/Scan 01.nii.gz#axial=3", "experiment": "all", "k": "5"}}
+    ).query
+    assert (found["images"], found["k"], found["name"]) == (
+        ["dir/Scan 01.nii.gz#axial=3"],
+        5,
+        "scan-01",
+    )
     assert found["models"] == ["one", "two", "both"], "those that can embed a new image"
     assert found["intensity"]["policy"] == "window"
     assert configured({}).query is None
 
 
 def test_an_image_alone_asks_the_only_experiment(configured):
-    with pytest.raises(InputError, match="`query: experiment` is missing: name one of all, lists, few"):
+    with pytest.raises(
+        InputError, match="`query: experiment` is missing: name one of all, lists, few"
+    ):
         configured({"query": "a.png"})
 
 
@@ -247,6 +301,8 @@ def test_the_intensity_of_the_query_is_that_of_the_dataset_named(configured):
 def test_the_target_without_a_query_says_how_to_name_one(configured):
     with pytest.raises(InputError, match="--config query=image.png"):
         query_files(configured({}))
-    files = query_files(configured({"query": {"images": ["x/A.png", "b.png"], "experiment": "all"}}))
+    files = query_files(
+        configured({"query": {"images": ["x/A.png", "b.png"], "experiment": "all"}})
+    )
     assert files[0] == "results/queries/a/neighbors.csv"
-    assert query_list.PATH_COLUMNS[0] == "filepath", "as in the dataset's CSV"
+    assert image_list.PATH_COLUMNS[0] == "filepath", "as in the dataset's CSV"

@@ -1,4 +1,5 @@
-"""What a reader of the report sees: tables, ledger, gallery and figures from small tables whose answers are known."""
+"""What a reader of the report sees: tables, ledger, gallery and figures from small tables whose
+answers are known."""
 
 import base64
 import io
@@ -10,7 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from radcbir import figures, gallery, ledger, pages
+from radcbir.analyses.comparison import label_table, model_table
+from radcbir.analyses.comparison.figure import precision_by_group, precision_curves
+from radcbir.analyses.gallery.compute import choose_queries, gallery
+from radcbir.datasets import ledger
+from radcbir.images.thumbnails import Thumbnails
+from radcbir.report.render import render
+from radcbir.report.style import CONTROL_COLORS, model_styles, save
 
 TEMPLATES = Path(__file__).parents[2] / "workflow" / "report"
 CARDS = {
@@ -21,7 +28,13 @@ CARDS = {
         "dimension": 4,
         "training_data": ["ImageNet"],
     },
-    "floor": {"name": "floor", "loader": "control", "architecture": "thumbnail", "dimension": 4, "training_data": []},
+    "floor": {
+        "name": "floor",
+        "loader": "control",
+        "architecture": "thumbnail",
+        "dimension": 4,
+        "training_data": [],
+    },
 }
 
 
@@ -35,38 +48,41 @@ def summary(values, neighbors=("all",)):
             }
             for model, value in values.items()
             for kind in neighbors
-            for _, metric, average, _ in pages.HEADLINES
+            for _, metric, average, _ in model_table.HEADLINES
         ]
     )  # fmt: skip
 
 
 def test_models_stand_best_first_and_the_best_value_is_marked():
-    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS)
+    (split,) = model_table.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS)
     assert [row["name"] for row in split["rows"]] == ["floor", "Net <1>"]
     assert [row["control"] for row in split["rows"]] == [True, False]
-    assert [cell["text"] for cell in split["rows"][1]["cells"]] == ["0.250"] * len(pages.HEADLINES)
+    assert [cell["text"] for cell in split["rows"][1]["cells"]] == ["0.250"] * len(
+        model_table.HEADLINES
+    )
     assert all(cell["best"] for cell in split["rows"][0]["cells"])
     assert not any(cell["best"] for cell in split["rows"][1]["cells"])
     assert "12 queries of 4 classes; 3 further queries have no index image" in split["note"]
 
 
 def test_a_figure_that_is_missing_is_blank_and_never_best():
-    (split,) = pages.model_table(summary({"net": float("nan"), "floor": 0.0}), CARDS)
+    (split,) = model_table.model_table(summary({"net": float("nan"), "floor": 0.0}), CARDS)
     assert [row["cells"][0]["text"] for row in split["rows"]] == ["0.000", ""]
     assert not split["rows"][1]["cells"][0]["best"]
 
 
 def test_the_column_for_other_patients_appears_where_patients_are_known():
-    assert len(pages.model_columns(summary({"net": 1.0}))) == len(pages.HEADLINES)
+    assert len(model_table.model_columns(summary({"net": 1.0}))) == len(model_table.HEADLINES)
     known = summary({"net": 1.0}, neighbors=("all", "other_patients"))
-    assert pages.model_columns(known)[-1][0] == "P@1 other patients"
+    assert model_table.model_columns(known)[-1][0] == "P@1 other patients"
 
 
 def uncertain(low, high):
-    """Intervals and differences of every headline for `summary`: floor minus net lies in (low, high)."""
+    """Intervals and differences of every headline for `summary`: floor minus net lies in (low,
+    high)."""
     keys = [
         {"query_split": "test", "neighbors": "all", "metric": metric, "average": average}
-        for _, metric, average, _ in pages.HEADLINES
+        for _, metric, average, _ in model_table.HEADLINES
     ]
     intervals = [
         key | {"model": model, "low": 0.1, "high": 0.7, "resampled": "patient", "clusters": 12}
@@ -79,7 +95,9 @@ def uncertain(low, high):
 
 @pytest.mark.parametrize(("low", "alike"), [(0.05, False), (-0.05, True)])
 def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(low, alike):
-    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS, *uncertain(low, 0.4))
+    (split,) = model_table.model_table(
+        summary({"net": 0.25, "floor": 0.5}), CARDS, *uncertain(low, 0.4)
+    )
     best, other = split["rows"]
     assert all(cell["best"] and not cell["alike"] for cell in best["cells"])
     assert all(cell["alike"] == alike and not cell["best"] for cell in other["cells"])
@@ -88,18 +106,20 @@ def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(low, a
 
 
 def test_the_table_of_models_works_without_intervals():
-    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS)
+    (split,) = model_table.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS)
     assert split["resampled"] is None and not split["floor"] and not split["ceiling"]
-    assert not any(cell["alike"] or cell["interval"] for row in split["rows"] for cell in row["cells"])
+    assert not any(
+        cell["alike"] or cell["interval"] for row in split["rows"] for cell in row["cells"]
+    )
 
 
 def test_floor_and_ceiling_stand_in_the_columns_of_their_metrics():
     bounds = pd.concat([summary({"chance": 0.125}), summary({"oracle": 1.0})])
     bounds.loc[bounds["metric"] == "plain_precision_at_10", "value"] = float("nan")
-    (split,) = pages.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS, bounds=bounds)
-    plain = [metric for _, metric, _, _ in pages.HEADLINES].index("plain_precision_at_10")
+    (split,) = model_table.model_table(summary({"net": 0.25, "floor": 0.5}), CARDS, bounds=bounds)
+    plain = [metric for _, metric, _, _ in model_table.HEADLINES].index("plain_precision_at_10")
     for name, text in (("floor", "0.125"), ("ceiling", "1.000")):
-        expected = [text] * len(pages.HEADLINES)
+        expected = [text] * len(model_table.HEADLINES)
         expected[plain] = ""
         assert [cell["text"] for cell in split[name]] == expected
 
@@ -121,8 +141,10 @@ def by_group():
 
 
 def test_a_label_without_index_images_is_counted_and_has_no_figure(by_group):
-    sections = pages.label_sections(by_group, ["net", "floor"])
-    modality = next(section for section in sections if section["title"] == "By modality (queries: test)")
+    sections = label_table.label_sections(by_group, ["net", "floor"])
+    modality = next(
+        section for section in sections if section["title"] == "By modality (queries: test)"
+    )
     ct, nm = modality["rows"]
     assert [cell["text"] for cell in ct["cells"]] == ["0.75", "0.50"]
     assert (nm["queries"], nm["index_images"], nm["unanswerable"]) == (2, 0, True)
@@ -132,8 +154,14 @@ def test_a_label_without_index_images_is_counted_and_has_no_figure(by_group):
 def test_what_users_write_is_escaped_on_pages(by_group, tmp_path):
     hostile = by_group.replace({"group": {"CT": "<script>alert(1)</script>"}})
     page = tmp_path / "labels.html"
-    sections = pages.label_sections(hostile, ["net", "floor"])
-    pages.render(TEMPLATES / "labels.html.j2", page, title="<b>x", models=["Net <1>", "floor"], sections=sections)
+    sections = label_table.label_sections(hostile, ["net", "floor"])
+    render(
+        TEMPLATES / "labels.html.j2",
+        page,
+        title="<b>x",
+        models=["Net <1>", "floor"],
+        sections=sections,
+    )
     text = page.read_text()
     assert "<script>alert" not in text and "&lt;script&gt;alert" in text
     assert "<b>x" not in text and "Net &lt;1&gt;" in text
@@ -153,7 +181,11 @@ def test_listed_is_embedded_plus_rejected():
         {"path": "z.png", "stage": "catalog", "model": "", "reason": "missing"},
     ]
     row = coverage.iloc[0]
-    assert row["listed"] == 4 == row["embedded"] + row["rejected_by_catalog"] + row["rejected_by_embed"]
+    assert (
+        row["listed"]
+        == 4
+        == row["embedded"] + row["rejected_by_catalog"] + row["rejected_by_embed"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,12 +199,18 @@ def test_an_image_that_is_unaccounted_for_is_an_error(embedded, rejected):
 
 
 def test_gallery_queries_spread_over_the_labels():
-    catalog = pd.DataFrame({"id": range(40), "label": ["common"] * 30 + ["rare"] * 8 + ["lone"] * 2})
-    assert gallery.choose_queries(catalog, 6)["label"].value_counts().to_dict() == {"common": 2, "rare": 2, "lone": 2}
-    assert gallery.choose_queries(catalog, 2)["label"].nunique() == 2
-    assert len(gallery.choose_queries(catalog, 100)) == 40
+    catalog = pd.DataFrame(
+        {"id": range(40), "label": ["common"] * 30 + ["rare"] * 8 + ["lone"] * 2}
+    )
+    assert choose_queries(catalog, 6)["label"].value_counts().to_dict() == {
+        "common": 2,
+        "rare": 2,
+        "lone": 2,
+    }
+    assert choose_queries(catalog, 2)["label"].nunique() == 2
+    assert len(choose_queries(catalog, 100)) == 40
     shuffled = catalog.sample(frac=1, random_state=1)
-    assert gallery.choose_queries(shuffled, 6).equals(gallery.choose_queries(catalog, 6))
+    assert choose_queries(shuffled, 6).equals(choose_queries(catalog, 6))
 
 
 def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
@@ -187,8 +225,10 @@ def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
     )  # fmt: skip
     found = pd.DataFrame({"query": [0, 0], "rank": [1, 2], "neighbor": [2, 1], "score": [0.9, 0.5]})
     found.to_parquet(tmp_path / "knn.parquet")
-    thumbnails = gallery.Thumbnails({"a": str(tmp_path)}, 16)
-    (query,) = gallery.gallery(catalog, "test", {"net": tmp_path / "knn.parquet"}, {"net": "Net"}, thumbnails, 5, 2)
+    thumbnails = Thumbnails({"a": str(tmp_path)}, 16)
+    (query,) = gallery(
+        catalog, "test", {"net": tmp_path / "knn.parquet"}, {"net": "Net"}, thumbnails, 5, 2
+    )
     assert query["source"] == "a"
     assert [(hit["path"], hit["score"], hit["right"]) for hit in query["rows"][0]["neighbors"]] == [
         ("2.png", "0.900", False),
@@ -203,20 +243,24 @@ def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
 
 def test_controls_are_gray_and_models_are_told_apart():
     models = [f"m{number}" for number in range(14)]
-    styles = figures.model_styles(["floor", *models], ["floor"])
-    assert styles["floor"]["color"] in figures.CONTROL_COLORS
+    styles = model_styles(["floor", *models], ["floor"])
+    assert styles["floor"]["color"] in CONTROL_COLORS
     assert len({(style["color"], style["marker"]) for style in styles.values()}) == 15
-    without = figures.model_styles(models, [])
-    assert all(styles[model] == without[model] for model in models), "a control takes no model's color"
+    without = model_styles(models, [])
+    assert all(styles[model] == without[model] for model in models), (
+        "a control takes no model's color"
+    )
 
 
 def test_figures_show_every_split_and_are_the_same_bytes_twice(by_group, tmp_path):
     names = {"net": "Net", "floor": "floor"}
     for copy in ("a", "b"):
-        figures.save(
-            figures.precision_by_group(by_group, names, ["floor"]), tmp_path / f"{copy}.svg", tmp_path / f"{copy}.pdf"
+        save(
+            precision_by_group(by_group, names, ["floor"]),
+            tmp_path / f"{copy}.svg",
+            tmp_path / f"{copy}.pdf",
         )
-    figure = figures.precision_by_group(by_group, names, ["floor"])
+    figure = precision_by_group(by_group, names, ["floor"])
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert [title for title in titles if "modality" in title] == [
         "by modality, queries: val",
@@ -244,8 +288,10 @@ def test_curves_hold_the_numbers_they_are_given():
             for k, value in ((1, 0.9 + offset), (2, 0.8 + offset), (3, 0.7 + offset))
         ]
     )
-    figure = figures.precision_curves(precision, {"net": "Net"}, [])
+    figure = precision_curves(precision, {"net": "Net"}, [])
     (line,) = figure.axes[0].get_lines()
     assert line.get_xdata().tolist() == [1, 2, 3]
     assert line.get_ydata().tolist() == [0.9, 0.8, 0.7]
-    assert re.fullmatch(r"micro \(mean over queries\), queries: test", figure.axes[0].get_title(loc="left"))
+    assert re.fullmatch(
+        r"micro \(mean over queries\), queries: test", figure.axes[0].get_title(loc="left")
+    )

@@ -1,4 +1,5 @@
-"""Published archives from a local server: whole, cut off, wrong, missing, and with members that are not what they seem."""
+"""Published archives from a local server: whole, cut off, wrong, missing, and with members that are
+not what they seem."""
 
 import hashlib
 import stat
@@ -8,8 +9,8 @@ import zipfile
 import pytest
 from record import Record
 
-from radcbir import resources
-from radcbir.errors import InputError
+from radcbir.core.errors import InputError
+from radcbir.fetch import archives
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def left(target):
 
 
 def fetch(server, target, offline=False, **settings):
-    resources.fetch_archive("datasets.zip", settings, f"{server.url}/record", target, pause=0.01, offline=offline)
+    archives.fetch_archive(
+        "datasets.zip", settings, f"{server.url}/record", target, pause=0.01, offline=offline
+    )
 
 
 def test_an_archive_that_the_record_lists(server, target):
@@ -55,7 +58,10 @@ def test_cut_connections_are_taken_up_where_they_broke_off(server, target):
 
 def test_a_line_that_stays_dead_keeps_what_has_come(server, target):
     server.cuts = [100_000, *[0] * 20]
-    with pytest.raises(InputError, match=r"'datasets.zip' cannot be fetched .* put the file at .*datasets.zip by hand"):
+    with pytest.raises(
+        InputError,
+        match=r"'datasets.zip' cannot be fetched .* put the file at .*datasets.zip by hand",
+    ):
         fetch(server, target)
     assert left(target) == [".datasets.zip.part"]
     server.cuts = []
@@ -68,7 +74,10 @@ def test_a_line_that_stays_dead_keeps_what_has_come(server, target):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"checksum": "md5:" + "0" * 32}, r"has the checksum md5:[0-9a-f]{32} instead of md5:0{32}"),
+        (
+            {"checksum": "md5:" + "0" * 32},
+            r"has the checksum md5:[0-9a-f]{32} instead of md5:0{32}",
+        ),
         ({"size": 5}, r"has \d+ bytes instead of 5"),
     ],
 )
@@ -85,31 +94,39 @@ def test_the_configuration_goes_before_the_record(server, target):
     assert [path for path, _ in server.asked] == ["/files/datasets.zip"]
     with pytest.raises(InputError, match="instead of sha256:0000"):
         fetch(server, target.with_name("other.zip"), checksum="sha256:" + "0" * 64)
-    with pytest.raises(InputError, match=r"nothing says the checksum of the archive 'datasets.zip'"):
-        resources.fetch_archive("datasets.zip", {"url": f"{server.url}/files/datasets.zip"}, None, target)
+    with pytest.raises(
+        InputError, match=r"nothing says the checksum of the archive 'datasets.zip'"
+    ):
+        archives.fetch_archive(
+            "datasets.zip", {"url": f"{server.url}/files/datasets.zip"}, None, target
+        )
 
 
 def test_records_that_do_not_help(server, target):
     server.files["other.zip"] = server.files.pop("datasets.zip")
-    with pytest.raises(InputError, match=r"lists no file 'datasets.zip', but other.zip: correct the name"):
+    with pytest.raises(
+        InputError, match=r"lists no file 'datasets.zip', but other.zip: correct the name"
+    ):
         fetch(server, target)
     with pytest.raises(InputError, match=r"answered 404 .*: run again with network"):
-        resources.fetch_archive("a.zip", {}, f"{server.url}/nowhere", target)
+        archives.fetch_archive("a.zip", {}, f"{server.url}/nowhere", target)
     with pytest.raises(InputError, match="is not a JSON with `files:`"):
-        resources.fetch_archive("a.zip", {}, f"{server.url}/files/other.zip", target)
+        archives.fetch_archive("a.zip", {}, f"{server.url}/files/other.zip", target)
     with pytest.raises(InputError, match="Connection refused"):
-        resources.fetch_archive("a.zip", {}, "http://127.0.0.1:9/record", target)
+        archives.fetch_archive("a.zip", {}, "http://127.0.0.1:9/record", target)
 
 
 def test_offline_nothing_is_asked_for(server, target):
     with pytest.raises(
-        InputError, match=r"cannot be fetched \(`offline: true` is set\): .* put the file at .* by hand"
+        InputError,
+        match=r"cannot be fetched \(`offline: true` is set\): .* put the file at .* by hand",
     ):
         fetch(server, target, offline=True)
     assert server.asked == []
 
 
-# --- unpacking ------------------------------------------------------------------------------------------------------
+# --- unpacking
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -124,14 +141,17 @@ def pack(tmp_path):
 
 
 def unpacked(archive, wanted, tmp_path):
-    resources.unpack(archive, wanted, tmp_path / "out" / wanted)
+    archives.unpack(archive, wanted, tmp_path / "out" / wanted)
     return (tmp_path / "out" / wanted).read_text()
 
 
 def test_only_what_is_wanted_is_unpacked(pack, tmp_path):
     archive = pack(**{"datasets/nih14.csv": "n", "datasets/mimic.csv": "m", "../evil.txt": "e"})
     assert unpacked(archive, "datasets/nih14.csv", tmp_path) == "n"
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["some.zip", "nih14.csv"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [
+        "some.zip",
+        "nih14.csv",
+    ]
     assert not (tmp_path.parent / "evil.txt").exists()
 
 
@@ -139,18 +159,25 @@ def test_folders_in_front_may_differ(pack, tmp_path):
     archive = pack(**{"v2/datasets/nih14.csv": "n", "v2/old/nih14.csv": "old", "mimic.csv": "m"})
     assert unpacked(archive, "datasets/nih14.csv", tmp_path) == "n"
     assert unpacked(archive, "datasets/mimic.csv", tmp_path) == "m"
-    with pytest.raises(InputError, match=r"several files that 'nih14.csv' may mean \(v2/datasets/nih14.csv, v2/old"):
+    with pytest.raises(
+        InputError, match=r"several files that 'nih14.csv' may mean \(v2/datasets/nih14.csv, v2/old"
+    ):
         unpacked(archive, "nih14.csv", tmp_path)
 
 
 def test_a_missing_member_is_named_with_those_there_are(pack, tmp_path):
     archive = pack(**{"datasets/nih.csv": "n", "readme.txt": "r"})
-    with pytest.raises(InputError, match=r"has no file 'datasets/nih14.csv', but datasets/nih.csv: correct `files:`"):
+    with pytest.raises(
+        InputError,
+        match=r"has no file 'datasets/nih14.csv', but datasets/nih.csv: correct `files:`",
+    ):
         unpacked(archive, "datasets/nih14.csv", tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["../datasets/nih14.csv", "/datasets/nih14.csv", "x/../../datasets/nih14.csv"])
+@pytest.mark.parametrize(
+    "name", ["../datasets/nih14.csv", "/datasets/nih14.csv", "x/../../datasets/nih14.csv"]
+)
 def test_members_that_leave_the_folder_are_refused(pack, tmp_path, name):
     archive = pack(**{name: "evil"})
     with pytest.raises(InputError, match="a path that leaves its folder"):

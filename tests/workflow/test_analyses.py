@@ -1,4 +1,5 @@
-"""Uncertainty, levels, index size and the table of models of one run, and what asking for them makes stale."""
+"""Uncertainty, levels, index size and the table of models of one run, and what asking for them
+makes stale."""
 
 import shutil
 
@@ -16,7 +17,10 @@ def analysed(finished, tmp_path_factory):
     """The finished project, once more with the three analyses."""
     project = Project(tmp_path_factory.mktemp("analysed") / "project")
     shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
-    project.settings = {"bootstrap": {"resamples": 200, "seed": 3}, "index_size": {"shares": [0.25, 0.5], "seeds": 2}}
+    project.settings = {
+        "bootstrap": {"resamples": 200, "seed": 3},
+        "index_size": {"shares": [0.25, 0.5], "seeds": 2},
+    }
     project.configure(analyses=["gallery", *NEW], **project.settings)
     project.jobs = project.run()
     return project
@@ -27,7 +31,8 @@ def table(project, path):
 
 
 def test_only_the_new_tables_and_the_table_of_models_are_made(analysed):
-    # `bounds` was made for the table of models before; two models, one experiment. The provenance page shows the settings.
+    # `bounds` was made for the table of models before; two models, one experiment. The provenance
+    # page shows the settings.
     assert dict(analysed.jobs) == {
         "uncertainty": 1, "uncertainty_figures": 1, "levels": 2, "compare_levels": 1, "index_size": 2,
         "compare_index_size": 1, "model_table": 1, "provenance": 1,
@@ -35,13 +40,22 @@ def test_only_the_new_tables_and_the_table_of_models_are_made(analysed):
 
 
 def test_intervals_belong_to_the_figures_of_the_comparison(analysed):
-    intervals, summary = table(analysed, "uncertainty/intervals.csv"), table(analysed, "comparison/summary.csv")
+    intervals, summary = (
+        table(analysed, "uncertainty/intervals.csv"),
+        table(analysed, "comparison/summary.csv"),
+    )
     keys = ["model", "query_split", "neighbors", "metric", "average"]
     both = intervals.merge(summary, on=keys, suffixes=("", "_summary"))
-    assert len(both) == len(intervals) == 2 * 2 * 2 * 11 * 2  # models, splits, variants, metrics, averages
+    assert (
+        len(both) == len(intervals) == 2 * 2 * 2 * 11 * 2
+    )  # models, splits, variants, metrics, averages
     np.testing.assert_allclose(both["value"], both["value_summary"], atol=1e-12)
     known = both[both["value"].notna()]
-    assert len(known) > 100 and (known["resampled"] == "patient").all() and (known["clusters"] == 2).all()
+    assert (
+        len(known) > 100
+        and (known["resampled"] == "patient").all()
+        and (known["clusters"] == 2).all()
+    )
     assert (known["low"] <= known["value"]).all() and (known["value"] <= known["high"]).all()
     ranks = table(analysed, "uncertainty/ranks.csv").dropna(subset=["first"])
     np.testing.assert_allclose(ranks.groupby(keys[1:])["first"].sum(), 1)
@@ -54,21 +68,32 @@ def test_the_table_of_models_shows_intervals_floor_and_ceiling(analysed, finishe
     assert 'class="interval"' not in without and "resampled" not in without
     bounds = table(analysed, "comparison/bounds.csv")
     chance = bounds[
-        (bounds["model"] == "chance") & (bounds["metric"] == "precision_at_1") & (bounds["neighbors"] == "all")
+        (bounds["model"] == "chance")
+        & (bounds["metric"] == "precision_at_1")
+        & (bounds["neighbors"] == "all")
     ]
     assert chance["value"].tolist() == pytest.approx([0.25] * 4, abs=0.01), "four labels in turn"
     for text in (page, without):
-        assert "floor (random neighbors)" in text and "ceiling (label oracle)" in text and "0.250" in text
+        assert (
+            "floor (random neighbors)" in text
+            and "ceiling (label oracle)" in text
+            and "0.250" in text
+        )
 
 
 def test_levels_agree_with_the_comparison(analysed):
-    levels, summary = table(analysed, "levels/precision.csv"), table(analysed, "comparison/precision.csv")
+    levels, summary = (
+        table(analysed, "levels/precision.csv"),
+        table(analysed, "comparison/precision.csv"),
+    )
     keys = ["model", "query_split", "neighbors", "definition", "average", "k"]
     both = levels[levels["level"] == "label"].merge(summary, on=keys, suffixes=("", "_summary"))
     assert len(both) == len(summary)
     np.testing.assert_allclose(both["value"], both["value_summary"], atol=1e-14)
     conditional = table(analysed, "levels/conditional.csv")
-    asked = conditional[(conditional["group"] == "all") & (conditional["condition"] == "within_region")]
+    asked = conditional[
+        (conditional["group"] == "all") & (conditional["condition"] == "within_region")
+    ]
     assert asked["chance"].dropna().between(0.4, 0.6).all(), "two shapes per region"
     outcomes = table(analysed, "levels/outcomes.csv")
     groups = outcomes.groupby(["model", "query_split", "neighbors", "group", "k"])["share"].sum()
@@ -76,7 +101,10 @@ def test_levels_agree_with_the_comparison(analysed):
 
 
 def test_the_whole_index_gives_the_figures_of_the_comparison(analysed):
-    parts, summary = table(analysed, "index-size/index-size.csv"), table(analysed, "comparison/summary.csv")
+    parts, summary = (
+        table(analysed, "index-size/index-size.csv"),
+        table(analysed, "comparison/summary.csv"),
+    )
     whole = parts[(parts["share"] == 1) & (parts["counting"] == "all")]
     keys = ["model", "query_split", "neighbors", "metric", "average"]
     both = whole.merge(summary, on=keys, suffixes=("", "_summary"))

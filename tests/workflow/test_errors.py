@@ -1,4 +1,5 @@
-"""Inputs of a tired user: each ends in one clear sentence that names the place and the remedy, and loses nothing."""
+"""Inputs of a tired user: each ends in one clear sentence that names the place and the remedy, and
+loses nothing."""
 
 import csv
 import re
@@ -95,7 +96,10 @@ CATALOG = {
         change_csv("p00/001.png", "../../secret.png"),
         r"row 3 of data/chest\.csv leaves the image root with '\.\./\.\./secret\.png'",
     ),
-    "image root missing": (without_images, r"the image root data/images of dataset 'chest' is not a folder"),
+    "image root missing": (
+        without_images,
+        r"the image root data/images of dataset 'chest' is not a folder",
+    ),
     "all images missing": (
         lambda project: [path.unlink() for path in (project / "data/images").rglob("*.png")],
         r"all 48 images of .*chest.* are rejected.*p00/000\.png \(missing\)",
@@ -121,28 +125,43 @@ def test_an_empty_split_is_named_with_those_there_are(project):
 
 
 def test_splits_that_share_a_patient_are_refused_or_told_apart(project):
-    """With a patient on both sides the run stops; where that is allowed, a second set of figures leaves them out."""
-    project.edit("data/chest.csv", "p02/012.png,val,XR/chest/disc,p02", "p02/012.png,val,XR/chest/disc,p00")
+    """With a patient on both sides the run stops; where that is allowed, a second set of figures
+    leaves them out."""
+    project.edit(
+        "data/chest.csv", "p02/012.png,val,XR/chest/disc,p02", "p02/012.png,val,XR/chest/disc,p00"
+    )
     assert re.search(r"(share|shares).*p00", project.snakemake(fails=True))
     project.configure(experiments={"findings": EXPERIMENT | {"shared_patients": "allow"}})
     project.run()
-    catalog = pd.read_parquet(project / "results/experiments/findings/catalog.parquet").set_index("path")
-    per_query = pd.read_parquet(project / "results/experiments/findings/thumbnail/metrics/per_query.parquet")
+    catalog = pd.read_parquet(project / "results/experiments/findings/catalog.parquet").set_index(
+        "path"
+    )
+    per_query = pd.read_parquet(
+        project / "results/experiments/findings/thumbnail/metrics/per_query.parquet"
+    )
     mine = per_query[per_query["query"] == catalog.loc["p02/012.png", "id"]].set_index("neighbors")
     discs = [row for row in rows(48) if row["split"] == "train" and row["label"] == "XR/chest/disc"]
     elsewhere = [row for row in discs if row["patient_id"] != "p00"]
-    assert mine["relevant_in_index"].to_dict() == {"all": len(discs), "other_patients": len(elsewhere)}
+    assert mine["relevant_in_index"].to_dict() == {
+        "all": len(discs),
+        "other_patients": len(elsewhere),
+    }
     assert len(elsewhere) < len(discs)
 
 
 def test_bad_images_go_to_the_ledger_and_the_rest_is_embedded(project):
-    (project / "data/images/p00/000.png").write_bytes((project / "data/images/p00/000.png").read_bytes()[:300])
+    (project / "data/images/p00/000.png").write_bytes(
+        (project / "data/images/p00/000.png").read_bytes()[:300]
+    )
     (project / "data/images/p01/006.png").write_text("<html>not found</html>")
     (project / "data/images/p02/012.png").unlink()
     project.configure(datasets={"chest": CONFIG["datasets"]["chest"] | {"max_rejected": 0.5}})
     project.run("--forcerun", "catalog")
     with open(project / "results/datasets/chest/ledger.csv", newline="") as handle:
-        ledger = {(row["path"], row["stage"], row["reason"].split(":")[0]) for row in csv.DictReader(handle)}
+        ledger = {
+            (row["path"], row["stage"], row["reason"].split(":")[0])
+            for row in csv.DictReader(handle)
+        }
     assert ledger == {
         ("p00/000.png", "embed", "truncated"),
         ("p01/006.png", "embed", "not an image"),
@@ -160,7 +179,8 @@ def test_too_many_bad_images_stop_the_job_and_nothing_else(project):
         path.write_text("no image")
     output = project.snakemake("--forcerun", "catalog", fails=True)
     assert re.search(
-        r"images of this shard of dataset 'chest' are rejected, more than `max_rejected: 0.1` allows", output
+        r"images of this shard of dataset 'chest' are rejected, more than `max_rejected: 0.1` allows",
+        output,
     )
     assert "(not an image)" in output
 
@@ -172,7 +192,11 @@ def test_k_larger_than_the_index_is_clamped(project):
     size = len([row for row in rows(48) if row["split"] == "train"])
     neighbors = pd.read_parquet(project / "results/experiments/findings/thumbnail/knn/test.parquet")
     assert neighbors.groupby("query")["rank"].max().unique().tolist() == [size]
-    assert (neighbors["neighbor"] >= 0).all() and not neighbors.duplicated(["query", "neighbor"]).any()
+    assert (neighbors["neighbor"] >= 0).all() and not neighbors.duplicated(
+        ["query", "neighbor"]
+    ).any()
     curve = pd.read_csv(project / "results/experiments/findings/comparison/precision.csv")
-    plain = curve[(curve["definition"] == "plain") & (curve["neighbors"] == "all") & curve["value"].notna()]
+    plain = curve[
+        (curve["definition"] == "plain") & (curve["neighbors"] == "all") & curve["value"].notna()
+    ]
     assert plain["k"].max() == size, "plain P@k ends where the index does"

@@ -19,7 +19,9 @@ def thumbnail_correlation(one, other):
 
 
 def histogram_overlap(one, other):
-    shares = [np.histogram(image, bins=64, range=(0, 256))[0] / image.size for image in (one, other)]
+    shares = [
+        np.histogram(image, bins=64, range=(0, 256))[0] / image.size for image in (one, other)
+    ]
     return np.sqrt(shares[0] * shares[1]).sum()
 
 
@@ -28,10 +30,12 @@ SIMILARITY = {"thumbnail": thumbnail_correlation, "histogram": histogram_overlap
 
 @pytest.fixture(scope="module", params=SIMILARITY)
 def neighbors(finished, request):
-    """The model, and per query split the labels of its queries and of all index images for each, best first."""
+    """The model, and per query split the labels of its queries and of all index images for each,
+    best first."""
     listed = rows(48)
     pixels = {
-        row["filepath"]: np.asarray(Image.open(finished / "data/images" / row["filepath"]), float) for row in listed
+        row["filepath"]: np.asarray(Image.open(finished / "data/images" / row["filepath"]), float)
+        for row in listed
     }
     index = [row for row in listed if row["split"] == "train"]
     found = {}
@@ -39,7 +43,10 @@ def neighbors(finished, request):
         queries = [row for row in listed if row["split"] == split]
         ranked = []
         for query in queries:
-            scores = [SIMILARITY[request.param](pixels[query["filepath"]], pixels[each["filepath"]]) for each in index]
+            scores = [
+                SIMILARITY[request.param](pixels[query["filepath"]], pixels[each["filepath"]])
+                for each in index
+            ]
             ranked.append([index[place]["label"] for place in np.argsort(scores)[::-1]])
         found[split] = [row["label"] for row in queries], ranked
     return request.param, found
@@ -63,7 +70,9 @@ def test_precision_equals_a_count_by_hand(finished, neighbors):
     table = table[(table["model"] == model) & (table["neighbors"] == "all")]
     assert len(table) == 2 * 2 * 2 * 5  # splits, definitions, averages, k
     for row in table.itertuples():
-        expected = by_hand(*found[row.query_split], row.k, row.definition == "capped", row.average == "macro")
+        expected = by_hand(
+            *found[row.query_split], row.k, row.definition == "capped", row.average == "macro"
+        )
         assert row.value == pytest.approx(expected, abs=1e-12), row
         assert row.queries == 12, row
 
@@ -71,21 +80,33 @@ def test_precision_equals_a_count_by_hand(finished, neighbors):
 def test_other_metrics_equal_a_count_by_hand(finished, neighbors):
     model, found = neighbors
     table = pd.read_csv(finished / COMPARISON / "summary.csv")
-    table = table[(table["model"] == model) & (table["neighbors"] == "all") & (table["average"] == "micro")]
+    table = table[
+        (table["model"] == model) & (table["neighbors"] == "all") & (table["average"] == "micro")
+    ]
     for split, (labels, ranked) in found.items():
         values = table[table["query_split"] == split].set_index("metric")["value"]
-        hits = [np.array([other == label for other in others]) for label, others in zip(labels, ranked, strict=True)]
+        hits = [
+            np.array([other == label for other in others])
+            for label, others in zip(labels, ranked, strict=True)
+        ]
         reciprocal = [1 / (1 + each[:5].argmax()) if each[:5].any() else 0 for each in hits]
         assert values["mean_reciprocal_rank"] == pytest.approx(np.mean(reciprocal), abs=1e-12)
         discounts = 1 / np.log2(np.arange(2, 7))
-        gains = [(each[:5] * discounts).sum() / discounts[: min(5, each.sum())].sum() for each in hits]
+        gains = [
+            (each[:5] * discounts).sum() / discounts[: min(5, each.sum())].sum() for each in hits
+        ]
         assert values["ndcg"] == pytest.approx(np.mean(gains), abs=1e-12)
 
 
 def test_the_workflow_tells_signal_from_none(finished):
-    """Shapes are found by their thumbnails and hardly by their histograms: the controls control something."""
+    """Shapes are found by their thumbnails and hardly by their histograms: the controls control
+    something."""
     table = pd.read_csv(finished / COMPARISON / "summary.csv")
-    kept = (table["metric"] == "precision_at_1") & (table["average"] == "micro") & (table["neighbors"] == "all")
+    kept = (
+        (table["metric"] == "precision_at_1")
+        & (table["average"] == "micro")
+        & (table["neighbors"] == "all")
+    )
     values = table[kept].groupby("model")["value"].mean()
     assert values["thumbnail"] > 0.9
     assert values["histogram"] < values["thumbnail"]
@@ -94,8 +115,13 @@ def test_the_workflow_tells_signal_from_none(finished):
 def test_embedding_files_say_what_made_them(finished):
     with open(finished / "results/provenance/provenance.csv", newline="") as handle:
         table = list(csv.DictReader(handle))
-    assert [(row["model"], row["images"]) for row in table] == [("thumbnail", "48"), ("histogram", "48")]
-    assert all(f"numpy {np.__version__}" in row["libraries"] and row["card_digest"] for row in table)
+    assert [(row["model"], row["images"]) for row in table] == [
+        ("thumbnail", "48"),
+        ("histogram", "48"),
+    ]
+    assert all(
+        f"numpy {np.__version__}" in row["libraries"] and row["card_digest"] for row in table
+    )
 
 
 def test_zarr_on_request(project):
@@ -109,7 +135,14 @@ def test_the_report_is_one_file_that_needs_no_network(project):
     project.snakemake("--report", "report.html")
     page = (project / "report.html").read_text()
     assert (project / "report.html").stat().st_size < 25e6
-    for what in ("P@k curves", "table of models", "table of labels", "gallery, queries: test", "ledger", "provenance"):
+    for what in (
+        "P@k curves",
+        "table of models",
+        "table of labels",
+        "gallery, queries: test",
+        "ledger",
+        "provenance",
+    ):
         assert what in page
     project.snakemake("--report", "report.zip")
     assert (project / "report.zip").stat().st_size < 25e6

@@ -1,4 +1,5 @@
-"""Images of one's own: a folder of many formats through to the report, and data that the audit stops."""
+"""Images of one's own: a folder of many formats through to the report, and data that the audit
+stops."""
 
 import re
 import shutil
@@ -30,7 +31,9 @@ def fill(root) -> None:
         nibabel.save(nibabel.Nifti1Image(random.normal(500, 90, (40, 36, 9)).astype(np.int16), np.eye(4)), folder / "head.nii.gz")  # fmt: skip
     folder = root / "MR/head/slab/Meier-00"
     folder.mkdir(parents=True)
-    shutil.copy(pydicom.data.get_testdata_file("emri_small_RLE.dcm", download=False), folder / "slab.dcm")
+    shutil.copy(
+        pydicom.data.get_testdata_file("emri_small_RLE.dcm", download=False), folder / "slab.dcm"
+    )
     (folder / "broken.dcm").write_text("no image")
 
 
@@ -59,7 +62,11 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
     # 24 PNGs, 2 of 9 slices of 12 volumes, 3 of 10 frames, one broken file
     catalog = pd.read_parquet(fresh / "results/datasets/mine/catalog.parquet")
     assert len(catalog) == 24 + 24 + 3 + 1
-    assert catalog["path"].str.fullmatch(r"[0-9a-f]{2}/[0-9a-f]{16}\.(png|dcm|nii\.gz)(#(axial|frame)=[0-9]+)?").all()
+    assert (
+        catalog["path"]
+        .str.fullmatch(r"[0-9a-f]{2}/[0-9a-f]{16}\.(png|dcm|nii\.gz)(#(axial|frame)=[0-9]+)?")
+        .all()
+    )
     assert catalog["patient_id"].nunique() == 12
     assert catalog.groupby("patient_id")["split"].nunique().max() == 1
     ledger = pd.read_csv(fresh / "results/datasets/mine/ledger.csv")
@@ -72,18 +79,28 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
     for path in (fresh / "results").rglob("*"):
         if path.is_file() and "logs" not in path.relative_to(fresh / "results").parts:
             content = path.read_bytes()
-            assert b"Meier" not in content and b"scan.png" not in content and KEY.encode() not in content, path
+            assert (
+                b"Meier" not in content
+                and b"scan.png" not in content
+                and KEY.encode() not in content
+            ), path
     mapping = pd.read_csv(fresh / "private/mine/pseudonyms.csv")
-    assert set(mapping.loc[mapping["kind"] == "patient", "original"]) == {f"Meier-{number:02d}" for number in range(12)}
+    assert set(mapping.loc[mapping["kind"] == "patient", "original"]) == {
+        f"Meier-{number:02d}" for number in range(12)
+    }
 
     # another policy embeds this dataset again; a new file is found, and its shard alone is embedded
     settings["datasets"]["mine"]["intensity"]["high"] = 90
     fresh.configure(**settings)
     plan = fresh.snakemake("--dry-run", *wanted)
-    assert re.search(r"^embed +\d+$", plan, re.MULTILINE) and not re.search(r"^catalog ", plan, re.MULTILINE)
+    assert re.search(r"^embed +\d+$", plan, re.MULTILINE) and not re.search(
+        r"^catalog ", plan, re.MULTILINE
+    )
     settings["datasets"]["mine"]["intensity"]["high"] = 99
     fresh.configure(**settings)
-    Image.fromarray(np.asarray(draw(0, 77)).astype(np.uint16) * 16).save(fresh / "own/XR/chest/disc/Meier-03/again.png")
+    Image.fromarray(np.asarray(draw(0, 77)).astype(np.uint16) * 16).save(
+        fresh / "own/XR/chest/disc/Meier-03/again.png"
+    )
     plan = fresh.snakemake("--dry-run", *wanted)
     assert re.search(r"^prepare ", plan, re.MULTILINE)
 
@@ -91,18 +108,29 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
 def test_the_intensity_of_one_dataset_is_no_matter_of_another(project):
     datasets = {"chest": CONFIG["datasets"]["chest"], "other": {"csv": "data/other.csv", "images": "data/images", "max_rejected": 0.1}}  # fmt: skip
     project.write_csv(rows(24), "data/other.csv")
-    experiments = {"findings": EXPERIMENT, "more": EXPERIMENT | {"datasets": ["other"], "query_splits": ["test"]}}
-    settings = {"datasets": datasets, "experiments": experiments, "models": ["thumbnail"], "analyses": []}
+    experiments = {
+        "findings": EXPERIMENT,
+        "more": EXPERIMENT | {"datasets": ["other"], "query_splits": ["test"]},
+    }
+    settings = {
+        "datasets": datasets,
+        "experiments": experiments,
+        "models": ["thumbnail"],
+        "analyses": [],
+    }
     project.configure(**settings)
     project.run("embeddings")
     datasets["other"]["intensity"] = {"policy": "minmax"}
     project.configure(**settings)
     output = project.snakemake("--dry-run", "embeddings")
-    assert set(re.findall(r"^ +output: results/embeddings/\w+/(\w+)/\w+\.h5$", output, re.MULTILINE)) == {"other"}
+    assert set(
+        re.findall(r"^ +output: results/embeddings/\w+/(\w+)/\w+\.h5$", output, re.MULTILINE)
+    ) == {"other"}
 
 
 def test_a_copy_in_the_other_split_stops_the_run_until_it_is_allowed(project):
-    """A query image with the pixels of an index image, in another file format: no model sees it before the user knows."""
+    """A query image with the pixels of an index image, in another file format: no model sees it
+    before the user knows."""
     copy = rows(48)
     source, target = next(row for row in copy if row["split"] == "train"), next(row for row in copy if row["split"] == "test")  # fmt: skip
     Image.open(project / "data/images" / source["filepath"]).save(
@@ -110,12 +138,17 @@ def test_a_copy_in_the_other_split_stops_the_run_until_it_is_allowed(project):
     )
     output = project.snakemake("--forcerun", "catalog", fails=True)
     sentence = re.search(r"Error: (.*have the same pixels.*)", output)[1]
-    assert f"{target['filepath']} = {source['filepath']}" in sentence and "`audit: stop_on:`" in sentence
+    assert (
+        f"{target['filepath']} = {source['filepath']}" in sentence
+        and "`audit: stop_on:`" in sentence
+    )
     assert "Traceback" not in output and not re.search(r"^rule embed:", output, re.MULTILINE)
     page = (project / "results/experiments/findings/audit/audit.html").read_text()
     assert "exact_duplicates" in page and target["filepath"] in page
     near = pd.read_parquet(project / "results/experiments/findings/audit/near_duplicates.parquet")
-    assert list(near.columns) == ["image", "other", "distance"] and (near["distance"] == 0).sum() >= 2
+    assert (
+        list(near.columns) == ["image", "other", "distance"] and (near["distance"] == 0).sum() >= 2
+    )
     settings = yaml.safe_load((project / "config/config.yaml").read_text())
     project.configure(**settings | {"audit": {"stop_on": ["shared_patients"]}})
     assert project.run()["embed"] == 2

@@ -1,4 +1,5 @@
-"""From a record of published archives to the paper's table: through Snakemake, without an image and without a GPU."""
+"""From a record of published archives to the paper's table: through Snakemake, without an image and
+without a GPU."""
 
 import csv
 import os
@@ -45,10 +46,13 @@ def server(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluated(server, tmp_path_factory):
-    """A project that ran the shipped configuration against a record on this machine; only k and the address differ."""
+    """A project that ran the shipped configuration against a record on this machine; only k and the
+    address differ."""
     project = Project(tmp_path_factory.mktemp("evaluated"))
     for name in ("workflow", "config", "envs"):
-        shutil.copytree(REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     configuration = yaml.safe_load((project / CONFIG).read_text())
     configuration["resources"]["reference"]["record"] = f"{server.url}/record"
     configuration["experiments"]["radiology"]["k"] = 20
@@ -70,9 +74,16 @@ def copy(evaluated, tmp_path):
 
 def test_one_command_from_the_record_to_the_table(evaluated, published, server):
     jobs = evaluated.first_run
-    assert (jobs["fetch_archive"], jobs["unpack"], jobs["take_embeddings"], jobs["take_neighbors"]) == (2, 6, 4, 2)
+    assert (
+        jobs["fetch_archive"],
+        jobs["unpack"],
+        jobs["take_embeddings"],
+        jobs["take_neighbors"],
+    ) == (2, 6, 4, 2)
     assert not {"embed", "gather", "index", "knn"} & set(jobs)
-    assert "bytes=2000-" in [asked for _, asked in server.asked], "the cut connection was taken up again"
+    assert "bytes=2000-" in [asked for _, asked in server.asked], (
+        "the cut connection was taken up again"
+    )
     assert sorted(path.name for path in (evaluated / "resources/reference").iterdir()) == [
         "archives", "datasets", "experiments",
     ]  # fmt: skip
@@ -93,7 +104,9 @@ def test_exports_are_the_published_files(evaluated, published):
     for name in ("retrieval.csv", "knn_validation_val.csv", "knn_classification.csv"):
         expected, found = pd.read_csv(theirs / name), pd.read_csv(ours / name)
         assert list(found.columns) == list(expected.columns), name
-        np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), atol=1e-12, rtol=0, err_msg=name)
+        np.testing.assert_allclose(
+            found.to_numpy(), expected.to_numpy(), atol=1e-12, rtol=0, err_msg=name
+        )
 
 
 def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
@@ -109,7 +122,9 @@ def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
     )
     for average in ("micro", "macro"):
         corrected = precision.loc[("test", "plain", average, 10), "value"]
-        assert table.loc[f"{average}_precision_at_10", "corrected"] == pytest.approx(corrected, abs=1e-12)
+        assert table.loc[f"{average}_precision_at_10", "corrected"] == pytest.approx(
+            corrected, abs=1e-12
+        )
         assert table.loc[f"{average}_precision_at_10", "cut_list"] > 0
     knn = pd.read_csv(evaluated / COMPARISON / "knn_classification.csv")
     assert set(knn["votes"]) == {"equal"}, "lists without scores have no weighted votes"
@@ -136,7 +151,8 @@ def test_a_finished_run_has_nothing_to_do(evaluated):
 
 
 def test_published_embeddings_give_what_published_lists_give(copy, published):
-    """Searched here, from the HDF5 files with one dataset per image, one of them under another name than the dataset."""
+    """Searched here, from the HDF5 files with one dataset per image, one of them under another name
+    than the dataset."""
     project = copy
     shutil.copytree(published.folder / "embeddings", project / "resources/reference/embeddings")
     card = yaml.safe_load((project / "config/models/biomedclip-published.yaml").read_text())
@@ -148,15 +164,31 @@ def test_published_embeddings_give_what_published_lists_give(copy, published):
     }
     (project / "config/models/from-vectors.yaml").write_text(yaml.safe_dump(card))
     configuration = yaml.safe_load((project / CONFIG).read_text())
-    (project / CONFIG).write_text(yaml.safe_dump(configuration | {"models": ["from-vectors", LISTS]}))
-    tables = [f"results/experiments/radiology/{model}/metrics/precision.csv" for model in ("from-vectors", LISTS)]
+    (project / CONFIG).write_text(
+        yaml.safe_dump(configuration | {"models": ["from-vectors", LISTS]})
+    )
+    tables = [
+        f"results/experiments/radiology/{model}/metrics/precision.csv"
+        for model in ("from-vectors", LISTS)
+    ]
     jobs = project.run(tables[0], "--configfile", CONFIG)
-    assert (jobs["take_embeddings"], jobs["index"], jobs["knn"], jobs["take_neighbors"]) == (4, 1, 2, 0)
+    assert (jobs["take_embeddings"], jobs["index"], jobs["knn"], jobs["take_neighbors"]) == (
+        4,
+        1,
+        2,
+        0,
+    )
     assert (project / tables[0]).read_text() == (project / tables[1]).read_text()
 
     # A file of embeddings that changed is taken again; a label that is edited takes nothing.
-    project.edit("resources/reference/datasets/nih14.csv", ",train,XR,chest,1.0,0.0,0.0", ",train,XR,chest,0.0,1.0,0.0")
+    project.edit(
+        "resources/reference/datasets/nih14.csv",
+        ",train,XR,chest,1.0,0.0,0.0",
+        ",train,XR,chest,0.0,1.0,0.0",
+    )
     with open(project / f"resources/reference/embeddings/{MODEL}/mimic.h5", "ab") as file:
         file.write(b"\0")
-    jobs = project.run(*(f"results/embeddings/from-vectors/{name}.h5" for name in DATASETS), "--configfile", CONFIG)
+    jobs = project.run(
+        *(f"results/embeddings/from-vectors/{name}.h5" for name in DATASETS), "--configfile", CONFIG
+    )
     assert (jobs["catalog"], jobs["shards"], jobs["take_embeddings"]) == (1, 1, 1)

@@ -1,4 +1,5 @@
-"""The page of queries: the server's answers and refusals, then the page itself in a headless browser."""
+"""The page of queries: the server's answers and refusals, then the page itself in a headless
+browser."""
 
 import contextlib
 import csv
@@ -26,10 +27,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
-from radcbir import search
 from radcbir.app.engine import Engine
 from radcbir.app.server import application
-from radcbir.project import Project as Configuration
+from radcbir.project.configuration import Project as Configuration
+from radcbir.retrieval import index_file
 
 KEY, BASE = "the-key", "http://127.0.0.1"
 LABELS = list(PATTERNS)
@@ -68,7 +69,9 @@ def ask(client, path="search", files=(), **question):
     asked = {"experiment": "findings", "models": ["thumbnail"], "k": 5, "fold": None} | question
     asked.setdefault("items", [{"kind": "upload", "file": place} for place in range(len(files))])
     parts = [("file", ("x.png", each)) for each in files]
-    return client.post(f"/api/{path}", data={"question": json.dumps(asked)}, files=parts or [("none", ("", b""))])
+    return client.post(
+        f"/api/{path}", data={"question": json.dumps(asked)}, files=parts or [("none", ("", b""))]
+    )
 
 
 def hits(response, place=0):
@@ -78,29 +81,42 @@ def hits(response, place=0):
     return answer["hits"]
 
 
-# --- answers --------------------------------------------------------------------------------------------------------
+# --- answers
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_the_page_says_what_there_is_and_what_to_run(client):
     (experiment,) = client.get("/api/setup").json()["experiments"]
     models = {each["slug"]: each for each in experiment["models"]}
     assert models["thumbnail"]["missing"] == models["histogram"]["missing"] == ""
-    run = "run `snakemake --cores all results/experiments/findings/random-resnet18/index/train.faiss`"
+    run = (
+        "run `snakemake --cores all results/experiments/findings/random-resnet18/index/train.faiss`"
+    )
     assert models["random-resnet18"]["missing"] == f"no index yet: {run}"
     assert experiment["facets"]["modality"] == {"CT": 12, "XR": 12}
-    assert run in ask(client, files=[png(draw(0, 1))], models=["random-resnet18"]).json()["models"][0]["error"]
+    assert (
+        run
+        in ask(client, files=[png(draw(0, 1))], models=["random-resnet18"]).json()["models"][0][
+            "error"
+        ]
+    )
 
 
 def test_an_image_of_the_index_finds_itself_and_a_filter_is_brute_force(client, served):
     catalog = pd.read_parquet(served / "results/experiments/findings/catalog.parquet")
-    index = search.read_index(served / "results/experiments/findings/thumbnail/index/train.faiss")
+    index = index_file.read_index(
+        served / "results/experiments/findings/thumbnail/index/train.faiss"
+    )
     image = catalog[catalog["split"] == "train"].iloc[3]
     content = (served / "data/images" / image["path"]).read_bytes()
     found = hits(ask(client, files=[content]))
     assert (found[0]["id"], found[0]["score"]) == (str(image["id"]), 1.0)
     assert found[0]["file"] == str(Path("data/images", image["path"]))
     # The index image's stored vector against all that pass, by hand.
-    vectors = {int(each): index.reconstruct(int(each)) for each in catalog[catalog["split"] == "train"]["id"]}
+    vectors = {
+        int(each): index.reconstruct(int(each))
+        for each in catalog[catalog["split"] == "train"]["id"]
+    }
     passing = catalog[(catalog["split"] == "train") & (catalog["label"].isin(LABELS[1:3]))]["id"]
     scores = pd.Series({each: float(vectors[each] @ vectors[image["id"]]) for each in passing})
     wanted = scores.sort_values(ascending=False)[:5]
@@ -109,14 +125,24 @@ def test_an_image_of_the_index_finds_itself_and_a_filter_is_brute_force(client, 
     assert np.allclose([each["score"] for each in found], wanted, atol=1e-4)
 
 
-def test_an_image_of_the_catalog_is_asked_by_its_stored_vector_and_does_not_find_itself(client, served):
+def test_an_image_of_the_catalog_is_asked_by_its_stored_vector_and_does_not_find_itself(
+    client, served
+):
     catalog = pd.read_parquet(served / "results/experiments/findings/catalog.parquet")
     for split in ("train", "test"):
         image = catalog[catalog["split"] == split].iloc[0]
-        found = hits(ask(client, items=[{"kind": "image", "id": str(image["id"])}], models=["thumbnail", "histogram"]))
+        found = hits(
+            ask(
+                client,
+                items=[{"kind": "image", "id": str(image["id"])}],
+                models=["thumbnail", "histogram"],
+            )
+        )
         content = (served / "data/images" / image["path"]).read_bytes()
         again = hits(ask(client, files=[content], k=6))
-        assert [each["id"] for each in found] == [each["id"] for each in again if each["id"] != str(image["id"])][:5]
+        assert [each["id"] for each in found] == [
+            each["id"] for each in again if each["id"] != str(image["id"])
+        ][:5]
 
 
 def test_marks_refine_and_wrong_images_are_left_out(client):
@@ -147,7 +173,9 @@ def test_a_region_is_asked_instead_of_the_image(client):
     beside = np.hstack([np.asarray(draw(2, 900)), np.asarray(draw(0, 901))])
     content = png(Image.fromarray(beside))
     half = [{"kind": "upload", "file": 0, "crop": [0.5, 0, 1, 1]}]
-    assert hits(ask(client, files=[content], items=half)) == hits(ask(client, files=[png(draw(0, 901))]))
+    assert hits(ask(client, files=[content], items=half)) == hits(
+        ask(client, files=[png(draw(0, 901))])
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,8 +183,14 @@ def test_a_region_is_asked_instead_of_the_image(client):
     [
         ({"items": []}, "the query is empty: drop an image"),
         ({"items": [{"kind": "text", "text": "  "}]}, "the text is empty: type what to look for"),
-        ({"items": [{"kind": "text", "text": "a" * 1001}]}, "the text has 1001 characters: 1000 are enough"),
-        ({"filters": {"modality": ["CT"], "region": ["chest"]}}, "no image of the index passes these filters"),
+        (
+            {"items": [{"kind": "text", "text": "a" * 1001}]},
+            "the text has 1001 characters: 1000 are enough",
+        ),
+        (
+            {"filters": {"modality": ["CT"], "region": ["chest"]}},
+            "no image of the index passes these filters",
+        ),
         ({"filters": {"modality": ["MR"]}}, "no image of this experiment has the modality 'MR'"),
         ({"k": 0}, "k is 0: choose a whole number from 1 to 200"),
         ({"fold": 3}, "a similarity between 0 and 1"),
@@ -164,7 +198,10 @@ def test_a_region_is_asked_instead_of_the_image(client):
         ({"models": ["../x"]}, "has no model '../x'"),
         ({"models": []}, "choose one model, or two to compare"),
         ({"items": [{"kind": "upload", "file": 3}]}, "a file of the query did not arrive"),
-        ({"items": [{"kind": "upload", "file": 0, "crop": [0.5, 0, 0.2, 1]}]}, "the region is not within the image"),
+        (
+            {"items": [{"kind": "upload", "file": 0, "crop": [0.5, 0, 0.2, 1]}]},
+            "the region is not within the image",
+        ),
         ({"wrong": ["12"]}, "an image is not in the catalog"),
         ({"wrong": ["x"]}, "an image is named by something that is no id"),
         ({"read_as": "hand"}, "the experiment has no dataset 'hand'"),
@@ -172,7 +209,10 @@ def test_a_region_is_asked_instead_of_the_image(client):
 )
 def test_a_question_that_has_no_answer_gets_one_sentence(client, question, message):
     response = ask(client, files=[png(draw(0, 1))], **question)
-    errors = [response.json().get("error"), *(each["error"] for each in response.json().get("models", []))]
+    errors = [
+        response.json().get("error"),
+        *(each["error"] for each in response.json().get("models", [])),
+    ]
     assert any(message in (each or "") for each in errors), errors
     assert all((each or "").count("\n") == 0 for each in errors)
 
@@ -182,7 +222,9 @@ def test_what_a_model_cannot_do_is_said_beside_it(client):
     assert text["error"].endswith("has no text tower: ask it with an image")
     image = hits(ask(client, files=[png(draw(0, 1))]))[0]["id"]
     answer = ask(client, "match", files=[png(draw(0, 1))], id=image)
-    assert answer.json()["error"].endswith("gives no features of patches, so there is no map of where the match lies")
+    assert answer.json()["error"].endswith(
+        "gives no features of patches, so there is no map of where the match lies"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +248,14 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
 
     model = open_clip.CLIP(**tiny_clip.CONFIGURATION).eval()
     model.load_state_dict(load_file(worded / "served" / tiny_clip.NAMES[1]))
-    tokens = open_clip.SimpleTokenizer(context_length=tiny_clip.CONFIGURATION["text_cfg"]["context_length"])(["a disc"])
+    tokens = open_clip.SimpleTokenizer(
+        context_length=tiny_clip.CONFIGURATION["text_cfg"]["context_length"]
+    )(["a disc"])
     with torch.inference_mode():
         wanted = model.encode_text(tokens, normalize=True).numpy()[0]
-    index = search.read_index(worded / "results/experiments/findings/tiny-clip/index/train.faiss")
+    index = index_file.read_index(
+        worded / "results/experiments/findings/tiny-clip/index/train.faiss"
+    )
     ids = faiss.vector_to_array(index.id_map)
     scores = pd.Series({each: float(index.reconstruct(int(each)) @ wanted) for each in ids})
     best = scores.sort_values(ascending=False)[:5]
@@ -218,11 +264,17 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
 
     # An image's patches are most like their own: of 4 x 4 patches of 8 pixels each is 1.
     match = {"files": [png(draw(0, 1))], "models": ["tiny-clip"]}
-    own = hits(ask(client, items=[{"kind": "image", "id": found[0]["id"]}], models=["tiny-clip"]))[0]["id"]
+    own = hits(ask(client, items=[{"kind": "image", "id": found[0]["id"]}], models=["tiny-clip"]))[
+        0
+    ]["id"]
     other = ask(client, "match", id=own, **match).json()
     assert np.shape(other["query"]["grid"]) == np.shape(other["hit"]["grid"]) == (4, 4)
-    same = ask(client, "match", items=[{"kind": "image", "id": own}], id=own, models=["tiny-clip"]).json()
-    assert np.allclose(same["query"]["grid"], 1, atol=1e-4) and np.allclose(same["hit"]["grid"], 1, atol=1e-4)
+    same = ask(
+        client, "match", items=[{"kind": "image", "id": own}], id=own, models=["tiny-clip"]
+    ).json()
+    assert np.allclose(same["query"]["grid"], 1, atol=1e-4) and np.allclose(
+        same["hit"]["grid"], 1, atol=1e-4
+    )
     assert np.max(other["hit"]["grid"]) < 0.9999
     engine.close()
 
@@ -230,10 +282,14 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
 def test_an_index_of_another_card_is_not_asked(client, served):
     card = served / "config/models/thumbnail.yaml"
     before = card.read_text()
-    config = served.config | {"datasets": {"chest": CONFIG["datasets"]["chest"] | {"intensity": {"policy": "minmax"}}}}
+    config = served.config | {
+        "datasets": {"chest": CONFIG["datasets"]["chest"] | {"intensity": {"policy": "minmax"}}}
+    }
     engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
     (experiment,) = engine.setup()
-    assert experiment["models"][0]["missing"].startswith("`intensity:` of the dataset chest has changed since")
+    assert experiment["models"][0]["missing"].startswith(
+        "`intensity:` of the dataset chest has changed since"
+    )
     try:
         card.write_text(before.replace("dimension: 256", "dimension: 255"))
         engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
@@ -244,13 +300,16 @@ def test_an_index_of_another_card_is_not_asked(client, served):
         card.write_text(before)
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------
+# --- refusals
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_only_this_machine_with_the_key_and_from_the_page_is_answered(client):
     assert client.get("/", headers={"host": "evil.example"}).status_code == 400
     assert client.get("/api/setup", headers={"origin": "http://evil.example"}).status_code == 403
-    assert client.get("/api/setup", headers={"origin": BASE, "host": "127.0.0.1"}).status_code == 200
+    assert (
+        client.get("/api/setup", headers={"origin": BASE, "host": "127.0.0.1"}).status_code == 200
+    )
     stranger = TestClient(client.app, base_url=BASE)
     assert stranger.get("/api/setup").status_code == 403
     assert "Open the whole link" in stranger.get("/?key=other").text
@@ -280,11 +339,15 @@ def test_too_many_bytes_and_too_many_pixels_are_refused(client):
         "the images of one query may have 1 MB together: take"[:51],
     )
     streamed = client.post(
-        "/api/search", content=iter([bytes(1 << 20)] * 3), headers={"content-type": "multipart/form-data; boundary=x"}
+        "/api/search",
+        content=iter([bytes(1 << 20)] * 3),
+        headers={"content-type": "multipart/form-data; boundary=x"},
     )
     assert streamed.status_code == 413
     wide = ask(client, files=[png(Image.new("L", (2000, 600)))])
-    assert "is too large: 2000 x 600 pixels, more than 1,000,000" in wide.json()["models"][0]["error"]
+    assert (
+        "is too large: 2000 x 600 pixels, more than 1,000,000" in wide.json()["models"][0]["error"]
+    )
 
 
 def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served):
@@ -298,13 +361,23 @@ def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served):
     assert not hidden.get("/api/setup").json()["experiments"][0]["originals"]
 
 
-# --- the page -------------------------------------------------------------------------------------------------------
+# --- the page
+# -------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def running(project, configuration):
     """The link that `snakemake app` prints; the server ends with Ctrl-C."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "app", "--configfile", configuration]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        "app",
+        "--configfile",
+        configuration,
+    ]
     process = subprocess.Popen(
         command, cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         env=os.environ | {"NO_PROXY": "*"},
@@ -369,7 +442,8 @@ def drop(page, image, name="query.png"):
 
 
 def until(page, expression):
-    """Wait until it is true; Playwright's own way evaluates text in the page, which its security policy forbids."""
+    """Wait until it is true; Playwright's own way evaluates text in the page, which its security
+    policy forbids."""
     for _ in range(400):
         if page.evaluate(expression):
             return
@@ -530,7 +604,9 @@ def test_nothing_that_was_uploaded_is_left(page, served):
     drop(page, b"these are no pixels")
     page.wait_for_selector("#error:not([hidden])")
     assert {path for path in served.folder.rglob("*") if path.is_file()} == before
-    uploads = [path for path in Path(tempfile.gettempdir()).glob("radcbir-app-*/*") if path.is_file()]
+    uploads = [
+        path for path in Path(tempfile.gettempdir()).glob("radcbir-app-*/*") if path.is_file()
+    ]
     assert uploads == []
 
 

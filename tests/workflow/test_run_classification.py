@@ -1,4 +1,5 @@
-"""kNN classification and linear probing through Snakemake: figures against a count by hand, pages, and the report."""
+"""kNN classification and linear probing through Snakemake: figures against a count by hand, pages,
+and the report."""
 
 import shutil
 
@@ -17,7 +18,9 @@ def classified(finished, tmp_path_factory):
     copy = Project(tmp_path_factory.mktemp("classified") / "project")
     shutil.copytree(finished.folder, copy.folder, copy_function=shutil.copy2, symlinks=True)
     small = {"epochs": 30, "label_fractions": [0.3, 1], "shots": [1], "tries": 2}
-    copy.configure(analyses=["gallery", "knn_classification", "linear_probing"], classification=small)
+    copy.configure(
+        analyses=["gallery", "knn_classification", "linear_probing"], classification=small
+    )
     copy.done = copy.run(*PAGES)
     return copy
 
@@ -34,12 +37,18 @@ def votes_by_hand(project, model, split, k, weighted):
     folder = project / "results/experiments/findings"
     labels = pd.read_parquet(folder / "catalog.parquet").set_index("id")["label"].to_dict()
     right = []
-    for query, found in pd.read_parquet(folder / model / "knn" / f"{split}.parquet").groupby("query"):
+    for query, found in pd.read_parquet(folder / model / "knn" / f"{split}.parquet").groupby(
+        "query"
+    ):
         votes = {}
         for row in found.sort_values("rank").head(k).itertuples():
             label = labels[row.neighbor]
-            votes[label] = votes.get(label, 0) + (np.exp(float(row.score) / 0.07) if weighted else 1)
-        right.append(max(votes, key=votes.get) == labels[query])  # of equal votes, the first that was voted for
+            votes[label] = votes.get(label, 0) + (
+                np.exp(float(row.score) / 0.07) if weighted else 1
+            )
+        right.append(
+            max(votes, key=votes.get) == labels[query]
+        )  # of equal votes, the first that was voted for
     return np.mean(right)
 
 
@@ -48,7 +57,9 @@ def votes_by_hand(project, model, split, k, weighted):
 def test_accuracy_of_votes_equals_a_count_by_hand(classified, model, votes):
     curve = pd.read_csv(classified / COMPARISON / "knn_classification_curve.csv")
     here = (curve["model"] == model) & (curve["votes"] == votes) & (curve["neighbors"] == "all")
-    curve = curve[here & (curve["metric"] == "f1") & (curve["average"] == "micro")].set_index(["query_split", "k"])
+    curve = curve[here & (curve["metric"] == "f1") & (curve["average"] == "micro")].set_index(
+        ["query_split", "k"]
+    )
     by_hand = {
         (split, k): votes_by_hand(classified, model, split, k, votes == "weighted")
         for split in ("val", "test")
@@ -69,9 +80,15 @@ def test_linear_classifiers_tell_shapes_by_their_pixels(classified):
     assert set(table["selected_on"]) == {"val"}
     assert set(table["train_images"]) == {24}
     mean = pd.read_csv(classified / COMPARISON / "label_fractions_mean.csv")
-    accuracy = mean[(mean["metric"] == "accuracy") & (mean["model"] == "thumbnail")].set_index(["subset", "amount"])
+    accuracy = mean[(mean["metric"] == "accuracy") & (mean["model"] == "thumbnail")].set_index(
+        ["subset", "amount"]
+    )
     assert accuracy.loc[("fraction", 1.0), "tries"] == 1
-    assert accuracy.loc[("shots", 1.0), ["tries", "train_images", "train_classes"]].tolist() == [2, 4, 4]
+    assert accuracy.loc[("shots", 1.0), ["tries", "train_images", "train_classes"]].tolist() == [
+        2,
+        4,
+        4,
+    ]
 
 
 def test_pages_and_figures_show_every_model(classified):
@@ -88,5 +105,9 @@ def test_pages_and_figures_show_every_model(classified):
 def test_the_report_explains_them(classified):
     classified.snakemake("--report", "report.html", *PAGES)
     page = (classified / "report.html").read_text()
-    for what in ("kNN classification against k", "linear probing with few labels", "calibration of linear probing"):
+    for what in (
+        "kNN classification against k",
+        "linear probing with few labels",
+        "calibration of linear probing",
+    ):
         assert what in page

@@ -21,7 +21,10 @@ FOLDER = "results/experiments/findings"
 COMPARISON = f"{FOLDER}/comparison"
 QUICK = "results/experiments/quick/comparison/summary.csv"
 TARGETS = [
-    *(f"{COMPARISON}/{name}" for name in ("models.html", "index-fidelity.svg", "dimensions.svg", "text-queries.html")),
+    *(
+        f"{COMPARISON}/{name}"
+        for name in ("models.html", "index-fidelity.svg", "dimensions.svg", "text-queries.html")
+    ),
     "results/experiments/quick/comparison/models.html",
     "results/datasets/chest/coverage.csv",
 ]
@@ -36,10 +39,15 @@ def write_cards(project):
     folder = project / "resources/weights/tiny-clip"
     folder.mkdir(parents=True)
     configuration = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": configuration, "preprocess_cfg": {}}))
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": configuration, "preprocess_cfg": {}})
+    )
     torch.manual_seed(1)
     state = open_clip.CLIP(**configuration).state_dict()
-    save_file({name: each.contiguous().clone() for name, each in state.items()}, folder / "open_clip_model.safetensors")
+    save_file(
+        {name: each.contiguous().clone() for name, each in state.items()},
+        folder / "open_clip_model.safetensors",
+    )
     card = {
         "name": "tiny CLIP", "loader": "open_clip", "architecture": "tiny", "pooling": "projection", "dimension": 24,
         "text_tower": True, "licence": "none", "training_data": [],
@@ -53,7 +61,8 @@ def write_cards(project):
 
 @pytest.fixture(scope="module")
 def done(finished, tmp_path_factory) -> Project:
-    """A finished project, to which fusions, a text tower, an IVF experiment and the analyses came; not to be changed."""
+    """A finished project, to which fusions, a text tower, an IVF experiment and the analyses came;
+    not to be changed."""
     project = Project(tmp_path_factory.mktemp("fidelity") / "project")
     shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
     write_cards(project)
@@ -71,10 +80,18 @@ def table(project, name, folder=COMPARISON):
 
 def test_fusions_are_models_like_any_other(done):
     summary = table(done, "summary.csv")
-    assert set(summary["model"]) == {"thumbnail", "histogram", "side-by-side", "by-rank", "tiny-clip"}
+    assert set(summary["model"]) == {
+        "thumbnail",
+        "histogram",
+        "side-by-side",
+        "by-rank",
+        "tiny-clip",
+    }
     assert done.first_run["fuse"] == 2
     knn = {
-        model: pd.read_parquet(done / f"{FOLDER}/{model}/knn/test.parquet").set_index(["query", "neighbor"])["score"]
+        model: pd.read_parquet(done / f"{FOLDER}/{model}/knn/test.parquet").set_index(
+            ["query", "neighbor"]
+        )["score"]
         for model in ("thumbnail", "histogram", "side-by-side")
     }
     both = pd.concat(knn, axis=1).dropna()
@@ -83,7 +100,9 @@ def test_fusions_are_models_like_any_other(done):
     np.testing.assert_allclose(both["side-by-side"], mean, atol=1e-6)
     coverage = pd.read_csv(done / "results/datasets/chest/coverage.csv").set_index("model")
     assert coverage.loc["by-rank", "embedded"] == 48
-    assert "concatenation of thumbnail, histogram" in (done / f"{COMPARISON}/models.html").read_text()
+    assert (
+        "concatenation of thumbnail, histogram" in (done / f"{COMPARISON}/models.html").read_text()
+    )
 
 
 def test_indexes_and_dimensions_are_tables_and_figures(done):
@@ -92,7 +111,9 @@ def test_indexes_and_dimensions_are_tables_and_figures(done):
         "those with vectors of their own"
     )
     assert set(indexes["type"]) == {"flat", "ivf", "hnsw", "sq8", "pq", "ivf_pq"}
-    summary = table(done, "summary.csv").set_index(["model", "query_split", "neighbors", "metric", "average"])["value"]
+    summary = table(done, "summary.csv").set_index(
+        ["model", "query_split", "neighbors", "metric", "average"]
+    )["value"]
     for name, variant in (("index-fidelity.csv", "flat"), ("dimensions.csv", "none 256 float32")):
         exact = table(done, name).set_index(["model", "variant"]).loc[("thumbnail", variant)]
         for k in (1, 10):
@@ -112,7 +133,10 @@ def test_an_approximate_index_serves_the_whole_workflow(done):
         pd.read_parquet(done / f"results/experiments/{name}/thumbnail/knn/test.parquet")
         for name in ("quick", "findings")
     )
-    assert quick.groupby("query").size().ge(5).all() and not quick.duplicated(["query", "neighbor"]).any()
+    assert (
+        quick.groupby("query").size().ge(5).all()
+        and not quick.duplicated(["query", "neighbor"]).any()
+    )
     both = quick.merge(exact, on=["query", "neighbor"])
     np.testing.assert_allclose(both["score_x"], both["score_y"], atol=1e-6)
     page = (done / "results/experiments/quick/comparison/models.html").read_text()
@@ -123,7 +147,9 @@ def test_an_approximate_index_serves_the_whole_workflow(done):
 def test_texts_are_asked_as_the_towers_answer(done):
     """Zero-shot accuracy once more, from the saved model itself."""
     folder = done / "resources/weights/tiny-clip"
-    model = open_clip.CLIP(**json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]).eval()
+    model = open_clip.CLIP(
+        **json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    ).eval()
     from safetensors.torch import load_file
 
     model.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
@@ -132,21 +158,41 @@ def test_texts_are_asked_as_the_towers_answer(done):
     catalog = pd.read_parquet(done / f"{FOLDER}/catalog.parquet")
     queries = catalog[catalog["split"] == "test"]
     transform = open_clip.image_transform(32, is_train=False)
-    pictures = [transform(Image.open(done / "data/images" / path).convert("RGB")) for path in queries["path"]]
+    pictures = [
+        transform(Image.open(done / "data/images" / path).convert("RGB"))
+        for path in queries["path"]
+    ]
     unit = torch.nn.functional.normalize
     with torch.inference_mode():
-        texts = unit(model.encode_text(open_clip.tokenize(prompts["prompt"].tolist(), context_length=20)))
+        texts = unit(
+            model.encode_text(open_clip.tokenize(prompts["prompt"].tolist(), context_length=20))
+        )
         labels = list(dict.fromkeys(prompts["label"]))
         centers = unit(
-            torch.stack([texts[(prompts["label"] == each).to_numpy(copy=True)].mean(dim=0) for each in labels])
+            torch.stack(
+                [
+                    texts[(prompts["label"] == each).to_numpy(copy=True)].mean(dim=0)
+                    for each in labels
+                ]
+            )
         )
-        guessed = (unit(model.encode_image(torch.stack(pictures))) @ centers.T).argmax(dim=1).numpy()
-    accuracy = np.mean([labels[each] == label for each, label in zip(guessed, queries["label"], strict=True)])
+        guessed = (
+            (unit(model.encode_image(torch.stack(pictures))) @ centers.T).argmax(dim=1).numpy()
+        )
+    accuracy = np.mean(
+        [labels[each] == label for each, label in zip(guessed, queries["label"], strict=True)]
+    )
     found = table(done, "text-queries.csv")
-    kept = (found["task"] == "zero_shot") & (found["metric"] == "accuracy") & (found["average"] == "micro")
+    kept = (
+        (found["task"] == "zero_shot")
+        & (found["metric"] == "accuracy")
+        & (found["average"] == "micro")
+    )
     assert found.loc[kept, "value"].tolist() == [pytest.approx(accuracy)]
     page = (done / f"{COMPARISON}/text-queries.html").read_text()
-    assert "Without a text tower, and so not here: thumbnail 16x16" in page and "showing cross" in page
+    assert (
+        "Without a text tower, and so not here: thumbnail 16x16" in page and "showing cross" in page
+    )
     assert page.count("data:image/jpeg") >= 3
 
 
@@ -169,11 +215,15 @@ def test_what_a_label_a_prompt_a_member_and_a_search_parameter_make_stale(done, 
     project.edit("config/models/by-rank.yaml", "by: reciprocal_rank", "by: score")
     jobs = project.run(f"{FOLDER}/by-rank/metrics/summary.csv", QUICK)
     assert set(jobs) == {"knn", "retrieval_metrics"}
-    project.edit("data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring")
+    project.edit(
+        "data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring"
+    )
     jobs = project.run(f"{COMPARISON}/index-fidelity.csv", f"{COMPARISON}/dimensions.csv", QUICK)
     assert not {"embed", "fuse", "index", "knn", "index_fidelity", "dimensions"} & set(jobs)
     assert {"index_fidelity_table", "dimensions_table"} <= set(jobs)
-    project.edit("config/models/histogram.yaml", "architecture: histogram", "architecture: thumbnail")
+    project.edit(
+        "config/models/histogram.yaml", "architecture: histogram", "architecture: thumbnail"
+    )
     project.edit("config/models/histogram.yaml", "dimension: 64", "dimension: 256")
     jobs = project.run("results/embeddings/by-rank/chest.h5")
     assert jobs["fuse"] == 1 and jobs["embed"] > 0, "a member's change is the fusion's"
@@ -183,5 +233,8 @@ def test_without_a_text_tower_the_page_is_one_sentence(project):
     project.configure(analyses=["text_queries"])
     project.run(f"{COMPARISON}/text-queries.html")
     page = (project / f"{COMPARISON}/text-queries.html").read_text()
-    assert "No model of this experiment has a text tower (thumbnail 16x16, gray-value histogram)" in page
+    assert (
+        "No model of this experiment has a text tower (thumbnail 16x16, gray-value histogram)"
+        in page
+    )
     assert not (project / f"{FOLDER}/prompts.csv").exists()

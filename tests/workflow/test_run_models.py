@@ -1,4 +1,5 @@
-"""A model of several files through the workflow: fetched, recorded, embedded offline, listed, and never stale by that."""
+"""A model of several files through the workflow: fetched, recorded, embedded offline, listed, and
+never stale by that."""
 
 import json
 import os
@@ -8,7 +9,7 @@ import tiny_clip
 import yaml
 from tiny_clip import NAMES
 
-from radcbir import embeddings
+from radcbir.embedding import store
 
 
 @pytest.fixture
@@ -26,28 +27,37 @@ def test_a_model_of_several_files(tiny):
     assert (first["fetch_weights"], first["gather"]) == (2, 1)
     recorded = yaml.safe_load((project / "resources/weights/weights.lock.yaml").read_text())
     assert set(recorded["tiny-clip"]) == set(NAMES)
-    found = embeddings.read_attributes(project / output)
+    found = store.read_attributes(project / output)
     assert found["dimension"] == 24
     assert len(found["weights_sha256"]) == 64
     assert not project.run(output)  # recording the digests made nothing stale
 
     listed = project.snakemake("models")
     row = next(line for line in listed.splitlines() if line.startswith("tiny-clip"))
-    assert row.split()[:4] == ["tiny-clip", "tiny", "CLIP", "open_clip"] and " yes " in row and " here " in row
-    assert any(line.startswith("biomedclip-vitb16") and "to fetch" in line for line in listed.splitlines())
+    assert (
+        row.split()[:4] == ["tiny-clip", "tiny", "CLIP", "open_clip"]
+        and " yes " in row
+        and " here " in row
+    )
+    assert any(
+        line.startswith("biomedclip-vitb16") and "to fetch" in line for line in listed.splitlines()
+    )
 
     # Another file under the same name is not taken for the one that was recorded.
-    (project / "resources/weights/tiny-clip/open_clip_config.json").write_text(json.dumps({"model_cfg": {}}))
+    (project / "resources/weights/tiny-clip/open_clip_config.json").write_text(
+        json.dumps({"model_cfg": {}})
+    )
     failed = project.snakemake("--forcerun", "embed", "--", output, fails=True)
     assert "open_clip_config.json of the model 'tiny-clip' has the SHA-256" in failed
     assert "weights.lock.yaml says" in failed
 
 
 def test_weights_from_elsewhere_are_embedded_in_the_same_run_and_new_dates_are_no_reason(tiny):
-    """The source of weights is a reason to fetch them and a reason to embed: the one must not hide the other."""
+    """The source of weights is a reason to fetch them and a reason to embed: the one must not hide
+    the other."""
     project, output = tiny, "results/embeddings/tiny-clip/chest.h5"
     project.run(output)
-    before = embeddings.read_attributes(project / output)["weights_sha256"]
+    before = store.read_attributes(project / output)["weights_sha256"]
     for name in NAMES:
         os.utime(project / "resources/weights/tiny-clip" / name)
     assert not project.run(output)
@@ -58,14 +68,15 @@ def test_weights_from_elsewhere_are_embedded_in_the_same_run_and_new_dates_are_n
     jobs = project.run(output)
     shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
     assert jobs == {"fetch_weights": 1, "embed": shards, "gather": 1}
-    assert embeddings.read_attributes(project / output)["weights_sha256"] != before
+    assert store.read_attributes(project / output)["weights_sha256"] != before
     assert not project.run(output)
 
-    # The same content at another address, by its digest in the card: nothing is fetched, and nothing is embedded.
+    # The same content at another address, by its digest in the card: nothing is fetched, and
+    # nothing is embedded.
     served = yaml.safe_load(card.read_text())
-    digest = yaml.safe_load((project / "resources/weights/weights.lock.yaml").read_text())["tiny-clip"][NAMES[1]][
-        "sha256"
-    ]
+    digest = yaml.safe_load((project / "resources/weights/weights.lock.yaml").read_text())[
+        "tiny-clip"
+    ][NAMES[1]]["sha256"]
     served["weights"]["files"][1]["sha256"] = digest
     card.write_text(yaml.safe_dump(served, sort_keys=False))
     assert project.run(output)["embed"] == shards, "the digest is now what the card means"

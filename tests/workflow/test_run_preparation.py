@@ -11,7 +11,10 @@ FINDINGS = ["Effusion", "Mass", "Nodule", "Effusion|Mass"]
 
 def hand_out(project) -> None:
     """Write NIH's files for 48 drawn images, the last one missing on disk."""
-    lines, lists = ["Image Index,Finding Labels,Patient ID,Patient Age"], {"train_val": [], "test": []}
+    lines, lists = (
+        ["Image Index,Finding Labels,Patient ID,Patient Age"],
+        {"train_val": [], "test": []},
+    )
     for number, row in enumerate(rows(48)):
         name = f"{number // 6:08d}_{number % 6:03d}.png"
         if number < 47:
@@ -36,25 +39,40 @@ def test_from_a_providers_files_to_metrics(fresh):
     assert counts[counts["step"] == "listed by the provider"]["images"].tolist() == [48]
     catalog = pd.read_parquet(fresh / "results/datasets/nih/catalog.parquet")
     assert len(catalog) == 47, "one image is missing on disk"
-    assert set(catalog["label"].dropna()) == {"XR/chest/Pleural Effusion", "XR/chest/Mass", "XR/chest/Nodule"}
+    assert set(catalog["label"].dropna()) == {
+        "XR/chest/Pleural Effusion",
+        "XR/chest/Mass",
+        "XR/chest/Nodule",
+    }
     assert catalog.groupby("patient_id")["split"].nunique().max() == 1
     assert "one label or several" in (fresh / "results/datasets/nih/preparation.html").read_text()
 
-    # images with several labels are in the pool and among the neighbors, and leave the figures of one label alone
+    # images with several labels are in the pool and among the neighbors, and leave the figures of
+    # one label alone
     pooled = pd.read_parquet(fresh / "results/experiments/several/catalog.parquet")
     two = pooled[pooled["label"].isna()]
-    assert {tuple(labels) for labels in two["labels"]} == {("XR/chest/Mass", "XR/chest/Pleural Effusion")}
+    assert {tuple(labels) for labels in two["labels"]} == {
+        ("XR/chest/Mass", "XR/chest/Pleural Effusion")
+    }
     neighbors = pd.read_parquet(fresh / "results/experiments/several/thumbnail/knn/test.parquet")
     assert neighbors["neighbor"].isin(two["id"]).any() and neighbors["query"].isin(two["id"]).any()
     one, several = (pd.read_csv(fresh / summary) for summary in summaries)
     pd.testing.assert_frame_equal(one, several)
-    assert one["queries"].max() == ((catalog["split"] == "test") & catalog["label"].notna()).sum() > 0
+    assert (
+        one["queries"].max() == ((catalog["split"] == "test") & catalog["label"].notna()).sum() > 0
+    )
     assert "XR/chest/Mass + XR/chest/Pleural Effusion" in (fresh / gallery).read_text()
 
-    # a changed file of the provider prepares the dataset again, and embeds nothing where only a label changed
-    fresh.edit("data/nih/Data_Entry_2017.csv", "00000000_000.png,Effusion", "00000000_000.png,Hernia")
+    # a changed file of the provider prepares the dataset again, and embeds nothing where only a
+    # label changed
+    fresh.edit(
+        "data/nih/Data_Entry_2017.csv", "00000000_000.png,Effusion", "00000000_000.png,Hernia"
+    )
     again = fresh.run(summaries[0])
     assert again["prepare"] == 1 and "embed" not in again
     (fresh / "data/nih/test_list.txt").unlink()
     output = fresh.snakemake("--dry-run", fails=True)
-    assert "lacks test_list.txt of NIH ChestX-ray14: get it from https://" in output and "Traceback" not in output
+    assert (
+        "lacks test_list.txt of NIH ChestX-ray14: get it from https://" in output
+        and "Traceback" not in output
+    )

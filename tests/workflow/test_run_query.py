@@ -1,4 +1,5 @@
-"""The target `query` through Snakemake: the index is used as it is, and answers as it answers the experiment's queries."""
+"""The target `query` through Snakemake: the index is used as it is, and answers as it answers the
+experiment's queries."""
 
 import shutil
 
@@ -13,12 +14,15 @@ OURS = {"query_list", "embed_query", "fuse_query", "query_neighbors", "query_res
 
 
 def ask(project: Project) -> list[str]:
-    """A folder: two images of the test split under other names and formats, a DICOM of 16 bit, two that are no images."""
+    """A folder: two images of the test split under other names and formats, a DICOM of 16 bit, two
+    that are no images."""
     tested = [row["filepath"] for row in rows(48) if row["split"] == "test"][:2]
     (project / "ask/sub").mkdir(parents=True)
     shutil.copy(project / "data/images" / tested[0], project / "ask/one <b>.png")
     Image.open(project / "data/images" / tested[1]).save(project / "ask/sub/two.tiff")
-    shutil.copy(pydicom.data.get_testdata_file("CT_small.dcm", download=False), project / "ask/slice.dcm")
+    shutil.copy(
+        pydicom.data.get_testdata_file("CT_small.dcm", download=False), project / "ask/slice.dcm"
+    )
     (project / "ask/cut.png").write_bytes((project / "ask/one <b>.png").read_bytes()[:200])
     (project / "ask/notes").write_text("no image")
     return tested
@@ -27,7 +31,13 @@ def ask(project: Project) -> list[str]:
 def test_a_folder_asks_an_index_that_exists(project):
     tested = ask(project)
     jobs = project.run("query", "--config", "query={images: ask, k: 4, name: first}")
-    assert jobs == {"query_list": 1, "embed_query": 2, "query_neighbors": 2, "query_results": 1, "query": 1}
+    assert jobs == {
+        "query_list": 1,
+        "embed_query": 2,
+        "query_neighbors": 2,
+        "query_results": 1,
+        "query": 1,
+    }
 
     table = pd.read_csv(project / "results/queries/first/neighbors.csv")
     assert table.groupby(["query", "model"])["rank"].apply(list).tolist() == [[1, 2, 3, 4]] * 6
@@ -74,7 +84,8 @@ def test_only_what_changed_is_asked_again(project):
         "query": 1,
     }
 
-    # a fusion: its other member is embedded, the index that is missing is built, and nothing of the first model is done again
+    # a fusion: its other member is embedded, the index that is missing is built, and nothing of the
+    # first model is done again
     project.configure(query=query | {"models": ["thumbnail", "both"]}, **settings)
     jobs = project.run("query")
     assert jobs == {
@@ -86,7 +97,9 @@ def test_only_what_changed_is_asked_again(project):
         "query_results": 1,
         "query": 1,
     }
-    table = pd.read_csv(project / "results/queries/mine/neighbors.csv").set_index(["model", "query", "rank"])["score"]
+    table = pd.read_csv(project / "results/queries/mine/neighbors.csv").set_index(
+        ["model", "query", "rank"]
+    )["score"]
     assert table.loc["both"].min() >= -1 and table.loc["both"].max() <= 1
 
     # an image that was replaced, and one more
@@ -102,7 +115,9 @@ def test_queries_that_cannot_be_asked_are_one_sentence(project):
     (project / "bad.png").write_text("no image")
     output = project.snakemake("query", "--config", "query=bad.png", fails=True)
     assert "Error: the query image cannot be read: bad.png (not an image); mend the files" in output
-    assert not (project / "results/queries").exists() or not list((project / "results/queries").rglob("*.csv"))
+    assert not (project / "results/queries").exists() or not list(
+        (project / "results/queries").rglob("*.csv")
+    )
     assert "names gone.png, which does not exist" in project.snakemake(
         "-n", "query", "--config", "query=gone.png", fails=True
     )

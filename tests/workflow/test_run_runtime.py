@@ -1,4 +1,5 @@
-"""What computes the forward pass, through the workflow: by itself OpenVINO, and in float32 no reason to embed again."""
+"""What computes the forward pass, through the workflow: by itself OpenVINO, and in float32 no
+reason to embed again."""
 
 import importlib.util
 import re
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from radcbir import embeddings
+from radcbir.embedding import store
 
 TINY = {
     "name": "tiny", "loader": "timm", "architecture": "test_resnet", "weights": {"random_seed": 3}, "pooling": "pooled",
@@ -16,7 +17,9 @@ TINY = {
 }  # fmt: skip
 
 
-@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
 def test_the_runtime_is_no_reason_to_embed_again_but_in_half_precision(project):
     (project / "config/models/tiny.yaml").write_text(yaml.safe_dump(TINY))
     settings = {"models": ["thumbnail", "histogram", "tiny"], "shard_size": 16}
@@ -26,15 +29,21 @@ def test_the_runtime_is_no_reason_to_embed_again_but_in_half_precision(project):
     def planned(**changes) -> list[str]:
         project.configure(**settings, **changes)
         plan = project.snakemake("--dry-run", *wanted)
-        return sorted(set(re.findall(r"^ +output: results/embeddings/(\w+)/\w+/\w+\.h5$", plan, re.MULTILINE)))
+        return sorted(
+            set(re.findall(r"^ +output: results/embeddings/(\w+)/\w+/\w+\.h5$", plan, re.MULTILINE))
+        )
 
     def embedded() -> tuple[np.ndarray, dict]:
-        ids = embeddings.read_ids(project / wanted[0])
-        return embeddings.read([project / wanted[0]], ids)[1], embeddings.read_attributes(project / wanted[0])
+        ids = store.read_ids(project / wanted[0])
+        return store.read([project / wanted[0]], ids)[1], store.read_attributes(project / wanted[0])
 
     project.configure(**settings, runtime="auto")
-    assert project.run(*wanted) == {"embed": shards, "gather": 1}, "the jobs of all shards, two at a time"
-    assert len(list((project / "resources/weights/tiny/openvino").glob("*/network.xml"))) == 1, "converted once"
+    assert project.run(*wanted) == {"embed": shards, "gather": 1}, (
+        "the jobs of all shards, two at a time"
+    )
+    assert len(list((project / "resources/weights/tiny/openvino").glob("*/network.xml"))) == 1, (
+        "converted once"
+    )
     found, attributes = embedded()
     assert "openvino" in attributes["libraries"] and "runtime" not in attributes["card"]
 

@@ -1,4 +1,5 @@
-"""What makes large projects possible, on a small one: embeddings in half precision, a search part by part."""
+"""What makes large projects possible, on a small one: embeddings in half precision, a search part
+by part."""
 
 import h5py
 import numpy as np

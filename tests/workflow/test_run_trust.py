@@ -1,4 +1,5 @@
-"""What decides trust, through Snakemake: one run over two datasets, its figures against plain counts from the files."""
+"""What decides trust, through Snakemake: one run over two datasets, its figures against plain
+counts from the files."""
 
 import json
 import re
@@ -12,14 +13,23 @@ from conftest import CONFIG, PATTERNS, Project, rows
 from PIL import Image
 from sklearn.metrics import silhouette_score
 
-ANALYSES = ["embedding_space", "map", "leakage", "shortcuts", "cross_dataset", "graded_relevance", "contamination"]
+ANALYSES = [
+    "embedding_space",
+    "map",
+    "leakage",
+    "shortcuts",
+    "cross_dataset",
+    "graded_relevance",
+    "contamination",
+]
 EXPERIMENT = "results/experiments/sites"
 SIMILARITY = 0.95  # not the default
 
 
 @pytest.fixture(scope="module")
 def trusted(finished, tmp_path_factory):
-    """The finished project with a second dataset, pooled with the first; one pair of images is nearly the same."""
+    """The finished project with a second dataset, pooled with the first; one pair of images is
+    nearly the same."""
     project = Project(tmp_path_factory.mktemp("trusted") / "project")
     shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
     listed = []
@@ -31,16 +41,34 @@ def trusted(finished, tmp_path_factory):
             "age": str(20 + number), "source": "north" if number % 4 else "south",
         }  # fmt: skip
         listed.append(row | {"label": label, "patient_id": patient} | further)
-    (one,) = [row for row in listed if row["split"] == "test" and row["label"] == "XR/chest/bar"][:1]
-    (other,) = [row for row in listed if row["split"] == "train" and row["label"] == "XR/chest/bar"][:1]
+    (one,) = [row for row in listed if row["split"] == "test" and row["label"] == "XR/chest/bar"][
+        :1
+    ]
+    (other,) = [
+        row for row in listed if row["split"] == "train" and row["label"] == "XR/chest/bar"
+    ][:1]
     almost = np.asarray(Image.open(project / "data/images" / other["filepath"])).astype(int) + 1
-    Image.fromarray(almost.clip(0, 255).astype(np.uint8)).save(project / "data/images" / one["filepath"])
+    Image.fromarray(almost.clip(0, 255).astype(np.uint8)).save(
+        project / "data/images" / one["filepath"]
+    )
     project.write_csv(listed, "data/clinic.csv")
     project.configure(
         datasets=CONFIG["datasets"]
-        | {"clinic": {"csv": "data/clinic.csv", "images": "data/images", "max_rejected": 0.1, "known_as": ["NIH14"]}},
+        | {
+            "clinic": {
+                "csv": "data/clinic.csv",
+                "images": "data/images",
+                "max_rejected": 0.1,
+                "known_as": ["NIH14"],
+            }
+        },
         experiments={
-            "sites": {"datasets": ["chest", "clinic"], "index_split": "train", "query_splits": ["test"], "k": 8}
+            "sites": {
+                "datasets": ["chest", "clinic"],
+                "index_split": "train",
+                "query_splits": ["test"],
+                "k": 8,
+            }
         },
         analyses=ANALYSES,
         audit={"stop_on": [], "similarity": SIMILARITY},
@@ -76,7 +104,9 @@ def vectors_of(project, model, ids):
     found = {}
     for dataset in ("chest", "clinic"):
         with h5py.File(project / f"results/embeddings/{model}/{dataset}.h5") as file:
-            found |= dict(zip(file["ids"][:].tolist(), file["embeddings"][:].astype(float), strict=True))
+            found |= dict(
+                zip(file["ids"][:].tolist(), file["embeddings"][:].astype(float), strict=True)
+            )
     return np.array([found[each] for each in ids])
 
 
@@ -85,14 +115,18 @@ def test_silhouette_and_effective_rank_of_the_stored_embeddings(trusted, catalog
     index = catalog[catalog["split"] == "train"]
     for model in CONFIG["models"]:
         vectors = vectors_of(trusted, model, index["id"])
-        values = table[(table["model"] == model) & table["query_split"].isna()].set_index(["measure", "level"])["value"]
+        values = table[(table["model"] == model) & table["query_split"].isna()].set_index(
+            ["measure", "level"]
+        )["value"]
         for level in ("modality", "region", "label"):
             expected = silhouette_score(vectors, index[level], metric="cosine")
             assert values["silhouette", level] == pytest.approx(expected, abs=1e-9)
         share = np.linalg.svd(vectors, compute_uv=False)
         share /= share.sum()
         share = share[share > 0]
-        assert values["effective_rank"].item() == pytest.approx(np.exp(-(share * np.log(share)).sum()), rel=1e-5)
+        assert values["effective_rank"].item() == pytest.approx(
+            np.exp(-(share * np.log(share)).sum()), rel=1e-5
+        )
     remedies = comparison(trusted, "hubness")
     assert remedies.groupby("model")["remedy"].nunique().tolist() == [5, 5]
     plain = remedies[remedies["remedy"] == "none"].set_index("model")["precision_at_1"]
@@ -104,7 +138,14 @@ def test_silhouette_and_effective_rank_of_the_stored_embeddings(trusted, catalog
 
 def test_shortcuts_are_what_nearest_neighbors_share(trusted, nearest):
     table = comparison(trusted, "shortcuts").set_index(["model", "attribute"])
-    assert set(table.index.get_level_values("attribute")) == {"finding", "dataset", "source", "view", "sex", "age_band"}
+    assert set(table.index.get_level_values("attribute")) == {
+        "finding",
+        "dataset",
+        "source",
+        "view",
+        "sex",
+        "age_band",
+    }
     for model, (queries, found) in nearest.items():
         for attribute in ("dataset", "source", "view", "sex"):
             pairs = [
@@ -114,7 +155,9 @@ def test_shortcuts_are_what_nearest_neighbors_share(trusted, nearest):
             ]
             row = table.loc[(model, attribute)]
             assert row["queries"] == len(pairs) > 0
-            assert row["precision_at_1"] == pytest.approx(np.mean([one == other for one, other in pairs]))
+            assert row["precision_at_1"] == pytest.approx(
+                np.mean([one == other for one, other in pairs])
+            )
 
 
 def test_the_near_duplicate_is_left_out(trusted, nearest):
@@ -126,20 +169,32 @@ def test_the_near_duplicate_is_left_out(trusted, nearest):
     listed = set(zip(pairs["image"], pairs["other"], strict=True))
     assert listed
     for model, (queries, found) in nearest.items():
-        among_first = np.mean([each in listed for each in zip(queries["id"], found["id"], strict=True)])
+        among_first = np.mean(
+            [each in listed for each in zip(queries["id"], found["id"], strict=True)]
+        )
         assert table.loc[(model, "no_near_duplicates", 1), "left_out"] == pytest.approx(among_first)
     assert table.loc[("thumbnail", "no_near_duplicates", 1), "left_out"] > 0
 
 
 def test_what_both_models_hold_for_the_same_is_listed_and_left_out(trusted, catalog):
-    tables = [pd.read_parquet(trusted / EXPERIMENT / f"{each}/knn/test.parquet") for each in ("thumbnail", "histogram")]
+    tables = [
+        pd.read_parquet(trusted / EXPERIMENT / f"{each}/knn/test.parquet")
+        for each in ("thumbnail", "histogram")
+    ]
 
     def held_by_both(similarity):
-        close = [{(row.query, row.neighbor) for row in each.itertuples() if row.score >= similarity} for each in tables]
+        close = [
+            {(row.query, row.neighbor) for row in each.itertuples() if row.score >= similarity}
+            for each in tables
+        ]
         return close[0] & close[1]
 
     listed = comparison(trusted, "embedding_duplicates")
-    assert set(zip(listed["image"], listed["other"], strict=True)) == held_by_both(SIMILARITY) != held_by_both(0.98)
+    assert (
+        set(zip(listed["image"], listed["other"], strict=True))
+        == held_by_both(SIMILARITY)
+        != held_by_both(0.98)
+    )
     assert (listed["models"] == 2).all()
     assert listed["image_path"].tolist() == catalog.loc[listed["image"], "path"].tolist()
     table = comparison(trusted, "leakage").set_index(["model", "neighbors", "k"])
@@ -150,21 +205,29 @@ def test_graded_relevance_of_single_labels_by_sets_is_plain_ndcg(trusted):
     table = comparison(trusted, "graded_relevance")
     table = table[table["k"] == 8].set_index(["model", "gain"])["value"]
     summary = comparison(trusted, "summary")
-    summary = summary[(summary["metric"] == "ndcg") & (summary["average"] == "micro") & (summary["neighbors"] == "all")]
+    summary = summary[
+        (summary["metric"] == "ndcg")
+        & (summary["average"] == "micro")
+        & (summary["neighbors"] == "all")
+    ]
     for model, value in summary.set_index("model")["value"].items():
         assert table[model, "jaccard"] == pytest.approx(value, abs=1e-12)
         assert table[model, "label_tree"] != pytest.approx(value, abs=1e-3)
 
 
 def test_queries_of_one_dataset_in_the_index_of_another(trusted, catalog):
-    table = comparison(trusted, "cross_dataset").set_index(["model", "query_dataset", "index_dataset"])
+    table = comparison(trusted, "cross_dataset").set_index(
+        ["model", "query_dataset", "index_dataset"]
+    )
     assert len(table) == 2 * 4
     for (model, asking, asked), row in table.iterrows():
         queries = catalog[(catalog["split"] == "test") & (catalog["dataset"] == asking)]
         index = catalog[(catalog["split"] == "train") & (catalog["dataset"] == asked)]
         shared = set(queries["label"]) & set(index["label"])
         queries, index = queries[queries["label"].isin(shared)], index[index["label"].isin(shared)]
-        scores = vectors_of(trusted, model, queries["id"]) @ vectors_of(trusted, model, index["id"]).T
+        scores = (
+            vectors_of(trusted, model, queries["id"]) @ vectors_of(trusted, model, index["id"]).T
+        )
         right = index["label"].to_numpy()[scores.argmax(axis=1)] == queries["label"].to_numpy()
         assert row["precision_at_1"] == pytest.approx(right.mean())
         assert (row["queries"], row["classes"]) == (len(queries), len(shared))
@@ -198,6 +261,13 @@ def test_pages_and_figures_are_whole(trusted):
         page = (trusted / EXPERIMENT / f"comparison/{name}.html").read_text()
         assert page.rstrip().endswith("</html>")
         assert "thumbnail 16x16" in page
-    for name in ("embedding_space", "hubness", "leakage", "shortcuts", "graded_relevance", "cross_dataset"):
+    for name in (
+        "embedding_space",
+        "hubness",
+        "leakage",
+        "shortcuts",
+        "graded_relevance",
+        "cross_dataset",
+    ):
         assert (trusted / EXPERIMENT / f"comparison/{name}.svg").stat().st_size > 5000
         assert (trusted / EXPERIMENT / f"comparison/{name}.pdf").read_bytes().startswith(b"%PDF")

@@ -1,4 +1,5 @@
-"""A project on a real Slurm: the same bytes as on this machine, past a job that is cancelled and a node that is drained."""
+"""A project on a real Slurm: the same bytes as on this machine, past a job that is cancelled and a
+node that is drained."""
 
 import fcntl
 import re
@@ -55,12 +56,15 @@ class Run:
 def of(rule: str, *states: str):
     """Jobs of a rule, in one of these states or in any."""
     return lambda jobs: [
-        each for each in jobs if each["comment"].startswith(f"rule_{rule}_") and (not states or each["state"] in states)
+        each
+        for each in jobs
+        if each["comment"].startswith(f"rule_{rule}_") and (not states or each["state"] in states)
     ]
 
 
 def submit(project: Project, cluster: Cluster, *arguments: str, seconds: float = 900) -> Run:
-    """Run a project on the cluster; the node is drained under the look at images, and one of the shards is cancelled."""
+    """Run a project on the cluster; the node is drained under the look at images, and one of the
+    shards is cancelled."""
     run = Run(project, cluster, project.folder.with_suffix(".log"), *arguments)
     try:
         run.wait_for(of("inspect_images", "RUNNING"))
@@ -105,16 +109,28 @@ def test_a_cancelled_job_is_submitted_again_with_more_memory_and_no_other(submit
 
 def test_each_job_goes_to_its_partition_and_small_ones_stay_with_snakemake(submitted, finished):
     jobs = submitted.cluster.jobs()
-    small = {"audited", "admitted", "audit_verdict", "compare", "figures", "model_table", "label_table"}
+    small = {
+        "audited",
+        "admitted",
+        "audit_verdict",
+        "compare",
+        "figures",
+        "model_table",
+        "label_table",
+    }
     assert small < finished.first_run.keys()
     handed_over = sum(count for rule, count in finished.first_run.items() if rule not in small)
     assert len(jobs) == handed_over + 1, "with the one that was cancelled"
     assert {each["partition"] for each in of("embed")(jobs)} == {"gpu"}
-    assert {each["partition"] for each in jobs if not each["comment"].startswith("rule_embed")} == {"cpu"}
+    assert {each["partition"] for each in jobs if not each["comment"].startswith("rule_embed")} == {
+        "cpu"
+    }
 
 
 def test_each_job_that_embeds_has_a_gpu(submitted):
-    listed = submitted.cluster("squeue", "--all", "--states=all", "--noheader", "--Format=partition:20,tres-per-job:40")
+    listed = submitted.cluster(
+        "squeue", "--all", "--states=all", "--noheader", "--Format=partition:20,tres-per-job:40"
+    )
     asked = {tuple(line.split()) for line in listed.splitlines()}
     assert {each[0]: each[1] for each in asked}["gpu"] in ("gpu:1", "gres:gpu:1")
     assert {each[0]: each[1] for each in asked}["cpu"] == "N/A"
@@ -125,7 +141,9 @@ def test_from_the_cluster_back_to_the_workstation_nothing_is_done_again(submitte
 
 
 def test_a_limit_that_arrays_would_wait_for_is_refused(submitted):
-    output = submitted.project.snakemake(*PROFILE, "--slurm-array-jobs", "embed", "--forcerun", "ledger", fails=True)
+    output = submitted.project.snakemake(
+        *PROFILE, "--slurm-array-jobs", "embed", "--forcerun", "ledger", fails=True
+    )
     assert re.search(r"`--jobs 200` may hold back jobs that the arrays of embed wait for", output)
     assert (submitted.project / "results/datasets/chest/ledger.csv").exists()
 
@@ -133,10 +151,14 @@ def test_a_limit_that_arrays_would_wait_for_is_refused(submitted):
 def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cluster):
     (target, *_) = sorted(project.folder.glob("results/embeddings/thumbnail/chest/*.h5"))
     target.unlink()
-    wait = "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\nimport _library"
+    wait = (
+        "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\nimport _library"
+    )
     project.edit("workflow/scripts/embed.py", "import _library", wait)
     given = 'embed: {slurm_partition: "?gpu_partition", mem_mb: 16000 * attempt, runtime: 120 * attempt}'
-    project.edit("workflow/profiles/slurm/config.yaml", given, given.replace("120 * attempt", "attempt"))
+    project.edit(
+        "workflow/profiles/slurm/config.yaml", given, given.replace("120 * attempt", "attempt")
+    )
     before = {each["id"] for each in cluster.jobs()}
     project.run(*PROFILE, "--", str(target.relative_to(project.folder)))
     jobs = [(each["state"], each["memory"]) for each in cluster.jobs() if each["id"] not in before]
@@ -147,16 +169,30 @@ def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cl
 def test_snakemake_itself_may_be_a_job(project, cluster):
     """Then small jobs are part of it, and the others are jobs beside it."""
     before = {each["id"] for each in cluster.jobs()}
-    log, command = project / "driver.log", shlex.join(project.command(*PROFILE, "--forcerun", "retrieval_metrics"))
-    asked = ("--parsable", "--cpus-per-task=2", "--mem=8G", f"--chdir={project.folder}", f"--output={log}")
+    log, command = (
+        project / "driver.log",
+        shlex.join(project.command(*PROFILE, "--forcerun", "retrieval_metrics")),
+    )
+    asked = (
+        "--parsable",
+        "--cpus-per-task=2",
+        "--mem=8G",
+        f"--chdir={project.folder}",
+        f"--output={log}",
+    )
     driver = cluster("sbatch", *asked, "--wrap", command).strip()
     ended = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
-    cluster.wait_for(lambda: [job for job in cluster.jobs() if job["id"] == driver and job["state"] in ended], 300)
+    cluster.wait_for(
+        lambda: [job for job in cluster.jobs() if job["id"] == driver and job["state"] in ended],
+        300,
+    )
     jobs = {each["id"]: each for each in cluster.jobs() if each["id"] not in before}
     assert jobs.pop(driver)["state"] == "COMPLETED", log.read_text()[-6000:]
     assert {each["state"] for each in jobs.values()} == {"COMPLETED"}
     assert len(of("retrieval_metrics")(jobs.values())) == 2
-    assert not any(of(rule)(jobs.values()) for rule in ("compare", "figures", "model_table", "label_table"))
+    assert not any(
+        of(rule)(jobs.values()) for rule in ("compare", "figures", "model_table", "label_table")
+    )
     assert "localrule figures" in log.read_text()
     assert "Nothing to be done" in project.snakemake()
 
@@ -165,7 +201,10 @@ def test_snakemake_itself_may_be_a_job(project, cluster):
 def test_the_demo_gives_the_same_bytes_as_without_slurm(cluster, tmp_path):
     here, there = demo(tmp_path / "here"), demo(tmp_path / "there")
     subprocess.run(here.command(), cwd=here.folder, check=True)
-    for name in ("cpu", "gpu"):  # jobs that share two cores in earnest: torch's threads wait for each other
+    for name in (
+        "cpu",
+        "gpu",
+    ):  # jobs that share two cores in earnest: torch's threads wait for each other
         cluster("scontrol", "update", f"partitionname={name}", "MaxCPUsPerNode=2")
     run = submit(there, cluster, seconds=7200)
     assert run.drained[0] in ("drained", "draining")
@@ -184,6 +223,7 @@ def demo(folder: Path) -> Project:
 
 
 def without_timings(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Results but for those that say how long a search took on this machine: a table, and a figure of it."""
+    """Results but for those that say how long a search took on this machine: a table, and a figure
+    of it."""
     timed = ("index-timings.csv", "index-fidelity.svg", "index-fidelity.pdf")
     return {path: content for path, content in files.items() if not path.endswith(timed)}

@@ -1,4 +1,5 @@
-"""What makes a result stale and what does not: each test runs Snakemake on a finished project that was changed."""
+"""What makes a result stale and what does not: each test runs Snakemake on a finished project that
+was changed."""
 
 import csv
 import os
@@ -19,7 +20,11 @@ def results(project: Project) -> dict[str, bytes]:
     """Every result file but logs and timings, by path."""
     root = project / "results"
     found = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    kept = [path for path in found if path.relative_to(root).parts[0] not in ("logs", "benchmarks", "checkpoints")]
+    kept = [
+        path
+        for path in found
+        if path.relative_to(root).parts[0] not in ("logs", "benchmarks", "checkpoints")
+    ]
     return {str(path.relative_to(root)): path.read_bytes() for path in kept}
 
 
@@ -45,17 +50,30 @@ def test_new_dates_on_the_same_content_are_no_change(project):
 @pytest.mark.parametrize("slow", ["pool", "shards"])
 def test_an_edited_label_embeds_and_searches_nothing(project, slow):
     """Whichever of the two checkpoints is done first."""
-    project.edit(f"workflow/scripts/{slow}.py", "import _library", "import time; time.sleep(5)\nimport _library")
-    project.edit("data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring")
+    project.edit(
+        f"workflow/scripts/{slow}.py",
+        "import _library",
+        "import time; time.sleep(5)\nimport _library",
+    )
+    project.edit(
+        "data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring"
+    )
     jobs = project.run()
     assert not EXPENSIVE & set(jobs)
-    assert EVERY_RUN_OF_THE_CATALOG | EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "gallery"} <= set(jobs)
+    assert EVERY_RUN_OF_THE_CATALOG | EVERYTHING_AFTER_METRICS | {
+        "retrieval_metrics",
+        "gallery",
+    } <= set(jobs)
     by_group = (project / "results/experiments/findings/comparison/by_group.csv").read_text()
     assert "label,CT/abdomen/ring,7," in by_group
 
 
 def test_an_appended_row_embeds_one_shard_per_model(project):
-    new = rows(1, start=100)[0] | {"filepath": "p00/extra.png", "split": "train", "patient_id": "p00"}
+    new = rows(1, start=100)[0] | {
+        "filepath": "p00/extra.png",
+        "split": "train",
+        "patient_id": "p00",
+    }
     project.draw(new["filepath"], 0, 100)
     before = set((project / "results/datasets/chest/shards").glob("*.tsv"))
     project.write_csv([*rows(48), new])
@@ -74,7 +92,13 @@ def test_an_added_model_runs_its_own_jobs_and_the_comparisons(project):
     jobs = project.run()
     shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
     assert jobs["embed"] == shards
-    assert (jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"], jobs["compare"]) == (1, 1, 2, 1, 1)
+    assert (
+        jobs["gather"],
+        jobs["index"],
+        jobs["knn"],
+        jobs["retrieval_metrics"],
+        jobs["compare"],
+    ) == (1, 1, 2, 1, 1)
     assert not EVERY_RUN_OF_THE_CATALOG & set(jobs)
 
 
@@ -82,7 +106,10 @@ def test_a_removed_model_reruns_the_comparisons_alone(project):
     project.configure(models=["histogram"])
     jobs = project.run()
     assert set(jobs) == EVERYTHING_AFTER_METRICS | {"gallery", "ledger", "provenance"}
-    assert "thumbnail" not in (project / "results/experiments/findings/comparison/summary.csv").read_text()
+    assert (
+        "thumbnail"
+        not in (project / "results/experiments/findings/comparison/summary.csv").read_text()
+    )
 
 
 def test_a_card_changed_in_meaning_reruns_its_model(project):
@@ -93,7 +120,13 @@ def test_a_card_changed_in_meaning_reruns_its_model(project):
     )
     jobs = project.run()
     shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
-    assert (jobs["embed"], jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"]) == (
+    assert (
+        jobs["embed"],
+        jobs["gather"],
+        jobs["index"],
+        jobs["knn"],
+        jobs["retrieval_metrics"],
+    ) == (
         shards,
         1,
         1,
@@ -107,24 +140,31 @@ def test_batch_size_device_and_tolerance_change_nothing(project):
     datasets = {"chest": {"csv": "data/chest.csv", "images": "data/images", "max_rejected": 0.5}}
     project.configure(device="auto", datasets=datasets)
     jobs = project.run()
-    assert set(jobs) <= {"provenance"}, "the page that shows the configuration may be made again, nothing else"
+    assert set(jobs) <= {"provenance"}, (
+        "the page that shows the configuration may be made again, nothing else"
+    )
 
 
 def test_words_on_a_card_change_the_pages_alone(project):
-    project.edit("config/models/histogram.yaml", "licence: none (no weights)", "licence: public domain")
+    project.edit(
+        "config/models/histogram.yaml", "licence: none (no weights)", "licence: public domain"
+    )
     jobs = project.run()
     assert set(jobs) <= {"figures", "model_table", "label_table", "gallery"}
-    assert "public domain" in (project / "results/experiments/findings/comparison/models.html").read_text()
+    assert (
+        "public domain"
+        in (project / "results/experiments/findings/comparison/models.html").read_text()
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "old", "new", "expected"),
     [
-        ("metrics.py", "return _ratio(relevance @ discounts, ideal)", "return _ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "bounds"}),
-        ("figures.py", '"P@k"', '"precision at k"', {"figures"}),
-        ("metrics.py", '"""1 where a hit is among the first k, 0 elsewhere."""', '"""Whether there is a hit."""', set()),
-        ("encoders/control.py", '    """The control of a card;', '    """A comment more. The control of a card;', set()),
-        ("logs.py", '"%d of %d %s, %.1f/s, %.0f s left"', '"%d/%d %s, %.1f/s, %.0f s left"', set()),
+        ("metrics/per_query.py", "return ratio(relevance @ discounts, ideal)", "return ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "bounds"}),
+        ("analyses/comparison/figure.py", '"P@k"', '"precision at k"', {"figures"}),
+        ("metrics/per_query.py", '"""1 where a hit is among the first k, 0 elsewhere."""', '"""Whether there is a hit."""', set()),
+        ("encoders/loaders/control.py", '    """The control of a card;', '    """A comment more. The control of a card;', set()),
+        ("core/logs.py", '"%d of %d %s, %.1f/s, %.0f s left"', '"%d/%d %s, %.1f/s, %.0f s left"', set()),
     ],
     ids=["metric", "figure", "docstring", "docstring of an encoder", "wording of the log"],
 )  # fmt: skip
@@ -134,7 +174,11 @@ def test_library_code_reruns_the_rules_that_reach_it(project, path, old, new, ex
 
 
 def test_encoder_code_embeds_again(project):
-    project.edit("workflow/radcbir/encoders/control.py", "Image.Resampling.BOX", "Image.Resampling.BILINEAR")
+    project.edit(
+        "workflow/radcbir/encoders/loaders/control.py",
+        "Image.Resampling.BOX",
+        "Image.Resampling.BILINEAR",
+    )
     jobs = project.run()
     assert jobs["embed"] == 2 * len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
     assert not EVERY_RUN_OF_THE_CATALOG & set(jobs)
@@ -142,19 +186,27 @@ def test_encoder_code_embeds_again(project):
 
 def test_moved_images_are_not_embedded_again(project):
     (project / "data/images").rename(project / "data/moved")
-    project.configure(datasets={"chest": {"csv": "data/chest.csv", "images": "data/moved", "max_rejected": 0.1}})
+    project.configure(
+        datasets={"chest": {"csv": "data/chest.csv", "images": "data/moved", "max_rejected": 0.1}}
+    )
     assert not EXPENSIVE & set(project.run())
 
 
 def test_an_image_replaced_on_disk_is_found_when_the_catalog_looks_again(project):
-    (project / "data/images/p00/000.png").write_bytes((project / "data/images/p01/006.png").read_bytes())
+    (project / "data/images/p00/000.png").write_bytes(
+        (project / "data/images/p01/006.png").read_bytes()
+    )
     jobs = project.run("--forcerun", "catalog")
     assert jobs["embed"] == 2
 
 
 def test_a_killed_run_is_resumed_by_running_again(fresh, finished):
     run = subprocess.Popen(
-        fresh.command(), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        fresh.command(),
+        cwd=fresh.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
     def finished_shards() -> int:
@@ -168,7 +220,11 @@ def test_a_killed_run_is_resumed_by_running_again(fresh, finished):
     done = finished_shards()
     assert done >= 3
     jobs = fresh.run()
-    assert finished.first_run["embed"] - done <= jobs["embed"] <= finished.first_run["embed"] - done + 2
+    assert (
+        finished.first_run["embed"] - done
+        <= jobs["embed"]
+        <= finished.first_run["embed"] - done + 2
+    )
     assert "Nothing to be done" in fresh.snakemake()
     expected, found = results(finished), results(fresh)
     assert found.keys() == expected.keys()
@@ -176,7 +232,9 @@ def test_a_killed_run_is_resumed_by_running_again(fresh, finished):
 
 
 def test_two_runs_in_one_folder_are_refused(fresh):
-    first = subprocess.Popen(fresh.command(), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        fresh.command(), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     lock = fresh / ".snakemake/radcbir.lock"
     while not lock.exists() and first.poll() is None:
         time.sleep(0.05)

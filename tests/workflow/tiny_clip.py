@@ -1,4 +1,5 @@
-"""A tiny CLIP with random weights, in the files and folders that the hub serves, and its model card."""
+"""A tiny CLIP with random weights, in the files and folders that the hub serves, and its model
+card."""
 
 import json
 from pathlib import Path
@@ -22,7 +23,10 @@ def serve(folder: Path, seed: int) -> list[str]:
     folder.mkdir()
     (folder / NAMES[0]).write_text(json.dumps({"model_cfg": CONFIGURATION}))
     torch.manual_seed(seed)
-    state = {name: each.contiguous().clone() for name, each in open_clip.CLIP(**CONFIGURATION).state_dict().items()}
+    state = {
+        name: each.contiguous().clone()
+        for name, each in open_clip.CLIP(**CONFIGURATION).state_dict().items()
+    }
     save_file(state, folder / NAMES[1])
     return [(folder / name).as_uri() for name in NAMES]
 

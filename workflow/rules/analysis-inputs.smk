@@ -28,7 +28,11 @@ def all_neighbor_tables(wildcards):
 def near_duplicates(wildcards):
     """The pairs of near duplicates of an experiment; nothing where the audit leaves pixels alone."""
     looked = project.settings["audit"]["images"]
-    return f"results/experiments/{wildcards.experiment}/audit/near_duplicates.parquet" if looked else []
+    return (
+        f"results/experiments/{wildcards.experiment}/audit/near_duplicates.parquet"
+        if looked
+        else []
+    )
 
 
 def searched_models(wildcards):
@@ -63,13 +67,19 @@ def of_searched_models(pattern):
 
 def text_model_names(wildcards):
     """Slug -> name of an experiment's models with a text tower."""
-    return {model: project.cards[model]["name"] for model in project.text_models(wildcards.experiment)}
+    return {
+        model: project.cards[model]["name"] for model in project.text_models(wildcards.experiment)
+    }
 
 
 def models_without_text(wildcards):
     """Names of an experiment's other models."""
     asked = project.text_models(wildcards.experiment)
-    return [project.cards[each]["name"] for each in experiment_setting("models")(wildcards) if each not in asked]
+    return [
+        project.cards[each]["name"]
+        for each in experiment_setting("models")(wildcards)
+        if each not in asked
+    ]
 
 
 def of_text_models(pattern):

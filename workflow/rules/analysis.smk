@@ -67,8 +67,9 @@ rule figures:
         "../scripts/figures.py"
 
 
-# The table of models: headline metrics between what random neighbors and a perfect encoder reach, best marked, licence and
-# training data; with intervals, and what cannot be told from the best, where the analysis `uncertainty` is asked for.
+# The table of models: headline metrics between what random neighbors and a perfect encoder reach,
+# best marked, licence and training data; with intervals, and what cannot be told from the best,
+# where the analysis `uncertainty` is asked for.
 rule model_table:
     input:
         summary="results/experiments/{experiment}/comparison/summary.csv",
@@ -102,7 +103,8 @@ rule model_table:
         "../scripts/model_table.py"
 
 
-# P@1 of every model by modality, region and label, with the number of index images and queries behind each figure.
+# P@1 of every model by modality, region and label, with the number of index images and queries
+# behind each figure.
 rule label_table:
     input:
         by_group="results/experiments/{experiment}/comparison/by_group.csv",

@@ -1,8 +1,8 @@
 # The page that answers queries from finished indexes.
 
 
-# Serves it on this machine alone until it is interrupted; it makes nothing and waits for nothing: what is not there yet is
-# shown as such, with what to run.
+# Serves it on this machine alone until it is interrupted; it makes nothing and waits for nothing:
+# what is not there yet is shown as such, with what to run.
 rule app:
     log:
         "results/logs/app.log",

@@ -1,8 +1,9 @@
-# Checks before any embedding: one look at every image, conclusions per experiment, and whether the run may go on.
+# Checks before any embedding: one look at every image, conclusions per experiment, and whether the
+# run may go on.
 
 
-# Looks once at each image of a shard: digest of the pixels, perceptual hash, range, size. Cached per shard as embeddings
-# are, so that an appended row is a look at one shard.
+# Looks once at each image of a shard: digest of the pixels, perceptual hash, range, size. Cached
+# per shard as embeddings are, so that an appended row is a look at one shard.
 rule inspect_images:
     input:
         ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
@@ -25,7 +26,8 @@ rule inspect_images:
         "../scripts/inspect_images.py"
 
 
-# Patients, studies, exact and near duplicates in two splits; odd images; classes that cannot be answered for.
+# Patients, studies, exact and near duplicates in two splits; odd images; classes that cannot be
+# answered for.
 rule audit:
     input:
         catalog="results/experiments/{experiment}/catalog.parquet",
@@ -62,8 +64,8 @@ rule audit:
         "../scripts/audit.py"
 
 
-# Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a job that fails are
-# lost and the findings are what the user then needs.
+# Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of
+# a job that fails are lost and the findings are what the user then needs.
 rule audit_verdict:
     input:
         findings="results/experiments/{experiment}/audit/findings.csv",
@@ -82,10 +84,11 @@ rule audit_verdict:
         "../scripts/audit_verdict.py"
 
 
-# A dataset's shards are known and every experiment that pools it has passed its audit: what embedding it waits for. A
-# checkpoint, so that nothing depends on it: neither a new experiment nor a new verdict is a reason to embed again. The file
-# holds the time: were it the same as before, Snakemake would drop the checkpoint `admitted` from a run that has begun, and
-# with it whatever waits for it.
+# A dataset's shards are known and every experiment that pools it has passed its audit: what
+# embedding it waits for. A checkpoint, so that nothing depends on it: neither a new experiment nor
+# a new verdict is a reason to embed again. The file holds the time: were it the same as before,
+# Snakemake would drop the checkpoint `admitted` from a run that has begun, and with it whatever
+# waits for it.
 checkpoint audited:
     input:
         shards="results/datasets/{dataset}/shards",

@@ -1,7 +1,9 @@
-# Embeddings as features of a classifier: votes of neighbors, and linear classifiers; then all models side by side.
+# Embeddings as features of a classifier: votes of neighbors, and linear classifiers; then all
+# models side by side.
 
 
-# Votes of the first k neighbors for every k, from the neighbor tables that are there; k chosen on the validation split.
+# Votes of the first k neighbors for every k, from the neighbor tables that are there; k chosen on
+# the validation split.
 rule knn_classification:
     input:
         neighbors=neighbor_tables,
@@ -31,8 +33,8 @@ rule knn_classification:
         "../scripts/knn_classification.py"
 
 
-# Linear classifiers trained on the index split's embeddings, all of them and few, chosen on the validation split. The
-# only rule after the embeddings that can use a GPU.
+# Linear classifiers trained on the index split's embeddings, all of them and few, chosen on the
+# validation split. The only rule after the embeddings that can use a GPU.
 rule linear_probing:
     input:
         catalog="results/experiments/{experiment}/catalog.parquet",
@@ -70,7 +72,9 @@ rule compare_knn_classification:
     input:
         chosen=of_all_models("results/experiments/{experiment}/{model}/classification/knn.csv"),
         curve=of_all_models("results/experiments/{experiment}/{model}/classification/knn_curve.csv"),
-        reliability=of_all_models("results/experiments/{experiment}/{model}/classification/knn_calibration.csv"),
+        reliability=of_all_models(
+            "results/experiments/{experiment}/{model}/classification/knn_calibration.csv"
+        ),
     output:
         chosen=report(
             "results/experiments/{experiment}/comparison/knn_classification.csv",
@@ -96,9 +100,15 @@ rule compare_knn_classification:
 # Stacks the models' tables of linear probing.
 rule compare_linear_probing:
     input:
-        metrics=of_all_models("results/experiments/{experiment}/{model}/classification/linear_probing.csv"),
-        reliability=of_all_models("results/experiments/{experiment}/{model}/classification/linear_calibration.csv"),
-        label_fractions=of_all_models("results/experiments/{experiment}/{model}/classification/label_fractions.csv"),
+        metrics=of_all_models(
+            "results/experiments/{experiment}/{model}/classification/linear_probing.csv"
+        ),
+        reliability=of_all_models(
+            "results/experiments/{experiment}/{model}/classification/linear_calibration.csv"
+        ),
+        label_fractions=of_all_models(
+            "results/experiments/{experiment}/{model}/classification/label_fractions.csv"
+        ),
     output:
         metrics=report(
             "results/experiments/{experiment}/comparison/linear_probing.csv",
@@ -163,7 +173,8 @@ rule knn_classification_pages:
         "../scripts/knn_classification_pages.py"
 
 
-# Linear probing as a table of models, as curves over the number of training images, and as reliability diagrams.
+# Linear probing as a table of models, as curves over the number of training images, and as
+# reliability diagrams.
 rule linear_probing_pages:
     input:
         metrics="results/experiments/{experiment}/comparison/linear_probing.csv",

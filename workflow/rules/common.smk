@@ -1,5 +1,6 @@
-# The configuration, checked, and what every stage file uses. Functions of the rules' wildcards, each named for what it
-# returns, stand beside this file: settings.smk, inputs.smk, analysis-inputs.smk.
+# The configuration, checked, and what every stage file uses. Functions of the rules' wildcards,
+# each named for what it returns, stand beside this file: settings.smk, inputs.smk,
+# analysis-inputs.smk.
 
 import json
 import os
@@ -12,13 +13,17 @@ from snakemake.exceptions import WorkflowError
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from radcbir import cards, contamination, index_settings, query_list, targets
-from radcbir.code import CodeDigests
-from radcbir.errors import InputError
-from radcbir.files import hold_lock
-from radcbir.preparation import providers
-from radcbir.project import WITHOUT_RESULTS, Project
-from radcbir.weights import is_superseded
+from radcbir.analyses.contamination import compute as contamination
+from radcbir.cards import model_card as cards
+from radcbir.core.code_digest import CodeDigests
+from radcbir.core.errors import InputError
+from radcbir.core.files import hold_lock
+from radcbir.datasets import providers
+from radcbir.project import targets
+from radcbir.project.configuration import WITHOUT_RESULTS, Project
+from radcbir.query import image_list as query_list
+from radcbir.retrieval import index_settings
+from radcbir.fetch.weights import is_superseded
 
 try:
     project = Project(

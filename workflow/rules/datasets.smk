@@ -23,8 +23,9 @@ rule catalog:
         "../scripts/catalog.py"
 
 
-# Lists the images of each shard in a file named after its content. An embedding job depends on the list by name, so an
-# unchanged shard is never embedded again; which lists there are is known once the checkpoint `audited` is done.
+# Lists the images of each shard in a file named after its content. An embedding job depends on the
+# list by name, so an unchanged shard is never embedded again; which lists there are is known once
+# the checkpoint `audited` is done.
 rule shards:
     input:
         "results/datasets/{dataset}/catalog.parquet",
@@ -43,7 +44,8 @@ rule shards:
         "../scripts/shards.py"
 
 
-# Everything that was rejected on the way, by the catalog and by each model, and that the counts add up.
+# Everything that was rejected on the way, by the catalog and by each model, and that the counts add
+# up.
 rule ledger:
     input:
         catalog="results/datasets/{dataset}/catalog.parquet",

@@ -1,9 +1,10 @@
 # The forward passes: one job per model and shard, then one file per model and dataset.
 
 
-# Embeds the images of one shard. What changes the embeddings stands in `params`; what only changes how fast they come
-# (device, batch size, in float32 the runtime) or where the images lie stands in `resources`, so that changing it makes
-# nothing stale. The list is `ancient`, being named after its content.
+# Embeds the images of one shard. What changes the embeddings stands in `params`; what only changes
+# how fast they come (device, batch size, in float32 the runtime) or where the images lie stands in
+# `resources`, so that changing it makes nothing stale. The list is `ancient`, being named after its
+# content.
 rule embed:
     input:
         images=ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
@@ -57,7 +58,8 @@ rule gather:
         "../scripts/gather.py"
 
 
-# A fusion's embeddings are its members' side by side: a file like any other, made from files instead of images.
+# A fusion's embeddings are its members' side by side: a file like any other, made from files
+# instead of images.
 rule fuse:
     input:
         member_embeddings,

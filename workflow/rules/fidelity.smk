@@ -1,9 +1,10 @@
-# What cheaper search and cheaper storage lose: approximate indexes, fewer dimensions, fewer bits per number.
+# What cheaper search and cheaper storage lose: approximate indexes, fewer dimensions, fewer bits
+# per number.
 
 
-# Builds every kind of index and searches it along its search parameter. Labels come later, so that an edited label builds
-# nothing again. The timings are of this machine and this moment: they lie apart, and nothing goes stale by them. One
-# thread, so that they compare.
+# Builds every kind of index and searches it along its search parameter. Labels come later, so that
+# an edited label builds nothing again. The timings are of this machine and this moment: they lie
+# apart, and nothing goes stale by them. One thread, so that they compare.
 rule index_fidelity:
     input:
         embeddings=experiment_embeddings,
@@ -28,8 +29,8 @@ rule index_fidelity:
         "../scripts/index_fidelity.py"
 
 
-# Searches exactly among principal components, whitened ones, the first dimensions, and numbers of fewer bits. One thread:
-# the decomposition is rounded by how threads share it.
+# Searches exactly among principal components, whitened ones, the first dimensions, and numbers of
+# fewer bits. One thread: the decomposition is rounded by how threads share it.
 rule dimensions:
     input:
         embeddings=experiment_embeddings,
@@ -53,12 +54,19 @@ rule dimensions:
         "../scripts/dimensions.py"
 
 
-# Puts labels to what the indexes found: recall, and the change of P@k against the exact index, of all models.
+# Puts labels to what the indexes found: recall, and the change of P@k against the exact index, of
+# all models.
 rule index_fidelity_table:
     input:
-        variants=of_searched_models("results/experiments/{experiment}/{model}/fidelity/{split}.indexes.csv"),
-        neighbors=of_searched_models("results/experiments/{experiment}/{model}/fidelity/{split}.indexes.parquet"),
-        per_query=of_searched_models("results/experiments/{experiment}/{model}/metrics/per_query.parquet"),
+        variants=of_searched_models(
+            "results/experiments/{experiment}/{model}/fidelity/{split}.indexes.csv"
+        ),
+        neighbors=of_searched_models(
+            "results/experiments/{experiment}/{model}/fidelity/{split}.indexes.parquet"
+        ),
+        per_query=of_searched_models(
+            "results/experiments/{experiment}/{model}/metrics/per_query.parquet"
+        ),
         catalog="results/experiments/{experiment}/catalog.parquet",
     output:
         report(
@@ -84,9 +92,15 @@ rule index_fidelity_table:
 # The same for fewer dimensions and fewer bits.
 rule dimensions_table:
     input:
-        variants=of_searched_models("results/experiments/{experiment}/{model}/fidelity/{split}.dimensions.csv"),
-        neighbors=of_searched_models("results/experiments/{experiment}/{model}/fidelity/{split}.dimensions.parquet"),
-        per_query=of_searched_models("results/experiments/{experiment}/{model}/metrics/per_query.parquet"),
+        variants=of_searched_models(
+            "results/experiments/{experiment}/{model}/fidelity/{split}.dimensions.csv"
+        ),
+        neighbors=of_searched_models(
+            "results/experiments/{experiment}/{model}/fidelity/{split}.dimensions.parquet"
+        ),
+        per_query=of_searched_models(
+            "results/experiments/{experiment}/{model}/metrics/per_query.parquet"
+        ),
         catalog="results/experiments/{experiment}/catalog.parquet",
     output:
         report(
@@ -113,7 +127,9 @@ rule dimensions_table:
 rule index_fidelity_figure:
     input:
         table="results/experiments/{experiment}/comparison/index-fidelity.csv",
-        timings=ancient(of_searched_models("results/benchmarks/index_timings/{experiment}/{model}/{split}.csv")),
+        timings=ancient(
+            of_searched_models("results/benchmarks/index_timings/{experiment}/{model}/{split}.csv")
+        ),
     output:
         figure=report(
             "results/experiments/{experiment}/comparison/index-fidelity.svg",

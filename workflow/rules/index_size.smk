@@ -1,7 +1,8 @@
 # Does a larger index help?
 
 
-# The same queries against nested random parts of the index, each searched exactly: a few full searches' time per model.
+# The same queries against nested random parts of the index, each searched exactly: a few full
+# searches' time per model.
 rule index_size:
     input:
         embeddings=experiment_embeddings,

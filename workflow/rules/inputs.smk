@@ -1,19 +1,22 @@
 # Which files belong together, from shards to neighbor tables: `input:` of the rules.
 
 
-# Three checkpoints say when file names are known: `pool` (the images of an experiment), then `audited` (a dataset may be
-# embedded), then `admitted` (an experiment may be searched). Each function below asks for one of them at most: where it
-# needs a second one once the first is done, Snakemake (9.27) can lose sight of the job. Nor is a file taken as `ancient`
-# whose job has to run: as long as it has, Snakemake does not look for other reasons to run the file's reader.
+# Three checkpoints say when file names are known: `pool` (the images of an experiment), then
+# `audited` (a dataset may be embedded), then `admitted` (an experiment may be searched). Each
+# function below asks for one of them at most: where it needs a second one once the first is done,
+# Snakemake (9.27) can lose sight of the job. Nor is a file taken as `ancient` whose job has to run:
+# as long as it has, Snakemake does not look for other reasons to run the file's reader.
 #
-# Readers of embeddings ask as well, although they know the names: planned earlier, when nobody knows yet whether the
-# embeddings will change, they would run even where no shard turned out to be new.
+# Readers of embeddings ask as well, although they know the names: planned earlier, when nobody
+# knows yet whether the embeddings will change, they would run even where no shard turned out to be
+# new.
 
 
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known and may be embedded."""
     return [
-        f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{each.stem}.h5" for each in dataset_shards(wildcards)
+        f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{each.stem}.h5"
+        for each in dataset_shards(wildcards)
     ]
 
 
@@ -30,7 +33,11 @@ def shards_of(dataset):
 def experiment_shards(wildcards):
     """The image lists of the shards of an experiment's datasets: (dataset, list), once they are known."""
     checkpoints.pool.get(experiment=wildcards.experiment)
-    return [(each, path) for each in experiment_setting("datasets")(wildcards) for path in shards_of(each)]
+    return [
+        (each, path)
+        for each in experiment_setting("datasets")(wildcards)
+        for path in shards_of(each)
+    ]
 
 
 def shard_lists(wildcards):
@@ -65,17 +72,27 @@ def inspected_images(wildcards):
     """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
     if not project.settings["audit"]["images"]:
         return []
-    listed = [(each, path.stem) for each, path in experiment_shards(wildcards) if "images" in project.datasets[each]]
+    listed = [
+        (each, path.stem)
+        for each, path in experiment_shards(wildcards)
+        if "images" in project.datasets[each]
+    ]
     return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in listed]
 
 
 def verdicts(wildcards):
     """The audits that have to be passed before a dataset is embedded: those of all experiments that pool it."""
-    return [f"results/experiments/{each}/audit/verdict.txt" for each in project.experiments_of(wildcards.dataset)]
+    return [
+        f"results/experiments/{each}/audit/verdict.txt"
+        for each in project.experiments_of(wildcards.dataset)
+    ]
 
 
 def audited(wildcards):
-    return [f"results/checkpoints/audited/{each}.txt" for each in experiment_setting("datasets")(wildcards)]
+    return [
+        f"results/checkpoints/audited/{each}.txt"
+        for each in experiment_setting("datasets")(wildcards)
+    ]
 
 
 def split_list(experiment, split):
@@ -93,7 +110,10 @@ def index_images(wildcards):
 
 
 def query_images(wildcards):
-    return [split_list(wildcards.experiment, split) for split in experiment_setting("query_splits")(wildcards)]
+    return [
+        split_list(wildcards.experiment, split)
+        for split in experiment_setting("query_splits")(wildcards)
+    ]
 
 
 def index_file(wildcards):
@@ -102,7 +122,10 @@ def index_file(wildcards):
 
 
 def catalogs(wildcards):
-    return [f"results/datasets/{each}/catalog.parquet" for each in experiment_setting("datasets")(wildcards)]
+    return [
+        f"results/datasets/{each}/catalog.parquet"
+        for each in experiment_setting("datasets")(wildcards)
+    ]
 
 
 def shard_folders(wildcards):
@@ -117,7 +140,10 @@ def dataset_embeddings_by(model, dataset):
 
 def member_embeddings(wildcards):
     """The embeddings of a dataset by the members of a fusion."""
-    return [dataset_embeddings_by(each, wildcards.dataset) for each in project.meanings[wildcards.model]["of"]]
+    return [
+        dataset_embeddings_by(each, wildcards.dataset)
+        for each in project.meanings[wildcards.model]["of"]
+    ]
 
 
 def experiment_embeddings_by(models, experiment):
@@ -138,19 +164,26 @@ def all_experiment_embeddings(wildcards):
 def neighbor_tables(wildcards):
     checkpoints.admitted.get(experiment=wildcards.experiment)
     splits = experiment_setting("query_splits")(wildcards)
-    return [f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet" for split in splits]
+    return [
+        f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet"
+        for split in splits
+    ]
 
 
 def of_all_models(pattern):
     """A file of each model of an experiment, in the order of `models:`."""
     return lambda wildcards: [
-        pattern.format(model=model, **dict(wildcards.items())) for model in experiment_setting("models")(wildcards)
+        pattern.format(model=model, **dict(wildcards.items()))
+        for model in experiment_setting("models")(wildcards)
     ]
 
 
 def dataset_embeddings(wildcards):
     """A dataset's embeddings by every model that embeds it."""
-    return [dataset_embeddings_by(each, wildcards.dataset) for each in project.models_of_dataset(wildcards.dataset)]
+    return [
+        dataset_embeddings_by(each, wildcards.dataset)
+        for each in project.models_of_dataset(wildcards.dataset)
+    ]
 
 
 def all_embeddings(wildcards):

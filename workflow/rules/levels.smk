@@ -1,7 +1,8 @@
 # Modality, region and finding apart.
 
 
-# P@k level by level, the finding given the right region, and what wrong neighbors are, of one model.
+# P@k level by level, the finding given the right region, and what wrong neighbors are, of one
+# model.
 rule levels:
     input:
         neighbors=neighbor_tables,

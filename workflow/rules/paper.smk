@@ -1,4 +1,5 @@
-# The paper's way to compute the figures, quirks included, beside the corrected one; and results in the reference's files.
+# The paper's way to compute the figures, quirks included, beside the corrected one; and results in
+# the reference's files.
 
 
 # Every headline figure of a model both ways, and what each quirk alone does to it.

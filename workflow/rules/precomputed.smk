@@ -1,8 +1,10 @@
-# Models whose embeddings or neighbor lists exist already (loader `precomputed`): no image is opened, nothing is encoded.
+# Models whose embeddings or neighbor lists exist already (loader `precomputed`): no image is
+# opened, nothing is encoded.
 
 
-# Takes a dataset's vectors out of a file of embeddings; what is not in it goes into the ledger. One job per dataset, not
-# per shard: reading takes minutes for a million images, and the file is opened once.
+# Takes a dataset's vectors out of a file of embeddings; what is not in it goes into the ledger. One
+# job per dataset, not per shard: reading takes minutes for a million images, and the file is opened
+# once.
 rule take_embeddings:
     input:
         images=ancient(shard_lists),
@@ -29,7 +31,8 @@ rule take_embeddings:
         "../scripts/take_embeddings.py"
 
 
-# Takes the neighbors of a query split out of published lists, so that they are evaluated without any embedding.
+# Takes the neighbors of a query split out of published lists, so that they are evaluated without
+# any embedding.
 rule take_neighbors:
     input:
         lists=source,

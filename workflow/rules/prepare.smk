@@ -1,7 +1,9 @@
-# From the files that a provider hands out to a dataset CSV, for datasets with `prepare:` in place of `csv:`.
+# From the files that a provider hands out to a dataset CSV, for datasets with `prepare:` in place
+# of `csv:`.
 
 
-# Reads the provider's metadata, splits by patient and selects images, as the options under `prepare:` say.
+# Reads the provider's metadata, splits by patient and selects images, as the options under
+# `prepare:` say.
 rule prepare:
     input:
         unpack(provider_files),

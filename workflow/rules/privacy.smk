@@ -1,8 +1,9 @@
-# Pseudonyms in place of names. Everything here lies under private/, log included: it is not to be shared.
+# Pseudonyms in place of names. Everything here lies under private/, log included: it is not to be
+# shared.
 
 
-# Gives each path, patient and study a keyed digest, and links to the images under these names. What comes after knows
-# no other names, so nothing under results/ can hold one.
+# Gives each path, patient and study a keyed digest, and links to the images under these names. What
+# comes after knows no other names, so nothing under results/ can hold one.
 rule pseudonyms:
     input:
         csv=original_csv,

@@ -26,7 +26,10 @@ def query_encoder_code(wildcards):
 
 def query_members(wildcards):
     """The members' vectors of the query images, of a fusion."""
-    return [f"results/queries/{wildcards.query}/{member}.h5" for member in project.meanings[wildcards.model]["of"]]
+    return [
+        f"results/queries/{wildcards.query}/{member}.h5"
+        for member in project.meanings[wildcards.model]["of"]
+    ]
 
 
 def query_index(wildcards):
@@ -53,7 +56,9 @@ def query_index_searching(wildcards):
 
 def of_query_models(pattern):
     """A file of each model that is asked."""
-    return lambda wildcards: [pattern.format(query=wildcards.query, model=each) for each in project.query["models"]]
+    return lambda wildcards: [
+        pattern.format(query=wildcards.query, model=each) for each in project.query["models"]
+    ]
 
 
 def query_model_names(wildcards):
@@ -64,14 +69,24 @@ def query_model_names(wildcards):
 def query_score_notes(wildcards):
     """Slug -> what the scores are, of the models whose scores are no cosine similarities."""
     notes = {"score": "mean z-scores", "reciprocal_rank": "sums of 1 / (60 + rank)"}
-    by = {model: project.cards[model].get("fusion", {}).get("by") for model in project.query["models"]}
+    by = {
+        model: project.cards[model].get("fusion", {}).get("by") for model in project.query["models"]
+    }
     return {model: notes[each] for model, each in by.items() if each in notes}
 
 
 def query_image_roots(wildcards):
     """Image root per dataset of the experiment that is asked, as JSON."""
-    return json.dumps({each: project.datasets[each].get("images") for each in query_experiment("datasets")(wildcards)})
+    return json.dumps(
+        {
+            each: project.datasets[each].get("images")
+            for each in query_experiment("datasets")(wildcards)
+        }
+    )
 
 
 def query_intensities(wildcards):
-    return {each: project.datasets[each]["intensity"] for each in query_experiment("datasets")(wildcards)}
+    return {
+        each: project.datasets[each]["intensity"]
+        for each in query_experiment("datasets")(wildcards)
+    }

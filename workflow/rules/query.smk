@@ -1,7 +1,9 @@
-# Images of the user's own look for similar ones in an experiment's index: the target `query`, made on request alone.
+# Images of the user's own look for similar ones in an experiment's index: the target `query`, made
+# on request alone.
 
 
-# Lists the images that `query:` names: images, folders, lists of paths. Stops where not one of them can be read.
+# Lists the images that `query:` names: images, folders, lists of paths. Stops where not one of them
+# can be read.
 rule query_list:
     output:
         "results/queries/{query}/images.tsv",
@@ -20,8 +22,8 @@ rule query_list:
         "../scripts/query_list.py"
 
 
-# Embeds the query images by the code that embedded the index, to unit vectors as there. What cannot be read stays in the
-# file with its reason.
+# Embeds the query images by the code that embedded the index, to unit vectors as there. What cannot
+# be read stays in the file with its reason.
 rule embed_query:
     input:
         queries="results/queries/{query}/images.tsv",
@@ -102,7 +104,8 @@ rule query_neighbors:
         "../scripts/query_neighbors.py"
 
 
-# All models side by side: the table, what could not be asked, and the pictures on one page that opens without network.
+# All models side by side: the table, what could not be asked, and the pictures on one page that
+# opens without network.
 rule query_results:
     input:
         queries="results/queries/{query}/images.tsv",
@@ -131,7 +134,9 @@ rule query_results:
     params:
         names=query_model_names,
         score_notes=query_score_notes,
-        settings=lambda wildcards: {name: project.query[name] for name in ("experiment", "intensity")},
+        settings=lambda wildcards: {
+            name: project.query[name] for name in ("experiment", "intensity")
+        },
         intensities=query_intensities,
         index=query_experiment("index"),
         pixels=project.settings["gallery"]["pixels"],

@@ -32,7 +32,8 @@ rule gallery:
         "../scripts/gallery.py"
 
 
-# Which weights, code and library versions made each embedding file, and the configuration with its defaults.
+# Which weights, code and library versions made each embedding file, and the configuration with its
+# defaults.
 rule provenance:
     input:
         embeddings=all_embeddings,
@@ -53,7 +54,9 @@ rule provenance:
     conda:
         "../../envs/analysis.yaml"
     params:
-        configuration={key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS},
+        configuration={
+            key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS
+        },
         code=code("provenance.py"),
     script:
         "../scripts/provenance.py"

@@ -1,8 +1,10 @@
-# Published archives: fetched, checked, and unpacked as far as they are wanted. Beside the weights the only rule that uses
-# the network; an archive that was put into resources/{resource}/archives/ by hand is used as it is.
+# Published archives: fetched, checked, and unpacked as far as they are wanted. Beside the weights
+# the only rule that uses the network; an archive that was put into resources/{resource}/archives/
+# by hand is used as it is.
 
 
-# Fetches an archive, going on after a cut connection, and checks size and checksum before it takes its name.
+# Fetches an archive, going on after a cut connection, and checks size and checksum before it takes
+# its name.
 rule fetch_archive:
     output:
         "resources/{resource}/archives/{archive}",

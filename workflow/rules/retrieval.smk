@@ -1,9 +1,10 @@
 # Nearest neighbors of every query image, and how often they are right.
 
 
-# Pools the catalogs of an experiment and lists the images of each split in a file named after its content, for the same
-# reason as the shards: a label that is edited moves the metrics, not the search. It follows the shards without reading
-# them: once the pool is known, all images of the experiment are.
+# Pools the catalogs of an experiment and lists the images of each split in a file named after its
+# content, for the same reason as the shards: a label that is edited moves the metrics, not the
+# search. It follows the shards without reading them: once the pool is known, all images of the
+# experiment are.
 checkpoint pool:
     input:
         catalogs=catalogs,
@@ -28,8 +29,8 @@ checkpoint pool:
         "../scripts/pool.py"
 
 
-# An inner-product index of the index split's unit vectors, exact unless the experiment's `index:` says otherwise; scores
-# are cosine similarities.
+# An inner-product index of the index split's unit vectors, exact unless the experiment's `index:`
+# says otherwise; scores are cosine similarities.
 rule index:
     input:
         embeddings=experiment_embeddings,
@@ -52,8 +53,9 @@ rule index:
         "../scripts/index.py"
 
 
-# The k nearest index images of each query; further ones where same-patient images stand among the first k. A fusion by
-# score or by rank searches its members' vectors side by side, exactly; it is a matter of this rule alone.
+# The k nearest index images of each query; further ones where same-patient images stand among the
+# first k. A fusion by score or by rank searches its members' vectors side by side, exactly; it is a
+# matter of this rule alone.
 rule knn:
     input:
         index=index_file,

@@ -12,7 +12,11 @@ def provider_files(wildcards):
 
 def preparation_options(wildcards):
     """The options under `prepare:`, without where the files lie: they are inputs."""
-    return {key: value for key, value in dataset_setting("prepare")(wildcards).items() if key != "metadata"}
+    return {
+        key: value
+        for key, value in dataset_setting("prepare")(wildcards).items()
+        if key != "metadata"
+    }
 
 
 def folder_listing(wildcards):
@@ -47,7 +51,10 @@ def image_roots(wildcards):
 
 def intensities(wildcards):
     """The intensity policy of each dataset of an experiment."""
-    return {each: project.datasets[each]["intensity"] for each in experiment_setting("datasets")(wildcards)}
+    return {
+        each: project.datasets[each]["intensity"]
+        for each in experiment_setting("datasets")(wildcards)
+    }
 
 
 def experiment_setting(key):
@@ -69,7 +76,10 @@ def fused_search(wildcards):
     card = project.cards[wildcards.model]
     if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
         return None
-    return {"by": card["fusion"]["by"], "widths": [project.cards[each]["dimension"] for each in card["fusion"]["of"]]}
+    return {
+        "by": card["fusion"]["by"],
+        "widths": [project.cards[each]["dimension"] for each in card["fusion"]["of"]],
+    }
 
 
 def experiment_cards(wildcards):

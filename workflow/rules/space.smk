@@ -1,7 +1,8 @@
 # What the embedding spaces look like: measures of their shape, their hubs, and a map to look at.
 
 
-# Silhouette, effective rank, alignment, uniformity, intrinsic dimension and hubness of one model's embeddings.
+# Silhouette, effective rank, alignment, uniformity, intrinsic dimension and hubness of one model's
+# embeddings.
 rule embedding_space:
     input:
         neighbors=neighbor_tables,
@@ -91,7 +92,8 @@ rule map_coordinates:
         "../scripts/map_coordinates.py"
 
 
-# The map as one page that opens without network: models to choose from, thumbnails under the pointer.
+# The map as one page that opens without network: models to choose from, thumbnails under the
+# pointer.
 rule map_page:
     input:
         maps=of_all_models("results/experiments/{experiment}/{model}/map.parquet"),

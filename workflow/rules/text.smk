@@ -46,7 +46,8 @@ rule embed_text:
         "../scripts/embed_text.py"
 
 
-# Zero-shot classification of the query splits, and retrieval from the index split, by the labels' texts.
+# Zero-shot classification of the query splits, and retrieval from the index split, by the labels'
+# texts.
 rule text_queries:
     input:
         texts="results/experiments/{experiment}/{model}/text/labels.h5",
@@ -74,8 +75,8 @@ rule text_queries:
         "../scripts/text_queries.py"
 
 
-# All models with a text tower side by side, and the first images of each label's text. An experiment without such a model
-# gets a page that says so.
+# All models with a text tower side by side, and the first images of each label's text. An
+# experiment without such a model gets a page that says so.
 rule text_page:
     input:
         summary=of_text_models("results/experiments/{experiment}/{model}/text/summary.csv"),

@@ -1,7 +1,9 @@
-# What decides whether a figure is to be trusted: leakage, shortcuts, other datasets, partly right neighbors, contamination.
+# What decides whether a figure is to be trusted: leakage, shortcuts, other datasets, partly right
+# neighbors, contamination.
 
 
-# P@k with and without neighbors of the query's patient, of its study, and near duplicates by hash and by embedding.
+# P@k with and without neighbors of the query's patient, of its study, and near duplicates by hash
+# and by embedding.
 rule leakage:
     input:
         neighbors=all_neighbor_tables,
@@ -45,7 +47,8 @@ rule leakage:
         "../scripts/leakage.py"
 
 
-# How often the nearest neighbor shares dataset, source, view, sex or age, beside how often it shares the finding.
+# How often the nearest neighbor shares dataset, source, view, sex or age, beside how often it
+# shares the finding.
 rule shortcuts:
     input:
         neighbors=all_neighbor_tables,

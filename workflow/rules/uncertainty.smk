@@ -1,10 +1,13 @@
 # How sure the figures are, and what to hold them against.
 
 
-# Bootstrap by patient over the queries of all models: intervals, paired differences, how often each model ranks first.
+# Bootstrap by patient over the queries of all models: intervals, paired differences, how often each
+# model ranks first.
 rule uncertainty:
     input:
-        per_query=of_all_models("results/experiments/{experiment}/{model}/metrics/per_query.parquet"),
+        per_query=of_all_models(
+            "results/experiments/{experiment}/{model}/metrics/per_query.parquet"
+        ),
         catalog="results/experiments/{experiment}/catalog.parquet",
     output:
         intervals=report(
@@ -75,7 +78,8 @@ rule uncertainty_figures:
         "../scripts/uncertainty_figures.py"
 
 
-# What random neighbors and a perfect encoder would reach: the floor and the ceiling of every figure, from the labels alone.
+# What random neighbors and a perfect encoder would reach: the floor and the ceiling of every
+# figure, from the labels alone.
 rule bounds:
     input:
         "results/experiments/{experiment}/catalog.parquet",

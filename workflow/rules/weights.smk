@@ -1,9 +1,9 @@
 # Model weights: the only rule of the workflow that uses the network.
 
 
-# Fetches one of the files that a model card names and checks its digest before the file takes its name; a digest that the
-# card does not give is recorded in resources/weights/weights.lock.yaml. A file that was put there by hand is used as it
-# is; the encoder checks its digest again.
+# Fetches one of the files that a model card names and checks its digest before the file takes its
+# name; a digest that the card does not give is recorded in resources/weights/weights.lock.yaml. A
+# file that was put there by hand is used as it is; the encoder checks its digest again.
 rule fetch_weights:
     output:
         "resources/weights/{model}/{file}",
@@ -21,7 +21,8 @@ rule fetch_weights:
         "../scripts/fetch_weights.py"
 
 
-# Prints the table of all model cards, configured or not: what can be named under `models:`, and whether its weights are here.
+# Prints the table of all model cards, configured or not: what can be named under `models:`, and
+# whether its weights are here.
 rule models:
     log:
         "results/logs/models.log",

@@ -1,4 +1,5 @@
-"""Puts the library beside this folder on the path: it is used in every rule's environment without an install step."""
+"""Puts the library beside this folder on the path: it is used in every rule's environment without
+an install step."""
 
 import sys
 from pathlib import Path

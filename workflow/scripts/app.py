@@ -2,8 +2,8 @@
 
 import _library  # noqa: F401
 from radcbir.app.server import serve
-from radcbir.logs import script_log
-from radcbir.project import Project
+from radcbir.core.logs import script_log
+from radcbir.project.configuration import Project
 
 with script_log(snakemake.log[0], "app"):
     serve(Project(snakemake.config, snakemake.params.card_folders))

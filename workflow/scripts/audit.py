@@ -1,15 +1,17 @@
-"""Pooled catalog and inspected images of an experiment -> findings, near duplicates, class counts, and a page."""
+"""Pooled catalog and inspected images of an experiment -> findings, near duplicates, class counts,
+and a page."""
 
 import json
 
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import pages
-from radcbir.audit import CHECKS, audit
-from radcbir.catalog import write_csv, write_parquet
-from radcbir.gallery import Thumbnails
-from radcbir.logs import script_log
+from radcbir.audit.findings import audit
+from radcbir.audit.gate import CHECKS
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv, write_parquet
+from radcbir.images.thumbnails import Thumbnails
+from radcbir.report.render import render
 
 PIXELS = 128
 
@@ -28,20 +30,25 @@ with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
     write_csv(found.findings, snakemake.output.findings)
     write_csv(found.classes, snakemake.output.classes)
     write_parquet(found.near, snakemake.output.near)
-    thumbnails = Thumbnails(json.loads(snakemake.resources.image_roots), PIXELS, snakemake.params.intensities)
+    thumbnails = Thumbnails(
+        json.loads(snakemake.resources.image_roots), PIXELS, snakemake.params.intensities
+    )
     catalog["label"] = catalog["labels"].map(" and ".join)
     known = catalog.set_index("id")[["dataset", "path", "split", "label"]].to_dict("index")
     pairs = [
         {
             "distance": distance,
             "images": [
-                {**known[each], "thumbnail": thumbnails.name(known[each]["dataset"], known[each]["path"])}
+                {
+                    **known[each],
+                    "thumbnail": thumbnails.name(known[each]["dataset"], known[each]["path"]),
+                }
                 for each in (query, other)
             ],
         }
         for query, other, distance in found.pairs
     ]
-    pages.render(
+    render(
         snakemake.input.template,
         snakemake.output.page,
         title=f"Audit of {snakemake.wildcards.experiment}",

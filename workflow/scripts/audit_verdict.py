@@ -3,13 +3,22 @@
 import csv
 
 import _library  # noqa: F401
-from radcbir.files import write_text
-from radcbir.logs import script_log
-from radcbir.verdict import refuse
+from radcbir.audit.gate import refuse
+from radcbir.core.files import write_text
+from radcbir.core.logs import script_log
 
 with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
     with open(snakemake.input.findings, newline="", encoding="utf-8") as handle:
         findings = list(csv.DictReader(handle))
-    refuse(findings, snakemake.params.stop_on, f"results/experiments/{snakemake.wildcards.experiment}/audit/audit.html")
-    counts = {severity: sum(row["severity"] == severity for row in findings) for severity in ("serious", "warning")}
-    write_text(snakemake.output[0], "".join(f"{severity}: {count}\n" for severity, count in counts.items()))
+    refuse(
+        findings,
+        snakemake.params.stop_on,
+        f"results/experiments/{snakemake.wildcards.experiment}/audit/audit.html",
+    )
+    counts = {
+        severity: sum(row["severity"] == severity for row in findings)
+        for severity in ("serious", "warning")
+    }
+    write_text(
+        snakemake.output[0], "".join(f"{severity}: {count}\n" for severity, count in counts.items())
+    )

@@ -3,11 +3,14 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir.bounds import bounds
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.metrics.chance_and_oracle import bounds
 
 with script_log(snakemake.log[0], f"bounds {snakemake.wildcards.experiment}"):
     catalog = pd.read_parquet(snakemake.input[0])
     settings = snakemake.params
-    write_csv(bounds(catalog, settings.index_split, settings.query_splits, settings.k), snakemake.output[0])
+    write_csv(
+        bounds(catalog, settings.index_split, settings.query_splits, settings.k),
+        snakemake.output[0],
+    )

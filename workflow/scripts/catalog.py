@@ -1,8 +1,9 @@
 """Dataset CSV -> catalog and rejected rows."""
 
 import _library  # noqa: F401
-from radcbir.catalog import build_catalog, write_csv, write_parquet
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv, write_parquet
+from radcbir.datasets.catalog import build_catalog
 
 with script_log(snakemake.log[0], f"catalog {snakemake.wildcards.dataset}"):
     catalog, rejected = build_catalog(

@@ -3,11 +3,13 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
 
 with script_log(snakemake.log[0], f"compare {snakemake.wildcards.experiment}"):
     for kind in ("precision", "summary", "by_group"):
         tables = [pd.read_csv(path) for path in snakemake.input[kind]]
-        stacked = pd.concat(tables, keys=snakemake.params.models, names=["model", None]).reset_index("model")
+        stacked = pd.concat(
+            tables, keys=snakemake.params.models, names=["model", None]
+        ).reset_index("model")
         write_csv(stacked, snakemake.output[kind])

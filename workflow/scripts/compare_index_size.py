@@ -3,10 +3,11 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import analysis_figures, figures
-from radcbir.cards import is_control
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
+from radcbir.analyses.index_size.figure import index_size_figure
+from radcbir.cards.model_card import is_control
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.report.style import save
 
 with script_log(snakemake.log[0], f"index size {snakemake.wildcards.experiment}"):
     cards = snakemake.params.cards
@@ -15,5 +16,5 @@ with script_log(snakemake.log[0], f"index size {snakemake.wildcards.experiment}"
     tables = [pd.read_csv(path) for path in snakemake.input]
     stacked = pd.concat(tables, keys=list(cards), names=["model", None]).reset_index("model")
     write_csv(stacked, snakemake.output.table)
-    figure = analysis_figures.index_size(stacked, names, controls)
-    figures.save(figure, snakemake.output.figure, snakemake.output.figure_pdf)
+    figure = index_size_figure(stacked, names, controls)
+    save(figure, snakemake.output.figure, snakemake.output.figure_pdf)

@@ -1,10 +1,13 @@
 """The models' matrices of retrieval across datasets -> stacked tables, figure and page."""
 
 import _library  # noqa: F401
-from radcbir import figures, pages, trust_figures, trust_pages
-from radcbir.cards import names_and_controls
-from radcbir.catalog import stacked, write_csv
-from radcbir.logs import script_log
+from radcbir.analyses.cross_dataset.figure import cross_dataset_figure
+from radcbir.analyses.cross_dataset.page import cross_dataset_sections
+from radcbir.cards.model_card import names_and_controls
+from radcbir.core.logs import script_log
+from radcbir.core.tables import stacked, write_csv
+from radcbir.report.render import render
+from radcbir.report.style import save
 
 with script_log(snakemake.log[0], f"cross-dataset {snakemake.wildcards.experiment}"):
     cards, output = snakemake.params.cards, snakemake.output
@@ -12,10 +15,10 @@ with script_log(snakemake.log[0], f"cross-dataset {snakemake.wildcards.experimen
     write_csv(matrix, output.matrix)
     write_csv(purity, output.purity)
     names, _ = names_and_controls(cards)
-    figures.save(trust_figures.cross_dataset(matrix, names), output.figure, output.figure_pdf)
-    pages.render(
+    save(cross_dataset_figure(matrix, names), output.figure, output.figure_pdf)
+    render(
         snakemake.input.template,
         output.page,
         title=f"Across the datasets of {snakemake.wildcards.experiment}",
-        sections=trust_pages.cross_dataset(matrix, purity, cards),
+        sections=cross_dataset_sections(matrix, purity, cards),
     )

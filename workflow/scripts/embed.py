@@ -1,10 +1,12 @@
 """The image list of a shard -> its embeddings."""
 
 import _library  # noqa: F401
-from radcbir.embed import embed_shard
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.embedding.images import embed_shard
 
-with script_log(snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake.wildcards.dataset}"):
+with script_log(
+    snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake.wildcards.dataset}"
+):
     embed_shard(
         snakemake.input.images,
         snakemake.output[0],

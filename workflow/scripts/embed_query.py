@@ -1,10 +1,12 @@
 """The list of query images -> their vectors by one model."""
 
 import _library  # noqa: F401
-from radcbir.logs import script_log
-from radcbir.query_embedding import embed_queries
+from radcbir.core.logs import script_log
+from radcbir.query.embed_images import embed_queries
 
-with script_log(snakemake.log[0], f"embed_query {snakemake.wildcards.query} {snakemake.wildcards.model}"):
+with script_log(
+    snakemake.log[0], f"embed_query {snakemake.wildcards.query} {snakemake.wildcards.model}"
+):
     embed_queries(
         snakemake.input.queries,
         snakemake.output[0],

@@ -3,10 +3,12 @@
 import csv
 
 import _library  # noqa: F401
-from radcbir.logs import script_log
-from radcbir.text_encoding import embed_prompts
+from radcbir.core.logs import script_log
+from radcbir.embedding.texts import embed_prompts
 
-with script_log(snakemake.log[0], f"embed_text {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+with script_log(
+    snakemake.log[0], f"embed_text {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+):
     with open(snakemake.input.prompts, newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     embed_prompts(

@@ -1,10 +1,12 @@
 """Where an archive is published -> the archive, checked."""
 
 import _library  # noqa: F401
-from radcbir.logs import script_log
-from radcbir.resources import fetch_archive
+from radcbir.core.logs import script_log
+from radcbir.fetch.archives import fetch_archive
 
 with script_log(snakemake.log[0], f"fetch {snakemake.wildcards.archive}"):
     wildcards, params = snakemake.wildcards, snakemake.params
     offline = snakemake.config.get("offline", False)
-    fetch_archive(wildcards.archive, params.archive, params.record, snakemake.output[0], offline=offline)
+    fetch_archive(
+        wildcards.archive, params.archive, params.record, snakemake.output[0], offline=offline
+    )

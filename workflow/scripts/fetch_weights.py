@@ -3,9 +3,14 @@
 import json
 
 import _library  # noqa: F401
-from radcbir.logs import script_log
-from radcbir.weights import fetch
+from radcbir.core.logs import script_log
+from radcbir.fetch.weights import fetch
 
 with script_log(snakemake.log[0], f"weights {snakemake.wildcards.model}"):
     offline = snakemake.config.get("offline", False)
-    fetch(json.loads(snakemake.resources.source), snakemake.output[0], snakemake.wildcards.file, offline)
+    fetch(
+        json.loads(snakemake.resources.source),
+        snakemake.output[0],
+        snakemake.wildcards.file,
+        offline,
+    )

@@ -6,11 +6,13 @@ import numpy as np
 
 import _library  # noqa: F401
 from radcbir import __version__
-from radcbir.files import digest_of
-from radcbir.fusion import fuse
-from radcbir.logs import script_log
+from radcbir.core.files import digest_of
+from radcbir.core.logs import script_log
+from radcbir.embedding.fuse import fuse
 
-with script_log(snakemake.log[0], f"fuse {snakemake.wildcards.model} {snakemake.wildcards.dataset}"):
+with script_log(
+    snakemake.log[0], f"fuse {snakemake.wildcards.model} {snakemake.wildcards.dataset}"
+):
     card = snakemake.params.card
     attributes = {
         "model": snakemake.wildcards.model,
@@ -21,4 +23,9 @@ with script_log(snakemake.log[0], f"fuse {snakemake.wildcards.model} {snakemake.
         "libraries": json.dumps({"numpy": np.__version__, "radcbir": __version__}, sort_keys=True),
         "code": snakemake.params.code,
     }
-    fuse(dict(zip(card["of"], snakemake.input, strict=True)), snakemake.output[0], attributes, snakemake.params.storage)
+    fuse(
+        dict(zip(card["of"], snakemake.input, strict=True)),
+        snakemake.output[0],
+        attributes,
+        snakemake.params.storage,
+    )

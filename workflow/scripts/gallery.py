@@ -5,15 +5,19 @@ import json
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import gallery, pages
-from radcbir.logs import script_log
+from radcbir.analyses.gallery.compute import gallery
+from radcbir.core.logs import script_log
+from radcbir.images.thumbnails import Thumbnails
+from radcbir.report.render import render
 
 with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
     settings, cards = snakemake.params.gallery, snakemake.params.cards
-    thumbnails = gallery.Thumbnails(
-        json.loads(snakemake.resources.image_roots), settings["pixels"], snakemake.params.intensities
+    thumbnails = Thumbnails(
+        json.loads(snakemake.resources.image_roots),
+        settings["pixels"],
+        snakemake.params.intensities,
     )
-    queries = gallery.gallery(
+    queries = gallery(
         pd.read_parquet(snakemake.input.catalog),
         snakemake.wildcards.split,
         dict(zip(cards, snakemake.input.neighbors, strict=True)),
@@ -22,7 +26,7 @@ with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
         settings["queries"],
         settings["neighbors"],
     )
-    pages.render(
+    render(
         snakemake.input.template,
         snakemake.output[0],
         title=f"Gallery of {snakemake.wildcards.experiment}, queries: {snakemake.wildcards.split}",

@@ -1,8 +1,10 @@
 """The embedding files of a dataset's shards -> one virtual file."""
 
 import _library  # noqa: F401
-from radcbir.embeddings import gather
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.embedding.store import gather
 
-with script_log(snakemake.log[0], f"gather {snakemake.wildcards.model} {snakemake.wildcards.dataset}"):
+with script_log(
+    snakemake.log[0], f"gather {snakemake.wildcards.model} {snakemake.wildcards.dataset}"
+):
     gather(snakemake.input, snakemake.output[0])

@@ -1,11 +1,13 @@
-"""Recall of approximate indexes and their timings -> one table of the timings, and the figure of both."""
+"""Recall of approximate indexes and their timings -> one table of the timings, and the figure of
+both."""
 
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import fidelity_figures, figures
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
+from radcbir.analyses.index_fidelity.figure import recall_against_speed
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.report.style import save
 
 with script_log(snakemake.log[0], f"index_fidelity_figure {snakemake.wildcards.experiment}"):
     splits = snakemake.params.query_splits
@@ -16,9 +18,9 @@ with script_log(snakemake.log[0], f"index_fidelity_figure {snakemake.wildcards.e
             for (model, split), path in zip(pairs, snakemake.input.timings, strict=True)
         ]
     )
-    figure = fidelity_figures.recall_against_speed(
+    figure = recall_against_speed(
         pd.read_csv(snakemake.input.table), timings, snakemake.params.names, splits[0]
     )
-    figures.save(figure, snakemake.output.figure, snakemake.output.pdf)
+    save(figure, snakemake.output.figure, snakemake.output.pdf)
     first = ["model", "query_split"]
     write_csv(timings[[*first, *timings.columns.drop(first)]], snakemake.output.timings)

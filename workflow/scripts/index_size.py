@@ -3,12 +3,15 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import embeddings
-from radcbir.catalog import read_split, write_csv
-from radcbir.index_size import index_size_table
-from radcbir.logs import script_log
+from radcbir.analyses.index_size.compute import index_size_table
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.datasets.pool import read_split
+from radcbir.embedding import store
 
-with script_log(snakemake.log[0], f"index size {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+with script_log(
+    snakemake.log[0], f"index size {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+):
     settings, catalog = snakemake.params, pd.read_parquet(snakemake.input.catalog)
     catalog = catalog[catalog["label"].notna()]
 
@@ -16,7 +19,7 @@ with script_log(snakemake.log[0], f"index size {snakemake.wildcards.experiment} 
         """The images of a split that have one label and are embedded, and their vectors."""
         images = read_split(path)
         images = images[images["id"].isin(catalog["id"])].set_index("id", drop=False)
-        ids, vectors = embeddings.read(snakemake.input.embeddings, images.index.to_numpy())
+        ids, vectors = store.read(snakemake.input.embeddings, images.index.to_numpy())
         return images.loc[ids].reset_index(drop=True), vectors
 
     index = read(snakemake.input.images)

@@ -1,9 +1,9 @@
 """The image list of a shard -> what one look at each image tells."""
 
 import _library  # noqa: F401
-from radcbir.audit import inspect_images
-from radcbir.catalog import write_parquet
-from radcbir.logs import script_log
+from radcbir.audit.inspect import inspect_images
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_parquet
 
 with script_log(snakemake.log[0], f"inspect {snakemake.wildcards.dataset}"):
     table = inspect_images(

@@ -1,15 +1,19 @@
-"""Neighbor tables and labels -> classification by votes, one model: every k, the chosen k, calibration."""
+"""Neighbor tables and labels -> classification by votes, one model: every k, the chosen k,
+calibration."""
 
 import numpy as np
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir.catalog import write_csv
-from radcbir.classification import classify_by_neighbors
-from radcbir.embeddings import read_ids
-from radcbir.logs import script_log
+from radcbir.analyses.knn_classification.compute import classify_by_neighbors
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.embedding.store import read_ids
 
-with script_log(snakemake.log[0], f"knn_classification {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+with script_log(
+    snakemake.log[0],
+    f"knn_classification {snakemake.wildcards.experiment} {snakemake.wildcards.model}",
+):
     paths = zip(snakemake.params.query_splits, snakemake.input.neighbors, strict=True)
     found = classify_by_neighbors(
         {split: pd.read_parquet(path) for split, path in paths},

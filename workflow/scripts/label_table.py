@@ -3,15 +3,16 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import pages
-from radcbir.logs import script_log
+from radcbir.analyses.comparison import label_table
+from radcbir.core.logs import script_log
+from radcbir.report.render import render
 
 with script_log(snakemake.log[0], f"label_table {snakemake.wildcards.experiment}"):
     cards = snakemake.params.cards
-    pages.render(
+    render(
         snakemake.input.template,
         snakemake.output[0],
         title=f"Labels of {snakemake.wildcards.experiment}",
         models=[card["name"] for card in cards.values()],
-        sections=pages.label_sections(pd.read_csv(snakemake.input.by_group), list(cards)),
+        sections=label_table.label_sections(pd.read_csv(snakemake.input.by_group), list(cards)),
     )

@@ -1,20 +1,25 @@
-"""Embeddings and labels -> linear classifiers of one model: metrics, calibration, label-fraction curves."""
+"""Embeddings and labels -> linear classifiers of one model: metrics, calibration, label-fraction
+curves."""
 
 import pandas as pd
 import torch
 
 import _library  # noqa: F401
-from radcbir import embeddings
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
-from radcbir.probing import probe_linearly, probing_data
+from radcbir.analyses.linear_probing.compute import probe_linearly, probing_data
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.embedding import store
 
-with script_log(snakemake.log[0], f"linear_probing {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+with script_log(
+    snakemake.log[0], f"linear_probing {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     catalog = pd.read_parquet(snakemake.input.catalog)
-    ids, vectors = embeddings.read(snakemake.input.embeddings, catalog["id"].to_numpy())
-    data = probing_data(catalog, ids, vectors, params.index_split, params.query_splits, params.val_split)
+    ids, vectors = store.read(snakemake.input.embeddings, catalog["id"].to_numpy())
+    data = probing_data(
+        catalog, ids, vectors, params.index_split, params.query_splits, params.val_split
+    )
     found = probe_linearly(
         data,
         epochs=params.epochs,

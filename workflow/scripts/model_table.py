@@ -3,21 +3,23 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import pages
-from radcbir.contamination import mark
-from radcbir.index_settings import approximate_note
-from radcbir.logs import script_log
+from radcbir.analyses.comparison import model_table
+from radcbir.analyses.contamination.compute import mark
+from radcbir.core.logs import script_log
+from radcbir.report.render import render
+from radcbir.retrieval.index_settings import approximate_note
 
 with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}"):
     summary, counts = pd.read_csv(snakemake.input.summary), pd.read_csv(snakemake.input.counts)
     bounds = pd.read_csv(snakemake.input.bounds)
     intervals, differences = (
-        pd.read_csv(path) if path else None for path in (snakemake.input.intervals, snakemake.input.differences)
+        pd.read_csv(path) if path else None
+        for path in (snakemake.input.intervals, snakemake.input.differences)
     )
     with_one_label = counts["listed"] - counts["unlabelled"] - counts["several_labels"]
     index_split = snakemake.params.index_split
     marks = {model: mark(statuses) for model, statuses in snakemake.params.statuses.items()}
-    pages.render(
+    render(
         snakemake.input.template,
         snakemake.output[0],
         title=f"Models on {snakemake.wildcards.experiment}",
@@ -25,8 +27,10 @@ with script_log(snakemake.log[0], f"model_table {snakemake.wildcards.experiment}
         index_images=int(with_one_label[counts["split"] == index_split].sum()),
         k=snakemake.params.k,
         index_note=approximate_note(snakemake.params.index),
-        columns=pages.model_columns(summary),
-        splits=pages.model_table(summary, snakemake.params.cards, intervals, differences, bounds, marks),
+        columns=model_table.model_columns(summary),
+        splits=model_table.model_table(
+            summary, snakemake.params.cards, intervals, differences, bounds, marks
+        ),
         uncertain=intervals is not None,
-        cards=pages.card_table(snakemake.params.cards),
+        cards=model_table.card_table(snakemake.params.cards),
     )

@@ -3,17 +3,18 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import pages
-from radcbir.logs import script_log
-from radcbir.preparation.providers import PROVIDERS
+from radcbir.core.logs import script_log
+from radcbir.datasets import preparation_steps
+from radcbir.datasets.providers import PROVIDERS
+from radcbir.report.render import render
 
 with script_log(snakemake.log[0], f"preparation {snakemake.wildcards.dataset}"):
     options = dict(snakemake.params.options)
-    pages.render(
+    render(
         snakemake.input.template,
         snakemake.output[0],
         title=f"Preparation of the dataset {snakemake.wildcards.dataset}",
         provider=PROVIDERS[options.pop("from")],
         options=options,
-        **pages.preparation_steps(pd.read_csv(snakemake.input.counts)),
+        **preparation_steps.preparation_steps(pd.read_csv(snakemake.input.counts)),
     )

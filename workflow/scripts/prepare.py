@@ -1,9 +1,10 @@
-"""The files that a provider hands out -> a dataset CSV and how many images are left after each step."""
+"""The files that a provider hands out -> a dataset CSV and how many images are left after each
+step."""
 
 import _library  # noqa: F401
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
-from radcbir.preparation.steps import prepare
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.datasets.preparation import prepare
 
 with script_log(snakemake.log[0], f"prepare {snakemake.wildcards.dataset}"):
     table, counts = prepare(

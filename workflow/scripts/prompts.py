@@ -3,10 +3,12 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
-from radcbir.prompts import load_prompts, prompts_of_labels
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.embedding.prompts import load_prompts, prompts_of_labels
 
 with script_log(snakemake.log[0], f"prompts {snakemake.wildcards.experiment}"):
     labels = pd.read_parquet(snakemake.input.catalog, columns=["label"])["label"].dropna().unique()
-    write_csv(prompts_of_labels(labels, load_prompts(snakemake.input.templates)), snakemake.output[0])
+    write_csv(
+        prompts_of_labels(labels, load_prompts(snakemake.input.templates)), snakemake.output[0]
+    )

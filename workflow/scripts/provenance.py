@@ -3,14 +3,15 @@
 import yaml
 
 import _library  # noqa: F401
-from radcbir import pages, provenance
-from radcbir.catalog import write_csv
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.report import provenance
+from radcbir.report.render import render
 
 with script_log(snakemake.log[0], "provenance"):
     table = provenance.provenance_table(snakemake.input.embeddings)
     write_csv(table, snakemake.output.table)
-    pages.render(
+    render(
         snakemake.input.template,
         snakemake.output.page,
         title="Provenance",

@@ -1,10 +1,11 @@
-"""Dataset CSV, image root and key -> a CSV with pseudonyms, links to the images, and the mapping for the owner's eyes."""
+"""Dataset CSV, image root and key -> a CSV with pseudonyms, links to the images, and the mapping
+for the owner's eyes."""
 
 import _library  # noqa: F401
-from radcbir.catalog import write_csv
-from radcbir.checks import check_image_root
-from radcbir.logs import script_log
-from radcbir.pseudonyms import pseudonymise, read_key, write_links
+from radcbir.core.checks import check_image_root
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv
+from radcbir.datasets.pseudonyms import pseudonymise, read_key, write_links
 
 with script_log(snakemake.log[0], f"pseudonyms {snakemake.wildcards.dataset}"):
     check_image_root(snakemake.params.images, snakemake.wildcards.dataset)

@@ -1,9 +1,9 @@
 """What the user names as queries -> the list of query images."""
 
 import _library  # noqa: F401
-from radcbir.logs import logger, script_log
-from radcbir.query_list import find_queries, write_queries
-from radcbir.query_results import check_readable
+from radcbir.core.logs import logger, script_log
+from radcbir.query.image_list import find_queries, write_queries
+from radcbir.query.results import check_readable
 
 with script_log(snakemake.log[0], f"query_list {snakemake.wildcards.query}"):
     queries = find_queries(snakemake.params.images)

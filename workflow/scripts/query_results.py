@@ -5,30 +5,36 @@ import json
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import embeddings, pages, query_results
-from radcbir.catalog import write_csv
-from radcbir.gallery import Thumbnails
-from radcbir.index_settings import approximate_note
-from radcbir.logs import logger, script_log
-from radcbir.query_list import read_queries
+from radcbir.core.logs import logger, script_log
+from radcbir.core.tables import write_csv
+from radcbir.embedding import store
+from radcbir.images.thumbnails import Thumbnails
+from radcbir.query.image_list import read_queries
+from radcbir.query.results import QUERIES, page_queries, query_ledger, result_table
+from radcbir.report.render import render
+from radcbir.retrieval.index_settings import approximate_note
 
 with script_log(snakemake.log[0], f"query_results {snakemake.wildcards.query}"):
     names, settings = snakemake.params.names, snakemake.params.settings
     queries = read_queries(snakemake.input.queries)
-    found = {model: pd.read_parquet(path) for model, path in zip(names, snakemake.input.neighbors, strict=True)}
+    found = {
+        model: pd.read_parquet(path)
+        for model, path in zip(names, snakemake.input.neighbors, strict=True)
+    }
     rejected = {
-        model: embeddings.read_rejected(path) for model, path in zip(names, snakemake.input.embeddings, strict=True)
+        model: store.read_rejected(path)
+        for model, path in zip(names, snakemake.input.embeddings, strict=True)
     }
     columns = ["id", "dataset", "path", "labels", "patient_id"]
-    table = query_results.result_table(queries, found, pd.read_parquet(snakemake.input.catalog, columns=columns))
-    ledger = query_results.query_ledger(queries, rejected)
+    table = result_table(queries, found, pd.read_parquet(snakemake.input.catalog, columns=columns))
+    ledger = query_ledger(queries, rejected)
     write_csv(table, snakemake.output.neighbors)
     write_csv(ledger, snakemake.output.ledger)
-    intensities = {query_results.QUERIES: settings["intensity"], **snakemake.params.intensities}
-    roots = {query_results.QUERIES: "/", **json.loads(snakemake.resources.image_roots)}
+    intensities = {QUERIES: settings["intensity"], **snakemake.params.intensities}
+    roots = {QUERIES: "/", **json.loads(snakemake.resources.image_roots)}
     thumbnails = Thumbnails(roots, snakemake.params.pixels, intensities)
-    shown = query_results.page_queries(queries, table, names, thumbnails)
-    pages.render(
+    shown = page_queries(queries, table, names, thumbnails)
+    render(
         snakemake.input.template,
         snakemake.output.page,
         title=f"Query of {settings['experiment']}: {snakemake.wildcards.query}",

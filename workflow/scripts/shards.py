@@ -3,8 +3,8 @@
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir.catalog import write_shards
-from radcbir.logs import script_log
+from radcbir.core.logs import script_log
+from radcbir.datasets.shards import write_shards
 
 with script_log(snakemake.log[0], f"shards {snakemake.wildcards.dataset}"):
     catalog = pd.read_parquet(snakemake.input[0], columns=["id", "path", "bytes"])

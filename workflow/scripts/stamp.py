@@ -3,8 +3,8 @@
 import time
 
 import _library  # noqa: F401
-from radcbir.files import write_text
-from radcbir.logs import script_log
+from radcbir.core.files import write_text
+from radcbir.core.logs import script_log
 
 with script_log(snakemake.log[0], f"{snakemake.rule} {' '.join(snakemake.wildcards)}"):
     write_text(snakemake.output[0], f"{time.time_ns()}\n")

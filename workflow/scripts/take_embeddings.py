@@ -1,10 +1,12 @@
 """The image lists of a dataset and a file of embeddings -> the dataset's embedding file."""
 
 import _library  # noqa: F401
-from radcbir.logs import script_log
-from radcbir.precomputed import take_embeddings
+from radcbir.core.logs import script_log
+from radcbir.embedding.precomputed import take_embeddings
 
-with script_log(snakemake.log[0], f"take {snakemake.wildcards.model} {snakemake.wildcards.dataset}"):
+with script_log(
+    snakemake.log[0], f"take {snakemake.wildcards.model} {snakemake.wildcards.dataset}"
+):
     take_embeddings(
         snakemake.input.images,
         snakemake.input.source,

@@ -3,13 +3,15 @@
 import numpy as np
 
 import _library  # noqa: F401
-from radcbir.catalog import read_split
-from radcbir.embeddings import read_ids
-from radcbir.logs import script_log
-from radcbir.precomputed import take_neighbors
-from radcbir.search import write_neighbors
+from radcbir.core.logs import script_log
+from radcbir.datasets.pool import read_split
+from radcbir.embedding.store import read_ids
+from radcbir.retrieval.neighbor_table import write_neighbors
+from radcbir.retrieval.published_neighbors import take_neighbors
 
-with script_log(snakemake.log[0], f"neighbors {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
+with script_log(
+    snakemake.log[0], f"neighbors {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+):
     table = take_neighbors(
         snakemake.input.lists,
         snakemake.input.shards,

@@ -1,18 +1,23 @@
-"""Vectors of images and of labels' texts -> zero-shot classification and text-to-image retrieval of one model."""
+"""Vectors of images and of labels' texts -> zero-shot classification and text-to-image retrieval of
+one model."""
 
 import pandas as pd
 
 import _library  # noqa: F401
-from radcbir import embeddings
-from radcbir.catalog import write_csv, write_parquet
-from radcbir.logs import script_log
-from radcbir.text_queries import evaluate_texts, read_label_vectors
+from radcbir.analyses.text_queries.compute import evaluate_texts, read_label_vectors
+from radcbir.core.logs import script_log
+from radcbir.core.tables import write_csv, write_parquet
+from radcbir.embedding import store
 
-with script_log(snakemake.log[0], f"text_queries {snakemake.wildcards.experiment} {snakemake.wildcards.model}"):
-    catalog = pd.read_parquet(snakemake.input.catalog, columns=["id", "label", "split"]).dropna(subset="label")
+with script_log(
+    snakemake.log[0], f"text_queries {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+):
+    catalog = pd.read_parquet(snakemake.input.catalog, columns=["id", "label", "split"]).dropna(
+        subset="label"
+    )
     evaluation = evaluate_texts(
         catalog,
-        *embeddings.read(snakemake.input.embeddings, catalog["id"].to_numpy()),
+        *store.read(snakemake.input.embeddings, catalog["id"].to_numpy()),
         *read_label_vectors(snakemake.input.texts),
         snakemake.params.index_split,
         snakemake.params.query_splits,

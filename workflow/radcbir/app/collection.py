@@ -1,4 +1,5 @@
-"""What a page knows of an experiment's images: columns of its catalog, filters over them, near duplicates of the audit."""
+"""What a page knows of an experiment's images: columns of its catalog, filters over them, near
+duplicates of the audit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radcbir.app.vectors import places_of
-from radcbir.errors import InputError
+from radcbir.core.errors import InputError
 
 FACETS = ("modality", "region", "dataset", "label")
 """What images are filtered by."""
@@ -20,7 +21,8 @@ SHOWN = ("id", "path", "dataset", "split", "labels", "modality", "region", "view
 
 @dataclass(frozen=True)
 class Facet:
-    """One property of images: its values, and which images have which (an image may have several labels)."""
+    """One property of images: its values, and which images have which (an image may have several
+    labels)."""
 
     values: list[str]
     rows: np.ndarray
@@ -29,41 +31,53 @@ class Facet:
     """(p,) int32: the place of a value that it has."""
 
     def counts(self, among: np.ndarray) -> dict[str, int]:
-        """Value -> how many of the images ``among`` (bool per image) have it; values that none has are left out."""
+        """Value -> how many of the images ``among`` (bool per image) have it; values that none has
+        are left out."""
         numbers = np.bincount(self.codes[among[self.rows]], minlength=len(self.values))
-        return {value: int(number) for value, number in zip(self.values, numbers, strict=True) if number}
+        return {
+            value: int(number) for value, number in zip(self.values, numbers, strict=True) if number
+        }
 
 
 class Collection:
-    """The pooled catalog of an experiment, column by column: a million images take some hundred megabytes."""
+    """The pooled catalog of an experiment, column by column: a million images take some hundred
+    megabytes."""
 
     def __init__(self, path: str | Path, index_split: str):
-        """``path`` is the experiment's ``catalog.parquet``, ``index_split`` the split that is searched."""
+        """``path`` is the experiment's ``catalog.parquet``, ``index_split`` the split that is
+        searched."""
         self.table = pq.read_table(path, columns=list(SHOWN)).combine_chunks()
         self.ids = self.table["id"].to_numpy()
         self.order = np.argsort(self.ids)
         self.in_index = pc.equal(self.table["split"], index_split).to_numpy(zero_copy_only=False)
         self.facets = {name: _facet(self.table[name]) for name in ("modality", "region", "dataset")}
         labels = self.table["labels"].combine_chunks()
-        self.facets["label"] = _facet(pc.list_flatten(labels), pc.list_parent_indices(labels).to_numpy())
+        self.facets["label"] = _facet(
+            pc.list_flatten(labels), pc.list_parent_indices(labels).to_numpy()
+        )
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """The rows of some images; -1 for one that the catalog does not have."""
         return places_of(ids, self.ids, self.order)
 
     def admitted(self, filters: Mapping[str, Sequence[str]]) -> np.ndarray:
-        """Which images pass, bool per row: of each facet that is named, the image has one of the values.
+        """Which images pass, bool per row: of each facet that is named, the image has one of the
+        values.
 
         Raises :class:`InputError` for a facet or a value that there is not.
         """
         passed = np.ones(len(self.ids), dtype=bool)
         for name, values in filters.items():
             if name not in self.facets:
-                raise InputError(f"images cannot be filtered by '{name}': choose {', '.join(FACETS)}")
+                raise InputError(
+                    f"images cannot be filtered by '{name}': choose {', '.join(FACETS)}"
+                )
             facet, places = self.facets[name], []
             for value in values:
                 if value not in facet.values:
-                    raise InputError(f"no image of this experiment has the {name} '{value}': reload the page")
+                    raise InputError(
+                        f"no image of this experiment has the {name} '{value}': reload the page"
+                    )
                 places.append(facet.values.index(value))
             has = np.zeros(len(self.ids), dtype=bool)
             has[facet.rows[np.isin(facet.codes, places)]] = True
@@ -71,13 +85,15 @@ class Collection:
         return passed
 
     def describe(self, rows: Sequence[int]) -> list[dict]:
-        """What is shown of some images; ids as text, since they have more digits than a browser's numbers."""
+        """What is shown of some images; ids as text, since they have more digits than a browser's
+        numbers."""
         described = self.table.take(pa.array(rows, type=pa.int64())).to_pylist()
         return [each | {"id": str(each["id"])} for each in described]
 
 
 def _facet(column: pa.ChunkedArray | pa.Array, rows: np.ndarray | None = None) -> Facet:
-    """A facet of a column of text; ``rows`` says whose its entries are where an image may have several."""
+    """A facet of a column of text; ``rows`` says whose its entries are where an image may have
+    several."""
     rows = np.arange(len(column)) if rows is None else rows
     encoded = column.dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
@@ -91,7 +107,8 @@ def _facet(column: pa.ChunkedArray | pa.Array, rows: np.ndarray | None = None) -
 
 
 def shared_duplicates(path: str | Path) -> dict[int, frozenset]:
-    """Index image -> the query images that it is a near duplicate of, from the audit's table; nothing where it is missing."""
+    """Index image -> the query images that it is a near duplicate of, from the audit's table;
+    nothing where it is missing."""
     if not Path(path).is_file():
         return {}
     table = pq.read_table(path, columns=["image", "other"])

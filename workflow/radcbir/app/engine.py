@@ -1,4 +1,5 @@
-"""From a question of the page to its answer: which models can be asked, the query's vector, the search, the pictures."""
+"""From a question of the page to its answer: which models can be asked, the query's vector, the
+search, the pictures."""
 
 import hashlib
 import io
@@ -12,22 +13,26 @@ from pathlib import Path
 
 import numpy as np
 
-from radcbir import cards, images
-from radcbir.addresses import split_address
 from radcbir.app.collection import FACETS, Collection, shared_duplicates
 from radcbir.app.vectors import VectorIndex, folded, mean_query, refined, unit
 from radcbir.app.workers import Workers
-from radcbir.embeddings import open_embeddings, read, read_attributes, unit_rows
-from radcbir.errors import InputError
-from radcbir.files import digest_of
-from radcbir.index_settings import approximate_note
-from radcbir.project import Project
+from radcbir.cards import model_card
+from radcbir.core.errors import InputError
+from radcbir.core.files import digest_of
+from radcbir.embedding.store import open_embeddings, read, read_attributes, unit_rows
+from radcbir.images import raster, reader
+from radcbir.images.address import split_address
+from radcbir.project.configuration import Project
+from radcbir.retrieval.index_settings import approximate_note
 
 MOST_NEIGHBORS, MOST_ITEMS, MOST_MODELS, LONGEST_TEXT = 200, 32, 2, 1000
+
+
 DEEPEST = 25
 """How many times k is searched at most to fill up k groups of near duplicates."""
 
 SAMPLES = 12
+
 PICTURE_SIDES = (192, 1024)
 """Longest sides of pictures of catalog images: in the list, and on their own."""
 
@@ -79,27 +84,40 @@ class Engine:
         """End the child processes."""
         self.workers.close()
 
-    # --- what there is ------------------------------------------------------------------------------------------------
+    # --- what there is
+    # ------------------------------------------------------------------------------------------------
 
     def setup(self) -> list[dict]:
-        """The experiments with their models, filters and sample queries; what is not there says what to run."""
+        """The experiments with their models, filters and sample queries; what is not there says
+        what to run."""
         return [self._experiment(name) for name in self.project.experiments]
 
     def _experiment(self, name: str) -> dict:
         experiment = self.project.experiments[name]
-        described = {"name": name, "datasets": list(experiment["datasets"]), "missing": "", "models": []}
+        described = {
+            "name": name,
+            "datasets": list(experiment["datasets"]),
+            "missing": "",
+            "models": [],
+        }
         path = self._catalog_path(name)
         if not path.is_file():
-            return described | {"missing": f"this experiment has not run: run `snakemake --cores all {path}`"}
+            return described | {
+                "missing": f"this experiment has not run: run `snakemake --cores all {path}`"
+            }
         collection = self._collection(name)
-        policies = {digest_of(self.project.datasets[each]["intensity"]) for each in experiment["datasets"]}
+        policies = {
+            digest_of(self.project.datasets[each]["intensity"]) for each in experiment["datasets"]
+        }
         return described | {
             "images": int(collection.in_index.sum()),
             "note": approximate_note(experiment["index"])
             and "Here every image is compared; the experiment's own index is approximate.",
             "several_intensities": len(policies) > 1,
             "originals": not self.project.key_file,
-            "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
+            "facets": {
+                facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS
+            },
             "samples": self._samples(name, collection),
             "models": [self._model(name, model) for model in experiment["models"]],
         }
@@ -111,10 +129,10 @@ class Engine:
         return {
             "slug": model,
             "name": card["name"],
-            "control": cards.is_control(card),
+            "control": model_card.is_control(card),
             "missing": missing,
             "no_encoder": no_encoder,
-            "text": not no_encoder and cards.has_text(card),
+            "text": not no_encoder and model_card.has_text(card),
             "note": "Fused vectors: the score is the mean of the members' similarities."
             if card["loader"] == "fusion" and card["fusion"]["by"] != "concatenation"
             else "",
@@ -123,7 +141,7 @@ class Engine:
     def _missing(self, experiment: str, model: str) -> str:
         """Why a model cannot be asked, and what to run; empty where it can."""
         card = self.project.cards[model]
-        if not cards.has_vectors(card):
+        if not model_card.has_vectors(card):
             return "it has neighbor lists and no embeddings, so that nothing can be searched"
         path = self._index_path(experiment, model)
         again = f"run `snakemake --cores all {path}`"
@@ -140,7 +158,10 @@ class Engine:
             if found.get("card_digest", "") != self.project.card_digest(model):
                 return f"its model card has changed since its index was made: {again}"
             intensity = json.dumps(self.project.datasets[dataset]["intensity"], sort_keys=True)
-            if card["loader"] not in (cards.PRECOMPUTED, "fusion") and found.get("intensity") != intensity:
+            if (
+                card["loader"] not in (model_card.PRECOMPUTED, "fusion")
+                and found.get("intensity") != intensity
+            ):
                 return f"`intensity:` of the dataset {dataset} has changed since its index was made: {again}"
         return ""
 
@@ -148,11 +169,17 @@ class Engine:
         """Why a model cannot embed what is uploaded; empty where it can."""
         for member in self._members(model):
             card = self.project.cards[member]
-            if cards.is_precomputed(card):
+            if model_card.is_precomputed(card):
                 return "its embeddings were made elsewhere: start from an image of the catalog (more like this)"
-            absent = [each for each in cards.weights_files(card) if not Path(cards.WEIGHTS, member, each).is_file()]
+            absent = [
+                each
+                for each in model_card.weights_files(card)
+                if not Path(model_card.WEIGHTS, member, each).is_file()
+            ]
             if absent:
-                return f"the weights of {card['name']} are not here: run `snakemake --cores 1 weights`"
+                return (
+                    f"the weights of {card['name']} are not here: run `snakemake --cores 1 weights`"
+                )
         return ""
 
     def _members(self, model: str) -> list[str]:
@@ -166,21 +193,26 @@ class Engine:
         code = np.zeros(len(collection.ids), dtype=np.int64)
         code[labels.rows] = labels.codes
         rows = rows[np.lexsort((collection.ids[rows], code[rows]))]
-        places = np.unique(np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).round().astype(int))
+        places = np.unique(
+            np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).round().astype(int)
+        )
         return [str(each) for each in collection.ids[rows[places]]] if len(rows) else []
 
-    # --- searching ----------------------------------------------------------------------------------------------------
+    # --- searching
+    # ----------------------------------------------------------------------------------------------------
 
     def search(self, question: Mapping, uploads: Sequence[Upload] = ()) -> dict:
         """Answer a question: the k nearest index images by each model, near duplicates folded.
 
-        ``question``: ``experiment``; ``models`` (one or two); ``items``, of which the query is the mean, each ``{"kind":
-        "upload", "file": 0}``, ``{"kind": "image", "id": "..."}`` or ``{"kind": "text", "text": "..."}``, with an optional
-        ``crop`` and ``part``; optional ``right`` and ``wrong`` (ids), ``filters`` (facet -> values), ``k``, ``fold``
-        (cosine similarity beyond which images are near duplicates; None: nothing is folded), ``read_as`` (the dataset
-        whose intensity policy uploads get).
+        ``question``: ``experiment``; ``models`` (one or two); ``items``, of which the query is the
+        mean, each ``{"kind": "upload", "file": 0}``, ``{"kind": "image", "id": "..."}`` or
+        ``{"kind": "text", "text": "..."}``, with an optional ``crop`` and ``part``; optional
+        ``right`` and ``wrong`` (ids), ``filters`` (facet -> values), ``k``, ``fold`` (cosine
+        similarity beyond which images are near duplicates; None: nothing is folded), ``read_as``
+        (the dataset whose intensity policy uploads get).
 
-        Raises :class:`InputError` where nothing can be answered; what one model cannot do stands in its ``error``.
+        Raises :class:`InputError` where nothing can be answered; what one model cannot do stands in
+        its ``error``.
         """
         experiment, models = self._asked(question)
         collection = self._collection(experiment)
@@ -193,22 +225,33 @@ class Engine:
         searched = int((passed & collection.in_index).sum())
         if not searched:
             raise InputError("no image of the index passes these filters: take one of them away")
-        asked = np.array([int(each["id"]) for each in items if each["kind"] == "image"], dtype=np.int64)
+        asked = np.array(
+            [int(each["id"]) for each in items if each["kind"] == "image"], dtype=np.int64
+        )
         if right.size or wrong.size or asked.size:
             self._known(collection, np.concatenate([right, wrong, asked]))
         left_out = np.concatenate([wrong, asked])
         shared = (
-            self.duplicates.get(experiment, lambda: shared_duplicates(self._audit_path(experiment))) if fold else {}
+            self.duplicates.get(experiment, lambda: shared_duplicates(self._audit_path(experiment)))
+            if fold
+            else {}
         )
         answers = []
         for model in models:
-            answer = {"slug": model, "name": self.project.cards[model]["name"], "error": "", "hits": []}
+            answer = {
+                "slug": model,
+                "name": self.project.cards[model]["name"],
+                "error": "",
+                "hits": [],
+            }
             try:
                 query = self._query(question, experiment, model, items, uploads)
                 start = time.perf_counter()
                 index = self._index(experiment, model)
                 query = self._refined(index, query, right, wrong)
-                answer["hits"] = self._hits(collection, index, query, passed, left_out, k, fold, shared)
+                answer["hits"] = self._hits(
+                    collection, index, query, passed, left_out, k, fold, shared
+                )
                 answer["seconds"] = round(time.perf_counter() - start, 3)
             except InputError as error:
                 answer["error"] = str(error)
@@ -233,7 +276,10 @@ class Engine:
         admitted[here[here >= 0]] = False
         available = int(admitted.sum())
         if not available:
-            raise InputError("this model has no embedding of any image that passes the filters: take one of them away")
+            raise InputError(
+                "this model has no embedding of any image that passes the filters: take one of "
+                "them away"
+            )
         count = min(available, k if fold is None else 4 * k)
         while True:
             positions, found = index.best(query, count, admitted)
@@ -256,21 +302,34 @@ class Engine:
             for rank, (head, *others) in enumerate(groups, start=1)
         ]
 
-    def _refined(self, index: VectorIndex, query: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    def _refined(
+        self, index: VectorIndex, query: np.ndarray, right: np.ndarray, wrong: np.ndarray
+    ) -> np.ndarray:
         if len(query) != index.vectors.shape[1]:
             raise InputError(
-                f"the query has {len(query)} numbers, the index {index.vectors.shape[1]}: build the index again"
+                f"the query has {len(query)} numbers, the index {index.vectors.shape[1]}: build "
+                "the index again"
             )
         if not (right.size or wrong.size):
             return query
-        marked = [index.vectors[places[places >= 0]] for places in (index.positions(right), index.positions(wrong))]
+        marked = [
+            index.vectors[places[places >= 0]]
+            for places in (index.positions(right), index.positions(wrong))
+        ]
         try:
             return refined(query, *marked)
         except ValueError:
-            raise InputError("what is marked as wrong cancels the query: take a mark away") from None
+            raise InputError(
+                "what is marked as wrong cancels the query: take a mark away"
+            ) from None
 
     def _query(
-        self, question: Mapping, experiment: str, model: str, items: Sequence[Mapping], uploads: Sequence[Upload]
+        self,
+        question: Mapping,
+        experiment: str,
+        model: str,
+        items: Sequence[Mapping],
+        uploads: Sequence[Upload],
     ) -> np.ndarray:
         """The unit vector of all items of a question."""
         missing = self._missing(experiment, model)
@@ -283,16 +342,25 @@ class Engine:
             raise InputError("the images of the query cancel one another: take one away") from None
 
     def _item_vector(
-        self, question: Mapping, experiment: str, model: str, item: Mapping, uploads: Sequence[Upload]
+        self,
+        question: Mapping,
+        experiment: str,
+        model: str,
+        item: Mapping,
+        uploads: Sequence[Upload],
     ) -> np.ndarray:
         if item["kind"] == "image" and not item.get("crop"):
             return self._stored(experiment, model, int(item["id"]))
         no_encoder = self._no_encoder(model)
         if no_encoder:
-            raise InputError(f"{self.project.cards[model]['name']} cannot embed this query: {no_encoder}")
+            raise InputError(
+                f"{self.project.cards[model]['name']} cannot embed this query: {no_encoder}"
+            )
         if item["kind"] == "text":
-            if not cards.has_text(self.project.cards[model]):
-                raise InputError(f"{self.project.cards[model]['name']} has no text tower: ask it with an image")
+            if not model_card.has_text(self.project.cards[model]):
+                raise InputError(
+                    f"{self.project.cards[model]['name']} has no text tower: ask it with an image"
+                )
             key, task, given = (model, "text", item["text"]), "embed_texts", [item["text"]]
         else:
             source, identity = self._source(question, experiment, item, uploads)
@@ -321,15 +389,27 @@ class Engine:
             return source, ("image", item["id"], tuple(crop or ()))
         upload = uploads[item["file"]]
         intensity = self._intensity(question, experiment)
-        source = {"name": upload.name, "bytes": upload.content, "intensity": intensity, "crop": crop, "part": part}
-        told = hashlib.sha256(upload.content).hexdigest(), json.dumps(part, sort_keys=True), digest_of(intensity)
+        source = {
+            "name": upload.name,
+            "bytes": upload.content,
+            "intensity": intensity,
+            "crop": crop,
+            "part": part,
+        }
+        told = (
+            hashlib.sha256(upload.content).hexdigest(),
+            json.dumps(part, sort_keys=True),
+            digest_of(intensity),
+        )
         return source, ("upload", upload.name.lower()[-8:], *told, tuple(crop or ()))
 
     def _intensity(self, question: Mapping, experiment: str) -> Mapping:
         datasets = self.project.experiments[experiment]["datasets"]
         read_as = question.get("read_as") or datasets[0]
         if read_as not in datasets:
-            raise InputError(f"the experiment has no dataset '{read_as}': choose one of {', '.join(datasets)}")
+            raise InputError(
+                f"the experiment has no dataset '{read_as}': choose one of {', '.join(datasets)}"
+            )
         return self.project.datasets[read_as]["intensity"]
 
     def _stored(self, experiment: str, model: str, identity: int) -> np.ndarray:
@@ -344,31 +424,41 @@ class Engine:
             row = np.flatnonzero(file["ids"][:] == identity)
             if len(row):
                 return unit_rows(file, slice(row[0], row[0] + 1))[0]
-        raise InputError(f"{self.project.cards[model]['name']} has no embedding of this image: take another one")
+        raise InputError(
+            f"{self.project.cards[model]['name']} has no embedding of this image: take another one"
+        )
 
     def _check_weights(self, experiment: str, model: str, sha256: str) -> None:
         for dataset in self.project.experiments[experiment]["datasets"]:
             file = self._embeddings_path(model, dataset)
             if file.is_file() and read_attributes(file)["weights_sha256"] != sha256:
                 raise InputError(
-                    f"the weights of {self.project.cards[model]['name']} are not those that its index was made with: put "
+                    f"the weights of {self.project.cards[model]['name']} are not those that its "
+                    "index was made with: put "
                     "those back, or run `snakemake --cores all` with these"
                 )
 
-    # --- where a match lies -------------------------------------------------------------------------------------------
+    # --- where a match lies
+    # -------------------------------------------------------------------------------------------
 
     def match(self, question: Mapping, uploads: Sequence[Upload] = ()) -> dict:
-        """Where the query's first image and an image of the catalog (``id``) match, by one model's patches.
+        """Where the query's first image and an image of the catalog (``id``) match, by one model's
+        patches.
 
-        Returns ``query`` and ``hit``, each ``picture`` and ``grid``. Raises :class:`InputError` where there is no such map.
+        Returns ``query`` and ``hit``, each ``picture`` and ``grid``. Raises :class:`InputError`
+        where there is no such map.
         """
         experiment, (model, *_) = self._asked(question)
         name = self.project.cards[model]["name"]
-        item = next((each for each in _items(question, len(uploads)) if each["kind"] != "text"), None)
+        item = next(
+            (each for each in _items(question, len(uploads)) if each["kind"] != "text"), None
+        )
         if item is None:
             raise InputError("a text has no patches: the map needs an image as the query")
         if len(self._members(model)) > 1 or self._no_encoder(model):
-            raise InputError(f"{name} gives no features of patches, so there is no map of where the match lies")
+            raise InputError(
+                f"{name} gives no features of patches, so there is no map of where the match lies"
+            )
         target = int(_ids([question.get("id")])[0])
         self._known(self._collection(experiment), np.array([target]))
         sources = [
@@ -377,14 +467,19 @@ class Engine:
         ]
         found = self._encoder(model).ask("match", sources)
         if found is None:
-            raise InputError(f"{name} gives no features of patches, so there is no map of where the match lies")
+            raise InputError(
+                f"{name} gives no features of patches, so there is no map of where the match lies"
+            )
         return {"query": found[0], "hit": found[1]}
 
-    # --- pictures -----------------------------------------------------------------------------------------------------
+    # --- pictures
+    # -----------------------------------------------------------------------------------------------------
 
     def preview(self, question: Mapping, uploads: Sequence[Upload]) -> dict:
         """What an upload looks like, read as the index's images were."""
-        experiment, _ = self._asked(question | {"models": question.get("models") or [None]}, models=False)
+        experiment, _ = self._asked(
+            question | {"models": question.get("models") or [None]}, models=False
+        )
         if not uploads:
             raise InputError("no file came: choose an image")
         item = {"kind": "upload", "file": 0, "part": question.get("part")}
@@ -392,15 +487,16 @@ class Engine:
         return self.workers.of("", {"pixels": self.pixels}).ask("preview", source)
 
     def picture(self, experiment: str, identity: int, side: int) -> bytes:
-        """An image of the catalog as JPEG, its longest side at most ``side`` pixels. Raises :class:`InputError`."""
+        """An image of the catalog as JPEG, its longest side at most ``side`` pixels. Raises
+        :class:`InputError`."""
         side = next((each for each in PICTURE_SIDES if each >= side), PICTURE_SIDES[-1])
         dataset, path = self._address(experiment, identity)
 
         def make() -> bytes:
             buffer = io.BytesIO()
             try:
-                found = images.thumbnail(path, side, self.project.datasets[dataset]["intensity"])
-            except images.UnreadableImage as error:
+                found = reader.thumbnail(path, side, self.project.datasets[dataset]["intensity"])
+            except raster.UnreadableImage as error:
                 raise InputError(f"the image cannot be read any more ({error})") from None
             found.save(buffer, "JPEG", quality=85)
             return buffer.getvalue()
@@ -410,16 +506,22 @@ class Engine:
         return self.pictures.get((experiment, identity), make)
 
     def original(self, experiment: str, identity: int) -> Path:
-        """The file of an image of the catalog. Raises :class:`InputError` where names are pseudonyms: a file may hold some."""
+        """The file of an image of the catalog. Raises :class:`InputError` where names are
+        pseudonyms: a file may hold some."""
         if self.project.key_file:
             raise InputError(
-                "names are pseudonyms in this project, and original files may hold names: they are not served"
+                "names are pseudonyms in this project, and original files may hold names: they are "
+                "not served"
             )
         return Path(split_address(str(self._address(experiment, identity)[1]))[0])
 
     def _address(self, experiment: str, identity: int) -> tuple[str, Path]:
-        """Dataset and address of an image of the catalog: nothing else is ever opened for the page."""
-        if experiment not in self.project.experiments or not self._catalog_path(experiment).is_file():
+        """Dataset and address of an image of the catalog: nothing else is ever opened for the
+        page."""
+        if (
+            experiment not in self.project.experiments
+            or not self._catalog_path(experiment).is_file()
+        ):
             raise InputError("there is no such experiment: reload the page")
         collection = self._collection(experiment)
         self._known(collection, np.array([identity]))
@@ -427,13 +529,14 @@ class Engine:
         root = self.project.datasets[found["dataset"]].get("images")
         if root is None:
             raise InputError("this dataset has no images here, only embeddings")
-        return found["dataset"], images.resolve(root, found["path"])
+        return found["dataset"], reader.resolve(root, found["path"])
 
     def _shown_path(self, dataset: str, path: str) -> str:
         root = self.project.datasets[dataset].get("images")
         return str(Path(root, path)) if root else path
 
-    # --- what is kept -------------------------------------------------------------------------------------------------
+    # --- what is kept
+    # -------------------------------------------------------------------------------------------------
 
     def _asked(self, question: Mapping, models: bool = True) -> tuple[str, list[str]]:
         """Experiment and models of a question, checked."""
@@ -441,7 +544,9 @@ class Engine:
         if experiment not in self.project.experiments:
             raise InputError(f"there is no experiment '{experiment}': reload the page")
         if not self._catalog_path(experiment).is_file():
-            raise InputError(f"the experiment '{experiment}' has not run: run `snakemake --cores all`")
+            raise InputError(
+                f"the experiment '{experiment}' has not run: run `snakemake --cores all`"
+            )
         if not models:
             return experiment, []
         asked = question.get("models")
@@ -450,7 +555,9 @@ class Engine:
             raise InputError("choose one model, or two to compare")
         for model in asked:
             if model not in known:
-                raise InputError(f"the experiment '{experiment}' has no model '{model}': reload the page")
+                raise InputError(
+                    f"the experiment '{experiment}' has no model '{model}': reload the page"
+                )
         return experiment, list(dict.fromkeys(asked))
 
     def _known(self, collection: Collection, ids: np.ndarray) -> None:
@@ -463,7 +570,8 @@ class Engine:
         return self.collections.get((experiment, _version(path)), lambda: Collection(path, split))
 
     def _index(self, experiment: str, model: str) -> VectorIndex:
-        """The index of a model; of an approximate one the vectors that it stands for, which take its place here."""
+        """The index of a model; of an approximate one the vectors that it stands for, which take
+        its place here."""
         path = self._index_path(experiment, model)
 
         def load() -> VectorIndex:
@@ -481,9 +589,9 @@ class Engine:
         settings = {
             "model": model,
             "card": self.project.meanings[model],
-            "weights": cards.weights_location(model, card),
+            "weights": model_card.weights_location(model, card),
             "device": self.project.settings["device"],
-            "runtime": cards.runtime_of(card),
+            "runtime": model_card.runtime_of(card),
             "pixels": self.pixels,
         }
         return self.workers.of(model, settings)
@@ -512,7 +620,9 @@ def _items(question: Mapping, files: int) -> list[dict]:
     """The items of a question, checked."""
     items = question.get("items")
     if not isinstance(items, list) or not items:
-        raise InputError("the query is empty: drop an image, type a text, or start from one of the samples")
+        raise InputError(
+            "the query is empty: drop an image, type a text, or start from one of the samples"
+        )
     if len(items) > MOST_ITEMS:
         raise InputError(f"the query has {len(items)} items: take {MOST_ITEMS} at most")
     for item in items:
@@ -535,7 +645,9 @@ def _items(question: Mapping, files: int) -> list[dict]:
 
 def _filters(question: Mapping) -> dict[str, list[str]]:
     filters = question.get("filters") or {}
-    if not isinstance(filters, Mapping) or not all(isinstance(each, list) for each in filters.values()):
+    if not isinstance(filters, Mapping) or not all(
+        isinstance(each, list) for each in filters.values()
+    ):
         raise InputError("the filters are not of the page's form: reload the page")
     return {name: values for name, values in filters.items() if values}
 
@@ -557,7 +669,11 @@ def _crop(crop: object) -> list[float] | None:
     """Left, top, right, bottom as shares of width and height."""
     if crop is None:
         return None
-    numbers = isinstance(crop, list) and len(crop) == 4 and all(isinstance(each, int | float) for each in crop)
+    numbers = (
+        isinstance(crop, list)
+        and len(crop) == 4
+        and all(isinstance(each, int | float) for each in crop)
+    )
     if not numbers or not (0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1):
         raise InputError("the region is not within the image: draw it again")
     return None if crop == [0, 0, 1, 1] else [float(each) for each in crop]

@@ -1,8 +1,9 @@
 """The page over HTTP, for this machine alone.
 
-It listens on 127.0.0.1 and answers only who asks for it by that name (DNS rebinding) with the key of the link that was
-printed (another user of the machine), from its own page (another site in the same browser). No upload is written to disk
-by the server, and no page or picture may stay in the browser's cache.
+It listens on 127.0.0.1 and answers only who asks for it by that name (DNS rebinding) with the key
+of the link that was printed (another user of the machine), from its own page (another site in the
+same browser). No upload is written to disk by the server, and no page or picture may stay in the
+browser's cache.
 """
 
 import json
@@ -21,19 +22,29 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radcbir.app.engine import LONGEST_TEXT, MOST_ITEMS, MOST_NEIGHBORS, Engine, Upload
-from radcbir.errors import InputError
-from radcbir.logs import logger
-from radcbir.project import Project
+from radcbir.core.errors import InputError
+from radcbir.core.logs import logger
+from radcbir.project.configuration import Project
 
 STATIC = Path(__file__).parent / "static"
+
 STATIC_FILES = {"app.css": "text/css", "app.js": "text/javascript"}
+
 HOST = "127.0.0.1"
+
 NAMES = ["127.0.0.1", "localhost"]
+
 FORM_BYTES = 1 << 20
 """Room for what comes beside the files."""
 
@@ -49,7 +60,8 @@ SECURITY = {
 
 
 class Guard:
-    """Lets through who has the key and asks from the page itself, and no more bytes than are allowed."""
+    """Lets through who has the key and asks from the page itself, and no more bytes than are
+    allowed."""
 
     def __init__(self, app: ASGIApp, key: str, cookie: str, most_bytes: int):
         self.app, self.key, self.cookie, self.most_bytes = app, key, cookie, most_bytes
@@ -63,7 +75,9 @@ class Guard:
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] += [(name.encode(), value.encode()) for name, value in SECURITY.items()]
+                message["headers"] += [
+                    (name.encode(), value.encode()) for name, value in SECURITY.items()
+                ]
             await send(message)
 
         refused = self._refusal(scope, headers)
@@ -85,16 +99,24 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{headers.get('host')}":
-            return sentence("this page answers its own questions only, not those of other sites", 403)
+            return sentence(
+                "this page answers its own questions only, not those of other sites", 403
+            )
         given = QueryParams(scope["query_string"]).get("key", "")
-        if scope["path"] == "/" and given and secrets.compare_digest(given.encode(), self.key.encode()):
+        if (
+            scope["path"] == "/"
+            and given
+            and secrets.compare_digest(given.encode(), self.key.encode())
+        ):
             answer = RedirectResponse("/", 303)
             answer.set_cookie(self.cookie, self.key, httponly=True, samesite="strict")
             return answer
         cookies = SimpleCookie(headers.get("cookie", ""))
         held = cookies[self.cookie].value if self.cookie in cookies else ""
         if not secrets.compare_digest(held.encode(), self.key.encode()):
-            return PlainTextResponse("Open the whole link that the command printed, with the key at its end.\n", 403)
+            return PlainTextResponse(
+                "Open the whole link that the command printed, with the key at its end.\n", 403
+            )
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self.most_bytes:
             return sentence(too_large(self.most_bytes), 413, {"connection": "close"})
@@ -111,14 +133,18 @@ def sentence(text: str, status: int = 400, headers: dict | None = None) -> JSONR
     return JSONResponse({"error": text}, status, headers)
 
 
-def application(engine: Engine, upload_megabytes: int, key: str, cookie: str = "radcbir") -> Starlette:
+def application(
+    engine: Engine, upload_megabytes: int, key: str, cookie: str = "radcbir"
+) -> Starlette:
     """The server's routes over an engine; ``key`` is what the link has to end with."""
     most_bytes = (upload_megabytes << 20) + FORM_BYTES
     MultiPartParser.spool_max_size = most_bytes  # uploads stay in memory
 
     async def answered(request: Request, answer: Callable) -> Response:
         """The answer of an engine's method to a question that came with files."""
-        async with request.form(max_files=MOST_ITEMS, max_fields=4, max_part_size=FORM_BYTES) as form:
+        async with request.form(
+            max_files=MOST_ITEMS, max_fields=4, max_part_size=FORM_BYTES
+        ) as form:
             try:
                 question = json.loads(form.get("question", ""))
             except (TypeError, ValueError):
@@ -139,8 +165,15 @@ def application(engine: Engine, upload_megabytes: int, key: str, cookie: str = "
         return FileResponse(STATIC / name, media_type=STATIC_FILES[name])
 
     async def setup(request: Request) -> Response:
-        limits = {"upload_megabytes": upload_megabytes, "items": MOST_ITEMS, "k": MOST_NEIGHBORS, "text": LONGEST_TEXT}
-        return JSONResponse({"experiments": await run_in_threadpool(engine.setup), "limits": limits})
+        limits = {
+            "upload_megabytes": upload_megabytes,
+            "items": MOST_ITEMS,
+            "k": MOST_NEIGHBORS,
+            "text": LONGEST_TEXT,
+        }
+        return JSONResponse(
+            {"experiments": await run_in_threadpool(engine.setup), "limits": limits}
+        )
 
     async def search(request: Request) -> Response:
         return await answered(request, engine.search)
@@ -160,7 +193,10 @@ def application(engine: Engine, upload_megabytes: int, key: str, cookie: str = "
     async def picture(request: Request) -> Response:
         side = request.query_params.get("side", "192")
         side = int(side) if side.isdigit() and len(side) < 6 else 192
-        return Response(await run_in_threadpool(engine.picture, *of_image(request), side), media_type="image/jpeg")
+        return Response(
+            await run_in_threadpool(engine.picture, *of_image(request), side),
+            media_type="image/jpeg",
+        )
 
     async def original(request: Request) -> Response:
         path = await run_in_threadpool(engine.original, *of_image(request))
@@ -205,7 +241,8 @@ def application(engine: Engine, upload_megabytes: int, key: str, cookie: str = "
 
 
 def serve(project: Project) -> None:
-    """Serve the page until it is interrupted; the link is printed. ``project.settings["app"]`` says how.
+    """Serve the page until it is interrupted; the link is printed. ``project.settings["app"]`` says
+    how.
 
     Raises :class:`InputError` where the port is taken.
     """
@@ -217,15 +254,24 @@ def serve(project: Project) -> None:
         listener.listen(128)  # from now on a browser waits, however soon the link is opened
     except OSError as error:
         raise InputError(
-            f"port {settings['port']} cannot be used ({error.strerror}): choose another `app: port:`, or 0 for any"
+            f"port {settings['port']} cannot be used ({error.strerror}): choose another `app: "
+            "port:`, or 0 for any"
         ) from None
     port, key = listener.getsockname()[1], secrets.token_urlsafe(24)
     engine = Engine(project, settings["megapixels"] * 1_000_000)
     app = application(engine, settings["upload_megabytes"], key, f"radcbir-{port}")
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
     )
-    logger.info("The page is at http://%s:%d/?key=%s (this machine alone; Ctrl-C ends it)", HOST, port, key)
+    logger.info(
+        "The page is at http://%s:%d/?key=%s (this machine alone; Ctrl-C ends it)", HOST, port, key
+    )
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

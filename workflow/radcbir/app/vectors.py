@@ -1,4 +1,5 @@
-"""Vectors of index images: exact search of one query after a filter, relevance feedback, folding of near duplicates."""
+"""Vectors of index images: exact search of one query after a filter, relevance feedback, folding of
+near duplicates."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import faiss
 
+
 MANY = 0.2
 """Beyond this share of images that pass a filter, all are searched, deeper."""
 
@@ -22,20 +24,22 @@ DEEPER = 40
 """How many times as deep as is wanted at most."""
 
 SPARE = 16
-"""Candidates beyond those asked for: float32 may have ordered near ties otherwise than double precision does."""
+"""Candidates beyond those asked for: float32 may have ordered near ties otherwise than double
+precision does."""
 
 RIGHT_WEIGHT, WRONG_WEIGHT = 0.75, 0.15
-"""Of Rocchio's formula (Manning, Raghavan, Schütze, Introduction to Information Retrieval, 2008, section 9.1.1)."""
+"""Of Rocchio's formula (Manning, Raghavan, Schütze, Introduction to Information Retrieval, 2008,
+section 9.1.1)."""
 
 
 class VectorIndex:
     """Ids and unit vectors of images in an exact index of FAISS, asked one query at a time."""
 
     def __init__(self, index: faiss.IndexIDMap2):
-        """``index`` is an exact one of :mod:`radcbir.search`, of distinct ids."""
+        """``index`` is an exact one of :mod:`radcbir.retrieval.exact`, of distinct ids."""
         import faiss
 
-        from radcbir.search import stored_vectors
+        from radcbir.retrieval.index_file import stored_vectors
 
         self._index, self._flat = index, faiss.downcast_index(index.index)
         self.ids, self.vectors = faiss.vector_to_array(index.id_map), stored_vectors(index)
@@ -44,7 +48,7 @@ class VectorIndex:
     @classmethod
     def open(cls, path: str | Path) -> VectorIndex:
         """The index in a file; its vectors stay on disk and are mapped into memory."""
-        from radcbir.search import read_index
+        from radcbir.retrieval.index_file import read_index
 
         return cls(read_index(path))
 
@@ -64,23 +68,31 @@ class VectorIndex:
         """Where ``ids`` stand, -1 for one that is not there."""
         return places_of(ids, self.ids, self._order)
 
-    def best(self, query: np.ndarray, count: int, admitted: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and cosine similarities (float32) of the ``count`` best, by falling score, then by rising id.
+    def best(
+        self, query: np.ndarray, count: int, admitted: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and cosine similarities (float32) of the ``count`` best, by falling score, then
+        by rising id.
 
-        Of those that ``admitted`` (bool ``(n,)``) lets through; fewer where there are fewer. Scores of candidates are
-        computed again in double precision, so that identical images tie exactly, as in :func:`radcbir.search.search`.
+        Of those that ``admitted`` (bool ``(n,)``) lets through; fewer where there are fewer. Scores
+        of candidates are computed again in double precision, so that identical images tie exactly,
+        as in :func:`radcbir.retrieval.exact.search`.
         """
         query = np.ascontiguousarray(query, dtype=np.float32)
         found = self._candidates(query, count + SPARE, admitted)
-        exact = (self.vectors[found].astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
+        exact = (self.vectors[found].astype(np.float64) @ query.astype(np.float64)).astype(
+            np.float32
+        )
         order = np.lexsort((self.ids[found], -exact))[:count]
         return found[order], exact[order]
 
     def _candidates(self, query: np.ndarray, depth: int, admitted: np.ndarray | None) -> np.ndarray:
-        """Positions of the ``depth`` best that are admitted, in any order; fewer where there are fewer.
+        """Positions of the ``depth`` best that are admitted, in any order; fewer where there are
+        fewer.
 
-        FAISS goes through all vectors several times as fast as through those of a selector one by one. So where many are
-        admitted, all are searched so deep that as many as are wanted should pass; if they do, these are the best.
+        FAISS goes through all vectors several times as fast as through those of a selector one by
+        one. So where many are admitted, all are searched so deep that as many as are wanted should
+        pass; if they do, these are the best.
         """
         images = len(self.ids)
         passing = images if admitted is None else int(np.count_nonzero(admitted))
@@ -88,7 +100,9 @@ class VectorIndex:
         if depth == 0:
             return np.empty(0, dtype=np.int64)
         if passing > MANY * images:
-            deep = depth if admitted is None else min(images, images - passing + depth, DEEPER * depth)
+            deep = (
+                depth if admitted is None else min(images, images - passing + depth, DEEPER * depth)
+            )
             found = self._flat.search(query[None], deep)[1][0]
             found = found if admitted is None else found[admitted[found]]
             if len(found) >= depth:
@@ -96,7 +110,8 @@ class VectorIndex:
         return self._selected(query, depth, admitted)
 
     def _selected(self, query: np.ndarray, depth: int, admitted: np.ndarray) -> np.ndarray:
-        """The same, comparing what is admitted and nothing else; the rows are shared out to the cores."""
+        """The same, comparing what is admitted and nothing else; the rows are shared out to the
+        cores."""
         import faiss
 
         images, bits = len(self.ids), np.packbits(admitted, bitorder="little")
@@ -104,9 +119,14 @@ class VectorIndex:
         edges = np.linspace(0, images, threads._max_workers + 1).astype(np.int64)
 
         def search(run: tuple[int, int]) -> np.ndarray:
-            part, passes = faiss.IDSelectorRange(*map(int, run)), faiss.IDSelectorBitmap(images, faiss.swig_ptr(bits))
+            part, passes = (
+                faiss.IDSelectorRange(*map(int, run)),
+                faiss.IDSelectorBitmap(images, faiss.swig_ptr(bits)),
+            )
             both = faiss.IDSelectorAnd(part, passes)
-            scores, found = self._flat.search(query[None], depth, params=faiss.SearchParameters(sel=both))
+            scores, found = self._flat.search(
+                query[None], depth, params=faiss.SearchParameters(sel=both)
+            )
             return np.stack([scores[0].astype(np.float64), found[0]])[:, found[0] >= 0]
 
         scores, found = np.concatenate(list(threads.map(search, itertools.pairwise(edges))), axis=1)
@@ -126,7 +146,8 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """A vector ``(d,)`` brought to length one as the store of embeddings does it: in double precision, then float32.
+    """A vector ``(d,)`` brought to length one as the store of embeddings does it: in double
+    precision, then float32.
 
     Raises :class:`ValueError` where it is zero or not finite.
     """
@@ -138,15 +159,17 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 
 def mean_query(vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """Several queries as one: the mean of their unit vectors, at length one. Raises as :func:`unit` does."""
+    """Several queries as one: the mean of their unit vectors, at length one. Raises as :func:`unit`
+    does."""
     return unit(np.mean([unit(each) for each in vectors], axis=0, dtype=np.float64))
 
 
 def refined(query: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    """A query ``(d,)`` moved towards ``right`` ``(r, d)`` and away from ``wrong`` ``(w, d)`` results, at length one.
+    """A query ``(d,)`` moved towards ``right`` ``(r, d)`` and away from ``wrong`` ``(w, d)``
+    results, at length one.
 
-    q + 0.75 mean(right) - 0.15 mean(wrong) (Rocchio, Relevance feedback in information retrieval, in: Salton, The SMART
-    retrieval system, 1971). Raises as :func:`unit` does.
+    q + 0.75 mean(right) - 0.15 mean(wrong) (Rocchio, Relevance feedback in information retrieval,
+    in: Salton, The SMART retrieval system, 1971). Raises as :func:`unit` does.
     """
     moved = np.asarray(query, dtype=np.float64)
     for vectors, weight in ((right, RIGHT_WEIGHT), (wrong, -WRONG_WEIGHT)):
@@ -162,10 +185,12 @@ def folded(
     threshold: float,
     shared: Mapping[int, frozenset] | None = None,
 ) -> list[list[int]]:
-    """The first ``groups`` groups of near duplicates among ranked results, as places; the best of a group comes first.
+    """The first ``groups`` groups of near duplicates among ranked results, as places; the best of a
+    group comes first.
 
-    A result joins the first group whose head is more similar to it than ``threshold`` (cosine of ``vectors`` ``(m, d)``),
-    or with whose head it ``shared`` a near duplicate (by id, what each image is a near duplicate of).
+    A result joins the first group whose head is more similar to it than ``threshold`` (cosine of
+    ``vectors`` ``(m, d)``), or with whose head it ``shared`` a near duplicate (by id, what each
+    image is a near duplicate of).
     """
     shared = shared or {}
     found: list[list[int]] = []
@@ -173,7 +198,9 @@ def folded(
     for place, vector in enumerate(vectors):
         twins = heads[: len(found)] @ vector > threshold
         if mine := shared.get(ids[place]):
-            twins |= np.array([not mine.isdisjoint(shared.get(ids[group[0]], ())) for group in found], dtype=bool)
+            twins |= np.array(
+                [not mine.isdisjoint(shared.get(ids[group[0]], ())) for group in found], dtype=bool
+            )
         if np.any(twins):
             found[int(np.argmax(twins))].append(place)
         elif len(found) < groups:

@@ -1,8 +1,9 @@
-"""The child process: decodes what is uploaded, and embeds it with one model, apart from the server and from faiss.
+"""The child process: decodes what is uploaded, and embeds it with one model, apart from the server
+and from faiss.
 
-Started by :mod:`radcbir.app.workers`; answers one request at a time through a pipe: ``("ok", value)``, ``("error", one
-sentence)`` for what the user can mend, or ``("defect", traceback)``. A file that brings a decoder down takes this process
-with it and nothing else.
+Started by :mod:`radcbir.app.workers`; answers one request at a time through a pipe: ``("ok",
+value)``, ``("error", one sentence)`` for what the user can mend, or ``("defect", traceback)``. A
+file that brings a decoder down takes this process with it and nothing else.
 """
 
 import base64
@@ -20,15 +21,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from radcbir import images, rasters
-from radcbir.addresses import PLANES, join_address
+from radcbir.core.errors import InputError
 from radcbir.encoders import Encoder, load_encoder
-from radcbir.errors import InputError
+from radcbir.images import raster, reader
+from radcbir.images.address import PLANES, join_address
 
 SUFFIXES = (".nii.gz", ".nii", ".dcm", ".dicom", ".ima", ".tif", ".tiff")
 """Names that tell the format where the content does not."""
 
 SMALLEST_CROP = 8
+
 PREVIEW = 640
 """The longest side of a preview in pixels."""
 
@@ -37,27 +39,38 @@ class Worker:
     """What a child process can do, once it knows its model."""
 
     def __init__(self, settings: Mapping):
-        """``settings``: ``folder`` for uploads while they are read, ``pixels`` at most, and ``model``, ``card``,
-        ``weights``, ``device``, ``runtime`` where it has an encoder.
+        """``settings``: ``folder`` for uploads while they are read, ``pixels`` at most, and
+        ``model``, ``card``, ``weights``, ``device``, ``runtime`` where it has an encoder.
         """
-        rasters.MAX_PIXELS = settings["pixels"]  # of this process: refused before anything is decoded
+        raster.MAX_PIXELS = settings[
+            "pixels"
+        ]  # of this process: refused before anything is decoded
         self.folder = settings["folder"]
         self.encoder: Encoder | None = None
         if settings.get("model"):
-            self.encoder = load_encoder(*(settings[name] for name in ("model", "card", "weights", "device", "runtime")))
+            self.encoder = load_encoder(
+                *(settings[name] for name in ("model", "card", "weights", "device", "runtime"))
+            )
 
     def describe(self) -> dict:
         """The digest of the encoder's weights."""
         return {"weights_sha256": self.encoder.weights_sha256 if self.encoder else ""}
 
     def preview(self, source: Mapping) -> dict:
-        """A source as a picture that browsers show, its size, and the parts of the file that can be chosen."""
+        """A source as a picture that browsers show, its size, and the parts of the file that can be
+        chosen."""
         with self._file(source) as path:
             parts, chosen = self._part(path, source)
             image = self._read(join_address(path, chosen), source)
         size = image.size
         image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.BICUBIC)
-        return {"picture": data_uri(image), "width": size[0], "height": size[1], "parts": parts, "part": chosen}
+        return {
+            "picture": data_uri(image),
+            "width": size[0],
+            "height": size[1],
+            "parts": parts,
+            "part": chosen,
+        }
 
     def embed_images(self, sources: list[Mapping]) -> list[np.ndarray]:
         """The encoder's vectors, as it gives them, by the same steps as the images of the index."""
@@ -65,7 +78,10 @@ class Worker:
         vectors = [self.encoder.encode([each])[0] for each in prepared]
         for source, vector in zip(sources, vectors, strict=True):
             if not np.isfinite(vector).all() or not np.abs(vector).max() > 0:
-                raise InputError(f"the model makes nothing of {_name(source)} (a zero vector): take another image")
+                raise InputError(
+                    f"the model makes nothing of {_name(source)} (a zero vector): take another "
+                    "image"
+                )
         return vectors
 
     def embed_texts(self, texts: list[str]) -> list[np.ndarray]:
@@ -73,7 +89,8 @@ class Worker:
         return list(self.encoder.encode_text(texts))
 
     def match(self, sources: list[Mapping]) -> list[dict] | None:
-        """Where two images match: per image what the model saw of it, and per patch its similarity to the other's patches.
+        """Where two images match: per image what the model saw of it, and per patch its similarity
+        to the other's patches.
 
         None where the encoder gives no features of patches.
         """
@@ -90,7 +107,8 @@ class Worker:
         ]
 
     def _image(self, source: Mapping) -> Image.Image:
-        """The image of a source: ``path`` of a catalog's image, or ``bytes`` and ``name`` of an upload; cropped."""
+        """The image of a source: ``path`` of a catalog's image, or ``bytes`` and ``name`` of an
+        upload; cropped."""
         if "path" in source:
             return self._cropped(self._read(source["path"], source), source)
         with self._file(source) as path:
@@ -99,7 +117,8 @@ class Worker:
 
     @contextlib.contextmanager
     def _file(self, source: Mapping) -> Iterator[str]:
-        """An upload as a file, for as long as it is read: formats such as NIfTI are read from files alone."""
+        """An upload as a file, for as long as it is read: formats such as NIfTI are read from files
+        alone."""
         suffix = next((each for each in SUFFIXES if source["name"].lower().endswith(each)), "")
         handle, path = tempfile.mkstemp(suffix, "upload-", self.folder)
         try:
@@ -111,27 +130,33 @@ class Worker:
 
     @staticmethod
     def _part(path: str, source: Mapping) -> tuple[dict, dict]:
-        """What a file holds, and which part is meant: the one that is named, else the first frame or the middle slice."""
+        """What a file holds, and which part is meant: the one that is named, else the first frame
+        or the middle slice."""
         try:
-            parts = images.parts(path)
-        except images.UnreadableImage as error:
+            parts = reader.parts(path)
+        except raster.UnreadableImage as error:
             raise _unreadable(source, error) from None
         if not parts:
             return {}, {}
         given = source.get("part") or {}
-        name = next((each for each in ("frame", *PLANES) if each in given), "frame" if "frame" in parts else "axial")
+        name = next(
+            (each for each in ("frame", *PLANES) if each in given),
+            "frame" if "frame" in parts else "axial",
+        )
         if name not in parts:
             raise InputError(f"{_name(source)} has no {name}: choose {', '.join(parts)}")
         number = int(given.get(name, 0 if name == "frame" else parts[name] // 2))
         if not 0 <= number < parts[name]:
-            raise InputError(f"{_name(source)} has no {name} {number}: the last is {parts[name] - 1}")
+            raise InputError(
+                f"{_name(source)} has no {name} {number}: the last is {parts[name] - 1}"
+            )
         return parts, {name: number}
 
     @staticmethod
     def _read(path: str, source: Mapping) -> Image.Image:
         try:
-            return images.read(path, source["intensity"])
-        except images.UnreadableImage as error:
+            return reader.read(path, source["intensity"])
+        except raster.UnreadableImage as error:
             raise _unreadable(source, error) from None
 
     @staticmethod
@@ -148,7 +173,8 @@ class Worker:
         )
         if box[2] - box[0] < SMALLEST_CROP or box[3] - box[1] < SMALLEST_CROP:
             raise InputError(
-                f"the region of {_name(source)} is {max(0, box[2] - box[0])} x {max(0, box[3] - box[1])} pixels: draw one of "
+                f"the region of {_name(source)} is {max(0, box[2] - box[0])} x "
+                f"{max(0, box[3] - box[1])} pixels: draw one of "
                 f"at least {SMALLEST_CROP} x {SMALLEST_CROP}"
             )
         return image.crop(box)
@@ -165,11 +191,15 @@ def _name(source: Mapping) -> str:
     return f"the image '{source.get('name') or Path(source['path']).name}'"
 
 
-def _unreadable(source: Mapping, error: images.UnreadableImage) -> InputError:
+def _unreadable(source: Mapping, error: raster.UnreadableImage) -> InputError:
     reason = str(error)
     if reason.startswith("too large"):
-        return InputError(f"{_name(source)} is {reason}, more than {rasters.MAX_PIXELS:,}: make it smaller")
-    return InputError(f"{_name(source)} cannot be read ({reason}): choose a PNG, JPEG, TIFF, DICOM or NIfTI file")
+        return InputError(
+            f"{_name(source)} is {reason}, more than {raster.MAX_PIXELS:,}: make it smaller"
+        )
+    return InputError(
+        f"{_name(source)} cannot be read ({reason}): choose a PNG, JPEG, TIFF, DICOM or NIfTI file"
+    )
 
 
 def main(descriptor: int) -> None:

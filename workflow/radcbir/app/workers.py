@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-from radcbir.errors import InputError
-from radcbir.logs import logger
+from radcbir.core.errors import InputError
+from radcbir.core.logs import logger
 
 KEPT = 4
 """How many encoders stay loaded; the one that was not asked for longest ends first."""
@@ -22,13 +22,15 @@ class WorkerProcess:
     """One child; asked by one thread at a time."""
 
     def __init__(self, settings: Mapping):
-        """``settings`` are those of :class:`radcbir.app.worker.Worker`, but for the folder, which is the child's own."""
+        """``settings`` are those of :class:`radcbir.app.worker.Worker`, but for the folder, which
+        is the child's own."""
         self.settings, self.lock = dict(settings), threading.Lock()
         self.process: subprocess.Popen | None = None
         self.folder = self.connection = self.described = None
 
     def ask(self, task: str, *arguments):
-        """What the child answers. Raises :class:`InputError` for what the user can mend, or where it ended."""
+        """What the child answers. Raises :class:`InputError` for what the user can mend, or where
+        it ended."""
         with self.lock:
             if self.process is None or self.process.poll() is not None:
                 self._start()
@@ -80,7 +82,8 @@ class WorkerProcess:
         except (EOFError, OSError):
             self.close()
             raise InputError(
-                "the process that reads and embeds images ended in the middle (a damaged file, or too little memory): try "
+                "the process that reads and embeds images ended in the middle (a damaged file, or "
+                "too little memory): try "
                 "again, or take another image"
             ) from None
         if kind == "error":

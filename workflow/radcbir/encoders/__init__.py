@@ -1,4 +1,5 @@
-"""Image encoders: an image in, a vector out. torch is imported by the loaders that need it, and nowhere else."""
+"""Image encoders: an image in, a vector out. torch is imported by the loaders that need it, and
+nowhere else."""
 
 import importlib
 import os
@@ -9,12 +10,16 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from radcbir.cards import RUNTIMES, WEIGHTS, has_network, loader_module
-from radcbir.weights import verified_files
+from radcbir.cards.model_card import RUNTIMES, WEIGHTS, has_network, loader_module
+from radcbir.fetch.weights import verified_files
 
-# Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's libraries, which then ask nobody.
+# Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's
+# libraries, which then ask nobody.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-# torch's idle OpenMP threads spin before they sleep, on cores that the decoding of the next images needs.
+
+
+# torch's idle OpenMP threads spin before they sleep, on cores that the decoding of the next images
+# needs.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
@@ -28,17 +33,20 @@ class Encoder(Protocol):
     """The digest of the weights file, or of the digests of several; empty where there is none."""
 
     def preprocess(self, image: Image.Image) -> object:
-        """A gray (L) or RGB image of 8 bit -> what :meth:`encode` takes; called from several threads."""
+        """A gray (L) or RGB image of 8 bit -> what :meth:`encode` takes; called from several
+        threads."""
 
     def encode(self, inputs: Sequence[object]) -> np.ndarray:
-        """Preprocessed images (n of them) -> vectors, shape (n, dimension), float32, not normalised.
+        """Preprocessed images (n of them) -> vectors, shape (n, dimension), float32, not
+        normalised.
 
         Raises :class:`OutOfMemory` where a smaller batch may fit.
         """
 
 
 class TextEncoder(Encoder, Protocol):
-    """An encoder whose card says `text_tower: yes`: texts have a place in the space of its images."""
+    """An encoder whose card says `text_tower: yes`: texts have a place in the space of its
+    images."""
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts (n of them) -> vectors, shape (n, dimension), float32, not normalised."""
@@ -48,16 +56,19 @@ class OutOfMemory(Exception):
     """The accelerator's memory does not hold a batch of this size."""
 
 
-def load_encoder(slug: str, card: Mapping, weights: str | Path | None, device: str, runtime: str = "torch") -> Encoder:
+def load_encoder(
+    slug: str, card: Mapping, weights: str | Path | None, device: str, runtime: str = "torch"
+) -> Encoder:
     """Build the encoder of a model card.
 
-    ``card`` may be the whole card or its meaning alone; ``weights`` is the weights file of a card that has one, the
-    folder of a card that lists several, None where it has none; ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:N``
-    or ``mps``; ``runtime`` is of :func:`radcbir.cards.runtime_of`.
+    ``card`` may be the whole card or its meaning alone; ``weights`` is the weights file of a card
+    that has one, the folder of a card that lists several, None where it has none; ``device`` is
+    ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``runtime`` is of
+    :func:`radcbir.cards.model_card.runtime_of`.
 
-    Raises :class:`~radcbir.errors.InputError` naming the model where a file is missing or is not the one whose digest is
-    known, the weights do not fit the architecture, the vectors do not have the card's dimension, or the runtime
-    cannot take it over.
+    Raises :class:`~radcbir.core.errors.InputError` naming the model where a file is missing or is
+    not the one whose digest is known, the weights do not fit the architecture, the vectors do not
+    have the card's dimension, or the runtime cannot take it over.
     """
     files, digest = verified_files(slug, card, weights)
     encoder = importlib.import_module(loader_module(card)).load(slug, card, files, device)
@@ -66,5 +77,7 @@ def load_encoder(slug: str, card: Mapping, weights: str | Path | None, device: s
         folder = Path(WEIGHTS, slug) if weights is None else Path(weights)
         folder = folder.parent if folder.is_file() else folder
         module, function = RUNTIMES[runtime]
-        encoder = getattr(importlib.import_module(module), function)(encoder, slug, card, folder / "openvino")
+        encoder = getattr(importlib.import_module(module), function)(
+            encoder, slug, card, folder / "openvino"
+        )
     return encoder

@@ -1,4 +1,5 @@
-"""What all encoders of torch share: batches, devices, precision, and weights that fit to the last tensor."""
+"""What all encoders of torch share: batches, devices, precision, and weights that fit to the last
+tensor."""
 
 import ctypes
 import importlib
@@ -14,27 +15,35 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from radcbir.devices import torch_device
+from radcbir.core.devices import torch_device
+from radcbir.core.errors import InputError
+from radcbir.core.logs import logger
 from radcbir.encoders import OutOfMemory
 from radcbir.encoders.preprocessing import to_bytes, to_values
-from radcbir.errors import InputError
-from radcbir.logs import logger
 
 NATIVE = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
 """Precision -> the abilities of an x86 processor, by torch's names, one of which computes in it."""
+
 NUMBERS = [
     np.dtype,
     *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")),
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(
+        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
+        for core in ("core", "_core")
+    ),
 ]
-"""What numbers of NumPy are read by: training checkpoints hold some, such as the optimizer's learning rate."""
+"""What numbers of NumPy are read by: training checkpoints hold some, such as the optimizer's
+learning rate."""
 
 
 class NetworkEncoder:
     """A network and one of its poolings as the embedding; a loader adds :meth:`pool`."""
 
-    def __init__(self, model: torch.nn.Module, card: Mapping, device: str, libraries: Sequence[str]):
-        """``model`` is in evaluation mode with its weights loaded; ``card`` is the card or its meaning."""
+    def __init__(
+        self, model: torch.nn.Module, card: Mapping, device: str, libraries: Sequence[str]
+    ):
+        """``model`` is in evaluation mode with its weights loaded; ``card`` is the card or its
+        meaning."""
         self.dimension = card["dimension"]
         self.libraries = {"torch": torch.__version__}
         self.libraries |= {name: importlib.import_module(name).__version__ for name in libraries}
@@ -48,7 +57,8 @@ class NetworkEncoder:
             keep_freed_memory()
             if imitated(card["precision"]):
                 logger.warning(
-                    "this processor does not compute in %s: torch imitates it, slower than float32", card["precision"]
+                    "this processor does not compute in %s: torch imitates it, slower than float32",
+                    card["precision"],
                 )
         # Convolutional networks run faster with the channels last, on CPUs and on GPUs.
         convolutional = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
@@ -62,20 +72,26 @@ class NetworkEncoder:
         )
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is gray.
+        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is
+        gray.
 
         With ``antialias: false`` values from 0 to 255 in float32 in place of bytes.
         """
-        return (to_bytes if self.preprocessing.get("antialias", True) else to_values)(image, self.preprocessing)
+        return (to_bytes if self.preprocessing.get("antialias", True) else to_values)(
+            image, self.preprocessing
+        )
 
     def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
-        """Preprocessed images -> one batch on the encoder's device, shape (n, channels, size, size), normalised.
+        """Preprocessed images -> one batch on the encoder's device, shape (n, channels, size,
+        size), normalised.
 
-        By the card's mean and std, or with ``range: minmax`` from the image's own lowest value to its highest before
-        that; an image in the corner of the square has zeros beside it.
+        By the card's mean and std, or with ``range: minmax`` from the image's own lowest value to
+        its highest before that; an image in the corner of the square has zeros beside it.
         """
         size = self.preprocessing["size"]
-        channels = max(len(each) for each in inputs)  # one where all are gray: the mean spreads them
+        channels = max(
+            len(each) for each in inputs
+        )  # one where all are gray: the mean spreads them
         pixels = np.zeros((len(inputs), channels, size, size), dtype=np.result_type(*inputs))
         for place, each in enumerate(inputs):
             pixels[place, :, : each.shape[1], : each.shape[2]] = each
@@ -84,9 +100,14 @@ class NetworkEncoder:
             values = values.pin_memory()
         values = values.to(self.device, non_blocking=True)
         if self.preprocessing.get("range") == "minmax":
-            low, high = values.amin(dim=(1, 2, 3), keepdim=True), values.amax(dim=(1, 2, 3), keepdim=True)
+            low, high = (
+                values.amin(dim=(1, 2, 3), keepdim=True),
+                values.amax(dim=(1, 2, 3), keepdim=True),
+            )
             values = values.float().sub_(low).mul_(255 / (high - low).clamp(min=1))
-        if values.dtype == torch.uint8 and channels == 1:  # looked up: one pass over the batch, not two
+        if (
+            values.dtype == torch.uint8 and channels == 1
+        ):  # looked up: one pass over the batch, not two
             grays = torch.arange(256, device=self.device).reshape(256, 1)
             normalised = (grays - self.mean.flatten()) / self.std.flatten()
             looked_up = normalised.index_select(0, values.flatten().int())
@@ -103,19 +124,26 @@ class NetworkEncoder:
         return batch
 
     @torch.inference_mode()
-    def forward(self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None) -> torch.Tensor:
+    def forward(
+        self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None
+    ) -> torch.Tensor:
         """A batch -> embeddings on the device, shape (n, dimension), in the card's precision.
 
-        ``shapes`` are height and width of what each image fills of its square, by default all of it.
+        ``shapes`` are height and width of what each image fills of its square, by default all of
+        it.
         """
         with self._precision():
             return self.exact(batch, shapes)
 
     @torch.inference_mode()
-    def exact(self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None) -> torch.Tensor:
+    def exact(
+        self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None
+    ) -> torch.Tensor:
         """:meth:`forward` in float32 whatever the card's precision is."""
         if self.pooling == "inside":
-            return self._mean_inside(self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch))
+            return self._mean_inside(
+                self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch)
+            )
         return self.pool(batch)
 
     def pool(self, batch: torch.Tensor) -> torch.Tensor:
@@ -123,17 +151,21 @@ class NetworkEncoder:
         raise NotImplementedError
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
-        """A normalised batch -> the map that ``pooling: inside`` averages, shape (n, dimension, rows, columns)."""
+        """A normalised batch -> the map that ``pooling: inside`` averages, shape (n, dimension,
+        rows, columns)."""
         raise NotImplementedError
 
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Preprocessed images -> embeddings, shape (n, dimension), float32."""
         return self._to_numpy(
-            lambda: self.forward(self.batch(inputs), [each.shape[1:] for each in inputs]), len(inputs)
+            lambda: self.forward(self.batch(inputs), [each.shape[1:] for each in inputs]),
+            len(inputs),
         )
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+        return torch.autocast(
+            self.device.type, self.precision, enabled=self.precision != torch.float32
+        )
 
     @staticmethod
     def _to_numpy(run, count: int) -> np.ndarray:
@@ -143,44 +175,62 @@ class NetworkEncoder:
             torch.cuda.empty_cache()
             raise OutOfMemory(f"{count} images do not fit into the GPU's memory") from None
 
-    def _mean_inside(self, features: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> torch.Tensor:
-        """The mean over the cells of a feature map that the image reaches, the filled-up rest left out."""
+    def _mean_inside(
+        self, features: torch.Tensor, shapes: Sequence[tuple[int, int]]
+    ) -> torch.Tensor:
+        """The mean over the cells of a feature map that the image reaches, the filled-up rest left
+        out."""
         size, cells = self.preprocessing["size"], features.shape[2]
-        filled = [[-(-side * cells // size) for side in shape] for shape in shapes]  # a cell that is cut counts
+        filled = [
+            [-(-side * cells // size) for side in shape] for shape in shapes
+        ]  # a cell that is cut counts
         return torch.stack(
-            [each[:, :rows, :columns].mean(dim=(1, 2)) for each, (rows, columns) in zip(features, filled, strict=True)]
+            [
+                each[:, :rows, :columns].mean(dim=(1, 2))
+                for each, (rows, columns) in zip(features, filled, strict=True)
+            ]
         )
 
 
 def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder:
-    """The encoder, once it has embedded a black image. Raises :class:`InputError` where size or dimension is wrong."""
+    """The encoder, once it has embedded a black image. Raises :class:`InputError` where size or
+    dimension is wrong."""
     size = card["preprocessing"]["size"]
     try:
         found = encoder.encode([np.zeros((1, size, size), dtype=np.uint8)]).shape
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
-            f"the model '{slug}' does not take images of `preprocessing: size: {size}` ({short(error)}): correct its card"
+            f"the model '{slug}' does not take images of `preprocessing: size: {size}` "
+            f"({short(error)}): correct its card"
         ) from None
     if found != (1, card["dimension"]):
         raise InputError(
-            f"the model card '{slug}' says `dimension: {card['dimension']}`, but {card['architecture']} with "
-            f"`pooling: {card['pooling']}` gives {' x '.join(map(str, found[1:]))}: correct the card"
+            f"the model card '{slug}' says `dimension: {card['dimension']}`, but "
+            f"{card['architecture']} with "
+            f"`pooling: {card['pooling']}` gives {' x '.join(map(str, found[1:]))}: correct the "
+            "card"
         )
     return encoder
 
 
 def imitated(precision: str) -> bool:
-    """Whether torch has to make up for what an x86 processor cannot compute in; of other processors nothing is said."""
+    """Whether torch has to make up for what an x86 processor cannot compute in; of other processors
+    nothing is said."""
     able = torch.cpu.get_capabilities()
     wanted = NATIVE.get(precision)
-    return able.get("architecture") == "x86_64" and wanted is not None and not any(able.get(each) for each in wanted)
+    return (
+        able.get("architecture") == "x86_64"
+        and wanted is not None
+        and not any(able.get(each) for each in wanted)
+    )
 
 
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next allocation.
 
-    By default glibc gives each large block back to the system at once, and every activation of every forward pass is
-    mapped and cleared anew: that takes longer than the arithmetic of a small network. Elsewhere this does nothing.
+    By default glibc gives each large block back to the system at once, and every activation of
+    every forward pass is mapped and cleared anew: that takes longer than the arithmetic of a small
+    network. Elsewhere this does nothing.
     """
     mmap_max, trim_threshold, top_pad = -4, -1, -2  # the numbers of malloc.h
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -191,30 +241,54 @@ def keep_freed_memory() -> None:
 
 
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file by name, read without running any code that the file may hold."""
+    """The tensors of a weights file by name, read without running any code that the file may
+    hold."""
     try:
         if Path(path).suffix == ".safetensors" or _starts_as_safetensors(path):
             return load_file(path)
         with torch.serialization.safe_globals(NUMBERS):
             # Mapped, an optimizer's state beside the weights is never read.
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+            state = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
         raise InputError(
-            f"the weights file {path} of the model '{slug}' cannot be read as tensors ({type(error).__name__}): export it "
+            f"the weights file {path} of the model '{slug}' cannot be read as tensors "
+            f"({type(error).__name__}): export it "
             "as safetensors or as a plain state dict, and correct `weights: sha256:`"
         ) from None
     if isinstance(state, torch.nn.Module):  # a whole network of classes that its loader allows
         for module in state.modules():
-            vars(module).setdefault("_non_persistent_buffers_set", set())  # files of old releases lack it
+            vars(module).setdefault(
+                "_non_persistent_buffers_set", set()
+            )  # files of old releases lack it
         state = state.state_dict()
-    while not isinstance(state, Mapping) or not any(isinstance(each, torch.Tensor) for each in state.values()):
-        wrappers = [name for name in ("state_dict", "model", "teacher") if isinstance(state, Mapping) and name in state]
+    while not isinstance(state, Mapping) or not any(
+        isinstance(each, torch.Tensor) for each in state.values()
+    ):
+        wrappers = [
+            name
+            for name in ("state_dict", "model", "teacher")
+            if isinstance(state, Mapping) and name in state
+        ]
         if not wrappers:
             raise InputError(
-                f"the weights file {path} of the model '{slug}' holds no tensors by name: is it a state dict?"
+                f"the weights file {path} of the model '{slug}' holds no tensors by name: is it a "
+                "state dict?"
             )
         state = state[wrappers[0]]
-    return {name.removeprefix("module."): tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    return {
+        name.removeprefix("module."): tensor
+        for name, tensor in state.items()
+        if isinstance(tensor, torch.Tensor)
+    }
 
 
 def folder_of(files: Mapping[str, Path]) -> Path | None:
@@ -223,44 +297,72 @@ def folder_of(files: Mapping[str, Path]) -> Path | None:
 
 
 def _starts_as_safetensors(path: str | Path) -> bool:
-    """The format by the file's first bytes, the length of a JSON header and that header: some are served as ``.pt``."""
+    """The format by the file's first bytes, the length of a JSON header and that header: some are
+    served as ``.pt``."""
     with open(path, "rb") as file:
         return file.read(9)[8:] == b"{"
 
 
 def selected(tensors: Mapping[str, torch.Tensor], weights: Mapping) -> dict[str, torch.Tensor]:
-    """The tensors that a card's ``weights`` takes: those below ``prefix``, without it, less what ``unused`` starts, with the
-    starts of their names ``renamed``. A tensor whose new name is another's keeps its own: nothing is lost unseen.
+    """The tensors that a card's ``weights`` takes: those below ``prefix``, without it, less what
+    ``unused`` starts, with the starts of their names ``renamed``. A tensor whose new name is
+    another's keeps its own: nothing is lost unseen.
     """
     prefix, unused = weights.get("prefix", ""), tuple(weights.get("unused", ()))
-    below = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
-    kept = {name: each for name, each in below.items() if not name.startswith(unused)} if unused else below
+    below = {
+        name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)
+    }
+    kept = (
+        {name: each for name, each in below.items() if not name.startswith(unused)}
+        if unused
+        else below
+    )
     starts, found = weights.get("renamed", {}), {}
     for name, each in kept.items():
-        new = next((f"{starts[start]}{name.removeprefix(start)}" for start in starts if name.startswith(start)), name)
+        new = next(
+            (
+                f"{starts[start]}{name.removeprefix(start)}"
+                for start in starts
+                if name.startswith(start)
+            ),
+            name,
+        )
         found[name if new in found or new in kept else new] = each
     return found
 
 
-def load_tensors(model: torch.nn.Module, tensors: dict[str, torch.Tensor], slug: str, ordered: bool = False) -> None:
-    """Load every tensor into the model; ``ordered`` by place instead of by name, shapes compared one by one.
+def load_tensors(
+    model: torch.nn.Module, tensors: dict[str, torch.Tensor], slug: str, ordered: bool = False
+) -> None:
+    """Load every tensor into the model; ``ordered`` by place instead of by name, shapes compared
+    one by one.
 
-    Raises :class:`InputError` naming the model where a tensor is missing, left over, or of another shape.
+    Raises :class:`InputError` naming the model where a tensor is missing, left over, or of another
+    shape.
     """
     wanted = model.state_dict()
     if ordered:
         wrong = next(
             (
-                f"tensor {place} is {name} {tuple(tensor.shape)} where {own} {tuple(wanted[own].shape)} is expected"
-                for place, ((name, tensor), own) in enumerate(zip(tensors.items(), wanted, strict=False))
+                f"tensor {place} is {name} {tuple(tensor.shape)} where {own} "
+                f"{tuple(wanted[own].shape)} is expected"
+                for place, ((name, tensor), own) in enumerate(
+                    zip(tensors.items(), wanted, strict=False)
+                )
                 if tensor.shape != wanted[own].shape
             ),
-            None if len(tensors) == len(wanted) else f"{len(tensors)} tensors where {len(wanted)} are expected",
+            None
+            if len(tensors) == len(wanted)
+            else f"{len(tensors)} tensors where {len(wanted)} are expected",
         )
         tensors = dict(zip(wanted, tensors.values(), strict=False))
     else:
         # Older files hold the positions 0, 1, 2, ... as a tensor: nothing that was learned.
-        tensors = {name: each for name, each in tensors.items() if name in wanted or not name.endswith("position_ids")}
+        tensors = {
+            name: each
+            for name, each in tensors.items()
+            if name in wanted or not name.endswith("position_ids")
+        }
         shapes = {
             name: (tuple(tensor.shape), tuple(wanted[name].shape))
             for name, tensor in tensors.items()
@@ -273,18 +375,26 @@ def load_tensors(model: torch.nn.Module, tensors: dict[str, torch.Tensor], slug:
 
 
 def misfit(missing: set[str], left_over: set[str], shapes: Mapping[str, tuple]) -> str | None:
-    """What is wrong with weights in a few words, None where nothing is; ``shapes`` gives found and expected shapes."""
+    """What is wrong with weights in a few words, None where nothing is; ``shapes`` gives found and
+    expected shapes."""
     if missing:
         return f"{len(missing)} tensors are missing ({', '.join(sorted(missing)[:3])})"
     if left_over:
         return f"{len(left_over)} tensors are left over ({', '.join(sorted(left_over)[:3])})"
-    return next((f"{name} is {found} where {expected} is expected" for name, (found, expected) in shapes.items()), None)
+    return next(
+        (
+            f"{name} is {found} where {expected} is expected"
+            for name, (found, expected) in shapes.items()
+        ),
+        None,
+    )
 
 
 def not_fitting(slug: str, wrong: str) -> InputError:
     """The error of weights that do not fit the architecture."""
     return InputError(
-        f"the weights of the model '{slug}' do not fit its architecture: {wrong}; correct `architecture:`, "
+        f"the weights of the model '{slug}' do not fit its architecture: {wrong}; correct "
+        "`architecture:`, "
         "`preprocessing: size:` or `weights:` in its card"
     )
 

@@ -1,6 +1,7 @@
 """Features of image patches, from encoders that have them: where in two images a match lies.
 
-Apart from the encoders themselves, so that what only the page of queries needs makes no embedding stale.
+Apart from the encoders themselves, so that what only the page of queries needs makes no embedding
+stale.
 """
 
 import numpy as np
@@ -14,9 +15,9 @@ from radcbir.encoders import Encoder
 def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
     """Unit vectors of the patches of one preprocessed image, shape (rows, columns, channels).
 
-    They are the last tokens of a vision transformer, class token and registers left out, or the cells of the last
-    feature map of a convolutional network. None where the encoder offers neither (controls, MedCLIP), or shuffles its
-    patches (masked autoencoders).
+    They are the last tokens of a vision transformer, class token and registers left out, or the
+    cells of the last feature map of a convolutional network. None where the encoder offers neither
+    (controls, MedCLIP), or shuffles its patches (masked autoencoders).
     """
     encoder = getattr(encoder, "encoder", encoder)  # behind another runtime, the encoder of torch
     model = getattr(encoder, "model", None)
@@ -40,13 +41,20 @@ def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
     return features / np.where(norms > 0, norms, 1)
 
 
-def _features(encoder: Encoder, model: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor | None, int, int]:
-    """A network's features of one image, how many tokens stand before those of patches, and the number of channels."""
+def _features(
+    encoder: Encoder, model: torch.nn.Module, batch: torch.Tensor
+) -> tuple[torch.Tensor | None, int, int]:
+    """A network's features of one image, how many tokens stand before those of patches, and the
+    number of channels."""
     visual = getattr(model, "visual", None)
     if visual is not None:  # open_clip
         trunk = getattr(visual, "trunk", None)
         if trunk is not None:
-            return trunk.forward_features(batch), getattr(trunk, "num_prefix_tokens", 0), trunk.num_features
+            return (
+                trunk.forward_features(batch),
+                getattr(trunk, "num_prefix_tokens", 0),
+                trunk.num_features,
+            )
         if not hasattr(visual, "output_tokens"):
             return None, 0, 0
         before, visual.output_tokens = visual.output_tokens, True
@@ -62,21 +70,28 @@ def _features(encoder: Encoder, model: torch.nn.Module, batch: torch.Tensor) -> 
     except (NotImplementedError, AttributeError, TypeError):
         return None, 0, 0
     prefix = encoder._prefix if hasattr(type(encoder), "_prefix") and features.ndim == 3 else 0
-    return features, prefix or getattr(model, "num_prefix_tokens", 0), getattr(model, "num_features", features.shape[1])
+    return (
+        features,
+        prefix or getattr(model, "num_prefix_tokens", 0),
+        getattr(model, "num_features", features.shape[1]),
+    )
 
 
 def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Per patch of each image its cosine similarity to the most similar patch of the other image.
 
-    ``one`` and ``other`` are of :func:`patch_features`; the results have their rows and columns. After Amir et al., Deep
-    ViT features as dense visual descriptors, 2022.
+    ``one`` and ``other`` are of :func:`patch_features`; the results have their rows and columns.
+    After Amir et al., Deep ViT features as dense visual descriptors, 2022.
     """
     similarity = one.reshape(-1, one.shape[2]) @ other.reshape(-1, other.shape[2]).T
-    return similarity.max(axis=1).reshape(one.shape[:2]), similarity.max(axis=0).reshape(other.shape[:2])
+    return similarity.max(axis=1).reshape(one.shape[:2]), similarity.max(axis=0).reshape(
+        other.shape[:2]
+    )
 
 
 def seen(encoder: Encoder, prepared: np.ndarray) -> Image.Image:
-    """What the network sees of an image, as a picture: resized and cropped, on the square that the patches divide."""
+    """What the network sees of an image, as a picture: resized and cropped, on the square that the
+    patches divide."""
     values = np.asarray(prepared)
     if encoder.preprocessing["resize"] == "library":  # torchxrayvision: from -1024 to 1024
         values = (values + 1024) * 255 / 2048
@@ -84,4 +99,6 @@ def seen(encoder: Encoder, prepared: np.ndarray) -> Image.Image:
     size = encoder.preprocessing["size"]
     canvas = np.zeros((len(values), size, size), dtype=np.uint8)
     canvas[:, : values.shape[1], : values.shape[2]] = values
-    return Image.fromarray(canvas[0] if len(canvas) == 1 else np.ascontiguousarray(canvas.transpose(1, 2, 0)))
+    return Image.fromarray(
+        canvas[0] if len(canvas) == 1 else np.ascontiguousarray(canvas.transpose(1, 2, 0))
+    )

@@ -1,8 +1,10 @@
-"""Images as a card's ``preprocessing`` wants them: resized and cropped with Pillow, whatever a model's library would do.
+"""Images as a card's ``preprocessing`` wants them: resized and cropped with Pillow, whatever a
+model's library would do.
 
-Libraries that move to other resamplers change the embeddings of the same model; these functions stay where they are,
-and the tests hold them against each model's own published processor. The exception is ``antialias: false``, for models
-that were trained on images resized without smoothing, which Pillow does not do.
+Libraries that move to other resamplers change the embeddings of the same model; these functions
+stay where they are, and the tests hold them against each model's own published processor. The
+exception is ``antialias: false``, for models that were trained on images resized without smoothing,
+which Pillow does not do.
 """
 
 import math
@@ -16,13 +18,16 @@ FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BI
 
 
 def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Image:
-    """The image as a card's ``preprocessing`` wants it, ``size`` pixels wide and high, in the image's own mode.
+    """The image as a card's ``preprocessing`` wants it, ``size`` pixels wide and high, in the
+    image's own mode.
 
-    To the pixel what ``timm.data.create_transform`` makes, without its detours per image; gray images stay gray, at a
-    third of the work. With ``resize: pad`` the border has the color of ``mean``, and the result is RGB. With ``resize:
-    corner`` the longest side has ``size`` pixels and the other as many as it then needs: what is left of the square is
-    filled after normalisation. With ``resize: black_square`` the result is gray, the square as wide as ``canvas`` says.
-    With ``crop_start: floor`` the crop starts as the image processors of transformers let it.
+    To the pixel what ``timm.data.create_transform`` makes, without its detours per image; gray
+    images stay gray, at a third of the work. With ``resize: pad`` the border has the color of
+    ``mean``, and the result is RGB. With ``resize: corner`` the longest side has ``size`` pixels
+    and the other as many as it then needs: what is left of the square is filled after
+    normalisation. With ``resize: black_square`` the result is gray, the square as wide as
+    ``canvas`` says. With ``crop_start: floor`` the crop starts as the image processors of
+    transformers let it.
     """
     size, way = preprocessing["size"], preprocessing["resize"]
     filter_ = FILTERS[preprocessing["interpolation"]]
@@ -39,21 +44,29 @@ def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Ima
         scaled = tuple(max(1, whole(target * each / side(image.size))) for each in image.size)
     image = image.resize(scaled, filter_)
     start = (
-        (lambda space: space // 2) if preprocessing.get("crop_start") == "floor" else (lambda space: round(space / 2))
+        (lambda space: space // 2)
+        if preprocessing.get("crop_start") == "floor"
+        else (lambda space: round(space / 2))
     )
     left, top = (start(max(each, size) - size) for each in scaled)
     if min(scaled) < size:
-        canvas = Image.new("RGB", (max(scaled[0], size), max(scaled[1], size)), _color(preprocessing["mean"]))
-        canvas.paste(image, tuple((full - each) // 2 for full, each in zip(canvas.size, scaled, strict=True)))
+        canvas = Image.new(
+            "RGB", (max(scaled[0], size), max(scaled[1], size)), _color(preprocessing["mean"])
+        )
+        canvas.paste(
+            image, tuple((full - each) // 2 for full, each in zip(canvas.size, scaled, strict=True))
+        )
         image = canvas
     return image.crop((left, top, left + size, top + size))
 
 
 def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
-    """Image -> resized and cropped bytes, shape (3, height, width), or (1, height, width) where it is gray.
+    """Image -> resized and cropped bytes, shape (3, height, width), or (1, height, width) where it
+    is gray.
 
-    With ``range: stretched`` the image's own lowest and highest value become 0 and 255 before anything else. Where ``mean``
-    has one channel, the network takes gray images alone, and colors become gray first.
+    With ``range: stretched`` the image's own lowest and highest value become 0 and 255 before
+    anything else. Where ``mean`` has one channel, the network takes gray images alone, and colors
+    become gray first.
     """
     if preprocessing.get("range") == "stretched":
         image = _stretched(image)
@@ -64,16 +77,21 @@ def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
 
 
 def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
-    """Image -> values from 0 to 255 between which nothing is rounded, float32, shapes as those of :func:`to_bytes`.
+    """Image -> values from 0 to 255 between which nothing is rounded, float32, shapes as those of
+    :func:`to_bytes`.
 
-    For ``antialias: false``: each pixel of the result is interpolated between the nearest pixels of the image, however
-    many lie between two of them, as OpenCV and torchvision do with tensors; bicubic overshoots are not cut. Positions
-    are reckoned in float64.
+    For ``antialias: false``: each pixel of the result is interpolated between the nearest pixels of
+    the image, however many lie between two of them, as OpenCV and torchvision do with tensors;
+    bicubic overshoots are not cut. Positions are reckoned in float64.
     """
     size = preprocessing["size"]
     if preprocessing["resize"] == "black_square":
         image = _on_black_square(image, size, preprocessing.get("canvas"))
-    pixels = torch.from_numpy(np.array(image, dtype=np.float64)).reshape(image.height, image.width, -1).permute(2, 0, 1)
+    pixels = (
+        torch.from_numpy(np.array(image, dtype=np.float64))
+        .reshape(image.height, image.width, -1)
+        .permute(2, 0, 1)
+    )
     resized = torch.nn.functional.interpolate(
         pixels[None], size=(size, size), mode=preprocessing["interpolation"], align_corners=False
     )
@@ -81,7 +99,8 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
 
 
 def _stretched(image: Image.Image) -> Image.Image:
-    """The image with its lowest value of all channels at 0 and its highest at 255, rounded down as BioViL has it."""
+    """The image with its lowest value of all channels at 0 and its highest at 255, rounded down as
+    BioViL has it."""
     pixels = np.asarray(image)
     low, high = int(pixels.min()), int(pixels.max())
     table = (np.arange(256) - low).clip(0, high - low) / max(1, high - low) * 255
@@ -91,12 +110,15 @@ def _stretched(image: Image.Image) -> Image.Image:
 def _on_black_square(image: Image.Image, size: int, canvas: int | None) -> Image.Image:
     """The whole image in the middle of a black square, gray.
 
-    The square is ``canvas`` pixels wide and the image's longest side is made so, as CheXzero has it; without a canvas
-    the image stays as large as it is, and the square is as wide, but at least ``size`` pixels, as MedCLIP has it.
+    The square is ``canvas`` pixels wide and the image's longest side is made so, as CheXzero has
+    it; without a canvas the image stays as large as it is, and the square is as wide, but at least
+    ``size`` pixels, as MedCLIP has it.
     """
     if canvas is not None:
         scale = canvas / max(image.size)
-        image = image.resize(tuple(max(1, int(each * scale)) for each in image.size), Image.Resampling.LANCZOS)
+        image = image.resize(
+            tuple(max(1, int(each * scale)) for each in image.size), Image.Resampling.LANCZOS
+        )
     side = canvas or max(size, *image.size)
     square = Image.new("L", (side, side))
     square.paste(image.convert("L"), tuple((side - each) // 2 for each in image.size))

@@ -1,0 +1,1 @@
+"""One folder for each analysis: what it computes, its figure, its page, its captions."""

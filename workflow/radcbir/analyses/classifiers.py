@@ -1,0 +1,222 @@
+"""What the pages and figures of kNN classification and linear probing share."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from radcbir.cards.model_card import is_control
+from radcbir.report.style import COLORS, MARKERS, STYLE
+
+COLUMNS = [
+    (
+        "accuracy",
+        "accuracy",
+        "micro",
+        "share of queries with the right class; micro F1, precision and recall are the same",
+    ),
+    ("macro F1", "f1", "macro", "mean over classes of F1"),
+    (
+        "macro precision",
+        "precision",
+        "macro",
+        "mean over classes of precision; 0 for a class that is never predicted",
+    ),
+    ("macro recall", "recall", "macro", "mean over classes of recall: the balanced accuracy"),
+    (
+        "micro ROC-AUC",
+        "roc_auc",
+        "micro",
+        "ROC-AUC over all pairs of query and class, one class against the rest",
+    ),
+    (
+        "macro ROC-AUC",
+        "roc_auc",
+        "macro",
+        "mean over classes of the ROC-AUC of the class against the rest",
+    ),
+    ("ECE", "calibration_error", "micro", "expected calibration error, 15 bins: lower is better"),
+]
+"""The tables' columns: head, metric, average, and what it means."""
+
+CURVES = [
+    ("accuracy", "micro", "accuracy (micro F1)"),
+    ("balanced_accuracy", "macro", "balanced accuracy (macro recall)"),
+    ("roc_auc", "macro", "macro ROC-AUC"),
+]
+"""Metric, average and title of the panels of curves."""
+
+DASHES = ["-", "--"]
+
+
+def table_section(
+    part: pd.DataFrame,
+    cards: Mapping[str, Mapping],
+    kinds: Mapping[str, Mapping],
+    setting: tuple[str, str, str],
+) -> dict:
+    """Heads and rows of one table: a row per model and kind, best accuracy first."""
+    [(kind, titles)] = kinds.items()
+    heads = [
+        {"text": "model", "help": "", "is_text": True},
+        {"text": kind, "help": "", "is_text": True},
+    ]
+    heads.append({"text": setting[0], "help": setting[2], "is_text": False})
+    heads += [
+        {"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS
+    ]
+    values = part.set_index(["model", kind, "metric", "average"])
+    rows = []
+    for model, card in cards.items():
+        for name, title in titles.items():
+            if (model, name) not in values.index:
+                continue  # scores that are no cosine similarities weigh no votes
+            own = values.loc[(model, name)]
+            chosen = own[setting[1]].iloc[0]
+            cells = [
+                cell(card["name"], is_text=True),
+                cell(title, is_text=True),
+                cell(f"{chosen:g}", chosen),
+            ]
+            for _, metric, average, _ in COLUMNS:
+                value = float(own["value"].loc[(metric, average)])
+                cells.append(
+                    cell(
+                        "–" if math.isnan(value) else f"{value:.3f}",
+                        None if math.isnan(value) else value,
+                    )
+                )
+            order = cells[3]["value"]
+            rows.append(
+                {
+                    "control": is_control(card),
+                    "cells": cells,
+                    "order": math.inf if order is None else -order,
+                }
+            )
+    # A classifier that knows nothing and says so has a low calibration error: no best one is marked
+    # there.
+    mark_best(rows, range(3, len(heads) - 1))
+    rows.sort(key=lambda row: row["order"])
+    return {"heads": heads, "rows": rows}
+
+
+def cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
+    """A cell of a table."""
+    return {"text": text, "value": value, "is_text": is_text, "best": False}
+
+
+def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
+    """Mark the highest values of some columns, as they are written."""
+    for column in columns:
+        best = max(
+            (
+                row["cells"][column]["value"]
+                for row in rows
+                if row["cells"][column]["value"] is not None
+            ),
+            default=0,
+        )
+        for row in rows:
+            cell = row["cells"][column]
+            cell["best"] = cell["value"] is not None and f"{cell['value']:.3f}" == f"{best:.3f}"
+
+
+def counts_sentence(part: pd.DataFrame) -> str:
+    """One sentence on what stands behind the figures; models may differ where images were
+    rejected."""
+    sentence = f"{number_range(part['queries'])} queries of {number_range(part['classes'])} classes"
+    if part["queries_without_relevant"].max():
+        sentence += f"; {number_range(part['queries_without_relevant'])} further queries have no training image of their class"
+    if part["classes_without_queries"].max():
+        sentence += f"; {number_range(part['classes_without_queries'])} classes can be predicted and have no query"
+    return f"{sentence}."
+
+
+def number_range(values: pd.Series) -> str:
+    """The lowest and the highest of some counts, as text; one number where they are equal."""
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def lower_end(table: pd.DataFrame, metric: str) -> float:
+    """Where the axis of a metric begins: 0, or 0.5 (chance) for a ROC-AUC, or below what is
+    drawn."""
+    chance = 0.5 if metric == "roc_auc" else 0.0
+    return min(chance, float(table.loc[table["metric"] == metric, "value"].min())) - 0.02
+
+
+def reliability_diagrams(
+    reliability: pd.DataFrame, names: Mapping[str, str], kind: str
+) -> plt.Figure:
+    """Accuracy against confidence, a panel per model and query split, a line per ``kind``
+    (``votes`` or ``probe``).
+
+    ``reliability`` is a comparison's table of bins; a marker's area is the share of queries in its
+    bin. Neighbors of all patients.
+    """
+    if "neighbors" in reliability:
+        reliability = reliability[reliability["neighbors"] == "all"]
+    titles = {"votes": VOTES, "probe": PROBES}[kind]
+    panels = [(split, model) for split in reliability["query_split"].unique() for model in names]
+    width = min(4, len(names))
+    height = math.ceil(len(panels) / width)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            height,
+            width,
+            figsize=(0.6 + 3.1 * width, 0.9 + 3.2 * height),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for axis, (split, model) in zip(axes.flat, panels, strict=False):
+            axis.plot([0, 1], [0, 1], color="#8a8f98", linewidth=1, linestyle=":")
+            for place, (name, title) in enumerate(titles.items()):
+                part = reliability[
+                    (reliability["model"] == model)
+                    & (reliability["query_split"] == split)
+                    & (reliability[kind] == name)
+                    & (reliability["queries"] > 0)
+                ]
+                style = {"color": COLORS[place], "linestyle": DASHES[place]}
+                area = 6 + 240 * part["queries"] / max(part["queries"].sum(), 1)
+                axis.plot(part["confidence"], part["accuracy"], linewidth=1.4, **style)
+                axis.scatter(
+                    part["confidence"],
+                    part["accuracy"],
+                    s=area,
+                    color=COLORS[place],
+                    marker=MARKERS[place],
+                    alpha=0.8,
+                    label=title,
+                )
+            axis.set_xlim(-0.03, 1.03)
+            axis.set_ylim(-0.03, 1.03)
+            axis.set_title(f"{names[model]}\nqueries: {split}", fontsize=9.5, loc="left")
+        for axis in axes.flat[len(panels) :]:
+            axis.set_axis_off()
+        figure.supxlabel("confidence (probability of the predicted class)", fontsize=10)
+        figure.supylabel("accuracy", fontsize=10)
+        handles = [
+            plt.Line2D(
+                [],
+                [],
+                color=COLORS[place],
+                linestyle=DASHES[place],
+                marker=MARKERS[place],
+                label=title,
+            )
+            for place, title in enumerate(titles.values())
+        ]
+        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    return figure
+
+
+VOTES = {"equal": "equal votes", "weighted": "votes weighted by score"}
+
+NEIGHBORS = {"all": "", "other_patients": ", neighbors of the query's own patient left out"}
+
+PROBES = {"adamw": "AdamW, as in the paper", "lbfgs": "L-BFGS, penalty chosen"}

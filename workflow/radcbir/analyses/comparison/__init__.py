@@ -1,0 +1,1 @@
+"""The retrieval metrics of all models side by side."""

@@ -1,0 +1,52 @@
+"""The table of labels."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from radcbir.report.heat import heat, is_missing
+
+
+def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
+    """Rows of the label table, one section per query split and level, from a comparison's
+    ``by_group.csv``."""
+    titles = {
+        "modality": "By modality",
+        "region": "By region",
+        "modality_region": "By modality and region",
+        "label": "By label",
+    }
+    here = by_group[by_group["neighbors"] == "all"]
+    sections = []
+    for split in here["query_split"].unique():
+        for level, title in titles.items():
+            part = here[(here["query_split"] == split) & (here["level"] == level)]
+            values = part.pivot_table(
+                index="group", columns="model", values="precision_at_1", dropna=False
+            )
+            counts = part.drop_duplicates("group").set_index("group").sort_index()
+            rows = []
+            for group, count in counts.iterrows():
+                cells = [
+                    values.loc[group, model] if group in values.index and model in values else None
+                    for model in models
+                ]
+                rows.append(
+                    {
+                        "group": group,
+                        "index_images": int(count["index_images"]),
+                        "queries": int(count["queries"]) + int(count["queries_without_relevant"]),
+                        "unanswerable": int(count["queries"]) == 0,
+                        "cells": [
+                            heat(None if is_missing(value) else float(value)) for value in cells
+                        ],
+                    }
+                )
+            sections.append(
+                {
+                    "title": f"{title} (queries: {split})",
+                    "level": level.replace("_", " and "),
+                    "rows": rows,
+                }
+            )
+    return sections

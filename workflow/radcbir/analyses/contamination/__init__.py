@@ -1,0 +1,1 @@
+"""Has a model seen a dataset in training?"""

@@ -1,0 +1,1 @@
+"""Does a model find the same finding in another dataset?"""

@@ -1,0 +1,1 @@
+"""What do fewer dimensions and fewer bits lose?"""

@@ -1,0 +1,1 @@
+"""What is the shape of an embedding space, and which images are hubs?"""

@@ -1,0 +1,105 @@
+"""The gallery: queries beside their nearest neighbors by every model, on one page that opens
+without network."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from radcbir.images.thumbnails import Thumbnails
+
+
+def choose_queries(catalog: pd.DataFrame, count: int) -> pd.DataFrame:
+    """``count`` queries of ``catalog``, one per label in turn (labels by name, images by id), so
+    that few labels repeat.
+
+    The choice depends on the catalog alone, never on how well a model does.
+    """
+    ordered = catalog.sort_values(["label", "id"], ignore_index=True)
+    ordered["turn"] = ordered.groupby("label").cumcount()
+    labels = sorted(ordered["label"].unique())
+    if count < len(labels):
+        step = len(labels) / count
+        ordered = ordered[
+            ordered["label"].isin([labels[int(position * step)] for position in range(count)])
+        ]
+    return (
+        ordered.sort_values(["turn", "label"], kind="stable")
+        .head(count)
+        .sort_values(["label", "id"], ignore_index=True)
+    )
+
+
+def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.DataFrame:
+    """The first ``count`` neighbors of some queries, from a neighbor table on disk (only those rows
+    are read)."""
+    wanted = [("query", "in", [int(each) for each in queries]), ("rank", "<=", count)]
+    columns = ["query", "rank", "neighbor", "score"]
+    return (
+        pq.read_table(path, columns=columns, filters=wanted)
+        .to_pandas()
+        .sort_values(["query", "rank"])
+    )
+
+
+def gallery(
+    catalog: pd.DataFrame,
+    split: str,
+    tables: Mapping[str, str | Path],
+    names: Mapping[str, str],
+    thumbnails: Thumbnails,
+    count: int,
+    neighbors: int,
+) -> list[dict]:
+    """The queries of a gallery with their neighbors by each model, ready for the template.
+
+    ``catalog`` is the pooled catalog of the experiment, ``tables`` maps a model to its neighbor
+    table, ``names`` a model to the name shown. A neighbor is right when it shares a label with the
+    query. A model that rejected a query's image shows no neighbors for it.
+    """
+    catalog = catalog.assign(label=catalog["labels"].map(" + ".join))
+    queries = choose_queries(catalog[catalog["split"] == split], count)
+    found = {
+        model: first_neighbors(path, queries["id"], neighbors) for model, path in tables.items()
+    }
+    needed = pd.concat([table["neighbor"] for table in found.values()]).unique()
+    known = (
+        catalog[catalog["id"].isin(needed)]
+        .set_index("id")[["dataset", "path", "label", "labels"]]
+        .to_dict("index")
+    )
+    shown = []
+    for query in queries.itertuples():
+        rows = []
+        for model, table in found.items():
+            hits = [
+                {
+                    "thumbnail": thumbnails.name(
+                        known[hit.neighbor]["dataset"], known[hit.neighbor]["path"]
+                    ),
+                    "path": known[hit.neighbor]["path"],
+                    "label": known[hit.neighbor]["label"],
+                    "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
+                    "right": not set(known[hit.neighbor]["labels"]).isdisjoint(query.labels),
+                }
+                for hit in table[table["query"] == query.id].itertuples()
+            ]
+            rows.append(
+                {
+                    "model": names[model],
+                    "neighbors": hits,
+                    "right": sum(hit["right"] for hit in hits),
+                }
+            )
+        shown.append(
+            {
+                "label": query.label,
+                "path": query.path,
+                "source": query.source if isinstance(query.source, str) else query.dataset,
+                "thumbnail": thumbnails.name(query.dataset, query.path),
+                "rows": rows,
+            }
+        )
+    return shown

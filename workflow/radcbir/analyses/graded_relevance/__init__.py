@@ -1,0 +1,1 @@
+"""How good is the order of neighbors that are partly right?"""

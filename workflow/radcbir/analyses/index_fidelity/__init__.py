@@ -1,0 +1,1 @@
+"""What do approximate indexes lose, and how fast are they?"""

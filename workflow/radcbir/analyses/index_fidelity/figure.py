@@ -1,0 +1,54 @@
+"""The figure of recall against speed."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from radcbir.analyses.variant_panels import panels
+from radcbir.report.style import COLORS, MARKERS
+
+INDEXES = {"ivf": "IVF", "hnsw": "HNSW", "sq8": "SQ8", "pq": "PQ", "ivf_pq": "IVF-PQ"}
+
+
+def recall_against_speed(
+    table: pd.DataFrame, timings: pd.DataFrame, names: Mapping[str, str], split: str
+) -> plt.Figure:
+    """Recall@10 against queries per second, a panel per model, a curve per type of index along its
+    search parameter.
+
+    ``table`` is a comparison's ``index-fidelity.csv``, ``timings`` its ``index-timings.csv``,
+    ``names`` maps the models drawn to the names shown; ``split`` is the query split drawn.
+    """
+    merged = table[table["query_split"] == split].merge(
+        timings, on=["model", "query_split", "variant"]
+    )
+
+    def draw(axis: plt.Axes, part: pd.DataFrame) -> None:
+        for place, (kind, name) in enumerate(INDEXES.items()):
+            curve = part[part["type"] == kind].sort_values("value")
+            axis.plot(
+                curve["queries_per_second"],
+                curve["recall_at_10"],
+                label=name,
+                color=COLORS[place],
+                marker=MARKERS[place],
+                markersize=4.5,
+                linewidth=1.6,
+                alpha=0.9,
+            )
+        exact = part[part["type"] == "flat"]
+        axis.plot(
+            exact["queries_per_second"],
+            exact["recall_at_10"],
+            label="exact",
+            color="#000000",
+            marker="*",
+            markersize=11,
+            linestyle="",
+        )
+        axis.set_xscale("log")
+
+    return panels(
+        merged, names, draw, "queries per second, one thread", "recall@10", "recall_at_10"
+    )

@@ -1,0 +1,1 @@
+"""Do the neighbors of an image vote for its class?"""

@@ -1,0 +1,1 @@
+"""Are modality, region and finding right, each on its own?"""

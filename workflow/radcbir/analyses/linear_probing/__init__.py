@@ -1,0 +1,1 @@
+"""Do linear classifiers on the embeddings tell the classes apart?"""

@@ -1,0 +1,80 @@
+"""The figure of linear probing with few labels."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from radcbir.analyses.classifiers import CURVES, lower_end
+from radcbir.report.style import STYLE, model_styles
+
+
+def label_fraction_curves(
+    spread: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
+) -> plt.Figure:
+    """Accuracy and macro ROC-AUC against the share of training images (left) and images per label
+    (right).
+
+    ``spread`` is the table of :func:`spread_over_tries`: lines are means over tries, bands run from
+    the lowest to the highest.
+    """
+    splits, styles = list(spread["query_split"].unique()), model_styles(list(names), controls)
+    subsets = [each for each in ("fraction", "shots") if (spread["subset"] == each).any()]
+    panels = [(split, *curve) for split in splits for curve in (CURVES[0], CURVES[2])]
+    with plt.rc_context(STYLE):
+        size = (2.5 + 5 * len(subsets), 0.6 + 3.7 * len(panels))
+        figure, axes = plt.subplots(
+            len(panels),
+            len(subsets),
+            figsize=size,
+            sharex="col",
+            sharey="row",
+            squeeze=False,
+            layout="constrained",
+        )
+        for row, (split, metric, average, title) in enumerate(panels):
+            for column, subset in enumerate(subsets):
+                axis = axes[row][column]
+                here = spread[
+                    (spread["query_split"] == split)
+                    & (spread["subset"] == subset)
+                    & (spread["metric"] == metric)
+                    & (spread["average"] == average)
+                ]
+                for model, name in names.items():
+                    part = here[here["model"] == model].sort_values("amount")
+                    axis.plot(
+                        part["amount"],
+                        part["mean"],
+                        label=name,
+                        linewidth=1.8,
+                        markersize=5,
+                        **styles[model],
+                    )
+                    color = styles[model]["color"]
+                    axis.fill_between(
+                        part["amount"],
+                        part["lowest"],
+                        part["highest"],
+                        color=color,
+                        alpha=0.12,
+                        lw=0,
+                    )
+                axis.set_xscale("log")
+                amounts = sorted(here["amount"].unique())
+                unit = " %" if subset == "fraction" else ""
+                axis.set_xticks(
+                    amounts, [f"{each * (100 if unit else 1):g}{unit}" for each in amounts]
+                )
+                axis.minorticks_off()
+                axis.set_ylim(bottom=lower_end(spread.assign(value=spread["lowest"]), metric))
+                axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
+                if row == len(panels) - 1:
+                    axis.set_xlabel(
+                        "share of the training images"
+                        if subset == "fraction"
+                        else "training images per label"
+                    )
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center")
+    return figure

@@ -1,0 +1,1 @@
+"""Where do images lie in the embedding space?"""

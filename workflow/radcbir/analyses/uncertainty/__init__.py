@@ -1,0 +1,1 @@
+"""How sure are the figures, and which differences between models are real?"""

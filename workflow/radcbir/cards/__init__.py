@@ -1,0 +1,1 @@
+"""Model cards: image encoders described as data."""

@@ -1,0 +1,2 @@
+"""What every other package uses: errors, files, logs, devices, tables, schema checks, digests of
+code."""

@@ -1,0 +1,112 @@
+"""Atomic writes and digests: a reader never sees half a file."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_write(
+    path: str | Path, verify: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that becomes ``path`` when the block ends without an
+    error.
+
+    The temporary file lies in the same folder (so that the rename is atomic), keeps the suffix of
+    ``path`` (libraries choose a format by it), is handed to ``verify`` (which raises if the file is
+    not what it should be), flushed to disk, and renamed. After an error nothing is left behind;
+    what a killed process left is removed by the next write.
+    """
+    path = Path(path)
+    temporary = _temporary_beside(path, path.stem, path.suffix)
+    try:
+        yield temporary
+        if verify is not None:
+            verify(temporary)
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that replaces ``path`` when the block ends without
+    an error."""
+    path = Path(path)
+    temporary = _temporary_beside(path, path.name, "")
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_beside(path: Path, stem: str, suffix: str) -> Path:
+    """The temporary name that this process uses for ``path``; what processes that were killed left
+    is removed.
+
+    No two processes write the same path at a time: a run is alone in its folder, and a path is the
+    output of one job.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    abandoned = re.compile(rf"\.{re.escape(stem)}\.[0-9]+\.part{re.escape(suffix)}")
+    for each in path.parent.glob(".*.part*"):
+        if abandoned.fullmatch(each.name):
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)
+    return path.with_name(f".{stem}.{os.getpid()}.part{suffix}")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``path`` atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def digest(content: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of ``content``: long enough to name a file by
+    its content."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def digest_of(value: object) -> str:
+    """The digest of a JSON value, whatever the order of its keys."""
+    return digest(
+        json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    )
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """The full SHA-256 of a file, in hexadecimal, read in blocks."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def hold_lock(path: str | Path) -> bool:
+    """Lock ``path`` for the life of this process; False where another process holds it.
+
+    The operating system drops the lock when the process ends, however it ends: a killed run leaves
+    nothing to unlock.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return False
+    return True

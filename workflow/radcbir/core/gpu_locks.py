@@ -1,0 +1,60 @@
+"""One GPU for each job of a machine that has several. Knows nothing of torch: its callers say how
+many there are."""
+
+import os
+import time
+from pathlib import Path
+
+from radcbir.core.files import hold_lock
+from radcbir.core.logs import logger
+
+LOCKS = Path("/tmp")
+"""Where the locks lie: the same folder for every job of this machine, whatever its own TMPDIR
+is."""
+
+
+_held: dict[Path, int] = {}
+
+
+def choose(device: str, count: int) -> str:
+    """The device that a job is to use: `cuda` becomes `cuda:N`, a GPU of its own, where ``count`` >
+    1 are visible.
+
+    Any other device is what the user asked for, and a single GPU is what a scheduler gave to the
+    job or all there is.
+    """
+    return f"cuda:{own_gpu(count)}" if device == "cuda" and count > 1 else device
+
+
+def own_gpu(count: int, pause: float = 1.0) -> int:
+    """The number, below ``count``, of a visible GPU that this process holds from now on, until it
+    ends.
+
+    Waits, ``pause`` seconds at a time, while other processes of this user hold them all. A process
+    that asks again gets the same one. GPUs go by their names in CUDA_VISIBLE_DEVICES, where that is
+    set, so that runs that see different parts of the machine do not take each other's; the system
+    drops a lock however its process ends.
+    """
+    folder = LOCKS / f"radcbir-gpus-{os.getuid()}"
+    if folder not in _held:
+        _held[folder] = _first_free([folder / f"{name}.lock" for name in _names(count)], pause)
+        logger.info("GPU %d of %d", _held[folder] + 1, count)
+    return _held[folder]
+
+
+def _names(count: int) -> list[str]:
+    """The machine's names of the visible GPUs."""
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return named if len(named) == count else [str(number) for number in range(count)]
+
+
+def _first_free(locks: list[Path], pause: float) -> int:
+    waiting = False
+    while True:
+        for number, lock in enumerate(locks):
+            if hold_lock(lock):
+                return number
+        if not waiting:
+            logger.info("all %d GPUs are at work for other jobs: waiting for one", len(locks))
+            waiting = True
+        time.sleep(pause)

@@ -1,0 +1,65 @@
+"""Log and progress of a script: the same lines in the rule's log file and on the terminal."""
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from radcbir.core.errors import InputError
+
+logger = logging.getLogger("radcbir")
+
+
+@contextlib.contextmanager
+def script_log(path: str | Path, label: str = "") -> Iterator[None]:
+    """Send what the block logs to ``path`` and to the terminal, where ``label`` tells parallel jobs
+    apart.
+
+    An :class:`~radcbir.core.errors.InputError` ends the script with its one sentence; any other
+    exception leaves its traceback in the log file too.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(logging.Formatter(f"[{label}] %(message)s" if label else "%(message)s"))
+    logger.handlers = [file, terminal]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").handlers = [file]
+    try:
+        yield
+    except InputError as error:
+        logger.error("Error: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("the script failed; this is a defect of the workflow, not of the input")
+        sys.exit(1)
+    finally:
+        file.close()
+
+
+class Progress:
+    """Log how far a long loop has come, at most every ``every`` seconds: count, rate, and time
+    left."""
+
+    def __init__(self, total: int, unit: str, every: float = 5.0):
+        """``total`` things called ``unit`` (a plural) are to be done."""
+        self.total, self.unit, self.every = total, unit, every
+        self.done, self.start = 0, time.monotonic()
+        self.last = self.start
+
+    def advance(self, count: int = 1) -> None:
+        """``count`` more are done."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.last >= self.every or (self.done >= self.total and self.last > self.start):
+            self.last = now
+            rate = self.done / max(now - self.start, 1e-9)
+            left = (self.total - self.done) / max(rate, 1e-9)
+            logger.info(
+                "%d of %d %s, %.1f/s, %.0f s left", self.done, self.total, self.unit, rate, left
+            )

@@ -1,0 +1,102 @@
+"""CheXpert: `train.csv` and `valid.csv` of the full or the small release (Irvin et al., AAAI
+2019)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radcbir.core.errors import InputError
+from radcbir.datasets.preparation import (
+    Preparation,
+    ages,
+    below_root,
+    read_table,
+    sexes,
+    value_matrix,
+    views,
+)
+
+FINDINGS = [
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+]
+"""What the CheXpert labeller tells apart; MIMIC-CXR-JPG has the same columns."""
+
+LABELS = {name: f"XR/chest/{name}" for name in FINDINGS}
+
+
+def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Preparation:
+    """The images of CheXpert with the options `test`, `validation`, `seed`, `drop`, `uncertain` and
+    `labels`.
+
+    The official test images are those of valid.csv, labelled by radiologists. With `uncertain:
+    paper` as the reference does it: of train.csv only images whose values add up to one, an
+    uncertain one as -1, and patients are drawn among those that are left; the net effect is that
+    images with an uncertain label are lost, and so are 27,113 images.
+    """
+    columns = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS]
+    tables = {name: read_table(path, columns) for name, path in files.items()}
+    labels = [value_matrix(table, LABELS, files[name]) for name, table in tables.items()]
+    rows = pd.concat(tables.values(), ignore_index=True)
+    parts = rows["Path"].str.extract(r"/(patient\d+)/(study\d+)/[^/]+$")
+    if parts[0].isna().any():
+        row = int(np.flatnonzero(parts[0].isna())[0])
+        path = rows["Path"].iloc[row]
+        raise InputError(
+            f"{' or '.join(map(str, files.values()))} has the path '{path}' in the column 'Path', "
+            "which does not end in "
+            "patient.../study.../image: give the file as the provider hands it out"
+        )
+    # A few frontal images carry a lateral projection in AP/PA: the other column is the one that the
+    # paths agree with.
+    frontal = rows["Frontal/Lateral"] == "Frontal"
+    preparation = Preparation(
+        pd.DataFrame(
+            {
+                "filepath": below_root(rows["Path"], images),
+                "patient_id": parts[0],
+                "study_id": parts[0] + "_" + parts[1],
+                "view": views(
+                    rows["AP/PA"].where(
+                        frontal & rows["AP/PA"].isin(["AP", "PA"]), rows["Frontal/Lateral"]
+                    )
+                ),
+                "sex": sexes(rows["Sex"]),
+                "age": ages(rows["Age"]),
+            }
+        ),
+        pd.concat(labels, ignore_index=True),
+    )
+    test = options["test"]
+    if test == "official":
+        test = np.repeat([False, True], [len(tables["train"]), len(tables["valid"])])
+    preparation.drop_labels(options["drop"])
+    policy = options["uncertain"]
+    if policy == "paper":
+        if options["labels"] == "multi" or not isinstance(test, np.ndarray):
+            raise InputError(
+                "`uncertain: paper` goes with `labels: single` and `test: official`, as in the "
+                "paper: choose ignore, "
+                "negative or positive for `uncertain:`"
+            )
+        kept = test | (preparation.labels.to_numpy().sum(axis=1) == 1)
+        preparation.keep(kept, "values add up to one, uncertain ones as -1")
+        test, policy = test[kept], "negative"
+    preparation.split_by_patient(test, options["validation"], options["seed"])
+    preparation.settle_uncertain(policy)
+    preparation.select(options["labels"])
+    return preparation

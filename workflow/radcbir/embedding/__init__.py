@@ -1,0 +1,1 @@
+"""Images and texts -> vectors, and the files that hold them."""

@@ -1,0 +1,170 @@
+"""From the image list of a shard to its embeddings: decoding runs ahead of the encoder, in order,
+in bounded memory."""
+
+import csv
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from radcbir import __version__
+from radcbir.core.checks import check_image_root, check_rejected
+from radcbir.core.errors import InputError
+from radcbir.core.files import digest_of
+from radcbir.core.logs import Progress, logger
+from radcbir.embedding.store import write_shard
+from radcbir.encoders import Encoder, OutOfMemory, load_encoder
+from radcbir.images import raster, reader
+from radcbir.images.intensity import INTENSITY
+
+AHEAD = 3
+"""How many batches may be decoded ahead of the one in the encoder."""
+
+
+def embed_shard(
+    shard: str | Path,
+    output: str | Path,
+    *,
+    model: str,
+    dataset: str,
+    card: Mapping,
+    weights: str | Path | None,
+    image_root: str | Path,
+    max_rejected: float,
+    batch_size: int,
+    device: str,
+    threads: int,
+    code: str,
+    intensity: Mapping = INTENSITY,
+    storage: str = "float32",
+    runtime: str = "torch",
+) -> None:
+    """Embed the images of a shard list (columns id, path, bytes) and write the shard's embedding
+    file.
+
+    ``card`` is the card's meaning, ``code`` the digest of the code and ``intensity`` the dataset's
+    policy for pixels of more than 8 bit, all kept as provenance; ``storage`` is the type of the
+    numbers that are kept. A bad image and a vector that is zero or not finite are rejected, with
+    the reason, and nothing else is lost by them.
+
+    Raises :class:`InputError` where all images, or more than the share ``max_rejected`` of them,
+    are rejected.
+    """
+    with open(shard, newline="", encoding="utf-8") as handle:
+        rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
+    check_image_root(image_root, dataset)
+    encoder = load_encoder(model, card, weights, device, runtime)
+    ids, vectors, rejected = embed_images(rows, image_root, encoder, batch_size, threads, intensity)
+    bad = [(path, reason) for _, path, reason in rejected]
+    check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{dataset}'")
+    libraries = {"radcbir": __version__, **encoder.libraries}
+    attributes = {
+        "model": model,
+        "dataset": dataset,
+        "card": json.dumps(card, sort_keys=True),
+        "card_digest": digest_of(card),
+        "weights_sha256": encoder.weights_sha256,
+        "libraries": json.dumps(libraries, sort_keys=True),
+        "code": code,
+        "intensity": json.dumps(intensity, sort_keys=True),
+    }
+    write_shard(output, ids, vectors, rejected, attributes, storage)
+    logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
+
+
+def embed_images(
+    rows: list[tuple[int, str]],
+    image_root: str | Path,
+    encoder: Encoder,
+    batch_size: int,
+    threads: int,
+    intensity: Mapping = INTENSITY,
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
+    """Embed images given as (id, path below ``image_root``).
+
+    Returns the ids (n,) and vectors (n, d) of those that worked, in the order given, and (id, path,
+    reason) of those that did not. ``threads`` images are decoded at a time while the encoder works
+    on the batch before.
+    """
+    ids: list[int] = []
+    vectors = np.empty((len(rows), encoder.dimension), dtype=np.float32)
+    rejected: list[tuple[int, str, str]] = []
+    progress = Progress(len(rows), "images")
+
+    def prepare(row: tuple[int, str]) -> tuple[tuple[int, str], object, str]:
+        try:
+            return (
+                row,
+                encoder.preprocess(reader.read(reader.resolve(image_root, row[1]), intensity)),
+                "",
+            )
+        except raster.UnreadableImage as error:
+            return row, None, str(error)
+
+    def keep(batch: list[tuple[tuple[int, str], object]]) -> None:
+        nonlocal batch_size
+        found, batch_size = _encode(encoder, [each for _, each in batch], batch_size)
+        usable = np.isfinite(found).all(axis=1) & (np.abs(found).max(axis=1) > 0)
+        for (row, _), vector, is_usable in zip(batch, found, usable, strict=True):
+            if is_usable:
+                vectors[len(ids)] = vector
+                ids.append(row[0])
+            else:
+                reason = (
+                    "the encoder gave a zero vector"
+                    if np.isfinite(vector).all()
+                    else "the encoder gave no finite vector"
+                )
+                rejected.append((*row, reason))
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        batch: list[tuple[tuple[int, str], object]] = []
+        for row, prepared, reason in _ahead(pool, prepare, rows, AHEAD * batch_size):
+            if prepared is None:
+                rejected.append((*row, reason))
+                logger.warning("rejected %s: %s", row[1], reason)
+            else:
+                batch.append((row, prepared))
+            if len(batch) >= batch_size:
+                keep(batch)
+                batch = []
+            progress.advance()
+        if batch:
+            keep(batch)
+    return np.array(ids, dtype=np.int64), vectors[: len(ids)], rejected
+
+
+def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> Iterator:
+    """Results of ``function`` in order, computed in the pool at most ``ahead`` items before they
+    are asked for."""
+    waiting: deque[Future] = deque()
+    items = iter(items)
+    for item in islice(items, ahead):
+        waiting.append(pool.submit(function, item))
+    while waiting:
+        result = waiting.popleft().result()
+        for item in islice(items, 1):
+            waiting.append(pool.submit(function, item))
+        yield result
+
+
+def _encode(encoder: Encoder, inputs: list, batch_size: int) -> tuple[np.ndarray, int]:
+    """Encode ``inputs`` in batches of at most ``batch_size``, halved whenever the accelerator's
+    memory does not do."""
+    while True:
+        try:
+            parts = [
+                inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)
+            ]
+            return np.concatenate([encoder.encode(part) for part in parts]), batch_size
+        except OutOfMemory as error:
+            if batch_size == 1:
+                raise InputError(
+                    f"{error}, not even one: run this model on a larger GPU or with `device: cpu`"
+                ) from None
+            batch_size //= 2
+            logger.warning("%s: going on with %d", error, batch_size)

@@ -1,0 +1,76 @@
+"""The embedding file of a dataset whose vectors (or neighbors) exist already."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from radcbir import __version__
+from radcbir.core.checks import check_rejected
+from radcbir.core.files import digest_of, sha256_of_file
+from radcbir.core.logs import Progress, logger
+from radcbir.datasets.shards import read_shards
+from radcbir.embedding.sources import ROWS_PER_BLOCK, open_source
+from radcbir.embedding.store import write_blocks
+
+
+def take_embeddings(
+    shards: Sequence[str | Path],
+    source: str | Path,
+    metadata: str | Path | None,
+    output: str | Path,
+    *,
+    model: str,
+    dataset: str,
+    card: Mapping,
+    max_rejected: float,
+    code: str,
+    storage: str = "float32",
+) -> None:
+    """Write the embedding file of a dataset whose vectors (or neighbors) are known, from its shard
+    lists.
+
+    ``source`` is what the card's ``path`` says, ``metadata`` the list of paths behind an index. An
+    image that is not there, and a vector that is zero or not finite, is rejected with the reason.
+
+    Raises :class:`InputError` where the source cannot be read or has vectors of another dimension
+    than the card says, or where too many images are rejected.
+    """
+    rows = list(read_shards(shards))
+    opened = open_source(source, metadata, card["dimension"])
+    found, missing, progress = 0, [], Progress(len(rows), "images")
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]]:
+        nonlocal found
+        for start in range(0, len(rows), ROWS_PER_BLOCK):
+            block = rows[start : start + ROWS_PER_BLOCK]
+            ids = np.array([each[0] for each in block], dtype=np.int64)
+            vectors, reasons = opened.read(ids, [each[1] for each in block])
+            if vectors.shape[1]:
+                for place in np.flatnonzero(
+                    ~np.isfinite(vectors).all(axis=1) | ~vectors.any(axis=1)
+                ):
+                    reasons[place] = reasons[place] or "the vector is zero or not finite"
+            bad = [(*row, reason) for row, reason in zip(block, reasons, strict=True) if reason]
+            good = np.array([not reason for reason in reasons])
+            found += int(good.sum())
+            missing.extend(bad)
+            progress.advance(len(block))
+            yield ids[good], vectors[good], bad
+        described = f"dataset '{dataset}' in {source} ({opened.describe()})"
+        check_rejected(
+            [(path, reason) for _, path, reason in missing], len(rows), max_rejected, described
+        )
+
+    attributes = {
+        "model": model,
+        "dataset": dataset,
+        "card": json.dumps(card, sort_keys=True),
+        "card_digest": digest_of(card),
+        "weights_sha256": sha256_of_file(source),
+        "libraries": json.dumps({"radcbir": __version__, **opened.libraries}, sort_keys=True),
+        "code": code,
+    }
+    write_blocks(output, blocks(), opened.dimension, attributes, storage)
+    logger.info("%s: %d images taken from %s, %d rejected", dataset, found, source, len(missing))

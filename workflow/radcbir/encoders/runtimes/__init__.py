@@ -1,0 +1,1 @@
+"""Other runtimes for an encoder's forward pass, each compared with that of torch."""

@@ -1,0 +1,1 @@
+"""Weights and archives: fetched once, checked, then used without network."""

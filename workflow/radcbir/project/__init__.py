@@ -1,0 +1,1 @@
+"""The configuration: checked, defaults filled in, and which files it stands for."""

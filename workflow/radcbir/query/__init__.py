@@ -1,0 +1,1 @@
+"""The user's own query images: their list, their vectors, what they find."""

@@ -1,0 +1,141 @@
+"""What queries found: one table over all models, the ledger, and the pictures of the page."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from radcbir.core.errors import InputError
+from radcbir.datasets.catalog import LEDGER_COLUMNS
+from radcbir.images import raster, reader
+from radcbir.images.thumbnails import Thumbnails
+from radcbir.query.image_list import Query
+
+COLUMNS = [
+    "query",
+    "model",
+    "rank",
+    "neighbor",
+    "score",
+    "labels",
+    "dataset",
+    "patient_id",
+    "neighbor_id",
+]
+
+SHOWN = 200
+"""So many queries have a place on the page; the table has all."""
+
+QUERIES = ""
+"""Stands for a dataset's name where thumbnails are of the queries: no dataset can be called so."""
+
+
+def check_readable(queries: Sequence[Query], intensity: Mapping) -> None:
+    """Raise :class:`InputError`, with the first reasons, where not one of the queries can be
+    read."""
+    reasons = []
+    for name, path in queries:
+        try:
+            reader.read(path, intensity)
+            return
+        except raster.UnreadableImage as error:
+            reasons.append(f"{name} ({error})")
+    which = (
+        "the query image cannot"
+        if len(reasons) == 1
+        else f"none of the {len(reasons)} query images can"
+    )
+    raise InputError(
+        f"{which} be read: {'; '.join(reasons[:3])}{' ...' if len(reasons) > 3 else ''}; mend the "
+        "files, or name others "
+        "under `query: images:`"
+    )
+
+
+def result_table(
+    queries: Sequence[Query], found: Mapping[str, pd.DataFrame], catalog: pd.DataFrame
+) -> pd.DataFrame:
+    """One row per query, model and neighbor, in this order (:data:`COLUMNS`; labels with ``|``
+    between them).
+
+    ``found`` maps a model to its neighbor table (query, rank, neighbor, score; queries by their
+    place in ``queries``), ``catalog`` is the experiment's.
+    """
+    parts = [
+        table.assign(model=model, place=place) for place, (model, table) in enumerate(found.items())
+    ]
+    table = pd.concat(parts).sort_values(
+        ["query", "place", "rank"], kind="stable", ignore_index=True
+    )
+    known = catalog.set_index("id").loc[table["neighbor"]]
+    return pd.DataFrame(
+        {
+            "query": [queries[number].name for number in table["query"]],
+            "model": table["model"],
+            "rank": table["rank"],
+            "neighbor": known["path"].to_numpy(),
+            "score": table["score"],
+            "labels": [" | ".join(each) for each in known["labels"]],
+            "dataset": known["dataset"].to_numpy(),
+            "patient_id": known["patient_id"].to_numpy(),
+            "neighbor_id": table["neighbor"],
+        }
+    )[COLUMNS]
+
+
+def query_ledger(
+    queries: Sequence[Query], rejected: Mapping[str, Sequence[tuple[int, str, str]]]
+) -> pd.DataFrame:
+    """The queries that were not asked, as a ledger: one row where all models reject for one reason,
+    else a row per model.
+
+    ``rejected`` maps a model to what it rejected: (place in ``queries``, path, reason).
+    """
+    rows = []
+    for number, query in enumerate(queries):
+        reasons = {
+            model: why
+            for model, listed in rejected.items()
+            for place, _, why in listed
+            if place == number
+        }
+        if len(reasons) == len(rejected) and len(set(reasons.values())) == 1:
+            reasons = {"": next(iter(reasons.values()))}
+        rows += [(query.name, "query", model, reason) for model, reason in reasons.items()]
+    return pd.DataFrame(rows, columns=LEDGER_COLUMNS)
+
+
+def page_queries(
+    queries: Sequence[Query], table: pd.DataFrame, names: Mapping[str, str], thumbnails: Thumbnails
+) -> list[dict]:
+    """The first :data:`SHOWN` queries with neighbors of ``table`` (:func:`result_table`), ready for
+    the template.
+
+    ``names`` maps a model to the name shown; a model that rejected a query stands there without
+    neighbors.
+    """
+    paths = {query.name: query.path for query in queries}
+    sections = []
+    for name in list(dict.fromkeys(table["query"]))[:SHOWN]:
+        here = table[table["query"] == name]
+        rows = []
+        for model, shown in names.items():
+            hits = [
+                {
+                    "thumbnail": thumbnails.name(hit.dataset, hit.neighbor),
+                    "path": hit.neighbor,
+                    "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
+                    "labels": hit.labels,
+                    "dataset": hit.dataset,
+                }
+                for hit in here[here["model"] == model].itertuples()
+            ]
+            counted = Counter(hit["labels"] for hit in hits if hit["labels"]).most_common(1)
+            rows.append(
+                {"model": shown, "neighbors": hits, "commonest": counted[0] if counted else None}
+            )
+        sections.append(
+            {"name": name, "thumbnail": thumbnails.name(QUERIES, paths[name]), "rows": rows}
+        )
+    return sections

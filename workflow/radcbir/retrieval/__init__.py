@@ -1,0 +1,1 @@
+"""Vectors -> nearest neighbors: exact, approximate, fused, or taken from published lists."""

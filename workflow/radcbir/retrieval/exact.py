@@ -1,0 +1,330 @@
+"""Exact search: the nearest neighbors of every query.
+
+An index or a number of queries that is too large for the memory is searched part by part
+(:class:`ExactSearch`, :func:`neighbor_tables`); the result does not depend on the parts, to the
+last bit.
+
+FAISS is imported on use: its OpenMP runtime clashes with that of torch in one process, and reading
+a neighbor table needs neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from radcbir.core.logs import Progress, logger
+from radcbir.core.vectors import unit_vectors
+from radcbir.retrieval.index_file import read_index, stored_vectors
+from radcbir.retrieval.neighbor_table import clamped, query_blocks, table_of, tables_of
+
+if TYPE_CHECKING:
+    import faiss
+
+NEAR_TIE = 2e-6
+"""Scores closer than this are computed again in double precision: more than twice what float32 sums
+may be off."""
+
+MARGIN = 8
+"""Further neighbors that are searched and dropped: mostly they show that nothing ties across rank
+k."""
+
+TIED_QUERIES = 64
+
+TIED_IMAGES = 65536
+"""How many queries and index images are compared at a time where more images tie across rank k than
+the margin holds."""
+
+BYTES_PER_NEIGHBOR = 64
+"""Of a list while it is searched: score and position, as found, as merged, and as sorted."""
+
+
+def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k' = min(k, index size) nearest index images of each unit vector in ``queries`` ``(q,
+    d)``.
+
+    Returns ids ``(q, k')`` int64 and cosine similarities ``(q, k')`` float32, in the order of
+    :class:`ExactSearch`.
+
+    Raises :class:`ValueError` where a query is not a unit vector of the index's dimension, or k <
+    1.
+    """
+    exact = ExactSearch(index)
+    queries = unit_vectors(queries, index.d)
+    depth = clamped(k, index.ntotal)
+    ids = np.empty((len(queries), depth), dtype=np.int64)
+    scores = np.empty((len(queries), depth), dtype=np.float32)
+    progress = Progress(len(queries), "queries")
+    for block in query_blocks(len(queries)):
+        positions, scores[block] = exact.nearest(queries[block], depth)
+        ids[block] = exact.ids[positions]
+        progress.advance(len(positions))
+    return ids, scores
+
+
+def exact_searcher(
+    vectors: np.ndarray,
+) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
+    """A function that finds the k' = min(k, n) rows of ``vectors`` ``(n, d)`` nearest to each query
+    ``(q, d)``.
+
+    It returns row numbers ``(q, k')`` and inner products ``(q, k')`` in the order of
+    :class:`ExactSearch`. The vectors have the length 1, or 0 where nothing is left of them; they
+    are not checked.
+    """
+    exact = ExactSearch(np.ascontiguousarray(vectors, dtype=np.float32))
+
+    def nearest(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        queries, depth = np.ascontiguousarray(queries, dtype=np.float32), min(k, len(vectors))
+        parts = [exact.nearest(queries[block], depth) for block in query_blocks(len(queries))]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    return nearest
+
+
+def neighbor_table(
+    index: faiss.IndexIDMap2,
+    query_ids: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    query_patients: np.ndarray | None = None,
+    index_patients: Mapping[int, str | None] | pd.Series | None = None,
+    passed_over: pd.Series | None = None,
+) -> pa.Table:
+    """The neighbors of each query as a tidy table: query, rank (from 1), neighbor, score,
+    same_patient.
+
+    ``query_ids`` ``(q,)`` and ``queries`` ``(q, d)`` belong together, as do the optional
+    ``query_patients`` ``(q,)``; ``index_patients`` maps the id of an index image to its patient.
+    None is a patient that is not known. ``passed_over`` (bool by id) marks index images that some
+    ways to count leave out.
+
+    Per query there are the ranks 1 to k' = min(k, index size). Where images of the query's patient
+    are among them, as many further ranks follow as are needed for k neighbors of other patients (or
+    up to the last of them in the index): the table answers for both ways to count. Likewise where
+    images that are passed over are among them. :data:`SETTINGS` stand in the schema's metadata.
+
+    Raises :class:`ValueError` where lengths differ, a query id comes twice, or as :func:`search`.
+    """
+    exact = ExactSearch(index)
+    queries = unit_vectors(queries, index.d, query_ids)
+    return table_of(
+        exact.of(queries), exact.ids, query_ids, k, query_patients, index_patients, passed_over
+    )
+
+
+def neighbor_tables(
+    path: str | Path,
+    query_ids: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    query_patients: np.ndarray | None = None,
+    index_patients: Mapping[int, str | None] | pd.Series | None = None,
+    passed_over: pd.Series | None = None,
+    memory: int = 16 << 30,
+) -> Iterator[pa.Table]:
+    """The table of :func:`neighbor_table` in parts, in about ``memory`` bytes beside the queries,
+    from an index file.
+
+    An index of up to half the memory is mapped as a whole and searched by few queries at a time. A
+    larger one is mapped part by part, each of them searched by as many queries as there is room for
+    their lists: it is read from disk once for all of these.
+    """
+    index = read_index(path)
+    images, width = index.ntotal, 4 * index.d
+    queries = unit_vectors(queries, index.d, query_ids)
+    if images * width <= memory // 2:
+        exact, room = ExactSearch(index), 0
+    else:
+        exact, room = (
+            ExactSearch(Path(path), max(1, memory // (4 * width))),
+            memory // (4 * BYTES_PER_NEIGHBOR),
+        )
+        logger.info(
+            "an index of %d MB is searched in %d parts",
+            images * width >> 20,
+            -(-images // exact.rows),
+        )
+    del index
+    asked = query_ids, k, query_patients, index_patients, passed_over
+    return tables_of(exact.of(queries), exact.ids, *asked, room=room)
+
+
+class ExactSearch:
+    """Vectors and their ids, searched in a way that depends neither on batches of queries nor on
+    parts of the index.
+
+    Neighbors come by falling score, then by rising id. A score is the inner product in float32,
+    summed up in an order that is the same for every pair; where two neighbors in a row are closer
+    than :data:`NEAR_TIE`, both are computed in double precision and rounded, so that the order is
+    right and identical images tie exactly. FAISS proposes the candidates. What it leaves out is
+    known to be farther than the last of them: where that is too close to rank k to be sure,
+    whatever comes near is compared one by one.
+    """
+
+    def __init__(self, source: faiss.IndexIDMap2 | np.ndarray | Path, rows: int | None = None):
+        """``source`` is an open index, vectors ``(n, d)`` whose ids are their positions, or the
+        file of an index.
+
+        Of a file, ``rows`` images at a time are mapped into memory.
+        """
+        self.file = source if isinstance(source, Path) else None
+        index = read_index(source) if isinstance(source, Path) else source
+        if isinstance(index, np.ndarray):
+            self.ids, self.vectors = np.arange(len(index)), index
+        else:
+            import faiss
+
+            self.ids, self.vectors = faiss.vector_to_array(index.id_map), stored_vectors(index)
+        self.rows = len(self.ids) if rows is None or self.file is None else rows
+        self.index = index  # owns the memory that the vectors lie in
+        if self.file is not None:
+            del self.vectors, self.index
+
+    def of(self, queries: np.ndarray) -> Callable[[slice, int], tuple[np.ndarray, np.ndarray]]:
+        """:meth:`nearest` for runs of some queries, as :func:`tables_of` takes it."""
+        return lambda block, depth: self.nearest(queries[block], depth)
+
+    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions ``(q, k)`` in the index and scores ``(q, k)`` of the k nearest images, at most
+        all."""
+        depth = min(k + MARGIN, len(self.ids))
+        positions = np.empty((len(queries), depth), dtype=np.int64)
+        scores = np.empty((len(queries), depth), dtype=np.float32)
+        missed = np.full(len(queries), -np.inf, dtype=np.float32)
+        filled = 0
+        progress = Progress(-(-len(self.ids) // self.rows), "parts of the index")
+        for start, vectors in self._parts():
+            for block in query_blocks(len(queries)):
+                found, near, others = _candidates(queries[block], vectors, depth, start)
+                if filled:
+                    found = np.concatenate([positions[block, :filled], found], axis=1)
+                    near = np.concatenate([scores[block, :filled], near], axis=1)
+                    others = np.maximum(missed[block], others)
+                order = np.lexsort((self.ids[found], -near))
+                if order.shape[1] > depth:
+                    others = np.maximum(
+                        others, np.take_along_axis(near, order[:, depth : depth + 1], axis=1)[:, 0]
+                    )
+                    order = order[:, :depth]
+                positions[block, : order.shape[1]] = np.take_along_axis(found, order, axis=1)
+                scores[block, : order.shape[1]] = np.take_along_axis(near, order, axis=1)
+                missed[block] = others
+            filled = min(depth, filled + len(vectors))
+            if self.file is not None:
+                progress.advance()
+        self._settle(queries, positions, scores)
+        positions, scores = positions[:, :k], scores[:, :k]
+        unsure = np.flatnonzero(missed >= scores[:, -1] - 2 * NEAR_TIE)
+        for first in range(0, len(unsure), TIED_QUERIES):
+            rows = unsure[first : first + TIED_QUERIES]
+            positions[rows], scores[rows] = self._all_near(
+                queries[rows], scores[rows, -1] - 4 * NEAR_TIE, k
+            )
+        return positions, scores
+
+    def _parts(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The vectors part by part, each with the position of its first; a part is gone when the
+        next is asked for."""
+        if self.file is None:
+            yield 0, self.vectors
+            return
+        for start in range(0, len(self.ids), self.rows):
+            index = read_index(self.file)
+            yield start, stored_vectors(index)[start : start + self.rows]
+
+    def _settle(self, queries: np.ndarray, positions: np.ndarray, scores: np.ndarray) -> None:
+        """Compute near ties among sorted neighbors ``(q, n)`` in double precision, and sort again;
+        in place."""
+        tied = np.zeros(scores.shape, dtype=bool)
+        close = scores[:, :-1] - scores[:, 1:] < NEAR_TIE
+        tied[:, :-1] |= close
+        tied[:, 1:] |= close
+        rows, ranks = np.nonzero(tied)
+        if not len(rows):
+            return
+        found = positions[rows, ranks]
+        for start, vectors in self._parts():
+            here = np.flatnonzero((found >= start) & (found < start + len(vectors)))
+            for part in query_blocks(len(here)):
+                which = here[part]
+                scores[rows[which], ranks[which]] = np.einsum(
+                    "nd,nd->n",
+                    queries[rows[which]].astype(np.float64),
+                    vectors[found[which] - start].astype(np.float64),
+                )
+        affected = np.unique(rows)
+        order = np.lexsort((self.ids[positions[affected]], -scores[affected]))
+        positions[affected] = np.take_along_axis(positions[affected], order, axis=1)
+        scores[affected] = np.take_along_axis(scores[affected], order, axis=1)
+
+    def _all_near(
+        self, queries: np.ndarray, least: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What :meth:`nearest` gives, out of all images with a score of at least ``least``
+        ``(q,)``."""
+        found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in queries]
+        for start, vectors in self._parts():
+            for block in query_blocks(len(vectors), TIED_IMAGES):
+                near = queries @ vectors[block].T >= least[:, None]
+                for row in np.flatnonzero(near.any(axis=1)):
+                    places = np.flatnonzero(near[row]) + block.start
+                    found[row].append(
+                        (
+                            places + start,
+                            _products(queries[row : row + 1], vectors, places[None])[0],
+                        )
+                    )
+        positions = np.empty((len(queries), k), dtype=np.int64)
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        for row, parts in enumerate(found):
+            places, products = (np.concatenate(each) for each in zip(*parts, strict=True))
+            order = np.lexsort((self.ids[places], -products))
+            places, products = places[order][None], products[order][None]
+            self._settle(queries[row : row + 1], places, products)
+            positions[row], scores[row] = places[0, :k], products[0, :k]
+        return positions, scores
+
+
+def _candidates(
+    queries: np.ndarray, vectors: np.ndarray, depth: int, start: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of some vectors, the first of which has the position ``start``, the ``depth`` that FAISS
+    finds nearest.
+
+    Positions and scores ``(q, n)``, and per query ``(q,)`` a score that none of the others exceeds
+    but by rounding.
+    """
+    import faiss
+
+    found, places = faiss.knn(
+        queries, vectors, min(depth, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT
+    )
+    if len(places) and places.min() < 0:
+        raise RuntimeError(
+            "the index gave a query fewer neighbors than it holds: are its vectors finite?"
+        )
+    missed = (
+        found[:, -1] if depth < len(vectors) else np.full(len(queries), -np.inf, dtype=np.float32)
+    )
+    return places + start, _products(queries, vectors, places), missed
+
+
+def _products(queries: np.ndarray, vectors: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Inner products ``(q, n)`` of each query ``(q, d)`` with the vectors at its places ``(q, n)``,
+    pair by pair.
+
+    Unlike those of a matrix product, they do not depend on which others are computed beside them.
+    """
+    import faiss
+
+    products = np.empty(places.shape, dtype=np.float32)
+    queries, vectors, places = (np.ascontiguousarray(each) for each in (queries, vectors, places))
+    pointers = map(faiss.swig_ptr, (products, queries, vectors, places))
+    faiss.fvec_inner_products_by_idx(*pointers, vectors.shape[1], *places.shape)
+    return products
