@@ -13,6 +13,7 @@ import timm
 import torch
 import yaml
 from PIL import Image
+from tiny_networks import TINY, TINY_VIT, encode, noise
 
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
@@ -20,34 +21,11 @@ from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.encoders.network import read_tensors
 from radcbir.encoders.patches import seen
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
 CARDS = {slug: model_card.load_card(ROOT / f"config/models/{slug}.yaml") for slug in sorted(DEMO)}
 CARDS = {slug: card for slug, card in CARDS.items() if card["loader"] != "fusion"}
 PRETRAINED = [slug for slug, card in CARDS.items() if model_card.weights_file(card)]
-
-TINY = model_card.DEFAULTS | {
-    "name": "tiny",
-    "loader": "timm",
-    "architecture": "test_resnet",
-    "weights": {"random_seed": 3},
-    "pooling": "pooled",
-    "dimension": 96,
-    "preprocessing": {
-        "size": 96,
-        "resize": "shortest",
-        "crop_pct": 0.9,
-        "interpolation": "bicubic",
-        "mean": [0.5, 0.4, 0.3],
-        "std": [0.2, 0.3, 0.4],
-    },
-    "licence": "none",
-}
-TINY_VIT = TINY | {
-    "architecture": "test_vit",
-    "dimension": 64,
-    "preprocessing": TINY["preprocessing"] | {"size": 160},
-}
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +34,11 @@ def photographs():
     return [Image.fromarray(image) for image in sklearn.datasets.load_sample_images().images]
 
 
-def noise(seed, width=150, height=120):
-    return Image.fromarray(
-        np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    )
-
-
 def pretrained(slug, **changes):
     card = CARDS[slug]
     path = ROOT / "resources/weights" / slug / model_card.weights_file(card)
     assert path.is_file(), f"{path} is missing: run `make weights`"
     return load_encoder(slug, card | changes, path, "cpu")
-
-
-def encode(encoder, images):
-    return encoder.encode([encoder.preprocess(image) for image in images])
 
 
 # --- preprocessing ---

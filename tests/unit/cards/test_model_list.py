@@ -4,7 +4,7 @@ from pathlib import Path
 
 from radcbir.cards import model_card, model_list
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CARDS = {
     path.stem: model_card.load_card(path)
     for path in sorted((ROOT / "config/models").glob("*.yaml"))

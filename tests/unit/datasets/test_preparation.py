@@ -17,7 +17,7 @@ from radcbir.datasets.preparation import ages, draw_patients, prepare, sexes, vi
 from radcbir.datasets.providers import PROVIDERS, chexpert, provider_files
 from radcbir.project.configuration import Project
 
-CARDS = Path(__file__).parents[2] / "config" / "models"
+CARDS = Path(__file__).parents[3] / "config" / "models"
 
 
 def project(dataset: dict) -> Project:

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from test_encoders import TINY, encode, noise
+from tiny_networks import TINY, encode, noise
 
 from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder

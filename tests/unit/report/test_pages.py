@@ -19,7 +19,7 @@ from radcbir.images.thumbnails import Thumbnails
 from radcbir.report.render import render
 from radcbir.report.style import CONTROL_COLORS, model_styles, save
 
-TEMPLATES = Path(__file__).parents[2] / "workflow" / "report"
+TEMPLATES = Path(__file__).parents[3] / "workflow" / "report"
 CARDS = {
     "net": {
         "name": "Net <1>",

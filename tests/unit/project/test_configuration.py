@@ -12,7 +12,7 @@ from radcbir.core.errors import InputError
 from radcbir.project import targets
 from radcbir.project.configuration import CONFIG_SCHEMA, Project
 
-CARDS = Path(__file__).parents[2] / "config" / "models"
+CARDS = Path(__file__).parents[3] / "config" / "models"
 LITE0 = yaml.safe_load((CARDS / "efficientnet-lite0.yaml").read_text())
 
 

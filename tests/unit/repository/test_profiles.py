@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yte
 
-WORKFLOW = Path(__file__).parents[2] / "workflow"
+WORKFLOW = Path(__file__).parents[3] / "workflow"
 PROFILES = sorted(path.parent.name for path in (WORKFLOW / "profiles").glob("*/config.yaml"))
 
 

@@ -17,7 +17,7 @@ from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder
 from radcbir.encoders.patches import patch_features
 
-MODELS = Path(__file__).parents[2] / "config/models"
+MODELS = Path(__file__).parents[3] / "config/models"
 SLUGS = ["biovil-resnet50", "biovil-t-resnet50", "cxr-clip-resnet50-m", "cxr-clip-swint-m"]
 TEXTS = ["chest x ray", "MRI of the brain!."]
 

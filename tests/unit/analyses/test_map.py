@@ -17,7 +17,7 @@ from radcbir.analyses.map.page import map_data, sprite
 from radcbir.images.intensity import INTENSITY
 from radcbir.report.render import render
 
-TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "map.html.j2"
+TEMPLATE = Path(__file__).parents[3] / "workflow" / "report" / "map.html.j2"
 
 
 def unit(vectors):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_encoders import TINY, TINY_VIT, encode, noise
+from tiny_networks import TINY, TINY_VIT, encode, noise
 
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError

@@ -40,7 +40,7 @@ from radcbir.encoders import load_encoder
 from radcbir.encoders.loaders import open_clip_encoder, torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CARDS = {
     path.stem: model_card.load_card(path)
     for path in sorted((ROOT / "config/models").glob("*.yaml"))
