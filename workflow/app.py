@@ -1,5 +1,6 @@
 """The page of queries without Snakemake, so that a run may go on beside it: python workflow/app.py
-[configuration]."""
+[configuration].
+"""
 
 import argparse
 import logging

@@ -253,7 +253,8 @@ def head_to_mni(parameters: tuple[float, ...] | np.ndarray) -> np.ndarray:
 
 def register(volume: Volume, target: np.ndarray) -> np.ndarray:
     """The nine parameters of ``head_to_mni`` that maximise the correlation of the smoothed head
-    with the target's."""
+    with the target's.
+    """
     voxels, affine = volume
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     smooth = ndimage.gaussian_filter(voxels, 4 / sizes)
@@ -298,7 +299,8 @@ def register(volume: Volume, target: np.ndarray) -> np.ndarray:
 
 def cut(voxels: np.ndarray, axis: int, position: int) -> np.ndarray:
     """One slice, rows downwards: the patient's right on the left, front or head up; sagittal with
-    the face left."""
+    the face left.
+    """
     if axis == 0:
         return voxels[position, ::-1, ::-1].T
     if axis == 1:
@@ -310,7 +312,8 @@ def picture(
     pixels: np.ndarray, low: float, high: float, shape: tuple[float, float] | None = None
 ) -> Image.Image:
     """Pixels (rows, columns[, 3]) as 8 bit, the longer side SIDE pixels; ``shape``: rows and
-    columns in millimeters."""
+    columns in millimeters.
+    """
     gray = np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1) * 255
     image = Image.fromarray(np.rint(gray).astype(np.uint8))
     rows, columns = shape or pixels.shape[:2]
@@ -400,7 +403,8 @@ def add_brain(
 
 def lung_mask(voxels: np.ndarray) -> np.ndarray:
     """Air inside the body, per axial slice: dark regions that do not touch the border; of these the
-    large ones."""
+    large ones.
+    """
     found = np.zeros(voxels.shape, dtype=bool)
     for position in range(voxels.shape[2]):
         parts, _ = ndimage.label(voxels[:, :, position] < -500)
@@ -414,7 +418,8 @@ def lung_mask(voxels: np.ndarray) -> np.ndarray:
 
 def add_chest(collection: Collection, volume: Volume, name: str, split: str, source: str) -> None:
     """Axial slices of a chest CT 5 mm apart, sagittal and coronal ones 10 mm apart, through the
-    lungs."""
+    lungs.
+    """
     voxels, affine = volume
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     extent = sizes * voxels.shape

@@ -1,5 +1,6 @@
 """Puts the library beside this folder on the path: it is used in every rule's environment without
-an install step."""
+an install step.
+"""
 
 import sys
 from pathlib import Path

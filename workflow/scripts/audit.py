@@ -1,5 +1,6 @@
 """Pooled catalog and inspected images of an experiment -> findings, near duplicates, class counts,
-and a page."""
+and a page.
+"""
 
 import json
 

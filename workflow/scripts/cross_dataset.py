@@ -1,5 +1,6 @@
 """Embeddings of one model -> P@k of each dataset's queries in each dataset's index, and where
-neighbors come from."""
+neighbors come from.
+"""
 
 import pandas as pd
 

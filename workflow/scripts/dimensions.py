@@ -1,5 +1,6 @@
 """Embeddings of the index and of queries -> what is found with fewer dimensions and in fewer
-bits."""
+bits.
+"""
 
 import _library  # noqa: F401
 from radcbir.analyses.dimensions.compute import dimension_fidelity

@@ -1,5 +1,6 @@
 """Embeddings and neighbor tables of one model -> measures of its space, and what remedies do to its
-hubs."""
+hubs.
+"""
 
 import pandas as pd
 

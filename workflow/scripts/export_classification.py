@@ -1,5 +1,6 @@
 """Neighbor tables of a model -> knn_validation_val.csv and knn_classification.csv in the
-reference's columns."""
+reference's columns.
+"""
 
 import _library  # noqa: F401
 from radcbir.analyses.paper_mode import exports

@@ -1,5 +1,6 @@
 """Variants of search or storage, their neighbors and the labels -> one table of all models and
-query splits."""
+query splits.
+"""
 
 import pandas as pd
 

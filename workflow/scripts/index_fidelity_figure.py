@@ -1,5 +1,6 @@
 """Recall of approximate indexes and their timings -> one table of the timings, and the figure of
-both."""
+both.
+"""
 
 import pandas as pd
 

@@ -1,5 +1,6 @@
 """Neighbor tables and labels -> classification by votes, one model: every k, the chosen k,
-calibration."""
+calibration.
+"""
 
 import numpy as np
 import pandas as pd

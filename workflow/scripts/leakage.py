@@ -1,5 +1,6 @@
 """Neighbor tables of all models -> P@k without patients, studies and near duplicates: table,
-figure, page."""
+figure, page.
+"""
 
 import pandas as pd
 

@@ -1,5 +1,6 @@
 """Embeddings and labels -> linear classifiers of one model: metrics, calibration, label-fraction
-curves."""
+curves.
+"""
 
 import pandas as pd
 import torch

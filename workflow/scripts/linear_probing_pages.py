@@ -1,5 +1,6 @@
 """Comparison of linear probing -> page, figures, and the label-fraction curves as means over
-tries."""
+tries.
+"""
 
 import pandas as pd
 

@@ -1,5 +1,6 @@
 """The catalogs of an experiment's datasets -> one pooled catalog and the image lists of its
-splits."""
+splits.
+"""
 
 import pandas as pd
 

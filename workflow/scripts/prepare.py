@@ -1,5 +1,6 @@
 """The files that a provider hands out -> a dataset CSV and how many images are left after each
-step."""
+step.
+"""
 
 import _library  # noqa: F401
 from radcbir.core.logs import script_log

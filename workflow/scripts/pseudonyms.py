@@ -1,5 +1,6 @@
 """Dataset CSV, image root and key -> a CSV with pseudonyms, links to the images, and the mapping
-for the owner's eyes."""
+for the owner's eyes.
+"""
 
 import _library  # noqa: F401
 from radcbir.core.checks import check_image_root

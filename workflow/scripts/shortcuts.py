@@ -1,5 +1,6 @@
 """Neighbor tables of all models -> what else than the finding nearest neighbors share: table,
-figure, page."""
+figure, page.
+"""
 
 import pandas as pd
 

@@ -1,5 +1,6 @@
 """Vectors of images and of labels' texts -> zero-shot classification and text-to-image retrieval of
-one model."""
+one model.
+"""
 
 import pandas as pd
 

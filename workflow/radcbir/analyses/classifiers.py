@@ -125,7 +125,8 @@ def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
 
 def counts_sentence(part: pd.DataFrame) -> str:
     """One sentence on what stands behind the figures; models may differ where images were
-    rejected."""
+    rejected.
+    """
     sentence = f"{number_range(part['queries'])} queries of {number_range(part['classes'])} classes"
     if part["queries_without_relevant"].max():
         sentence += f"; {number_range(part['queries_without_relevant'])} further queries have no training image of their class"
@@ -142,7 +143,8 @@ def number_range(values: pd.Series) -> str:
 
 def lower_end(table: pd.DataFrame, metric: str) -> float:
     """Where the axis of a metric begins: 0, or 0.5 (chance) for a ROC-AUC, or below what is
-    drawn."""
+    drawn.
+    """
     chance = 0.5 if metric == "roc_auc" else 0.0
     return min(chance, float(table.loc[table["metric"] == metric, "value"].min())) - 0.02
 

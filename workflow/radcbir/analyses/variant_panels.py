@@ -19,7 +19,8 @@ def panels(
     drawn: str,
 ) -> plt.Figure:
     """A panel per model, axes shared and as high as the column ``drawn`` needs, the legend in a row
-    below."""
+    below.
+    """
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
     with plt.rc_context(STYLE):

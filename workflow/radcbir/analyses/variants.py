@@ -21,7 +21,8 @@ def sampled(
     ids: np.ndarray, vectors: np.ndarray, count: int = QUERIES
 ) -> tuple[np.ndarray, np.ndarray]:
     """``count`` of the ids ``(n,)`` with their vectors ``(n, d)``, evenly spread in the order
-    given; all if fewer."""
+    given; all if fewer.
+    """
     if len(ids) <= count:
         return ids, vectors
     rows = np.linspace(0, len(ids) - 1, count).round().astype(np.int64)
@@ -44,7 +45,8 @@ def neighbors_of(
     variant: str, ids: np.ndarray, query_ids: np.ndarray, positions: np.ndarray
 ) -> pd.DataFrame:
     """Rows variant, query, rank, neighbor of the positions ``(q, c)``, :data:`DEPTH` deep, without
-    those not found."""
+    those not found.
+    """
     positions = positions[:, :DEPTH]
     rows, ranks = np.nonzero(positions >= 0)
     found = {

@@ -1,5 +1,6 @@
 """What a page knows of an experiment's images: columns of its catalog, filters over them, near
-duplicates of the audit."""
+duplicates of the audit.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ SHOWN = ("id", "path", "dataset", "split", "labels", "modality", "region", "view
 @dataclass(frozen=True)
 class Facet:
     """One property of images: its values, and which images have which (an image may have several
-    labels)."""
+    labels).
+    """
 
     values: list[str]
     rows: np.ndarray
@@ -32,7 +34,8 @@ class Facet:
 
     def counts(self, among: np.ndarray) -> dict[str, int]:
         """Value -> how many of the images ``among`` (bool per image) have it; values that none has
-        are left out."""
+        are left out.
+        """
         numbers = np.bincount(self.codes[among[self.rows]], minlength=len(self.values))
         return {
             value: int(number) for value, number in zip(self.values, numbers, strict=True) if number
@@ -41,11 +44,13 @@ class Facet:
 
 class Collection:
     """The pooled catalog of an experiment, column by column: a million images take some hundred
-    megabytes."""
+    megabytes.
+    """
 
     def __init__(self, path: str | Path, index_split: str):
         """``path`` is the experiment's ``catalog.parquet``, ``index_split`` the split that is
-        searched."""
+        searched.
+        """
         self.table = pq.read_table(path, columns=list(SHOWN)).combine_chunks()
         self.ids = self.table["id"].to_numpy()
         self.order = np.argsort(self.ids)
@@ -86,14 +91,16 @@ class Collection:
 
     def describe(self, rows: Sequence[int]) -> list[dict]:
         """What is shown of some images; ids as text, since they have more digits than a browser's
-        numbers."""
+        numbers.
+        """
         described = self.table.take(pa.array(rows, type=pa.int64())).to_pylist()
         return [each | {"id": str(each["id"])} for each in described]
 
 
 def _facet(column: pa.ChunkedArray | pa.Array, rows: np.ndarray | None = None) -> Facet:
     """A facet of a column of text; ``rows`` says whose its entries are where an image may have
-    several."""
+    several.
+    """
     rows = np.arange(len(column)) if rows is None else rows
     encoded = column.dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
@@ -108,7 +115,8 @@ def _facet(column: pa.ChunkedArray | pa.Array, rows: np.ndarray | None = None) -
 
 def shared_duplicates(path: str | Path) -> dict[int, frozenset]:
     """Index image -> the query images that it is a near duplicate of, from the audit's table;
-    nothing where it is missing."""
+    nothing where it is missing.
+    """
     if not Path(path).is_file():
         return {}
     table = pq.read_table(path, columns=["image", "other"])

@@ -1,5 +1,6 @@
 """From a question of the page to its answer: which models can be asked, the query's vector, the
-search, the pictures."""
+search, the pictures.
+"""
 
 import hashlib
 import io
@@ -89,7 +90,8 @@ class Engine:
 
     def setup(self) -> list[dict]:
         """The experiments with their models, filters and sample queries; what is not there says
-        what to run."""
+        what to run.
+        """
         return [self._experiment(name) for name in self.project.experiments]
 
     def _experiment(self, name: str) -> dict:
@@ -488,7 +490,8 @@ class Engine:
 
     def picture(self, experiment: str, identity: int, side: int) -> bytes:
         """An image of the catalog as JPEG, its longest side at most ``side`` pixels. Raises
-        :class:`InputError`."""
+        :class:`InputError`.
+        """
         side = next((each for each in PICTURE_SIDES if each >= side), PICTURE_SIDES[-1])
         dataset, path = self._address(experiment, identity)
 
@@ -507,7 +510,8 @@ class Engine:
 
     def original(self, experiment: str, identity: int) -> Path:
         """The file of an image of the catalog. Raises :class:`InputError` where names are
-        pseudonyms: a file may hold some."""
+        pseudonyms: a file may hold some.
+        """
         if self.project.key_file:
             raise InputError(
                 "names are pseudonyms in this project, and original files may hold names: they are "
@@ -517,7 +521,8 @@ class Engine:
 
     def _address(self, experiment: str, identity: int) -> tuple[str, Path]:
         """Dataset and address of an image of the catalog: nothing else is ever opened for the
-        page."""
+        page.
+        """
         if (
             experiment not in self.project.experiments
             or not self._catalog_path(experiment).is_file()
@@ -571,7 +576,8 @@ class Engine:
 
     def _index(self, experiment: str, model: str) -> VectorIndex:
         """The index of a model; of an approximate one the vectors that it stands for, which take
-        its place here."""
+        its place here.
+        """
         path = self._index_path(experiment, model)
 
         def load() -> VectorIndex:

@@ -61,7 +61,8 @@ SECURITY = {
 
 class Guard:
     """Lets through who has the key and asks from the page itself, and no more bytes than are
-    allowed."""
+    allowed.
+    """
 
     def __init__(self, app: ASGIApp, key: str, cookie: str, most_bytes: int):
         self.app, self.key, self.cookie, self.most_bytes = app, key, cookie, most_bytes

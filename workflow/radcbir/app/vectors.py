@@ -1,5 +1,6 @@
 """Vectors of index images: exact search of one query after a filter, relevance feedback, folding of
-near duplicates."""
+near duplicates.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +112,8 @@ class VectorIndex:
 
     def _selected(self, query: np.ndarray, depth: int, admitted: np.ndarray) -> np.ndarray:
         """The same, comparing what is admitted and nothing else; the rows are shared out to the
-        cores."""
+        cores.
+        """
         import faiss
 
         images, bits = len(self.ids), np.packbits(admitted, bitorder="little")
@@ -160,7 +162,8 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 def mean_query(vectors: Sequence[np.ndarray]) -> np.ndarray:
     """Several queries as one: the mean of their unit vectors, at length one. Raises as :func:`unit`
-    does."""
+    does.
+    """
     return unit(np.mean([unit(each) for each in vectors], axis=0, dtype=np.float64))
 
 

@@ -58,7 +58,8 @@ class Worker:
 
     def preview(self, source: Mapping) -> dict:
         """A source as a picture that browsers show, its size, and the parts of the file that can be
-        chosen."""
+        chosen.
+        """
         with self._file(source) as path:
             parts, chosen = self._part(path, source)
             image = self._read(join_address(path, chosen), source)
@@ -108,7 +109,8 @@ class Worker:
 
     def _image(self, source: Mapping) -> Image.Image:
         """The image of a source: ``path`` of a catalog's image, or ``bytes`` and ``name`` of an
-        upload; cropped."""
+        upload; cropped.
+        """
         if "path" in source:
             return self._cropped(self._read(source["path"], source), source)
         with self._file(source) as path:
@@ -118,7 +120,8 @@ class Worker:
     @contextlib.contextmanager
     def _file(self, source: Mapping) -> Iterator[str]:
         """An upload as a file, for as long as it is read: formats such as NIfTI are read from files
-        alone."""
+        alone.
+        """
         suffix = next((each for each in SUFFIXES if source["name"].lower().endswith(each)), "")
         handle, path = tempfile.mkstemp(suffix, "upload-", self.folder)
         try:
@@ -131,7 +134,8 @@ class Worker:
     @staticmethod
     def _part(path: str, source: Mapping) -> tuple[dict, dict]:
         """What a file holds, and which part is meant: the one that is named, else the first frame
-        or the middle slice."""
+        or the middle slice.
+        """
         try:
             parts = reader.parts(path)
         except raster.UnreadableImage as error:

@@ -23,14 +23,16 @@ class WorkerProcess:
 
     def __init__(self, settings: Mapping):
         """``settings`` are those of :class:`radcbir.app.worker.Worker`, but for the folder, which
-        is the child's own."""
+        is the child's own.
+        """
         self.settings, self.lock = dict(settings), threading.Lock()
         self.process: subprocess.Popen | None = None
         self.folder = self.connection = self.described = None
 
     def ask(self, task: str, *arguments):
         """What the child answers. Raises :class:`InputError` for what the user can mend, or where
-        it ended."""
+        it ended.
+        """
         with self.lock:
             if self.process is None or self.process.poll() is not None:
                 self._start()

@@ -1,5 +1,6 @@
 """Checks before any embedding: leaks between splits, duplicates, odd images, classes that no query
-can be answered for."""
+can be answered for.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -155,7 +156,8 @@ def _shared(
 
 def plain_label(label: str) -> str:
     """A label without case and spacing: ``XR/chest/No_Finding`` and ``XR/Chest/no finding`` are
-    alike."""
+    alike.
+    """
     return re.sub(r"[\s_-]+", " ", label.casefold()).replace(" /", "/").replace("/ ", "/").strip()
 
 

@@ -26,7 +26,8 @@ under `stop_on`."""
 
 def stopping(findings: Sequence[Mapping], stop_on: Sequence[str]) -> list[Mapping]:
     """The findings that stop the run: those of the checks in ``stop_on`` that are more than a
-    notice."""
+    notice.
+    """
     return [each for each in findings if each["check"] in stop_on and each["severity"] != "notice"]
 
 

@@ -1,5 +1,6 @@
 """Near duplicates by perceptual hash: all pairs within a Hamming distance, without comparing all
-pairs."""
+pairs.
+"""
 
 import itertools
 

@@ -61,7 +61,8 @@ encoders have."""
 
 def load_card(path: str | Path) -> dict:
     """Read and check a model card, defaults filled in. Raises :class:`InputError` that names the
-    file and the key."""
+    file and the key.
+    """
     try:
         card = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -152,7 +153,8 @@ def runtime_of(card: Mapping) -> str:
 
 def encoder_modules(card: Mapping) -> list[str]:
     """The library modules that are loaded by name for this card: by whichever runtime, since that
-    changes no embeddings."""
+    changes no embeddings.
+    """
     runtimes = dict.fromkeys(module for module, _ in RUNTIMES.values()) if has_network(card) else ()
     return [loader_module(card), *runtimes]
 
@@ -196,7 +198,8 @@ def is_precomputed(card: Mapping) -> bool:
 
 def source_file(card: Mapping, dataset: str) -> str:
     """The file that holds what a precomputed card has of a dataset: ``path`` with the dataset's
-    name there filled in."""
+    name there filled in.
+    """
     return card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
 
 
@@ -207,7 +210,8 @@ def has_vectors(card: Mapping) -> bool:
 
 def weights_location(model: str, card: Mapping) -> str | None:
     """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several,
-    or None."""
+    or None.
+    """
     file = weights_file(card)
     return file and (
         f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}"
@@ -223,7 +227,8 @@ UNPUBLISHED = "not fully published"
 
 def seen_benchmarks(card: Mapping) -> list[str]:
     """Those of the paper's datasets that the weights have seen; "perhaps others" where the list may
-    lack some."""
+    lack some.
+    """
     listed = card.get("training_data", [])
     return [name for name in BENCHMARKS if name in listed] + ["perhaps others"] * (
         UNPUBLISHED in listed
@@ -237,7 +242,8 @@ def has_text(card: Mapping) -> bool:
 
 def is_control(card: Mapping) -> bool:
     """A card without learned weights: a control encoder, a network with random weights, or a fusion
-    of such."""
+    of such.
+    """
     return (
         card.get("control", False)
         or card["loader"] == "control"

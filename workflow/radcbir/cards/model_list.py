@@ -1,5 +1,6 @@
 """The model cards as a table for readers: what each encoder is, under what terms, and whether it
-can run now."""
+can run now.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,8 @@ COLUMNS = (
 
 def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[str, str]]:
     """One row per card (slug -> card), :data:`COLUMNS` as text; ``weights`` is the folder of the
-    models' folders."""
+    models' folders.
+    """
     rows = []
     for slug, card in cards.items():
         size = card.get("preprocessing", {}).get("size")
@@ -50,7 +52,8 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
 
 def weights_at_hand(slug: str, card: Mapping, weights: str | Path) -> str:
     """Whether the files of a card lie in its folder: here, some of them, to fetch, or to be put
-    there by hand."""
+    there by hand.
+    """
     names = weights_files(card)
     if not names:
         return "none" if is_control(card) else "-"

@@ -1,2 +1,3 @@
 """What every other package uses: errors, files, logs, devices, tables, schema checks, digests of
-code."""
+code.
+"""

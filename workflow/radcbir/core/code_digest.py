@@ -76,7 +76,8 @@ class CodeDigests:
 
     def of(self, script: str, modules: Iterable[str] = ()) -> str:
         """:func:`code_digest` of the script of that name; the file is written when the process
-        ends."""
+        ends.
+        """
         key = " ".join((script, *modules))
         if key not in self.digests:
             if not self.changed:
@@ -94,7 +95,8 @@ class CodeDigests:
 
 class _Module:
     """The top-level definitions of one library module, its imports, and what runs whenever it is
-    imported."""
+    imported.
+    """
 
     def __init__(self, path: Path):
         tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
@@ -122,7 +124,8 @@ def _module(name: str) -> _Module | None:
 @functools.cache
 def _definition(module: str, name: str) -> tuple[str, list[tuple[str, str]]]:
     """Normalised source and references of a definition; ``*`` is the whole module, ``""`` what
-    importing it runs."""
+    importing it runs.
+    """
     info = _module(module)
     if info is None:
         return "", []
@@ -169,7 +172,8 @@ def _bound_names(statement: ast.stmt) -> list[str]:
 
 def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:
     """Name in this file -> (library module, name there), ``*`` for a module; imports inside
-    functions count too."""
+    functions count too.
+    """
     found: dict[str, tuple[str, str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
@@ -192,7 +196,8 @@ def _names(tree: ast.AST) -> set[str]:
 
 def _references(tree: ast.AST, imports: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
     """The library definitions that a syntax tree uses through its imports; ``module.name`` counts
-    that name alone."""
+    that name alone.
+    """
     narrow: dict[str, set[str]] = {}
     counted: dict[str, int] = {}
     for node in ast.walk(tree):
@@ -215,7 +220,8 @@ def _references(tree: ast.AST, imports: dict[str, tuple[str, str]]) -> list[tupl
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     """The tree without docstrings: strings that stand alone as a statement (attribute docstrings
-    are such too)."""
+    are such too).
+    """
     for node in ast.walk(tree):
         for field in ("body", "orelse", "finalbody"):
             body = getattr(node, field, None)

@@ -39,7 +39,8 @@ def atomic_write(
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that replaces ``path`` when the block ends without
-    an error."""
+    an error.
+    """
     path = Path(path)
     temporary = _temporary_beside(path, path.name, "")
     temporary.mkdir()
@@ -78,7 +79,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 def digest(content: bytes) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of ``content``: long enough to name a file by
-    its content."""
+    its content.
+    """
     return hashlib.sha256(content).hexdigest()[:16]
 
 

@@ -1,5 +1,6 @@
 """One GPU for each job of a machine that has several. Knows nothing of torch: its callers say how
-many there are."""
+many there are.
+"""
 
 import os
 import time

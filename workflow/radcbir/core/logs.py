@@ -44,7 +44,8 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
 
 class Progress:
     """Log how far a long loop has come, at most every ``every`` seconds: count, rate, and time
-    left."""
+    left.
+    """
 
     def __init__(self, total: int, unit: str, every: float = 5.0):
         """``total`` things called ``unit`` (a plural) are to be done."""

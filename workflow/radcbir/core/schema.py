@@ -1,5 +1,6 @@
 """JSON-schema validation that ends in one sentence: the wrong key, what is allowed there, what was
-meant."""
+meant.
+"""
 
 import difflib
 import json

@@ -1,5 +1,6 @@
 """Tables on disk: CSV and Parquet files that appear whole, and the tables of several models as
-one."""
+one.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

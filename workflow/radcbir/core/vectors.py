@@ -25,7 +25,8 @@ NORM_TOLERANCE = 1e-3
 
 def unit_vectors(vectors: np.ndarray, dimension: int, ids: np.ndarray | None = None) -> np.ndarray:
     """The vectors as float32 in C order; :class:`ValueError` unless each is finite and of length
-    1."""
+    1.
+    """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise ValueError(

@@ -1,2 +1,3 @@
 """Tables of images: a dataset's CSV becomes its catalog, its shards, and its part of an
-experiment's pool."""
+experiment's pool.
+"""

@@ -41,7 +41,8 @@ NO_FILE = "File Missing"
 
 def image_id(dataset: str, path: str) -> int:
     """The identity of an image: 63 bits of the SHA-256 of dataset and path, the same in every run
-    and on every disk."""
+    and on every disk.
+    """
     return int.from_bytes(hashlib.sha256(f"{dataset}\0{path}".encode()).digest()[:8], "big") >> 1
 
 
@@ -99,7 +100,8 @@ def build_catalog(
 
 def read_csv(csv: str | Path) -> pd.DataFrame:
     """A dataset CSV as text columns, its header checked against its schema; blank cells are missing
-    values."""
+    values.
+    """
     try:
         table = pd.read_csv(csv, dtype=str, encoding="utf-8-sig", keep_default_na=False)
     except FileNotFoundError:
@@ -140,7 +142,8 @@ def read_csv(csv: str | Path) -> pd.DataFrame:
 
 def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
     """Relative paths in one spelling; a blank, repeated or escaping one is an error that names its
-    row."""
+    row.
+    """
     paths: list[str] = []
     for row, given in enumerate(filepaths.fillna(""), start=2):
         path = PurePosixPath(given.replace("\\", "/"))
@@ -172,7 +175,8 @@ def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
 
 def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
     """Per row, its labels: of the column ``label`` or ``labels`` as written, or of the one-hot
-    columns in their order."""
+    columns in their order.
+    """
     one_hot = [name for name in table.columns if "/" in name and not name.startswith("x_")]
     written = [name for name in ("label", "labels") if name in table]
     if len(written) == 2:
@@ -208,7 +212,8 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
 
 def _written_labels(given: pd.Series, csv: str | Path, several: bool) -> list[list[str]]:
     """Per row, the label that it gives, or ``several`` with ``|`` between them; none for a blank
-    cell."""
+    cell.
+    """
     form = r"[^/|]+/[^/|]+/[^|]+(\|[^/|]+/[^/|]+/[^|]+)*" if several else r"[^/]+/[^/]+/.+"
     wrong = given.notna() & ~given.fillna("").str.fullmatch(form)
     if wrong.any():
@@ -256,7 +261,8 @@ def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
 
 def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
     """Bytes of each image's file, -1 where it is missing, -2 where it is something else than a
-    file."""
+    file.
+    """
     files = [split_address(path)[0] for path in paths]
     distinct = list(dict.fromkeys(files))  # a volume is one file of many images
     progress = Progress(len(distinct), "files looked up")

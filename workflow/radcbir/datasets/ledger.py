@@ -1,5 +1,6 @@
 """The ledger: what was rejected, where and why, and that for each model listed = embedded +
-rejected."""
+rejected.
+"""
 
 from collections.abc import Mapping
 

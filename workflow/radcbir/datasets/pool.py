@@ -83,7 +83,8 @@ def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
 
 def read_split(path: str | Path) -> pd.DataFrame:
     """The image list of a split: ``id`` (int64), ``dataset``, ``patient_id`` (None where unknown),
-    ``several_labels``."""
+    ``several_labels``.
+    """
     table = pd.read_csv(
         path,
         sep="\t",

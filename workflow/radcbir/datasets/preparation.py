@@ -1,5 +1,6 @@
 """The steps that providers share: read a table, split by patient, settle uncertain labels, select,
-and count after each."""
+and count after each.
+"""
 
 import difflib
 import importlib
@@ -68,7 +69,8 @@ class Preparation:
     @property
     def counts(self) -> pd.DataFrame:
         """Columns :data:`COUNT_COLUMNS`, one row per step and split; patients are missing where
-        nobody names them."""
+        nobody names them.
+        """
         counts = pd.concat(self._counts, ignore_index=True)
         if self.images["patient_id"].isna().all():
             counts["patients"] = pd.array([None] * len(counts), dtype="Int64")
@@ -98,7 +100,8 @@ class Preparation:
 
     def settle_uncertain(self, policy: str) -> None:
         """Settle labels of -1: `negative` and `positive` read them so, `ignore` leaves out images
-        that have one."""
+        that have one.
+        """
         uncertain = self.labels.to_numpy() == -1
         if policy == "ignore":
             self.keep(~uncertain.any(axis=1), "without images that have an uncertain label")
@@ -108,7 +111,8 @@ class Preparation:
 
     def drop_labels(self, names: Iterable[str]) -> None:
         """Drop labels by finding, as `drop:` lists them; an image may be left with no label at
-        all."""
+        all.
+        """
         findings = {label.split("/", 2)[2]: label for label in self.labels}
         for name in names:
             if name not in findings:
@@ -282,7 +286,8 @@ def value_matrix(table: pd.DataFrame, names: Mapping[str, str], path: Path) -> p
 
 def below_root(paths: pd.Series, images: Path) -> pd.Series:
     """Paths as the provider lists them, without their first folder where the image root is that
-    folder itself."""
+    folder itself.
+    """
     first = paths.iloc[0].split("/")
     inside = len(first) > 2 and not (images / first[0]).is_dir() and (images / first[1]).is_dir()
     return paths.str.split("/", n=1).str[1] if inside else paths
@@ -322,7 +327,8 @@ def views(given: pd.Series) -> pd.Series:
 
 def ages(given: pd.Series) -> pd.Series:
     """Years, from numbers or DICOM age strings (`058Y`, `011M`); missing where no human is that old
-    or it is no age."""
+    or it is no age.
+    """
     parts = given.astype("str").str.extract(r"^\s*(\d+(?:\.\d+)?)\s*([YMWD]?)\s*$")
     years = pd.to_numeric(parts[0]) / parts[1].map(
         {"": 1, "Y": 1, "M": 12, "W": 52.18, "D": 365.25}

@@ -5,7 +5,8 @@ import pandas as pd
 
 def preparation_steps(counts: pd.DataFrame) -> dict:
     """Rows, split names and whether patients are known, for the page of a dataset's
-    ``preparation.csv``."""
+    ``preparation.csv``.
+    """
     patients = bool(counts["patients"].notna().any())
     splits = [each for each in dict.fromkeys(counts["split"]) if each != "all"]
 

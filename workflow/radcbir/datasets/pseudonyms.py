@@ -26,7 +26,8 @@ MAPPING_COLUMNS = ["kind", "original", "pseudonym"]
 
 def read_key(path: str | Path) -> bytes:
     """The key in a file, blanks around it left out. Raises :class:`InputError` where it is too
-    short to be one."""
+    short to be one.
+    """
     key = Path(path).read_bytes().strip()
     if len(key) < SHORTEST_KEY:
         raise InputError(
@@ -39,7 +40,8 @@ def read_key(path: str | Path) -> bytes:
 
 def pseudonym(key: bytes, kind: str, original: str) -> str:
     """The first 16 hexadecimal digits of the HMAC-SHA-256 of what it is and its name: the same in
-    every dataset."""
+    every dataset.
+    """
     return hmac.new(key, f"{kind}\0{original}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
@@ -79,7 +81,8 @@ def pseudonymise(csv: str | Path, key: bytes) -> tuple[pd.DataFrame, pd.DataFram
 
 def write_links(mapping: pd.DataFrame, images: str | Path, folder: str | Path) -> None:
     """Make ``folder`` a tree of links, one per path of the mapping, to the files below the image
-    root ``images``."""
+    root ``images``.
+    """
     root = Path(images).resolve()
     paths = mapping[mapping["kind"] == "path"]
     with atomic_folder(folder) as temporary:

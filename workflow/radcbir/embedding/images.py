@@ -1,5 +1,6 @@
 """From the image list of a shard to its embeddings: decoding runs ahead of the encoder, in order,
-in bounded memory."""
+in bounded memory.
+"""
 
 import csv
 import json
@@ -140,7 +141,8 @@ def embed_images(
 
 def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> Iterator:
     """Results of ``function`` in order, computed in the pool at most ``ahead`` items before they
-    are asked for."""
+    are asked for.
+    """
     waiting: deque[Future] = deque()
     items = iter(items)
     for item in islice(items, ahead):
@@ -154,7 +156,8 @@ def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> I
 
 def _encode(encoder: Encoder, inputs: list, batch_size: int) -> tuple[np.ndarray, int]:
     """Encode ``inputs`` in batches of at most ``batch_size``, halved whenever the accelerator's
-    memory does not do."""
+    memory does not do.
+    """
     while True:
         try:
             parts = [

@@ -17,7 +17,8 @@ PARTS = ("modality", "region", "finding")
 
 def load_prompts(path: str | Path) -> dict:
     """Read and check a file of prompt templates. Raises :class:`InputError` that names the file and
-    the key."""
+    the key.
+    """
     try:
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

@@ -41,7 +41,8 @@ class Source(Protocol):
 
 def open_source(path: str | Path, metadata: str | Path | None, dimension: int) -> Source:
     """Open a file of embeddings by its kind. Raises :class:`InputError` where it is none that can
-    be read."""
+    be read.
+    """
     path = Path(path)
     match path.suffix:
         case ".csv":
@@ -146,7 +147,8 @@ class _OwnLayout:
 
 class _IndexVectors:
     """A flat FAISS index, which keeps its vectors as they are, and the list of the paths behind
-    it."""
+    it.
+    """
 
     def __init__(self, path: Path, metadata: str | Path | None, dimension: int):
         import faiss

@@ -176,7 +176,8 @@ def open_embeddings(path: str | Path) -> h5py.File:
 
 def check(path: str | Path, rows: int) -> None:
     """Raise :class:`ValueError` where a file does not hold ``rows`` images with a unit vector
-    each."""
+    each.
+    """
     with open_embeddings(path) as file:
         found = {name: file[name].shape[0] for name in ("embeddings", "norms", "ids")}
         if set(found.values()) != {rows}:
@@ -203,7 +204,8 @@ def read_rejected(path: str | Path) -> list[tuple[int, str, str]]:
 
 def read_attributes(path: str | Path) -> dict:
     """The provenance of a file, its number of images and dimension, and the type of the numbers
-    (``storage``)."""
+    (``storage``).
+    """
     with open_embeddings(path) as file:
         images, dimension = file["embeddings"].shape
         return {
@@ -216,7 +218,8 @@ def read_attributes(path: str | Path) -> dict:
 
 def unit_rows(file: h5py.File, rows: slice) -> np.ndarray:
     """Some rows of an open file as float32 vectors (b, d); float16 ones are brought to length one
-    again."""
+    again.
+    """
     stored = file["embeddings"][rows]
     if stored.dtype == np.float32 or stored.shape[1] == 0:
         return stored.astype(np.float32, copy=False)
@@ -248,7 +251,8 @@ def blocks(
 
 def read(paths: Sequence[str | Path], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Those of ``ids`` that the files hold (n,), sorted, and their unit vectors (n, d); beside them
-    one block is in memory."""
+    one block is in memory.
+    """
     present = [read_ids(path) for path in paths]
     found = np.sort(np.concatenate([each[np.isin(each, ids)] for each in present]))
     vectors = np.empty((len(found), dimension(paths)), dtype=np.float32)
@@ -270,7 +274,8 @@ def dimension(paths: Sequence[str | Path]) -> int:
 
 def _unit(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
     """The rows at length one, of the type ``storage``, and their lengths before; vectors without
-    numbers stay as they are."""
+    numbers stay as they are.
+    """
     if vectors.shape[1] == 0:
         return vectors.astype(storage), np.full(len(vectors), np.nan, np.float32)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)

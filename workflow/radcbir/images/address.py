@@ -18,7 +18,8 @@ _FRAGMENT = re.compile(
 
 def split_address(address: str) -> tuple[str, dict[str, int]]:
     """The file of an address and its selectors: ``a.nii#axial=4`` is ``("a.nii", {"axial":
-    4})``."""
+    4})``.
+    """
     found = _FRAGMENT.search(address)
     if not found:
         return address, {}
@@ -28,6 +29,7 @@ def split_address(address: str) -> tuple[str, dict[str, int]]:
 
 def join_address(file: str, selectors: dict[str, int]) -> str:
     """The address of one image of a file; the inverse of :func:`split_address`, in the one spelling
-    of each number."""
+    of each number.
+    """
     fragment = "&".join(f"{name}={number}" for name, number in selectors.items())
     return f"{file}#{fragment}" if fragment else file

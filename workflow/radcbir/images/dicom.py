@@ -108,7 +108,8 @@ def frame_count(header: pydicom.Dataset) -> int:
 
 def _header(stream: BinaryIO) -> tuple[pydicom.Dataset, UID, int]:
     """The header up to the pixels, the transfer syntax, and where in the file the element of the
-    pixels begins."""
+    pixels begins.
+    """
     try:
         header = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
         pixels_at = stream.tell()
@@ -135,7 +136,8 @@ def _header(stream: BinaryIO) -> tuple[pydicom.Dataset, UID, int]:
 
 def _refuse_bomb(stream: BinaryIO) -> None:
     """Raise :class:`UnreadableImage` for a deflated data set that would unfold into too much.
-    Leaves it at its start."""
+    Leaves it at its start.
+    """
     head = stream.read(2048)
     if head[128:132] == b"DICM" and DeflatedExplicitVRLittleEndian.encode() in head:
         stream.seek(
@@ -153,7 +155,8 @@ def _refuse_bomb(stream: BinaryIO) -> None:
 
 def _plugin(syntax: UID) -> str:
     """The decoder of a transfer syntax: gdcm only where there is no other, since damaged pixels can
-    end its process."""
+    end its process.
+    """
     offered = get_decoder(syntax).available_plugins
     return next((name for name in PLUGINS if name in offered), "")
 
@@ -176,7 +179,8 @@ def _chosen(selectors: Mapping[str, int], frames: int) -> int:
 
 def codestream_size(code: bytes) -> tuple[int, int]:
     """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 codestream claims; (1, 1) where it says
-    nothing."""
+    nothing.
+    """
     start = code.find(b"\xff\x4f\xff\x51")
     if (
         start >= 0 and len(code) >= start + 24
@@ -247,7 +251,8 @@ def _facts(header: pydicom.Dataset) -> dict[str, str]:
 
 def _group(header: pydicom.Dataset, frame: int, sequence: str) -> pydicom.Dataset:
     """Where the attributes of a functional group stand: with the frame, with all frames, or in the
-    header itself."""
+    header itself.
+    """
     shared = header.get("SharedFunctionalGroupsSequence") or []
     each = header.get("PerFrameFunctionalGroupsSequence") or []
     for groups in ([each[frame]] if frame < len(each) else [], shared[:1]):
@@ -261,7 +266,8 @@ def _modality(
     header: pydicom.Dataset, values: np.ndarray, full: tuple[float, float] | None, frame: int
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     """Values in the modality's units (PS3.3, C.11.1), and what the stored type can hold in these
-    units."""
+    units.
+    """
     if header.get("ModalityLUTSequence"):
         bits = int(header.ModalityLUTSequence[0].LUTDescriptor[2])
         return apply_modality_lut(values, header), integer_range(bits, signed=False)

@@ -87,7 +87,8 @@ def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def look_up(values: np.ndarray, table: np.ndarray, first: int) -> np.ndarray:
     """Shown values from a lookup table (PS3.3, C.11.2.1.1), whose full range is that of its
-    entries' bits."""
+    entries' bits.
+    """
     place = np.clip(np.rint(values.astype(np.float64)) - first, 0, len(table) - 1).astype(np.intp)
     return table[place] * 255.0
 

@@ -1,5 +1,6 @@
 """NIfTI volumes -> rasters: slices in the planes of the body, as radiologists look at them, with
-square pixels."""
+square pixels.
+"""
 
 import contextlib
 import threading
@@ -31,7 +32,8 @@ _lock = threading.Lock()
 
 class Volume:
     """A volume whose axes run to the right, to the front and up, and what percentiles are taken
-    over."""
+    over.
+    """
 
     def __init__(self, path: str, number: int):
         image = nibabel.load(path)
@@ -129,7 +131,8 @@ def _square(
     cut: np.ndarray, padding: np.ndarray | None, across: float, down: float
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Stretch the coarser side linearly to the spacing of the finer one; less than one percent is
-    left alone."""
+    left alone.
+    """
     if max(across, down) < 1.01 * min(across, down):
         return cut, padding
     finer = min(across, down)
@@ -154,7 +157,8 @@ def _square(
 
 def _volume(path: str, number: int) -> Volume:
     """The volume, from memory where it was read just now; one thread unpacks, the others wait for
-    it."""
+    it.
+    """
     status = Path(path).stat()
     key = (path, number, status.st_mtime_ns, status.st_size)
     with _lock:
@@ -182,7 +186,8 @@ def _shape(image: nibabel.spatialimages.SpatialImage) -> tuple[int, int, int, in
 @contextlib.contextmanager
 def _reasons() -> Iterator[None]:
     """Turns what nibabel raises into the reason of the ledger; what the operating system says
-    passes."""
+    passes.
+    """
     try:
         yield
     except (UnreadableImage, FileNotFoundError):

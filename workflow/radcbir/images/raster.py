@@ -15,7 +15,8 @@ class UnreadableImage(Exception):
 @dataclass(frozen=True)
 class Window:
     """A display window in the units of the values: linear from ``low`` to ``high``, or a sigmoid
-    through its centre."""
+    through its centre.
+    """
 
     center: float
     width: float
@@ -23,7 +24,8 @@ class Window:
 
     def limits(self) -> tuple[float, float]:
         """Where the output begins to rise and where it stays at its top (DICOM PS3.3, C.11.2.1.2
-        and C.11.2.1.3)."""
+        and C.11.2.1.3).
+        """
         if self.function == "LINEAR":
             return self.center - 0.5 - (self.width - 1) / 2, self.center - 0.5 + (
                 self.width - 1

@@ -1,5 +1,6 @@
 """Image files -> gray or RGB images of 8 bit: whatever depth and mode, decoded whole or refused
-with a reason."""
+with a reason.
+"""
 
 import contextlib
 import errno
@@ -103,7 +104,8 @@ def parts(path: str | Path) -> dict[str, int]:
 
 def thumbnail(path: str | Path, pixels: int, intensity: Mapping = INTENSITY) -> Image.Image:
     """The image reduced so that its longer side has at most ``pixels`` pixels. Raises as
-    :func:`read` does."""
+    :func:`read` does.
+    """
     image = read(path, intensity)
     image.thumbnail((pixels, pixels), Image.Resampling.BICUBIC)
     return image
@@ -137,7 +139,8 @@ def _stream(file: str) -> BinaryIO:
 
 def _is_dicom(stream: BinaryIO, file: str) -> bool:
     """Whether a file is DICOM by its preamble, or by its name where it has none. Leaves the stream
-    at its start."""
+    at its start.
+    """
     head = stream.read(132)
     stream.seek(0)
     return head[128:] == b"DICM" or file.lower().endswith((".dcm", ".dicom", ".ima"))

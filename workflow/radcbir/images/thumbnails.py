@@ -30,7 +30,8 @@ class Thumbnails:
 
     def data(self) -> list[tuple[str, str]]:
         """Class and data URI of every image named so far; one that cannot be read any more stays
-        black."""
+        black.
+        """
         with ThreadPoolExecutor(4) as pool:
             encoded = pool.map(self._encode, self.names)
             return [

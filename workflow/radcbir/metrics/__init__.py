@@ -1,2 +1,3 @@
 """Neighbor tables and predictions -> figures: per query, as averages, and what chance would
-give."""
+give.
+"""

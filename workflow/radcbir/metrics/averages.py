@@ -46,13 +46,15 @@ def precision_curve(lists: RankedLists, labels: np.ndarray) -> pd.DataFrame:
 
 def group_means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
     """The means ``(count,)`` of ``values`` ``(n,)`` by group code, NaN for a group without
-    values."""
+    values.
+    """
     return ratio(np.bincount(groups, values, minlength=count), np.bincount(groups, minlength=count))
 
 
 def sums(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Sums ``(groups, K)`` of the rows ``(n, K)``, the first ``sizes[0]`` of them, then
-    ``sizes[1]``, and so on."""
+    ``sizes[1]``, and so on.
+    """
     kind = np.int64 if rows.dtype.kind in "bi" else np.float64
     if not len(sizes):
         return np.zeros((0, rows.shape[1]), dtype=kind)

@@ -40,6 +40,7 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> 
 
 def calibration_error(table: pd.DataFrame) -> float:
     """ECE: the mean over queries of the gap between accuracy and confidence in their bin of
-    :func:`reliability`."""
+    :func:`reliability`.
+    """
     gap = (table["accuracy"] - table["confidence"]).abs().fillna(0)
     return float((gap * table["queries"]).sum() / table["queries"].sum())

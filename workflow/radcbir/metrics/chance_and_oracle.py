@@ -64,7 +64,8 @@ def chance_metrics(relevant: np.ndarray, index_images: np.ndarray, k: int) -> di
 
 def oracle_metrics(relevant: np.ndarray, index_images: np.ndarray, k: int) -> dict[str, np.ndarray]:
     """The metrics ``(q,)`` of an encoder that puts all right index images first: what R and k alone
-    allow."""
+    allow.
+    """
     relevant, depth = np.asarray(relevant), np.minimum(index_images, k)
     lists = RankedLists(np.arange(k) < np.minimum(relevant, depth)[:, None], depth, relevant)
     return query_metrics(lists)

@@ -47,7 +47,8 @@ class Predictions:
 
 def from_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> Predictions:
     """The predictions of a matrix ``(q, C)`` of probabilities; of equal ones the first class is
-    predicted."""
+    predicted.
+    """
     queries, classes = probabilities.shape
     predicted = probabilities.argmax(axis=1)
     return Predictions(
@@ -107,7 +108,8 @@ def classification_metrics(predictions: Predictions, classes: int) -> dict[tuple
 
 def classification_counts(labels: np.ndarray, known: np.ndarray) -> dict[str, int]:
     """What stands behind the metrics: ``labels`` ``(q,)`` as in :class:`Predictions`, ``known``
-    classes of the classifier."""
+    classes of the classifier.
+    """
     asked = np.unique(labels[labels >= 0])
     return {
         "queries": int((labels >= 0).sum()),

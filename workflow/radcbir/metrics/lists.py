@@ -65,7 +65,8 @@ def places(
     offsets: np.ndarray, own_patient: np.ndarray | None, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per row of a neighbor table its query, its column in an array k ranks wide, and whether it
-    stands there."""
+    stands there.
+    """
     lengths = np.diff(offsets)
     query = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     if own_patient is None:
@@ -87,7 +88,8 @@ def looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.nd
 @dataclass(frozen=True)
 class LabelledLists:
     """The labels of the neighbors of ``q`` queries, best first, K ranks wide; labels are codes into
-    ``names``."""
+    ``names``.
+    """
 
     query_ids: np.ndarray
     """``(q,)`` int64."""
@@ -114,7 +116,8 @@ def labelled_lists(
     k: int,
 ) -> dict[str, LabelledLists]:
     """The neighbor table of one query split, with scores, as arrays by variant: arguments and
-    errors of :func:`evaluate`."""
+    errors of :func:`evaluate`.
+    """
     neighbors, catalog = with_one_label(neighbors, catalog)
     images, offsets, query_ids, queries, variants = asked_queries(
         neighbors, catalog, embedded, index_split, query_split
@@ -166,7 +169,8 @@ def asked_queries(
     query_split: str,
 ) -> tuple["Images", np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """The images, the bounds of each query's rows, the queries' ids and catalog rows, and the
-    variants to evaluate."""
+    variants to evaluate.
+    """
     if not len(neighbors):
         raise InputError(
             f"the query split '{query_split}' has no embedded image, so that nothing can be asked: "
@@ -226,7 +230,8 @@ def with_one_label(
 
 class Images:
     """The catalog as arrays, one entry per row: labels and patients as codes, and which rows are
-    the index."""
+    the index.
+    """
 
     def __init__(self, catalog: pd.DataFrame, embedded: np.ndarray, index_split: str):
         self.ids = pd.Index(catalog["id"].to_numpy(np.int64))
@@ -290,7 +295,8 @@ class Images:
 
 def list_bounds(neighbors: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Where the rows of each query start, then where the last end ``(q + 1,)``, and the queries'
-    ids ``(q,)``."""
+    ids ``(q,)``.
+    """
     query, rank = neighbors["query"].to_numpy(), neighbors["rank"].to_numpy()
     same = query[1:] == query[:-1]
     starts = np.flatnonzero(np.concatenate([[True], ~same]))
@@ -312,7 +318,8 @@ def lists_by_variant(
     variants: Sequence[str],
 ) -> dict[str, RankedLists]:
     """The lists of each variant, laid out block by block: beside the table, memory follows q x k
-    bytes."""
+    bytes.
+    """
     label, patient = images.codes["label"], images.patient
     relevant = {"all": relevant_in_index(label[queries], label[images.index])}
     relevant["other_patients"] = relevant_in_index(

@@ -34,7 +34,8 @@ AVERAGED_NAMES = {
 
 def capped_precision(relevance: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
     """P@k as in Denner et al. (arXiv 2403.06567): the list is cut at n = min(k, R), hits among the
-    first n over n."""
+    first n over n.
+    """
     cut = np.minimum(relevant, k)
     hits = _hits(relevance[:, :k] & (np.arange(min(k, relevance.shape[1])) < cut[:, None]))
     return np.where(cut <= relevance.shape[1], ratio(hits, cut), np.nan)
@@ -49,7 +50,8 @@ def plain_precision(
 
 def r_precision(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Precision at R, or at K where R > K (:func:`r_precision_truncated`): the capped P@K by
-    another name."""
+    another name.
+    """
     return capped_precision(relevance, relevant, relevance.shape[1])
 
 
@@ -60,7 +62,8 @@ def r_precision_truncated(relevance: np.ndarray, relevant: np.ndarray) -> np.nda
 
 def average_precision(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """AP@K = sum of P@i over the ranks i <= K with a hit, over min(R, K): 1 for a perfect list
-    however large R is."""
+    however large R is.
+    """
     ranks = np.arange(1, relevance.shape[1] + 1)
     hits_so_far = np.cumsum(relevance, axis=1, dtype=np.int32)
     return ratio((hits_so_far * relevance) @ (1 / ranks), np.minimum(relevant, relevance.shape[1]))
@@ -68,7 +71,8 @@ def average_precision(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray
 
 def ndcg(relevance: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """nDCG@K with gain 1 for a hit and discount 1 / log2(rank + 1), over that of min(R, K) hits at
-    the top."""
+    the top.
+    """
     discounts = 1 / np.log2(np.arange(2, relevance.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(relevant, relevance.shape[1])]
     return ratio(relevance @ discounts, ideal)

@@ -18,7 +18,8 @@ QUERIES_PER_BLOCK = 8192
 
 def vote_weights(scores: np.ndarray, temperature: float = TEMPERATURE) -> np.ndarray:
     """The weights ``(q, K)`` of votes: the softmax of score / temperature, up to a factor per query
-    (its best is 1)."""
+    (its best is 1).
+    """
     scores = scores.astype(np.float64)
     return np.exp((scores - scores[:, :1]) / temperature)
 

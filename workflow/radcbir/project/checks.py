@@ -31,7 +31,8 @@ def with_defaults(value: object, schema: Mapping) -> object:
 
 def validation_split(experiment: Mapping, key: str) -> str | None:
     """The query split that chooses: the one that is named, else ``val`` where another one is left
-    to test."""
+    to test.
+    """
     splits = experiment["query_splits"]
     named = experiment.get("val_split")
     if named is None:
@@ -50,7 +51,8 @@ def validation_split(experiment: Mapping, key: str) -> str | None:
 
 def paper_test_split(experiment: Mapping, key: str) -> str:
     """The query split that paper mode tests: the one that is named, else ``test``, else the last
-    that chooses nothing."""
+    that chooses nothing.
+    """
     splits = [each for each in experiment["query_splits"] if each != experiment["val_split"]]
     named = experiment["paper_mode"].get("test_split", "test" if "test" in splits else splits[-1])
     if named == experiment["val_split"]:

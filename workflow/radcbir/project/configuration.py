@@ -137,7 +137,8 @@ class Project:
 
     def _archived_files(self, where: str) -> dict[str, tuple[str, str]]:
         """The files that are unpacked from published archives -> the resource and the archive that
-        each comes from."""
+        each comes from.
+        """
         found: dict[str, tuple[str, str]] = {}
         for resource, settings in self.settings["resources"].items():
             for archive, wanted in settings["archives"].items():
@@ -153,7 +154,8 @@ class Project:
 
     def _refuse_what_needs_images(self, where: str) -> None:
         """Refuse a dataset without images where a model encodes, and an analysis of vectors where a
-        model has none."""
+        model has none.
+        """
         for name, dataset in self.datasets.items():
             encoding = [each for each in self.models_of_dataset(name) if each in self.encoded]
             if "images" not in dataset and encoding:
@@ -186,7 +188,8 @@ class Project:
     @property
     def prepared_csv(self) -> str:
         """Where `prepare:` writes the CSV of a dataset: apart from the results if it holds names
-        that these may not."""
+        that these may not.
+        """
         return (
             "private/{dataset}/prepared.csv"
             if self.key_file
@@ -195,7 +198,8 @@ class Project:
 
     def _pseudonymise(self, where: str) -> None:
         """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the
-        originals aside."""
+        originals aside.
+        """
         wanted = ("csv", "images")
         self.originals = {
             name: {key: each[key] for key in wanted if key in each}
@@ -256,7 +260,8 @@ class Project:
 
     def _override_cards(self, where: str) -> None:
         """Put what `precision:` and `runtime:` say into the cards: of all models with a network, or
-        of those named."""
+        of those named.
+        """
         for key in OVERRIDES:
             values = dict(self.settings[key])
             for_all = values.pop(ALL, None)
@@ -275,7 +280,8 @@ class Project:
 
     def _prompts_file(self, where: str) -> Path | None:
         """The file of prompt templates: the one that `prompts:` names, else the one beside the
-        folders of cards."""
+        folders of cards.
+        """
         if "prompts" in self.settings:
             if not Path(self.settings["prompts"]).is_file():
                 raise InputError(
@@ -367,7 +373,8 @@ class Project:
     @cached_property
     def meanings(self) -> dict[str, dict]:
         """Per model, the part of its card that changes its embeddings; of a fusion, with that of
-        its members."""
+        its members.
+        """
         found = {model: model_card.card_meaning(card) for model, card in self.cards.items()}
         for model in self.fusions:
             found[model]["members"] = [found[member] for member in found[model]["of"]]
@@ -375,7 +382,8 @@ class Project:
 
     def models_of_dataset(self, dataset: str) -> list[str]:
         """The models that embed a dataset: those of the experiments that pool it, in the order of
-        ``models``."""
+        ``models``.
+        """
         used = {
             model
             for each in self.experiments.values()
@@ -400,7 +408,8 @@ class Project:
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own
-        embeddings."""
+        embeddings.
+        """
         fused = {
             model for model in self.fusions if self.cards[model]["fusion"]["by"] != "concatenation"
         }
@@ -469,7 +478,8 @@ def query_in_full(config: Mapping) -> Mapping:
 
 def overrides_in_full(config: Mapping) -> Mapping:
     """The configuration with `precision:` and `runtime:` as mappings from models: a value alone is
-    that of all."""
+    that of all.
+    """
     if not isinstance(config, Mapping):
         return config
     return {

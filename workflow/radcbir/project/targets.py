@@ -43,7 +43,8 @@ def archived(project: Project) -> list[str]:
 
 def query(project: Project) -> list[str]:
     """What the user's own query images find. Raises :class:`InputError` where the configuration
-    names none."""
+    names none.
+    """
     if project.query is None:
         raise InputError(
             "the target `query` needs to know the query images: add `query:` to the configuration, "
@@ -58,7 +59,8 @@ def query(project: Project) -> list[str]:
 
 def missing_downloads(project: Project) -> list[str]:
     """What would have to be fetched and is not there: weights of models without any embeddings yet,
-    and archives."""
+    and archives.
+    """
     without = [model for model in project.models if not Path("results/embeddings", model).is_dir()]
     files = [
         each
@@ -125,7 +127,8 @@ def comparison_files(*files: str) -> Callable[[Project, str], list[str]]:
 
 def uncertainty(project: Project, experiment: str) -> list[str]:
     """Intervals, differences between models and ranks; the table of models takes its intervals from
-    there."""
+    there.
+    """
     files = ["intervals.csv", "differences.csv", "ranks.csv", "intervals.svg", "differences.svg"]
     return [f"results/experiments/{experiment}/uncertainty/{file}" for file in files]
 

@@ -66,13 +66,15 @@ def find_queries(given: Sequence[str]) -> list[Query]:
 
 def listing_digest(queries: Iterable[Query]) -> str:
     """A digest of names, sizes and dates: it changes when an image is added, removed or
-    replaced."""
+    replaced.
+    """
     return digest_of([[name, path, *_stamp(split_address(path)[0])] for name, path in queries])
 
 
 def write_queries(path: str | Path, queries: Sequence[Query]) -> None:
     """Write the list as a shard's is written: columns id (the place in the list), path (without the
-    first slash), name."""
+    first slash), name.
+    """
     with atomic_write(path) as part, open(part, "w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
         writer.writerow(["id", "path", "name"])
@@ -83,7 +85,8 @@ def write_queries(path: str | Path, queries: Sequence[Query]) -> None:
 
 def read_queries(path: str | Path) -> list[Query]:
     """The queries of :func:`write_queries`, in their order; the place is the id. Paths are relative
-    to ``/``."""
+    to ``/``.
+    """
     with open(path, newline="", encoding="utf-8") as handle:
         return [Query(row["name"], row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
 

@@ -33,7 +33,8 @@ QUERIES = ""
 
 def check_readable(queries: Sequence[Query], intensity: Mapping) -> None:
     """Raise :class:`InputError`, with the first reasons, where not one of the queries can be
-    read."""
+    read.
+    """
     reasons = []
     for name, path in queries:
         try:

@@ -30,7 +30,8 @@ def before_and_after(
     legend: str,
 ) -> plt.Figure:
     """A panel per query split: in each group a line per model from ``before`` (hollow) to ``after``
-    (filled)."""
+    (filled).
+    """
     splits = list(table["query_split"].unique()) or [""]
     styles = model_styles(list(names), controls)
     step = 0.8 / max(len(names), 1)
@@ -80,5 +81,6 @@ def before_and_after(
 
 def dot(style: Mapping) -> dict:
     """The style of a model for a single dot: controls, which have no marker on curves, get a thin
-    diamond."""
+    diamond.
+    """
     return {"linestyle": "", "color": style["color"], "marker": style["marker"] or "d"}

@@ -15,7 +15,8 @@ def three_decimals(value: float | None) -> str:
 
 def heat(value: float | None) -> dict:
     """A table cell whose background runs from white (0) to dark blue (1), with ink that can be read
-    on it."""
+    on it.
+    """
     if value is None:
         return {"value": None, "text": "–", "color": "", "ink": ""}
     channel = [round(255 + (target - 255) * value) for target in (11, 79, 138)]

@@ -14,7 +14,8 @@ from radcbir.embedding import store
 
 def provenance_table(paths: Sequence[str | Path]) -> pd.DataFrame:
     """One row per embedding file: model, dataset, its size, type and settings, digests, and library
-    versions."""
+    versions.
+    """
     rows = []
     for path in paths:
         found = store.read_attributes(path)

@@ -34,7 +34,8 @@ def section(
     title: str, reading: str, frame: pd.DataFrame, columns: Sequence[Column], cards: Mapping
 ) -> dict:
     """One table with its reading: a row per row of ``frame``, the model's name first where there is
-    a column ``model``."""
+    a column ``model``.
+    """
     rows = []
     for row in frame.to_dict("records"):
         card = cards.get(row.get("model"))

@@ -35,7 +35,8 @@ STYLE = {
 
 def model_styles(models: Sequence[str], controls: Sequence[str]) -> dict[str, dict]:
     """Line style per model: a color and marker by its place in the configuration, gray and dashed
-    for controls."""
+    for controls.
+    """
     styles, learned, gray = {}, 0, 0
     for model in models:
         if model in controls:
@@ -57,7 +58,8 @@ def model_styles(models: Sequence[str], controls: Sequence[str]) -> dict[str, di
 
 def save(figure: plt.Figure, *paths: str | Path) -> None:
     """Write a figure to each path atomically, in the format of its suffix, without dates; then
-    close it."""
+    close it.
+    """
     for path in map(Path, paths):
         with atomic_write(path) as part, plt.rc_context(STYLE):
             date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:], {})

@@ -110,7 +110,8 @@ def resolve(settings: Mapping, images: int, dimension: int) -> tuple[dict, list[
 
 def make_index(settings: Mapping, ids: np.ndarray, vectors: np.ndarray) -> faiss.IndexIDMap2:
     """Train an index on all the vectors ``(n, d)``, which are of length 1, and add them under their
-    ids ``(n,)``."""
+    ids ``(n,)``.
+    """
     import faiss
 
     images, dimension = vectors.shape
@@ -165,7 +166,8 @@ def build_approximate_index(
     settings: Mapping,
 ) -> int:
     """Write an approximate index and return how many images it holds; arguments and errors as for
-    ``build_index``."""
+    ``build_index``.
+    """
     parts = [(np.asarray(ids), unit_vectors(vectors, dimension, ids)) for ids, vectors in blocks]
     if not sum(len(ids) for ids, _ in parts):
         raise empty_index(Path(path).stem)
@@ -202,7 +204,8 @@ class ApproximateSearch:
 
     def candidates(self, queries: np.ndarray, count: int) -> np.ndarray:
         """Positions ``(q, count)`` that the index proposes, best first by its own score; -1 where
-        it has no more."""
+        it has no more.
+        """
         import faiss
 
         match self.parameters["type"]:
@@ -250,7 +253,8 @@ class ApproximateSearch:
         self, queries: np.ndarray, positions: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """The best k of the candidates ``(q, c)`` by exact similarity, computed in double
-        precision; -1 comes last."""
+        precision; -1 comes last.
+        """
         scores = similarities(self.vectors, queries, positions)
         order = np.lexsort((self.ids[positions], -scores))[:, :k]
         return np.take_along_axis(positions, order, axis=1), np.take_along_axis(
@@ -331,7 +335,8 @@ def _one_thread() -> Iterator[None]:
 @contextlib.contextmanager
 def _rounding_apart_from_threads() -> Iterator[None]:
     """Compare queries with the centers of lists one by one: a matrix product rounds by how threads
-    share it."""
+    share it.
+    """
     import faiss
 
     threshold = faiss.cvar.distance_compute_blas_threshold

@@ -192,7 +192,8 @@ class ExactSearch:
 
     def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Positions ``(q, k)`` in the index and scores ``(q, k)`` of the k nearest images, at most
-        all."""
+        all.
+        """
         depth = min(k + MARGIN, len(self.ids))
         positions = np.empty((len(queries), depth), dtype=np.int64)
         scores = np.empty((len(queries), depth), dtype=np.float32)
@@ -230,7 +231,8 @@ class ExactSearch:
 
     def _parts(self) -> Iterator[tuple[int, np.ndarray]]:
         """The vectors part by part, each with the position of its first; a part is gone when the
-        next is asked for."""
+        next is asked for.
+        """
         if self.file is None:
             yield 0, self.vectors
             return
@@ -240,7 +242,8 @@ class ExactSearch:
 
     def _settle(self, queries: np.ndarray, positions: np.ndarray, scores: np.ndarray) -> None:
         """Compute near ties among sorted neighbors ``(q, n)`` in double precision, and sort again;
-        in place."""
+        in place.
+        """
         tied = np.zeros(scores.shape, dtype=bool)
         close = scores[:, :-1] - scores[:, 1:] < NEAR_TIE
         tied[:, :-1] |= close
@@ -267,7 +270,8 @@ class ExactSearch:
         self, queries: np.ndarray, least: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """What :meth:`nearest` gives, out of all images with a score of at least ``least``
-        ``(q,)``."""
+        ``(q,)``.
+        """
         found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in queries]
         for start, vectors in self._parts():
             for block in query_blocks(len(vectors), TIED_IMAGES):

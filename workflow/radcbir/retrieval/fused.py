@@ -105,7 +105,8 @@ def standardised_scores(members: Sequence[np.ndarray], ids: np.ndarray) -> Neare
 
 def reciprocal_ranks(members: Sequence[np.ndarray], ids: np.ndarray) -> Nearest:
     """Fusion by rank: the sum over members of 1 / (60 + rank), over the members' lists of at least
-    1000 images."""
+    1000 images.
+    """
     order = np.argsort(ids)
     searchers = [exact_searcher(each[order]) for each in members]
 

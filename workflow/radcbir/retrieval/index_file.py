@@ -51,7 +51,8 @@ def build_index(
 
 def write_index(path: str | Path, index: faiss.IndexIDMap2) -> int:
     """Write an index, atomically, and return how many images it holds; errors as for
-    :func:`build_index`."""
+    :func:`build_index`.
+    """
     import faiss
 
     path = Path(path)

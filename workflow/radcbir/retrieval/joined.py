@@ -1,5 +1,6 @@
 """Neighbor tables beside the pooled catalog: rows of the catalog in place of ids, ready for array
-operations."""
+operations.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ class Neighborhood:
 
     def first(self, kept: np.ndarray) -> np.ndarray:
         """The position ``(q,)`` of each query's first neighbor among those ``kept`` ``(rows,)``
-        bool; -1 without one."""
+        bool; -1 without one.
+        """
         rows = np.append(np.flatnonzero(kept), len(kept))
         found = rows[np.searchsorted(rows[:-1], self.offsets[:-1])]
         return np.where(found < self.offsets[1:], found, -1)
@@ -105,7 +107,8 @@ def by_model(
     analysis: Callable[[Neighborhood], pd.DataFrame], hoods: Iterable[tuple[str, str, Neighborhood]]
 ) -> pd.DataFrame:
     """The table that ``analysis`` makes of each neighborhood, stacked, the columns model and
-    query_split in front."""
+    query_split in front.
+    """
     tables = []
     for model, split, hood in hoods:
         table = analysis(hood)

@@ -43,7 +43,8 @@ def table_of(
     settings: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """The table of :func:`neighbor_table` from any way to search: that of :func:`tables_of` in one
-    piece."""
+    piece.
+    """
     parts = tables_of(
         nearest, index_ids, query_ids, k, query_patients, index_patients, passed_over, settings
     )
@@ -179,7 +180,8 @@ def _patient_codes(
     index_patients: Mapping[int, str | None] | pd.Series | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Patients as numbers, per query ``(q,)`` and per index position ``(n,)``; -1 where unknown or
-    not in the index."""
+    not in the index.
+    """
     if query_patients is None or index_patients is None:
         return np.full(queries, -1), np.full(len(index_ids), -1)
     if len(query_patients) != queries:

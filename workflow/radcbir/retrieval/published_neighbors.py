@@ -106,7 +106,8 @@ def take_neighbors(
 
 def _rows(lists: str | Path, depth: int) -> Iterator[tuple[pa.Array, list[pa.Array]]]:
     """Blocks of a ``knn.csv``: the queries' paths, and a column of paths per rank, 1 to
-    ``depth``."""
+    ``depth``.
+    """
     names = [str(rank) for rank in range(1, depth + 1)]
     try:
         with open_csv(lists, None) as reader:

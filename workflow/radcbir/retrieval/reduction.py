@@ -53,7 +53,8 @@ class PrincipalComponents:
 
 def mean_and_covariance(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean ``(d,)`` and covariance ``(d, d)``, with the denominator n, of vectors ``(n, d)``, in
-    double precision."""
+    double precision.
+    """
     mean = vectors.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((vectors.shape[1],) * 2)
     for rows in _blocks(len(vectors)):

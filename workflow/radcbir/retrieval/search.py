@@ -1,5 +1,6 @@
 """The neighbors of queries by whichever search a model of an experiment has: exact, approximate, or
-that of a fusion."""
+that of a fusion.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

@@ -131,6 +131,7 @@ def precision_by_group(
 
 def _marked(ks: np.ndarray) -> list[int]:
     """Where a curve carries its marker: near k = 1, 2, 5, 10, 20, 50, ... so that they do not crowd
-    at the right."""
+    at the right.
+    """
     wanted = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
     return [int(np.flatnonzero(ks == k)[0]) for k in wanted if (ks == k).any()]

@@ -9,7 +9,8 @@ from radcbir.report.heat import heat, is_missing
 
 def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
     """Rows of the label table, one section per query split and level, from a comparison's
-    ``by_group.csv``."""
+    ``by_group.csv``.
+    """
     titles = {
         "modality": "By modality",
         "region": "By region",

@@ -184,7 +184,8 @@ def _interval(known: pd.DataFrame | None, figure: tuple[str, ...], value: float 
 
 def _resampled(intervals: pd.DataFrame) -> dict:
     """What the intervals of a query split go by: how many of what were resampled, and whether those
-    are few."""
+    are few.
+    """
     first = intervals[intervals["neighbors"] == "all"].iloc[0]
     count, unit = int(first["clusters"]), str(first["resampled"])
     units = {"patient": "patients", "image": "images (no patient is known)"}.get(
@@ -215,7 +216,8 @@ def model_columns(summary: pd.DataFrame) -> list[tuple[str, str]]:
 
 def card_table(cards: Mapping[str, Mapping]) -> list[dict]:
     """What a reader has to know about each model: architecture, dimension, licence, training
-    data."""
+    data.
+    """
     return [
         {
             "slug": slug,

@@ -87,7 +87,8 @@ def statuses(
     cards: Mapping[str, Mapping], known_as: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, str]]:
     """Per model and dataset of an experiment, its status; ``known_as`` maps a dataset to the names
-    it is known by."""
+    it is known by.
+    """
     return {
         model: {dataset: contamination(card, dataset, names) for dataset, names in known_as.items()}
         for model, card in cards.items()
@@ -96,7 +97,8 @@ def statuses(
 
 def mark(of_datasets: Mapping[str, str]) -> dict[str, str]:
     """One mark for a model on an experiment, the worst of its datasets, with what it says: keys
-    sign, text, status."""
+    sign, text, status.
+    """
     worst = min(of_datasets.values(), key=("seen", "sibling", "unknown", "not seen").index)
     text = "; ".join(f"{dataset}: {status}" for dataset, status in of_datasets.items())
     return {"sign": MARKS[worst], "text": text, "status": worst}

@@ -25,7 +25,8 @@ def nearest(
     index_ids: np.ndarray, index_vectors: np.ndarray, queries: np.ndarray, k: int
 ) -> np.ndarray:
     """The ids ``(q, k)`` of the nearest among some images, exactly, k at most as many as there
-    are."""
+    are.
+    """
     import faiss
 
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(index_vectors.shape[1]))
@@ -99,7 +100,8 @@ def _precision(
     classes: np.ndarray,
 ) -> dict[str, float]:
     """P@k of some queries in the index images of some classes; queries that nothing there could
-    answer are left out."""
+    answer are left out.
+    """
     index_labels = label.loc[index_ids].to_numpy()
     kept = np.isin(index_labels, classes)
     index_ids, index_vectors, index_labels = (

@@ -11,7 +11,8 @@ from radcbir.report.style import STYLE
 
 def cross_dataset_figure(matrix: pd.DataFrame, names: Mapping[str, str]) -> plt.Figure:
     """P@1 per model as a matrix, queries of one dataset (rows) in the index of another (columns);
-    the first query split."""
+    the first query split.
+    """
     here = matrix[matrix["query_split"] == matrix["query_split"].iloc[0]]
     datasets = sorted(set(here["query_dataset"]) | set(here["index_dataset"]))
     columns = min(3, len(names))

@@ -63,7 +63,8 @@ def rank_me(outer: np.ndarray) -> float:
 
 def mean_cosine(count: int, total: np.ndarray) -> float:
     """The mean cosine similarity of two different images: 0 on a whole sphere, near 1 in a narrow
-    cone."""
+    cone.
+    """
     return float((total @ total - count) / (count * (count - 1))) if count > 1 else np.nan
 
 
@@ -71,7 +72,8 @@ def class_sums(
     blocks: Blocks, groups: pd.Series, classes: int, dimension: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Number ``(classes,)`` and sum ``(classes, d)`` of the vectors of each class; ``groups`` maps
-    an id to its code."""
+    an id to its code.
+    """
     counts, sums = np.zeros(classes, dtype=np.int64), np.zeros((classes, dimension))
     for ids, vectors in blocks():
         group = groups.reindex(ids).fillna(-1).to_numpy(np.int64)
@@ -85,7 +87,8 @@ def class_sums(
 
 def alignment(counts: np.ndarray, sums: np.ndarray) -> float:
     """Mean squared distance of two images of one class (Wang & Isola, ICML 2020, alpha = 2), over
-    all such pairs."""
+    all such pairs.
+    """
     pairs = (counts * (counts - 1)).sum()
     if pairs == 0:
         return np.nan
@@ -123,7 +126,8 @@ def silhouette(blocks: Blocks, groups: pd.Series, counts: np.ndarray, sums: np.n
 
 def uniformity(vectors: np.ndarray) -> float:
     """Log of the mean of exp(-2 ||x - y||^2) over all pairs (Wang & Isola, ICML 2020, t = 2); lower
-    is more even."""
+    is more even.
+    """
     unit, count, summed = at_unit_length(vectors), len(vectors), 0.0
     for start in range(0, count, ROWS_PER_BLOCK):
         similarity = unit[start : start + ROWS_PER_BLOCK] @ unit.T

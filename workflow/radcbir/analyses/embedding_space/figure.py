@@ -23,7 +23,8 @@ def embedding_spaces_figure(
     space: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """A panel per measure, a dot per model; the hubness of each query split as a panel of its
-    own."""
+    own.
+    """
     panels = []
     for (measure, level), (title, _) in MEASURES.items():
         here = space[

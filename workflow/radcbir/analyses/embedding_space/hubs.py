@@ -27,7 +27,8 @@ apart."""
 
 def nearest_within(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Per vector, its k nearest others: positions ``(n, k)`` and cosine similarities ``(n, k)``,
-    best first."""
+    best first.
+    """
     unit = at_unit_length(vectors)
     positions, similarities = [], []
     for start in range(0, len(unit), ROWS_PER_BLOCK):
@@ -42,13 +43,15 @@ def nearest_within(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]
 
 def occurrences(neighbors: np.ndarray, index_images: int) -> np.ndarray:
     """k-occurrence ``(n,)``: how often each index image, a position, stands in the ``neighbors``
-    (any shape)."""
+    (any shape).
+    """
     return np.bincount(neighbors.ravel(), minlength=index_images)
 
 
 def skewness(counts: np.ndarray) -> float:
     """Third standardised moment of the k-occurrences: hubness (Radovanovic et al., JMLR 2010). NaN
-    where all are equal."""
+    where all are equal.
+    """
     centered = counts - counts.mean()
     spread = (centered**2).mean()
     return float((centered**3).mean() / spread**1.5) if spread > 0 else np.nan
@@ -56,7 +59,8 @@ def skewness(counts: np.ndarray) -> float:
 
 def skewness_by_chance(queries: int, index_images: int, k: int) -> float:
     """The skewness of k-occurrences where each query draws its k neighbors at random: that of a
-    binomial law."""
+    binomial law.
+    """
     p = k / index_images
     return float((1 - 2 * p) / np.sqrt(queries * p * (1 - p))) if 0 < p < 1 and queries else np.nan
 
@@ -143,7 +147,8 @@ def hubness_of_remedies(
 
 def hubness_table(hood: Neighborhood, k: int = NEIGHBORS) -> pd.DataFrame:
     """Hubness of the first k neighbors in a neighbor table, beside what chance gives: measure,
-    level, value, images."""
+    level, value, images.
+    """
     lengths = np.diff(hood.offsets)
     rank = np.arange(len(hood.neighbors)) - np.repeat(hood.offsets[:-1], lengths)
     size = len(hood.index)

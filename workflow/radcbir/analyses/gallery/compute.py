@@ -1,5 +1,6 @@
 """The gallery: queries beside their nearest neighbors by every model, on one page that opens
-without network."""
+without network.
+"""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +35,8 @@ def choose_queries(catalog: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.DataFrame:
     """The first ``count`` neighbors of some queries, from a neighbor table on disk (only those rows
-    are read)."""
+    are read).
+    """
     wanted = [("query", "in", [int(each) for each in queries]), ("rank", "<=", count)]
     columns = ["query", "rank", "neighbor", "score"]
     return (

@@ -1,5 +1,6 @@
 """Graded relevance: nDCG where a neighbor may be partly right, for images with one label or
-several."""
+several.
+"""
 
 import numpy as np
 import pandas as pd

@@ -14,7 +14,8 @@ def graded_relevance_figure(
     table: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """NDCG at the deepest cut, by label sets and by label paths: a column per query split, a dot
-    per model and gain."""
+    per model and gain.
+    """
     splits = list(table["query_split"].unique())
     deepest = table["k"].max()
     styles = model_styles(list(names), controls)

@@ -28,7 +28,8 @@ EXACT = "flat"
 
 def sweep(kind: str, images: int, dimension: int) -> Iterator[tuple[str, int]]:
     """The search parameter of a type of index and its values along the curve, for an index of
-    ``images`` vectors."""
+    ``images`` vectors.
+    """
     match kind:
         case "ivf" | "ivf_pq":
             lists = resolve({"type": kind}, images, dimension)[0]["nlist"]

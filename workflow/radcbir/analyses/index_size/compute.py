@@ -148,7 +148,8 @@ def _index_of(ids: np.ndarray, vectors: np.ndarray) -> faiss.IndexIDMap2:
 
 def _averages(asked: pd.DataFrame, found: pd.DataFrame, about: dict) -> list[dict]:
     """Rows of the table: ``asked`` are the queries' metrics with the whole index, ``found`` theirs
-    with the part."""
+    with the part.
+    """
     can = asked["relevant_in_index"].to_numpy() > 0
     answerable = found["relevant_in_index"].fillna(0).to_numpy()[can] > 0
     labels = pd.factorize(asked["label"][can], sort=True)[0]

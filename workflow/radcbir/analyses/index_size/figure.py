@@ -14,7 +14,8 @@ def index_size_figure(
     table: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """P@1 and P@10, micro and macro, over the number of index images (log scale): mean of the
-    seeds, range as a band."""
+    seeds, range as a band.
+    """
     here = table[(table["counting"] == "all") & (table["neighbors"] == "all")]
     panels = [
         (metric, average)

@@ -16,7 +16,8 @@ from radcbir.metrics.votes import VOTES, best_k, vote_weights, voted_predictions
 @dataclass(frozen=True)
 class NeighborClassification:
     """Tidy tables of one model; ``votes`` are ``equal`` or ``weighted``, ``neighbors`` as in the
-    retrieval metrics."""
+    retrieval metrics.
+    """
 
     curve: pd.DataFrame
     """query_split, neighbors, votes, metric, average, k, value, counts: every k, every query

@@ -1,5 +1,6 @@
 """Leakage: how much of the precision comes from images of the same patient, of the same study, or
-from near duplicates."""
+from near duplicates.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -115,7 +116,8 @@ def embedding_duplicates(
 
 def _pairs(catalog: pd.DataFrame, near_duplicates: pd.DataFrame) -> np.ndarray:
     """Near duplicates as sorted numbers, row of the one x rows of the catalog + row of the other,
-    both ways round."""
+    both ways round.
+    """
     ids = pd.Index(catalog["id"].to_numpy(np.int64))
     one, other = (
         ids.get_indexer(near_duplicates[name].to_numpy(np.int64)) for name in ("image", "other")

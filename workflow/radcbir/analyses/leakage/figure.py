@@ -12,7 +12,8 @@ def leakage_figure(
     table: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """P@1 per model of all neighbors (hollow) and without those left out (filled), for the same
-    queries."""
+    queries.
+    """
     here = table[(table["k"] == 1) & (table["neighbors"] != "all")]
     variants = list(here["neighbors"].unique())
     return before_and_after(

@@ -62,7 +62,8 @@ def level_codes(labels: np.ndarray) -> LevelCodes:
 @dataclass(frozen=True)
 class Counts:
     """What the index holds for each query ``(q,)``, its own patient left out where the variant says
-    so."""
+    so.
+    """
 
     relevant: dict[str, np.ndarray]
     """R per level: index images that are the same at that level."""

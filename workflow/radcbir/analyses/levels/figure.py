@@ -35,7 +35,8 @@ def levels_figure(
     precision: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """P@1 and P@10 (or the deepest k) level by level, a marker per model, a tick where random
-    neighbors stand."""
+    neighbors stand.
+    """
     shown = precision[(precision["definition"] == "capped") & (precision["average"] == "micro")]
     splits, styles = list(precision["query_split"].unique()), model_styles(list(names), controls)
     ks = sorted({1, min(10, int(precision["k"].max()))})
@@ -64,7 +65,8 @@ def conditional_figure(
     table: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """The share of right findings given the region, by region (at k = 1), both ways to condition,
-    beside the prior."""
+    beside the prior.
+    """
     splits, styles = list(table["query_split"].unique()), model_styles(list(names), controls)
     here = table[(table["k"] == 1) & (table["neighbors"] == "all") & (table["queries"] > 0)]
     kinds = {"finding": 0, "modality_region": 1, "all": 2}
@@ -174,7 +176,8 @@ def _marked_rows(
     styles: Mapping[str, Mapping],
 ) -> None:
     """A horizontal line per row, a marker per model on it, and the mean chance level as a dark
-    tick."""
+    tick.
+    """
     for model, name in names.items():
         values = table[table["model"] == model].set_index(key)[column].reindex(rows)
         style = {**styles[model], "linestyle": "", "marker": styles[model]["marker"] or "|"}

@@ -286,7 +286,8 @@ def _test(
     probe: LinearProbe, data: ProbingData, calibration: list | None = None, name: str = ""
 ) -> pd.DataFrame:
     """The metrics of a classifier on every tested split; its reliability is added to
-    ``calibration``."""
+    ``calibration``.
+    """
     tables = []
     for split, part in data.tested.items():
         predictions = from_probabilities(probe.probabilities(part.vectors), part.labels)

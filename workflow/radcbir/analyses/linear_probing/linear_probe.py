@@ -220,7 +220,8 @@ def _scaled_loss(
     strength: float,
 ) -> tuple[float, np.ndarray]:
     """:func:`_penalised_loss` where each parameter is counted in steps of its own, and its
-    gradient."""
+    gradient.
+    """
     loss, gradient = _penalised_loss(parameters * steps, images, truth, strength)
     return loss, gradient * steps
 
@@ -230,7 +231,8 @@ def _penalised_loss(
     parameters: np.ndarray, images: torch.Tensor, truth: torch.Tensor, strength: float
 ) -> tuple[float, np.ndarray]:
     """The objective over C x n, a mean, so that tolerances mean the same for few and many images,
-    and its gradient."""
+    and its gradient.
+    """
     weight, bias = _split(parameters, images)
     loss = strength / 2 * float(np.square(parameters[: weight.numel()]).sum())
     gradients = torch.zeros_like(weight), torch.zeros_like(bias)
@@ -254,7 +256,8 @@ def _penalised_loss(
 
 def _split(parameters: np.ndarray, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight ``(C, d)`` and bias ``(C,)`` of the parameters, float32 on the device of the
-    images."""
+    images.
+    """
     dimension = images.shape[1]
     values = torch.from_numpy(parameters.astype(np.float32)).to(images.device)
     bias_starts = len(values) // (dimension + 1) * dimension

@@ -26,7 +26,8 @@ LINEAR_INTRODUCTION = [
 
 def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dict]:
     """Sections of the page of linear probing, from a comparison's ``linear_probing.csv``: one per
-    query split."""
+    query split.
+    """
     sections = []
     for split, part in metrics.groupby("query_split", sort=False):
         selected = part["selected_on"].iloc[0]
@@ -51,7 +52,8 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
 
 def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dict]:
     """Sections on training with few images, from :func:`spread_over_tries`: accuracy, mean ±
-    deviation over tries."""
+    deviation over tries.
+    """
     sections = []
     accuracy = spread[(spread["metric"] == "accuracy") & (spread["average"] == "micro")]
     for split, part in accuracy.groupby("query_split", sort=False):

@@ -13,7 +13,8 @@ PCA_DIMENSIONS = 50
 
 def choose_images(catalog: pd.DataFrame, count: int) -> np.ndarray:
     """The ids of ``count`` images of the pooled catalog, or of all: the smallest, a random draw
-    since ids are digests."""
+    since ids are digests.
+    """
     return np.sort(catalog["id"].to_numpy(np.int64))[:count]
 
 

@@ -235,7 +235,8 @@ def headline_figures(
     lists: Mapping[str, PaperLists], quirks: Mapping[str, bool]
 ) -> dict[str, float]:
     """P@k for a few k and for the last one, and where k can be chosen the metrics of kNN
-    classification and that k."""
+    classification and that k.
+    """
     precision = retrieval_table(lists["test"], quirks)
     width = lists["test"].neighbors.shape[1]
     values = {}

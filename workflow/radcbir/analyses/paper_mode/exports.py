@@ -44,6 +44,7 @@ def write_neighbor_lists(
 
 def write_numbered(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table as the reference does: with row numbers, from 0, in a first column without a
-    name."""
+    name.
+    """
     with atomic_write(path) as part:
         table.to_csv(part)

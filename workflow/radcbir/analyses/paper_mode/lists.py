@@ -18,7 +18,8 @@ from radcbir.metrics.lists import with_one_label
 @dataclass(frozen=True)
 class Listing:
     """What the reference takes from the dataset CSVs beside their content: orders, which settle
-    ties."""
+    ties.
+    """
 
     columns: list[str]
     """The labels, in the order of the columns, datasets one after the other."""
@@ -28,7 +29,8 @@ class Listing:
 
 def read_listing(csvs: Mapping[str, str | Path]) -> Listing:
     """The orders of rows and label columns in dataset CSVs (by dataset, in the order in which they
-    are pooled)."""
+    are pooled).
+    """
     columns: dict[str, None] = {}
     position: dict[tuple[str, str], int] = {}
     for dataset, path in csvs.items():

@@ -8,7 +8,8 @@ from radcbir.analyses.paper_mode.compute import QUIRKS
 
 def page_rows(table: pd.DataFrame) -> list[dict]:
     """Rows of the page from :func:`side_by_side`: texts, and the quirks that move the figure, the
-    strongest first."""
+    strongest first.
+    """
     rows = []
     for row in table.to_dict("records"):
         effects = {name: row[name] for name in QUIRKS if not abs(row[name]) <= 1e-12}

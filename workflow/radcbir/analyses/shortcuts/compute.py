@@ -1,5 +1,6 @@
 """Shortcuts: do neighbors share the scanner's, the site's or the view's look rather than the
-finding?"""
+finding?
+"""
 
 import numpy as np
 import pandas as pd

@@ -12,7 +12,8 @@ def shortcuts_figure(
     table: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
     """Per attribute, chance (hollow) and P@1 (filled) of every model: the way from one to the other
-    is what it sees."""
+    is what it sees.
+    """
     attributes = list(table["attribute"].unique())
     return before_and_after(
         table,

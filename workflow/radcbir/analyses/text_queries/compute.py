@@ -1,5 +1,6 @@
 """What texts find: images classified by the nearest label's text, and images of a label found by
-its text."""
+its text.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

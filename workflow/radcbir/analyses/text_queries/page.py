@@ -22,7 +22,8 @@ HEADLINES = [
 
 def page_rows(summary: pd.DataFrame, names: Mapping[str, str]) -> list[dict]:
     """Rows of the page's table: per query split and model the :data:`HEADLINES`, the best of a
-    column marked."""
+    column marked.
+    """
     values = summary.fillna({"query_split": ""}).set_index(
         ["model", "task", "query_split", "metric", "average"]
     )["value"]
@@ -70,7 +71,8 @@ def page_gallery(
     neighbors: int,
 ) -> list[dict]:
     """Per label (``shown`` of them, evenly spread) its prompts and the first images by each model,
-    ready for the template."""
+    ready for the template.
+    """
     labels = list(dict.fromkeys(prompts["label"]))
     images = catalog.set_index("id")[["dataset", "path", "label"]]
     sections = []

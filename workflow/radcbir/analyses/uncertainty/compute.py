@@ -103,14 +103,16 @@ def interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def share_first(resampled: np.ndarray) -> np.ndarray:
     """Per model the share of resamples ``(resamples, models)`` in which it ranks first; models that
-    tie share it."""
+    tie share it.
+    """
     first = resampled == resampled.max(axis=1, keepdims=True)
     return (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
 def mean_rank(resampled: np.ndarray) -> np.ndarray:
     """Per model its mean rank over the resamples ``(resamples, models)``, 1 the best; ties get the
-    mean of their ranks."""
+    mean of their ranks.
+    """
     better = (resampled[:, None, :] > resampled[:, :, None]).sum(axis=2)
     alike = (resampled[:, None, :] == resampled[:, :, None]).sum(axis=2)
     return (1 + better + (alike - 1) / 2).mean(axis=0)
@@ -201,7 +203,8 @@ def _differences(
     estimate: np.ndarray, drawn: np.ndarray, models: list[str], answered: np.ndarray
 ) -> pd.DataFrame:
     """The pairs of models: ``estimate`` ``(models,)`` and ``drawn`` ``(resamples, models)`` of the
-    common queries."""
+    common queries.
+    """
     one, other = np.triu_indices(len(models), 1)
     low, high = interval(drawn[:, one] - drawn[:, other])
     only = answered.sum(axis=0) - answered.all(axis=1).sum()
@@ -224,7 +227,8 @@ def _aligned(
     per_query: Mapping[str, pd.DataFrame], patients: pd.Series, split: str, variant: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
     """Values, answered, labels and clusters for :func:`resampled_means`, over all queries of any
-    model, by id."""
+    model, by id.
+    """
     parts = []
     for table in per_query.values():
         here = table[(table["query_split"] == split) & (table["neighbors"] == variant)]

@@ -26,7 +26,8 @@ def forest_plot(
     controls: Sequence[str],
 ) -> plt.Figure:
     """Headline metrics with intervals, a row per model, best on top, and how often each ranks first
-    by P@1."""
+    by P@1.
+    """
     splits, styles = list(intervals["query_split"].unique()), model_styles(list(names), controls)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -94,7 +95,8 @@ def forest_plot(
 
 def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> plt.Figure:
     """Row model minus column model in P@1, micro and macro; bold with a frame where the interval
-    leaves 0 out."""
+    leaves 0 out.
+    """
     splits, models = list(differences["query_split"].unique()), list(names)
     side = max(3.2, 0.75 * len(models))
     with plt.rc_context(STYLE | {"axes.grid": False}):

@@ -1,5 +1,6 @@
 """From the files that a provider of images hands out to a dataset CSV: one module per provider, and
-their registry."""
+their registry.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,8 @@ def _folder(options: Mapping) -> dict[str, tuple[str, ...]]:
 
 def files_below(root: str | Path) -> Iterator[str]:
     """The files below a folder as relative paths, in order; hidden ones are left out, links are
-    followed once."""
+    followed once.
+    """
     seen = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         status = Path(folder).stat()

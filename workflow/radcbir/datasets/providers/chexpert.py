@@ -1,5 +1,6 @@
 """CheXpert: `train.csv` and `valid.csv` of the full or the small release (Irvin et al., AAAI
-2019)."""
+2019).
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

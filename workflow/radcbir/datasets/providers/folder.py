@@ -1,5 +1,6 @@
 """One's own images: a folder tree ``label/patient/image``, or a folder and a CSV with column names
-of one's own."""
+of one's own.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -75,7 +76,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
 
 def drawn_splits(patients: pd.Series, shares: Mapping[str, float], seed: int) -> pd.Series:
     """The split of each patient: where a digest of seed and name, as a number from 0 to 1, falls
-    among the shares."""
+    among the shares.
+    """
     names, bounds = list(shares), np.cumsum(list(shares.values()))
     bounds[-1] = 1
 
@@ -88,7 +90,8 @@ def drawn_splits(patients: pd.Series, shares: Mapping[str, float], seed: int) ->
 
 def _of_tree(root: Path, options: Mapping) -> pd.DataFrame:
     """A row per file of a tree: the folders are the label, and the last one the patient (with
-    `patients`)."""
+    `patients`).
+    """
     rows, left_out = [], 0
     for relative in files_below(root):
         if not _is_image(root / relative):
@@ -153,7 +156,8 @@ def _of_csv(path: Path, options: Mapping) -> pd.DataFrame:
 
 def _slices(listed: pd.DataFrame, options: Mapping, root: Path) -> pd.DataFrame:
     """A row per image where a file holds several; a file that cannot be read stays, for the ledger
-    to name."""
+    to name.
+    """
     progress = Progress(len(listed), "files opened")
 
     def addresses(path: str) -> list[str]:
@@ -190,7 +194,8 @@ def _slices(listed: pd.DataFrame, options: Mapping, root: Path) -> pd.DataFrame:
 
 def _taken(count: int, options: Mapping) -> range:
     """Every `step`-th of so many slices, from the middle of the first step on, without the share
-    `trim` at both ends."""
+    `trim` at both ends.
+    """
     start = int(count * options["trim"])
     stop = count - start
     return range(min(start + (options["step"] - 1) // 2, stop - 1), stop, options["step"])

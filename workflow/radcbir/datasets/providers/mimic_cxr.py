@@ -1,5 +1,6 @@
 """MIMIC-CXR-JPG: the tables `mimic-cxr-2.0.0-{chexpert,split,metadata}.csv.gz` (Johnson et al.,
-2019)."""
+2019).
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -59,7 +59,8 @@ each."""
 
 def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Preparation:
     """The images of NIH ChestX-ray14 with the options `test`, `validation`, `seed`, `harmonise` and
-    `labels`."""
+    `labels`.
+    """
     entries = read_table(
         files["entries"],
         ["Image Index", "Finding Labels", "Patient ID"],
@@ -103,7 +104,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
 
 def _paths(index: pd.Series, images: Path) -> pd.Series:
     """Where the images lie: as unpacked one archive per folder, all in `images/`, or side by side
-    in the image root."""
+    in the image root.
+    """
     if (images / "images_001").is_dir():
         numbers = index.map(lambda name: bisect_right(FIRST_IN_FOLDER, name))
         return "images_" + numbers.astype(str).str.zfill(3) + "/images/" + index

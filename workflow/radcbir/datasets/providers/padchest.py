@@ -1,5 +1,6 @@
 """PadChest: `PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv` (Bustos et al., Medical Image
-Analysis 2020)."""
+Analysis 2020).
+"""
 
 import ast
 from collections.abc import Mapping
@@ -105,7 +106,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
 
 def _label_list(text: str) -> list[str] | None:
     """The labels that the provider writes as a Python list, each once; None where it is none; `nan`
-    is an empty one."""
+    is an empty one.
+    """
     if text == "nan":
         return []
     try:
@@ -119,6 +121,7 @@ def _label_list(text: str) -> list[str] | None:
 
 def _paths(table: pd.DataFrame, images: Path) -> pd.Series:
     """Where the images lie: in the provider's numbered folders, or side by side in the image
-    root."""
+    root.
+    """
     numbered = any((images / folder).is_dir() for folder in table["ImageDir"].dropna().unique())
     return table["ImageDir"] + "/" + table["ImageID"] if numbered else table["ImageID"]

@@ -1,5 +1,6 @@
 """RadImageNet: `RadiologyAI_{train,val,test}.csv`, whose paths are the labels (Mei et al.,
-Radiology: AI 2022)."""
+Radiology: AI 2022).
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,8 @@ these."""
 
 def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Preparation:
     """The images of RadImageNet with the option `ignore_list`; the split is the official one,
-    patients are not given."""
+    patients are not given.
+    """
     tables = {split: read_table(files[split], ["filename"]) for split in ("train", "val", "test")}
     rows = pd.concat(
         [table.assign(split=split) for split, table in tables.items()], ignore_index=True
@@ -52,7 +54,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
 
 def label_of_folder(folder: str) -> str | None:
     """``MODALITY/region/finding`` of the folders between the first one and the image, None where it
-    is no such path."""
+    is no such path.
+    """
     parts = folder.split("/")
     if parts[0] not in MODALITIES or len(parts) < 2:
         return None

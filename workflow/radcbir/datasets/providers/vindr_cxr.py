@@ -1,5 +1,6 @@
 """VinDr-CXR: the labels of PhysioNet's release or of the Kaggle competition (Nguyen et al.,
-Scientific Data 2022)."""
+Scientific Data 2022).
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +62,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
 
 def _findings(path: Path) -> pd.DataFrame:
     """Kaggle's rows, one per box of a reader, as one row per image and reader and a column per
-    class."""
+    class.
+    """
     table = read_table(path, ["image_id", "class_name", "rad_id"])
     found = pd.crosstab([table["image_id"], table["rad_id"]], table["class_name"]).clip(upper=1)
     return found.reset_index("rad_id", drop=True)

@@ -1,5 +1,6 @@
 """Encoders of the open_clip library (Ilharco et al., OpenCLIP, doi:10.5281/zenodo.5143773): images
-and texts."""
+and texts.
+"""
 
 import copy
 import json
@@ -75,7 +76,8 @@ class OpenClipEncoder(NetworkEncoder):
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts (n of them) -> vectors of the images' space, shape (n, dimension), float32, not
-        normalised."""
+        normalised.
+        """
         tokens = self.tokenizer(list(texts)).to(self.device)
         batches = [tokens]
         if (
@@ -137,7 +139,8 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
 
 def configuration_of(slug: str, card: Mapping, files: Mapping[str, Path]) -> dict:
     """The model's configuration in open_clip's form: ``embed_dim``, ``vision_cfg``, ``text_cfg``,
-    ..."""
+    ...
+    """
     if CONFIGURATION in files:
         try:
             configuration = json.loads(files[CONFIGURATION].read_text(encoding="utf-8"))[
@@ -164,7 +167,8 @@ def configuration_of(slug: str, card: Mapping, files: Mapping[str, Path]) -> dic
 
 def build(configuration: Mapping, files: Mapping[str, Path]) -> torch.nn.Module:
     """Both towers in evaluation mode with random weights; nothing is looked up anywhere but in the
-    model's folder."""
+    model's folder.
+    """
     settings = copy.deepcopy(dict(configuration))
     text = settings["text_cfg"]
     custom = text.pop(PADDING_MASK, False) | settings.pop("custom_text", False)

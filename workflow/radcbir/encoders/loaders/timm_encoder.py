@@ -17,7 +17,8 @@ class TimmEncoder(NetworkEncoder):
 
     def pool(self, batch: torch.Tensor) -> torch.Tensor:
         """Class token, mean of patch tokens or of the feature map, input of the classifier, or
-        logits."""
+        logits.
+        """
         if self.pooling == "logits":
             return self.model(batch)
         features = self.model.forward_features(batch)

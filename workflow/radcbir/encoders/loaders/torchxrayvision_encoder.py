@@ -1,5 +1,6 @@
 """Encoders of the torchxrayvision library (Cohen et al., MIDL 2022): gray radiographs with values
-from -1024 to 1024."""
+from -1024 to 1024.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ class XrayEncoder(NetworkEncoder):
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Image -> the library's own central square, resized by it, values from -1024 to 1024,
-        shape (1, size, size)."""
+        shape (1, size, size).
+        """
         size = self.preprocessing["size"]
         pixels = xrv.datasets.normalize(np.asarray(image.convert("L"), dtype=np.float32), 255)[None]
         square = xrv.datasets.XRayCenterCrop()(pixels)
@@ -79,7 +81,8 @@ def build(architecture: str, classes: int) -> torch.nn.Module:
 
 def _pickled_classes() -> list[type]:
     """The classes that the library's files hold as whole objects: layers, and nothing that runs
-    code when it is read."""
+    code when it is read.
+    """
     layers = ("Sequential", "Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "AvgPool2d", "Linear")
     own = ("DenseNet", "_DenseBlock", "_DenseLayer", "_Transition")
     return [

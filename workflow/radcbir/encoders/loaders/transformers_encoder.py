@@ -38,7 +38,8 @@ class TransformersEncoder(NetworkEncoder):
 
     def pool(self, batch: torch.Tensor) -> torch.Tensor:
         """Class token, mean of patch tokens or of the feature map, pooler, projection into the
-        space of texts, or logits."""
+        space of texts, or logits.
+        """
         if self.pooling == "projection":
             return _vectors(self.model.get_image_features(pixel_values=batch))
         if self.pooling == "logits":
@@ -54,7 +55,8 @@ class TransformersEncoder(NetworkEncoder):
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
         """The last feature map, shape (n, channels, rows, columns), or tokens, shape (n, tokens,
-        channels)."""
+        channels).
+        """
         if hasattr(self.model, "get_image_embeddings"):
             return self.model.get_image_embeddings(batch)
         return self._tower(**self._inputs(batch)).last_hidden_state
@@ -95,7 +97,8 @@ class TransformersEncoder(NetworkEncoder):
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts (n of them) -> vectors of the images' space, shape (n, dimension), float32, not
-        normalised."""
+        normalised.
+        """
         length = self.model.config.text_config.max_position_embeddings
         tokens = self.tokenizer(
             list(texts),
@@ -111,7 +114,8 @@ class TransformersEncoder(NetworkEncoder):
 
 class MedClip(torch.nn.Module):
     """MedCLIP's image tower (Wang et al., EMNLP 2022): Swin-T, its pooled output, a linear
-    projection."""
+    projection.
+    """
 
     def __init__(self, swin: torch.nn.Module, projection: torch.Tensor):
         super().__init__()
@@ -166,7 +170,8 @@ def loaded(
     slug: str, card: Mapping, kind: type, source: Path | None, options: Mapping
 ) -> torch.nn.Module:
     """A model of the library with its tensors, from a folder or from ``state_dict`` in the
-    options."""
+    options.
+    """
     try:
         model, info = kind.from_pretrained(
             source, local_files_only=True, output_loading_info=True, dtype=torch.float32, **options
@@ -205,5 +210,6 @@ def _medclip(slug: str, card: Mapping, files: Mapping[str, Path]) -> MedClip:
 
 def _vectors(output: object) -> torch.Tensor:
     """Projected vectors, which releases of the library return as they are or as an output's pooled
-    part."""
+    part.
+    """
     return output if isinstance(output, torch.Tensor) else output.pooler_output

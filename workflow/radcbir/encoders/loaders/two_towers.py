@@ -112,7 +112,8 @@ class BioVil(nn.Module):
 
 class CxrClip(nn.Module):
     """CXR-CLIP's towers: the mean over ResNet-50's last map, or Swin's first token; BERT's last
-    token, which ends the text."""
+    token, which ends the text.
+    """
 
     longest_text = 256
 
@@ -130,7 +131,8 @@ class CxrClip(nn.Module):
 
     def feature_map(self, images: torch.Tensor) -> torch.Tensor:
         """Images -> the last map of ResNet-50, shape (n, 2048, rows, columns), or Swin's tokens,
-        shape (n, tokens, 768)."""
+        shape (n, tokens, 768).
+        """
         if "swin" in self.parts:
             return self.swin(pixel_values=images).last_hidden_state
         return _last_map(self.image_encoder.resnet, images)
@@ -177,19 +179,22 @@ class TwoTowerEncoder(NetworkEncoder):
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
         """The last cells of the image tower, shape (n, channels, rows, columns) or (n, tokens,
-        channels)."""
+        channels).
+        """
         return self.model.feature_map(batch)
 
     @cached_property
     def tokenizer(self):
         """Texts -> tokens, by the vocabulary beside the weights; in small letters where no file
-        says otherwise."""
+        says otherwise.
+        """
         return transformers.BertTokenizer.from_pretrained(self.folder, local_files_only=True)
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts (n of them) -> vectors of the images' space, shape (n, dimension), float32, not
-        normalised."""
+        normalised.
+        """
         longest = self.model.longest_text or self.model.bert.config.max_position_embeddings
         cleaned = [self.model.cleaned(each) for each in texts]
         tokens = self.tokenizer(
@@ -250,7 +255,8 @@ def _of_transformers(
     part: str, state: Mapping[str, torch.Tensor], slug: str, card: Mapping, configuration: Path
 ) -> nn.Module:
     """Swin-T, whose configuration is the library's own, or the BERT of a configuration, with its
-    tensors."""
+    tensors.
+    """
     kind, settings = transformers.SwinModel, transformers.SwinConfig()
     if part == "bert":
         try:
@@ -276,7 +282,8 @@ def _last_map(resnet: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 def _settings() -> list:
     """Harmless classes for what the weights' reader meets in :data:`SETTINGS`, whose library need
-    not be there."""
+    not be there.
+    """
     shells = [(type(name.rpartition(".")[2], (), {}), name) for name in SETTINGS]
     plain = (
         lambda kind: {},

@@ -1,5 +1,6 @@
 """Whether another runtime than torch's own, one operation after the other, computes the same
-vectors."""
+vectors.
+"""
 
 import torch
 
@@ -16,7 +17,8 @@ class Refused(InputError):
 
 def example(encoder: NetworkEncoder, images: int) -> torch.Tensor:
     """A batch of noise as the encoder's network takes it, shape (images, channels, size, size), the
-    same each time."""
+    same each time.
+    """
     size = encoder.preprocessing["size"]
     values = torch.randn(
         (images, encoder.channels, size, size), generator=torch.Generator().manual_seed(0)

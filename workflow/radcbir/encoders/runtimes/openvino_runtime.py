@@ -41,18 +41,21 @@ it."""
 
 class OpenVinoEncoder:
     """An encoder of torch whose forward pass OpenVINO computes; all before and after it stays as it
-    is."""
+    is.
+    """
 
     def __init__(self, encoder: NetworkEncoder, compiled, version: str):
         """``compiled`` is OpenVINO's network of the encoder's pooling, or of its feature map for
-        ``pooling: inside``."""
+        ``pooling: inside``.
+        """
         self.encoder, self.compiled = encoder, compiled
         self.dimension, self.weights_sha256 = encoder.dimension, encoder.weights_sha256
         self.libraries = {**encoder.libraries, "openvino": version}
 
     def __getattr__(self, name: str) -> object:
         """What is not about the forward pass, the encoder of torch has: preprocessing, batches,
-        texts."""
+        texts.
+        """
         return getattr(self.encoder, name)
 
     def encode(self, inputs: Sequence[object]) -> np.ndarray:
@@ -64,7 +67,8 @@ class OpenVinoEncoder:
         self, batch: torch.Tensor, shapes: Sequence[tuple[int, int]] | None = None
     ) -> torch.Tensor:
         """A batch -> embeddings, shape (n, dimension), float32; ``shapes`` as for the encoder of
-        torch."""
+        torch.
+        """
         found = torch.from_numpy(
             np.array(self.compiled([batch.contiguous().numpy()])[0], dtype=np.float32)
         )
@@ -77,7 +81,8 @@ def automatic(
     encoder: NetworkEncoder, slug: str, card: Mapping, folder: str | Path
 ) -> NetworkEncoder | OpenVinoEncoder:
     """:func:`accelerated` on a CPU where OpenVINO is installed and takes the network over; else the
-    encoder as it is."""
+    encoder as it is.
+    """
     if encoder.device.type != "cpu" or not _installed():
         return encoder
     try:
@@ -229,7 +234,8 @@ def _keep(path: Path, converted: Callable, save: Callable) -> None:
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[None]:
     """Hold a lock, waiting for it: jobs of several shards start at once, and one of them
-    converts."""
+    converts.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
