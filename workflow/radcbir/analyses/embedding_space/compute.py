@@ -161,7 +161,7 @@ def describe(
     paths: Sequence[str | Path],
     index_split: str,
     query_splits: Sequence[str],
-    hoods: Iterable[tuple[str, str, Neighborhood]],
+    hoods: Iterable[tuple[str, Neighborhood]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The measures of one model's space (:func:`space_table`, and :func:`hubness_table` per query
     split), and what remedies do to its hubs (:func:`hubness_of_remedies` per query split).
@@ -180,7 +180,7 @@ def describe(
     drawn_ids, drawn = store.read(paths, sample(embedded, INDEX_SAMPLE))
     space = [space_table(blocks, index, store.dimension(paths), drawn).assign(query_split="")]
     remedied = []
-    for _, split, hood in hoods:
+    for split, hood in hoods:
         space.append(hubness_table(hood).assign(query_split=split))
         asked = catalog["id"].to_numpy(np.int64)[hood.queries]
         query_ids, queries = store.read(paths, sample(asked, QUERY_SAMPLE))
