@@ -113,10 +113,8 @@ def test_each_job_goes_to_its_partition_and_small_ones_stay_with_snakemake(submi
         "audited",
         "admitted",
         "audit_verdict",
-        "compare",
-        "figures",
+        "comparison_summary",
         "model_table",
-        "label_table",
     }
     assert small < finished.first_run.keys()
     handed_over = sum(count for rule, count in finished.first_run.items() if rule not in small)
@@ -190,9 +188,7 @@ def test_snakemake_itself_may_be_a_job(project, cluster):
     assert jobs.pop(driver)["state"] == "COMPLETED", log.read_text()[-6000:]
     assert {each["state"] for each in jobs.values()} == {"COMPLETED"}
     assert len(of("retrieval_metrics")(jobs.values())) == 2
-    assert not any(
-        of(rule)(jobs.values()) for rule in ("compare", "figures", "model_table", "label_table")
-    )
+    assert not any(of(rule)(jobs.values()) for rule in ("comparison_summary", "model_table"))
     assert "localrule figures" in log.read_text()
     assert "Nothing to be done" in project.snakemake()
 
@@ -225,5 +221,5 @@ def demo(folder: Path) -> Project:
 def without_timings(files: dict[str, bytes]) -> dict[str, bytes]:
     """Results but for those that say how long a search took on this machine: a table, and a figure
     of it."""
-    timed = ("index-timings.csv", "index-fidelity.svg", "index-fidelity.pdf")
+    timed = ("index_timings.csv", "index_fidelity.svg", "index_fidelity.pdf")
     return {path: content for path, content in files.items() if not path.endswith(timed)}

@@ -89,6 +89,8 @@ class Analysis:
     """Further files that the summary reads, by name."""
     without: Callable[[Project, str], str] = _always
     """Why the analysis does not apply to an experiment, in one sentence; empty where it does."""
+    small: bool = True
+    """Whether the summary takes seconds from small tables: on a cluster, it is no job of its own."""
     template: str = "report/templates/tables.html.j2"
     """The template of the page, below the library's folder."""
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radcbir.core.vectors import NEAR_TIE
 from radcbir.metrics.per_query import capped_precision
-from radcbir.retrieval.exact import NEAR_TIE
 
 Files = Mapping[str, Sequence[str]]
 

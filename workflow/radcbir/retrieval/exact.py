@@ -19,16 +19,13 @@ import pandas as pd
 import pyarrow as pa
 
 from radcbir.core.logs import Progress, logger
-from radcbir.core.vectors import unit_vectors
+from radcbir.core.vectors import NEAR_TIE, unit_vectors
 from radcbir.retrieval.index_file import read_index, stored_vectors
 from radcbir.retrieval.neighbor_table import clamped, query_blocks, table_of, tables_of
 
 if TYPE_CHECKING:
     import faiss
 
-NEAR_TIE = 2e-6
-"""Scores closer than this are computed again in double precision: more than twice what float32 sums
-may be off."""
 
 MARGIN = 8
 """Further neighbors that are searched and dropped: mostly they show that nothing ties across rank

@@ -48,7 +48,7 @@ def summary_outputs(analysis):
 
 for analysis in analyses.summarised():
 
-    # Small tables in, figures and pages out: seconds of work, so a local rule.
+    # Most are seconds of work from small tables, and so local rules.
     rule:
         name:
             f"{analysis.name}_summary"
@@ -60,7 +60,7 @@ for analysis in analyses.summarised():
             layout.log(f"{analysis.name}_summary", "{experiment}"),
         benchmark:
             layout.benchmark(f"{analysis.name}_summary", "{experiment}")
-        localrule: True
+        localrule: analysis.small
         conda:
             "../../../envs/analysis.yaml"
         params:

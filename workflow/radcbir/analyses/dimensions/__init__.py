@@ -27,4 +27,5 @@ ANALYSIS = Analysis(
     models=_searched,
     settings=_settings,
     inputs=_inputs,
+    small=False,
 )

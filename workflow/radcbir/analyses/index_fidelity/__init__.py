@@ -34,4 +34,5 @@ ANALYSIS = Analysis(
     models=_searched,
     settings=_settings,
     inputs=_inputs,
+    small=False,
 )
