@@ -25,6 +25,6 @@ with script_log(
         snakemake.params.fixed_k,
         weighted=snakemake.params.weighted,
     )
-    write_csv(found.chosen, snakemake.output.chosen)
-    write_csv(found.curve, snakemake.output.curve)
-    write_csv(found.reliability, snakemake.output.reliability)
+    write_csv(found.chosen, snakemake.output.knn_classification)
+    write_csv(found.curve, snakemake.output.knn_classification_curve)
+    write_csv(found.reliability, snakemake.output.knn_calibration)

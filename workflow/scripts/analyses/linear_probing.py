@@ -28,6 +28,6 @@ with script_log(
         tries=params.tries,
         device=snakemake.resources.device,
     )
-    write_csv(found.metrics, snakemake.output.metrics)
-    write_csv(found.reliability, snakemake.output.reliability)
+    write_csv(found.metrics, snakemake.output.linear_probing)
+    write_csv(found.reliability, snakemake.output.linear_calibration)
     write_csv(found.label_fractions, snakemake.output.label_fractions)
