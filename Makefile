@@ -1,5 +1,5 @@
 # make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
-# make lint   formatting and lint checks                           make lock   resolve requirements.in anew
+# make lint   formatting and lint checks                           make lock   resolve pyproject.toml anew
 # make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
 PYTHON ?= python3
@@ -55,7 +55,7 @@ setup: .venv/installed
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(BIN)/uv pip compile requirements.in --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
 
 clean:
