@@ -59,4 +59,4 @@ lock: setup
 	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
 
 clean:
-	rm -rf results .snakemake
+	find results -mindepth 1 ! -name README.md -delete; rm -rf .snakemake site
