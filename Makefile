@@ -30,6 +30,10 @@ lint: setup
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
+.PHONY: docs
+docs: setup
+	$(BIN)/mkdocs build --strict
+
 benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
