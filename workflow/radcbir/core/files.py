@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,6 +96,44 @@ def sha256_of_file(path: str | Path) -> str:
     """The full SHA-256 of a file, in hexadecimal, read in blocks."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+SETTLED = 2.0
+"""Seconds after which a file that changes again gets another time stamp on every file system."""
+
+
+def content_digest(path: str | Path, cache: str | Path | None = None) -> str:
+    """The SHA-256 of a file's content, read again only where the file is not the same as last time.
+
+    ``cache`` is a JSON file of what was found before, one entry per path: the digest, and size,
+    times and inode that the file had then. So a file with an older date, or one that was replaced by
+    another of the same size, is read anew. What changed within the last :data:`SETTLED` seconds is
+    not kept: it may change once more under the same time stamp. A cache that cannot be read or
+    written is as good as none. Raises :class:`OSError` where the file cannot be read.
+    """
+    if cache is None:
+        return sha256_of_file(path)
+    key, cache = str(Path(path).absolute()), Path(cache)
+    known = _known_digests(cache)
+    status = Path(path).stat()
+    state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
+    entry = known.get(key)
+    if isinstance(entry, list) and len(entry) == 2 and entry[0] == state:
+        return str(entry[1])
+    found = sha256_of_file(path)
+    if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED:
+        kept = {each: value for each, value in known.items() if Path(each).exists()}
+        with contextlib.suppress(OSError):  # another process may write it at the same time
+            write_text(cache, json.dumps(kept | {key: [state, found]}, sort_keys=True) + "\n")
+    return found
+
+
+def _known_digests(cache: Path) -> dict:
+    try:
+        known = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def hold_lock(path: str | Path) -> bool:
