@@ -63,9 +63,9 @@ def archive(wildcards):
 
 
 def archive_settings(wildcards):
-    """Where an archive is to be had; which of its files are wanted is no reason to fetch it again."""
+    """Where an archive is to be had; what is unpacked of it is no reason to fetch it again."""
     settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
-    return {key: value for key, value in settings.items() if key != "files"}
+    return {key: value for key, value in settings.items() if key not in ("files", "unpacked")}
 
 
 def inspected_images(wildcards):

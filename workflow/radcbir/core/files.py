@@ -1,6 +1,7 @@
 """Atomic writes and digests: a reader never sees half a file."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -10,6 +11,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from radcbir.core.errors import InputError
 
 
 @contextlib.contextmanager
@@ -76,6 +80,34 @@ def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``path`` atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
+
+@contextlib.contextmanager
+def writable(path: str | Path, mode: str = "wb") -> Iterator[BinaryIO]:
+    """Open a file for writing; a disk that is full, or not ours, is an :class:`InputError`."""
+    try:
+        with open(path, mode) as file:
+            yield file
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): make room, or mend the permissions of "
+            "the folder, and run again"
+        ) from None
+
+
+def refuse_full_disk(path: str | Path, count: int) -> None:
+    """Raise :class:`InputError` where the disk of ``path`` has no room for ``count`` more bytes."""
+    free = shutil.disk_usage(Path(path).parent).free
+    if count > free:
+        raise InputError(
+            f"the disk of {path} has {free / 1e9:.1f} GB left, and {count / 1e9:.1f} GB are to "
+            "come: make room and run again"
+        )
 
 
 def digest(content: bytes) -> str:
