@@ -251,11 +251,11 @@ PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
         ),
         (
             {"loader": "torchxrayvision"} | PREFIXED | preprocessing(resize="library"),
-            "`weights: prefix` has no use here: take it out",
+            "`weights: prefix` has no use with `loader: torchxrayvision`: take it out",
         ),
         (
             {"loader": "medclip", "pooling": "projection"} | PREFIXED,
-            "`weights: prefix` has no use here: take it out",
+            "`weights: prefix` has no use with `loader: medclip`: take it out",
         ),
         (
             {"weights": LITE0["weights"] | {"layout": "unicl"}},
@@ -263,7 +263,7 @@ PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
         ),
         (
             {"loader": "medclip", "options": {"depth": 1}} | PREFIXED,
-            "`options` has no use here: take it out",
+            "`options` has no use with `loader: medclip`: take it out",
         ),
     ],
 )

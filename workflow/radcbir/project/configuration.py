@@ -265,16 +265,16 @@ class Project:
             for_all = values.pop(ALL, None)
             check_known(values, self.models, f"{where}: `{key}`", "`models`")
             for model, value in values.items():
-                if not model_card.has_network(self.cards[model]):
+                if not self.cards[model].has_network:
                     raise InputError(
                         f"{where}: `{key}` names '{model}', which has no network of its own "
                         "(`loader: "
                         f"{self.cards[model]['loader']}`): take it out"
                     )
-                self.cards[model][key] = value
+                self.cards[model] |= {key: value}
             for model, card in self.cards.items():
-                if for_all and model not in values and model_card.has_network(card):
-                    card[key] = for_all
+                if for_all and model not in values and card.has_network:
+                    self.cards[model] = card | {key: for_all}
 
     def _prompts_file(self, where: str) -> Path | None:
         """The file of prompt templates: the one that `prompts:` names, else the one beside the
@@ -313,6 +313,12 @@ class Project:
                     f"{where}: the model '{model}' is a fusion of '{member}', which is a fusion "
                     "itself: name the members "
                     f"of '{member}' instead"
+                )
+            by = self.cards[model]["fusion"]["by"]
+            if self.cards[member].dimension is None and by != "concatenation":
+                raise InputError(
+                    f"{where}: the model '{model}' is a fusion by {by} of '{member}', whose card "
+                    "does not say how long its vectors are: add `dimension:` to it"
                 )
         return model_card.fused_card(
             self.cards[model], {member: self.cards[member] for member in members}
