@@ -149,13 +149,12 @@ def test_a_limit_that_arrays_would_wait_for_is_refused(submitted):
 def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cluster):
     (target, *_) = sorted(project.folder.glob("results/embeddings/thumbnail/chest/*.h5"))
     target.unlink()
-    wait = (
-        "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\nimport _library"
-    )
-    project.edit("workflow/scripts/embed.py", "import _library", wait)
-    given = 'embed: {slurm_partition: "?gpu_partition", mem_mb: 16000 * attempt, runtime: 120 * attempt}'
+    wait = "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\n"
+    first = "from radcbir.core.logs import script_log\n"
+    project.edit("workflow/scripts/embedding/embed.py", first, wait + first)
+    given = '  embed: {slurm_partition: "?gpu_partition"}'
     project.edit(
-        "workflow/profiles/slurm/config.yaml", given, given.replace("120 * attempt", "attempt")
+        "workflow/profiles/slurm/config.yaml", given, given.replace("}", ", runtime: attempt}")
     )
     before = {each["id"] for each in cluster.jobs()}
     project.run(*PROFILE, "--", str(target.relative_to(project.folder)))

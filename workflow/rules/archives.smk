@@ -39,6 +39,9 @@ rule unpack:
         file=names(path.split("/", 2)[2] for path in project.archived),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(60),
     params:
         code=code("fetch/unpack.py"),
     script:

@@ -17,7 +17,8 @@ rule inspect_images:
     threads: 4
     resources:
         image_root=dataset_setting("images"),
-        mem_mb=4000,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         intensity=dataset_setting("intensity"),
         code=code("audit/inspect_images.py"),
@@ -50,7 +51,8 @@ rule audit:
         "../../envs/analysis.yaml"
     resources:
         image_roots=image_roots,
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
     params:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),

@@ -3,13 +3,9 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-
-WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
-sys.path.insert(0, str(WORKFLOW))
 
 from radcbir import analyses
 from radcbir.analyses.contamination import compute as contamination

@@ -16,6 +16,8 @@ rule catalog:
         "../../envs/analysis.yaml"
     resources:
         max_rejected=max_rejected,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         images=dataset_setting("images"),
         code=code("datasets/catalog.py"),
@@ -37,6 +39,9 @@ rule shards:
         layout.benchmark("shards", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         size=project.settings["shard_size"],
         code=code("datasets/shards.py"),
@@ -65,6 +70,9 @@ rule ledger:
         layout.benchmark("ledger", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         code=code("datasets/ledger.py", template="report/templates/ledger.html.j2"),
     script:

@@ -28,7 +28,8 @@ rule embed:
         computed_by=lambda wildcards: cards.runtime_of(project.cards[wildcards.model]),
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
         gpu=int(project.settings["device"] != "cpu"),
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=dataset_setting("intensity"),
@@ -52,6 +53,9 @@ rule gather:
         model=names(project.encoded),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
         code=code("embedding/gather.py"),
     script:
@@ -73,7 +77,8 @@ rule fuse:
     conda:
         "../../envs/faiss.yaml"
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         storage=project.settings["storage"],
@@ -96,6 +101,9 @@ rule export_zarr:
         model=names(project.searched),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
     params:
         code=code("embedding/export_zarr.py"),
     script:

@@ -20,7 +20,8 @@ rule take_embeddings:
         "../../envs/faiss.yaml"
     resources:
         max_rejected=max_rejected,
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         storage=project.settings["storage"],
@@ -48,7 +49,8 @@ rule take_neighbors:
     conda:
         "../../envs/faiss.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         k=experiment_setting("k"),
         code=code("retrieval/take_neighbors.py"),

@@ -15,7 +15,8 @@ rule prepare:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         options=preparation_options,
         images=original_images,

@@ -17,6 +17,9 @@ rule pseudonyms:
         layout.benchmark("pseudonyms", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
     params:
         images=original_images,
         code=code("datasets/pseudonyms.py"),

@@ -12,6 +12,9 @@ rule query_list:
         layout.benchmark("query_list", "{query}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
         images=query_setting("images"),
         listing=query_listing,
@@ -44,7 +47,8 @@ rule embed_query:
         computed_by=lambda wildcards: cards.runtime_of(project.cards[wildcards.model]),
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
         gpu=int(project.settings["device"] != "cpu"),
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=query_setting("intensity"),
@@ -67,6 +71,9 @@ rule fuse_query:
         model=names(project.fusions),
     conda:
         "../../envs/faiss.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         code=code("query/fuse.py"),
@@ -93,7 +100,8 @@ rule query_neighbors:
         "../../envs/faiss.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         k=query_setting("k"),
         index=query_index_searching,
@@ -128,6 +136,8 @@ rule query_results:
         "../../envs/analysis.yaml"
     resources:
         image_roots=query_image_roots,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         names=query_model_names,
         score_notes=query_score_notes,

@@ -20,6 +20,9 @@ rule provenance:
         layout.benchmark("provenance")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
         configuration={
             key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS

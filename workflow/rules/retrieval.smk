@@ -19,6 +19,9 @@ checkpoint pool:
         layout.benchmark("pool", "{experiment}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(30),
     params:
         datasets=experiment_setting("datasets"),
         index_split=experiment_setting("index_split"),
@@ -45,7 +48,8 @@ rule index:
         "../../envs/faiss.yaml"
     threads: 2
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         index=index_building,
         code=code("retrieval/index.py"),
@@ -73,7 +77,8 @@ rule knn:
         "../../envs/faiss.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(240),
     params:
         k=experiment_setting("k"),
         index=index_searching,
@@ -101,7 +106,8 @@ rule retrieval_metrics:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),

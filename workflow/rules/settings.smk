@@ -1,6 +1,14 @@
 # What the configuration says about one wildcard: `params:` and `resources:` of the rules.
 
 
+def per_attempt(amount):
+    """MB of memory or minutes: so much, and twice as much when a killed job is tried again.
+
+    The amounts are for 1.6 million images of 512 dimensions.
+    """
+    return lambda wildcards, attempt: amount * attempt
+
+
 def dataset_setting(key):
     return lambda wildcards: project.datasets[wildcards.dataset].get(key)
 

@@ -1,7 +1,6 @@
 """The profiles against the rules: none forgotten, none misspelt, nothing that the default profile
 would take back."""
 
-import re
 from pathlib import Path
 
 import loaded_workflow
@@ -21,19 +20,20 @@ def profile(name: str) -> dict:
 SLURM, RULES = profile("slurm"), loaded_workflow.rules()
 
 
-def test_every_rule_that_is_submitted_says_what_it_needs():
+def wanted(rule, resource: str, attempt: int) -> int:
+    """What a rule wants of a resource at an attempt; 0 where it does not say."""
+    each = rule.resources.get(resource)
+    if each is None or not each.name:
+        return 0
+    return each._evaluator(None, attempt) if each.is_evaluable() else each.value
+
+
+@pytest.mark.parametrize("resource", ["mem_mb", "runtime"])
+def test_every_rule_that_is_submitted_says_what_it_needs_and_more_after_a_kill(resource):
     assert len(RULES) > 60
     for name in set(RULES) - loaded_workflow.local_rules():
-        asked = SLURM["set-resources"].get(name, {})
-        assert {"mem_mb", "runtime"} <= set(asked), (
-            f"the rule {name} has no memory and wall time under set-resources: in profiles/slurm"
-        )
-
-
-def memory(rule) -> int:
-    """The MB of memory that a rule wants; 0 where it does not say."""
-    wanted = rule.resources.get("mem_mb")
-    return int(wanted.value) if wanted is not None and wanted.value is not None else 0
+        first, second = (wanted(RULES[name], resource, attempt) for attempt in (1, 2))
+        assert 0 < 2 * first == second, f"the rule {name} has no {resource}=per_attempt(...)"
 
 
 def inputs(rule) -> list[str]:
@@ -71,17 +71,6 @@ def test_profiles_name_rules_that_there_are(name):
 def test_what_the_default_profile_decides_is_not_given_again(name):
     """Snakemake would take the default profile's, without a word."""
     assert not set(profile(name)) & set(profile("default"))
-
-
-def test_memory_is_what_the_rule_needs_and_grows_with_each_attempt():
-    default = SLURM["default-resources"]
-    for name, rule in RULES.items():
-        asked = default | SLURM["set-resources"].get(name, {})
-        first, runtime = (
-            re.fullmatch(r"(\d+) \* attempt", asked[key]) for key in ("mem_mb", "runtime")
-        )
-        assert runtime, name
-        assert int(first[1]) >= memory(rule), name
 
 
 def test_rules_that_use_a_gpu_go_where_there_are_some():

@@ -7,14 +7,14 @@ each loader adds its own part (:mod:`radcbir.cards.loaders`).
 import functools
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from radcbir.cards.loaders import registry
+from radcbir.core import package_data
 from radcbir.core.errors import InputError
 from radcbir.core.schema import mistakes, no_use
 
-CARD_SCHEMA = Path(__file__).parents[2] / "schemas" / "model-card.schema.json"
+CARD_SCHEMA = package_data.schema("model-card")
 
 DESCRIPTIVE = (
     "name",

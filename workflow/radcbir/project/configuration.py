@@ -12,7 +12,7 @@ from pathlib import Path
 
 from radcbir import analyses
 from radcbir.cards import model_card
-from radcbir.core import layout
+from radcbir.core import layout, package_data
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
 from radcbir.core.schema import validate
@@ -39,7 +39,7 @@ ALL = "*"
 WITHOUT_RESULTS = ("device", "offline", "query", "app")
 """Keys of the configuration that change no result, and so are no part of the run's provenance."""
 
-CONFIG_SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.json"
+CONFIG_SCHEMA = package_data.schema("config")
 
 
 def config_schema() -> dict:

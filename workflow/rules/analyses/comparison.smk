@@ -13,6 +13,9 @@ rule bounds:
         layout.benchmark("bounds", "{experiment}")
     conda:
         "../../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),

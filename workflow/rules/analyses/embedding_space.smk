@@ -18,7 +18,8 @@ rule embedding_space:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(240),
     params:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),

@@ -22,6 +22,8 @@ rule gallery:
         "../../../envs/analysis.yaml"
     resources:
         image_roots=image_roots,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         cards=experiment_cards,
         gallery=project.settings["gallery"],

@@ -21,7 +21,8 @@ rule index_fidelity:
         "../../../envs/faiss.yaml"
     threads: 1
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(32000),
+        runtime=per_attempt(480),
     params:
         code=code("analyses/index_fidelity.py"),
     script:

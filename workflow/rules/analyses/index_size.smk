@@ -19,7 +19,8 @@ rule index_size:
         "../../../envs/faiss.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(480),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),

@@ -21,7 +21,8 @@ rule knn_classification:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         k=experiment_setting("k"),
         fixed_k=project.settings["classification"]["fixed_k"],

@@ -18,7 +18,8 @@ rule leakage:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
@@ -44,7 +45,8 @@ rule embedding_duplicates:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         models=experiment_setting("models"),
         index_split=experiment_setting("index_split"),

@@ -18,7 +18,8 @@ rule levels:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),

@@ -21,7 +21,8 @@ rule linear_probing:
     resources:
         device=project.settings["device"],
         gpu=int(project.settings["device"] != "cpu"),
-        mem_mb=16000,
+        mem_mb=per_attempt(32000),
+        runtime=per_attempt(480),
     params:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),

@@ -15,7 +15,8 @@ rule map_coordinates:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         images=project.settings["map"]["images"],
         code=code("analyses/map_coordinates.py"),
@@ -44,6 +45,8 @@ rule map_summary:
         "../../../envs/analysis.yaml"
     resources:
         image_roots=image_roots,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         cards=experiment_cards,
         settings=project.settings["map"],

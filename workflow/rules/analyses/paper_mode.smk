@@ -17,7 +17,8 @@ rule paper_mode:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
@@ -46,7 +47,8 @@ rule export_retrieval:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
@@ -75,7 +77,8 @@ rule export_classification:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),

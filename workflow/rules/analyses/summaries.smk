@@ -63,6 +63,9 @@ for analysis in analyses.summarised():
         localrule: analysis.small
         conda:
             "../../../envs/analysis.yaml"
+        resources:
+            mem_mb=per_attempt(4000),
+            runtime=per_attempt(30),
         params:
             analysis=analysis.name,
             cards=lambda wildcards, analysis=analysis: shown_cards(

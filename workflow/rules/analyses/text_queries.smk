@@ -14,6 +14,9 @@ rule prompts:
         layout.benchmark("prompts", "{experiment}")
     conda:
         "../../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(10),
     params:
         code=code("analyses/prompts.py"),
     script:
@@ -38,7 +41,8 @@ rule embed_text:
         weights=weights_location,
         device=project.settings["device"],
         gpu=int(project.settings["device"] != "cpu"),
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(30),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         code=text_encoder_code,
@@ -64,7 +68,8 @@ rule text_queries:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
@@ -99,6 +104,8 @@ rule text_queries_summary:
         "../../../envs/analysis.yaml"
     resources:
         image_roots=image_roots,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         names=text_model_names,
         without=models_without_text,

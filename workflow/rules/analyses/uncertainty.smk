@@ -30,7 +30,8 @@ rule uncertainty:
     conda:
         "../../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
     params:
         models=experiment_setting("models"),
         bootstrap=project.settings["bootstrap"],
