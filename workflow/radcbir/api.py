@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radcbir.cards.model_card import ModelCard, weights_files, weights_location
 from radcbir.cards.model_card import load_card as _load_card
-from radcbir.cards.model_card import weights_files, weights_location
 from radcbir.cards.model_list import model_rows
 from radcbir.core import layout, package_data
 from radcbir.core.errors import InputError
@@ -45,7 +45,7 @@ def list_models() -> pd.DataFrame:
     return pd.DataFrame(model_rows(cards, "resources/weights"))
 
 
-def load_card(model: str | Path) -> dict:
+def load_card(model: str | Path) -> ModelCard:
     """A model card, by its slug or by the path of its YAML file.
 
     Raises :class:`~radcbir.core.errors.InputError` where there is none, or where a key is wrong.

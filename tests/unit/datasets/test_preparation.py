@@ -116,7 +116,7 @@ def test_a_wrong_preparation_is_named_with_its_key(dataset, message):
 @pytest.mark.parametrize("provider", [name for name, each in PROVIDERS.items() if each.page])
 def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider):
     with pytest.raises(InputError) as caught:
-        project({"images": "x", "prepare": {"from": provider, "metadata": str(tmp_path)}})
+        project({"images": str(tmp_path), "prepare": {"from": provider, "metadata": str(tmp_path)}})
     message, known = str(caught.value), PROVIDERS[provider]
     assert all(
         part in message

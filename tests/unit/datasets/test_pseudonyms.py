@@ -85,6 +85,7 @@ def test_a_short_key_is_refused(tmp_path):
 def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cards").mkdir()
+    (tmp_path / "img").mkdir()
     (tmp_path / "key").write_bytes(KEY)
     config = yaml.safe_load(
         """

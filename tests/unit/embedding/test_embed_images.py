@@ -13,7 +13,7 @@ from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.embedding import images as embedding_images
 from radcbir.embedding import store
-from radcbir.embedding.images import AHEAD, embed_images
+from radcbir.embedding.images import AHEAD, Job, Means, embed_images
 from radcbir.encoders import OutOfMemory
 
 HISTOGRAM = model_card.DEFAULTS | {
@@ -162,11 +162,11 @@ def shard(folder, listed):
 
 
 def embed_shard(folder, listed, output="out.h5", **changes):
-    options = {
-        "model": "histogram", "dataset": "chest", "card": HISTOGRAM, "weights": None, "max_rejected": 0.1,
-        "image_root": folder / "images", "batch_size": 8, "device": "cpu", "threads": 2, "code": "c0de",
-    }  # fmt: skip
-    embedding_images.embed_shard(shard(folder, listed), folder / output, **options | changes)
+    options = {"image_root": folder / "images", "batch_size": 8, "device": "cpu", "threads": 2}
+    max_rejected = changes.pop("max_rejected", 0.1)
+    job = Job(model="histogram", dataset="chest", card=HISTOGRAM, code="c0de")
+    means = Means(**options | changes)
+    embedding_images.embed_shard(shard(folder, listed), folder / output, job, means, max_rejected)
     return folder / output
 
 

@@ -37,11 +37,18 @@ def shards(published, tmp_path):
 
 
 def take(
-    shards, source, output, metadata=None, max_rejected=0.0, dimension=DIMENSION, dataset="nih14"
+    shards,
+    source,
+    output,
+    metadata=None,
+    max_rejected=0.0,
+    dimension=DIMENSION,
+    dataset="nih14",
+    card=None,
 ):
     precomputed.take_embeddings(
-        shards, source, metadata, output, model="net", dataset=dataset, card=CARD | {"dimension": dimension},
-        max_rejected=max_rejected, code="c",
+        shards, source, metadata, output, model="net", dataset=dataset,
+        card=card or CARD | {"dimension": dimension}, max_rejected=max_rejected, code="c",
     )  # fmt: skip
     with store.open_embeddings(output) as file:
         return dict(zip(file["ids"][:].tolist(), file["embeddings"][:], strict=True))
@@ -68,6 +75,38 @@ def test_a_file_with_a_dataset_per_image(published, shards, tmp_path):
         DIMENSION,
     )
     assert len(attributes["weights_sha256"]) == 64
+
+
+def test_a_card_need_not_say_how_long_the_vectors_are(published, shards, tmp_path):
+    card = {"loader": "precomputed"}
+    source = published.folder / f"embeddings/{MODEL}/nih14.h5"
+    stated = take(shards, source, tmp_path / "stated.h5")
+    for name, path in {"first": source, "second": tmp_path / "first.h5"}.items():
+        found = take(shards, path, tmp_path / f"{name}.h5", card=card)
+        assert store.read_attributes(tmp_path / f"{name}.h5")["dimension"] == DIMENSION
+        assert set(found) == set(stated)
+        for image, vector in stated.items():
+            np.testing.assert_allclose(found[image], vector, atol=1e-7)
+
+
+def test_vectors_of_several_lengths_are_refused(published, shards, tmp_path):
+    """The length that the card does not give is that of the first vector."""
+    paths = sorted(row["filepath"] for row in published.rows["nih14"])
+    with h5py.File(tmp_path / "odd.h5", "w") as file:
+        for path in paths:
+            file.create_dataset(path, data=np.ones(7 if path == paths[0] else 8))
+    message = r"of 'nih14/patient.*' in .*has the shape \(8,\), its first vector has 7 numbers"
+    with pytest.raises(InputError, match=message):
+        take(shards[:1], tmp_path / "odd.h5", tmp_path / "out.h5", card={"loader": "precomputed"})
+
+
+@pytest.mark.parametrize("content", [None, np.float32(3), np.ones((2, 3))])
+def test_a_file_without_vectors_does_not_tell_their_length(shards, tmp_path, content):
+    with h5py.File(tmp_path / "odd.h5", "w") as file:
+        if content is not None:
+            file.create_dataset("some/image.png", data=content)
+    with pytest.raises(InputError, match="odd.h5 does not tell how long its vectors are"):
+        take(shards, tmp_path / "odd.h5", tmp_path / "out.h5", card={"loader": "precomputed"})
 
 
 def test_our_own_layout_and_another_order_of_rows(published, shards, tmp_path):
@@ -156,6 +195,12 @@ precomputed.take_embeddings({[str(each) for each in shards]!r}, {str(home / "fai
         np.testing.assert_allclose(
             found[image_id("nih14", path)], published.vectors[path], atol=1e-6
         )
+
+    result = in_own_process(
+        call.replace(repr(CARD), "{'loader': 'precomputed'}").replace("out.h5", "unstated.h5")
+    )
+    assert result.returncode == 0, result.stderr
+    assert store.read_attributes(tmp_path / "unstated.h5")["dimension"] == DIMENSION
 
     (tmp_path / "short.json").write_text(json.dumps(published.index[:-1]))
     result = in_own_process(call.replace(str(home / "metadata.json"), str(tmp_path / "short.json")))

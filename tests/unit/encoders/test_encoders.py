@@ -3,6 +3,7 @@ same image."""
 
 import hashlib
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -532,6 +533,13 @@ def test_a_file_that_changed_after_it_was_fetched_is_refused(tmp_path, state):
 def test_cards_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         load_encoder("tiny", TINY | changes, None, "cpu")
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    monkeypatch.delitem(sys.modules, "radcbir.encoders.loaders.timm_encoder")
+    with pytest.raises(InputError, match="'tiny' has `loader: timm`, which needs timm: install"):
+        load_encoder("tiny", TINY, None, "cpu")
 
 
 def test_a_gpu_that_is_not_there():

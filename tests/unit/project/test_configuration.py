@@ -251,11 +251,11 @@ PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
         ),
         (
             {"loader": "torchxrayvision"} | PREFIXED | preprocessing(resize="library"),
-            "`weights: prefix` has no use here: take it out",
+            "`weights: prefix` has no use with `loader: torchxrayvision`: take it out",
         ),
         (
             {"loader": "medclip", "pooling": "projection"} | PREFIXED,
-            "`weights: prefix` has no use here: take it out",
+            "`weights: prefix` has no use with `loader: medclip`: take it out",
         ),
         (
             {"weights": LITE0["weights"] | {"layout": "unicl"}},
@@ -263,7 +263,7 @@ PREFIXED = {"weights": {"url": "https://example.org/w.pth", "prefix": "net."}}
         ),
         (
             {"loader": "medclip", "options": {"depth": 1}} | PREFIXED,
-            "`options` has no use here: take it out",
+            "`options` has no use with `loader: medclip`: take it out",
         ),
     ],
 )
@@ -333,7 +333,7 @@ def test_neighbor_lists_are_asked_nothing_that_needs_vectors(published):
     config["models"] = ["thumbnail", "histogram", "lists"]
     with pytest.raises(
         InputError,
-        match=r"asks for leakage, which needs embeddings, but the model 'lists' has neighbor",
+        match=r"names leakage, which needs embeddings, but the model 'lists' has neighbor",
     ):
         Project(config | {"analyses": ["gallery", "leakage"]}, folders)
     Project(config | {"analyses": ["gallery", "uncertainty"]}, folders)
@@ -393,7 +393,7 @@ def test_intensity_has_defaults_that_the_library_shares():
     [
         (
             {"policy": "minmax", "window": [40, 400]},
-            "window` stands beside `policy: minmax`, which has no use for it",
+            "window` is given beside `policy: minmax`, which does not use it",
         ),
         ({"low": 99.5, "high": 0.5}, "low` is 99.5, not below `high: 0.5`"),
         ({"policy": "windows"}, "did you mean window"),
@@ -469,3 +469,41 @@ def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
     ]:
         with pytest.raises(InputError, match=message):
             found(**changes)
+
+
+def test_all_mistakes_of_a_configuration_are_named_at_once(config, tmp_path):
+    config["datasets"]["a"]["csv"] = str(tmp_path / "gone.csv")
+    config["datasets"]["b"]["images"] = str(tmp_path / "images.csv")
+    config["experiments"]["one"]["query_splits"] = ["train"]
+    config["models"].append("thumbnial")
+    with pytest.raises(InputError) as error:
+        Project(config, [CARDS], "my.yaml")
+    assert len(error.value.sentences) == 4
+    message = str(error.value)
+    assert message.startswith("4 mistakes:\n- my.yaml: `datasets: a: csv` names")
+    for part in ("images.csv, which is a file", "experiments: one:", "thumbnial"):
+        assert part in message
+
+
+def test_all_mistakes_of_spelling_are_named_at_once(config):
+    config["datasets"]["a"]["imagse"] = config["datasets"]["a"].pop("images")
+    config["experiments"]["one"]["k"] = 0
+    config["device"] = "gpu"
+    with pytest.raises(InputError) as error:
+        Project(config, [CARDS])
+    assert len(error.value.sentences) == 3
+    assert "did you mean `images`?" in str(error.value)
+
+
+def test_images_may_lie_below_a_folder_that_an_archive_will_unpack(config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config["datasets"]["a"]["images"] = "resources/record/images"
+    with pytest.raises(InputError, match="record/images, which does not exist"):
+        Project(config, [CARDS])
+    config["resources"] = {
+        "record": {
+            "record": "https://example.org/record",
+            "archives": {"all.zip": {"files": ["images/a.csv"]}},
+        }
+    }
+    assert Project(config, [CARDS]).archived

@@ -165,6 +165,44 @@ def test_what_users_write_is_escaped_on_pages(by_group, tmp_path):
     assert "<b>x" not in text and "Net &lt;1&gt;" in text
 
 
+def models_page(tmp_path, cards):
+    figures = summary(dict.fromkeys(cards, 0.5))
+    render(
+        "analyses/comparison/models.html.j2", tmp_path / "models.html", title="Models", k=5,
+        index_split="train", index_images=12, index_note="", uncertain=False,
+        columns=model_table.model_columns(figures),
+        splits=model_table.model_table(figures, cards), cards=model_table.card_table(cards),
+    )  # fmt: skip
+    return (tmp_path / "models.html").read_text()
+
+
+def test_the_page_of_models_links_what_documents_a_card(tmp_path):
+    sources = [
+        {"for": ["licence", "training_data"], "from": "https://hub.example/net", "at": "4c88d8b"},
+        {"for": ["preprocessing"], "from": "unknown", "note": "looked for in <the paper>"},
+        {"for": ["licence"], "from": "javascript:alert(1)"},
+    ]
+    page = models_page(tmp_path, CARDS | {"net": CARDS["net"] | {"sources": sources}})
+    assert 'licence, training data: <a href="https://hub.example/net">' in page
+    assert "(4c88d8b)" in page
+    assert "preprocessing: unknown. looked for in &lt;the paper&gt;" in page
+    assert "licence: javascript:alert(1)" in page
+    assert 'href="javascript' not in page
+
+
+def test_what_a_card_does_not_say_is_shown_as_not_stated(tmp_path):
+    """A precomputed card may say little; only a control has seen nothing."""
+    page = models_page(
+        tmp_path, {"given": {"name": "Given", "loader": "precomputed", "path": "a.h5"}, **CARDS}
+    )
+    (row,) = re.findall("<tr[^>]*><td[^>]*>Given</td><td[^>]*>given</td>.*?</tr>", page)
+    assert "precomputed: not stated" in row
+    assert row.count("<td>not stated</td>") == 1, "the dimension"
+    assert row.count('">not stated</td>') == 2, "licence and training data"
+    (floor,) = re.findall("<tr[^>]*><td[^>]*>floor</td><td[^>]*>floor</td>.*?</tr>", page)
+    assert ">nothing</td>" in floor
+
+
 def ledger_of(embedded, rejected):
     catalog = pd.DataFrame({"id": [1, 2, 3]})
     rows = pd.DataFrame([{"path": "z.png", "stage": "catalog", "model": "", "reason": "missing"}])

@@ -10,9 +10,11 @@ import loaded_workflow
 import pytest
 import yaml
 
-from radcbir.cards.model_card import LOADER_MODULES, RUNTIMES
+from radcbir.cards import loaders
+from radcbir.cards.model_card import RUNTIMES
 
 REPOSITORY = Path(__file__).parents[3]
+LOADERS = [each for each in loaders.registry().values() if each.module]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 IMPORT_NAMES = {
     "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
@@ -87,7 +89,8 @@ def test_a_script_finds_its_imports_in_its_environment(script, environment):
         for module in (REPOSITORY / "workflow/radcbir/analyses").glob("*/summary.py"):
             needed |= third_party(module, seen)
     if script.stem == "embed":
-        for module in [*LOADER_MODULES.values(), *(module for module, _ in RUNTIMES.values())]:
+        modules = [each.module for each in LOADERS]
+        for module in [*modules, *(module for module, _ in RUNTIMES.values())]:
             needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
     offered = {
         IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / f"envs/{environment}.yaml")
@@ -99,12 +102,26 @@ def test_a_script_finds_its_imports_in_its_environment(script, environment):
 def test_the_child_processes_of_the_page_find_their_imports_and_no_faiss():
     seen: set[Path] = set()
     needed = third_party(REPOSITORY / "workflow/radcbir/app/worker.py", seen)
-    for module in LOADER_MODULES.values():
-        needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
+    for loader in LOADERS:
+        path = REPOSITORY / f"workflow/{loader.module.replace('.', '/')}.py"
+        needed |= third_party(path, seen)
     offered = {IMPORT_NAMES.get(name, name) for name in pins(REPOSITORY / "envs/app.yaml")}
     assert needed <= offered
     assert "torch" in needed
     assert "faiss" not in needed
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
+def test_a_loader_declares_the_libraries_that_its_module_imports(loader):
+    path = REPOSITORY / f"workflow/{loader.module.replace('.', '/')}.py"
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    ours = {"radcbir", "torch", "numpy", "PIL", *sys.stdlib_module_names}
+    assert imported - ours <= set(loader.libraries)
 
 
 def test_every_environment_is_used():

@@ -204,7 +204,10 @@ def test_a_fusion_takes_from_its_members_what_follows(folder):
         ),
         ({"fusion": {"of": ["small", "large"], "by": "mean"}}, "`fusion: by` is 'mean'"),
         ({"dimension": 320}, "`dimension` has no use with `loader: fusion`: take it out"),
-        ({"loader": "timm"}, "the key `architecture` is missing"),
+        (
+            {"loader": "timm"},
+            "the keys `architecture`, `weights`, `pooling`, `dimension`, `preprocessing` are missing",
+        ),
     ],
 )
 def test_a_wrong_fusion_is_named(folder, arguments, message):

@@ -1,68 +1,223 @@
 """Model cards: an image encoder described as data, and which part of the description changes its
 embeddings.
 
+The functions take any mapping with a card's keys, such as the plain one that a rule hands to its
+script. :class:`ModelCard` is the same as an object. What belongs to a card's weights, to embeddings
+that exist already and to the versions of the code is defined in modules of its own and can be
+imported from here as well.
+
 Imported whenever Snakemake reads the Snakefile, so nothing heavy is imported here.
 """
 
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from radcbir.core import package_data
+from radcbir.cards import fusion
+from radcbir.cards.card_schema import check_card
+from radcbir.cards.fusion import is_fusion as is_fusion
+from radcbir.cards.loaders import Loader, loader_of
+from radcbir.cards.precomputed import PRECOMPUTED as PRECOMPUTED
+from radcbir.cards.precomputed import has_vectors, is_precomputed, source_file
+from radcbir.cards.versions import versions
+from radcbir.cards.weights import WEIGHTS as WEIGHTS
+from radcbir.cards.weights import content_of as content_of
+from radcbir.cards.weights import weights_file, weights_files, weights_location, weights_meaning
 from radcbir.core.errors import InputError
-from radcbir.core.schema import validate
-
-CARD_SCHEMA = package_data.schema("model-card")
-
-WEIGHTS = "resources/weights"
-
-WEIGHTS_MEANING = ("layout", "prefix", "unused", "renamed", "random_seed")
-"""What of `weights:` changes the embeddings beside the files' content."""
 
 DEFAULTS = {"precision": "float32", "runtime": "auto", "batch_size": 32, "training_data": []}
+"""What a card has where it does not say otherwise."""
 
-PRECOMPUTED = "precomputed"
-"""The loader of models whose embeddings, or whose neighbor lists, exist already: nothing is encoded
-for them."""
-
-UNUSED_BY_FUSIONS = (
-    "architecture",
-    "dimension",
-    "weights",
-    "pooling",
-    "preprocessing",
-    "precision",
-    "runtime",
-    "text_tower",
-)
-"""What a fusion takes from its members."""
-
-LOADER_MODULES = {
-    "timm": "radcbir.encoders.loaders.timm_encoder",
-    "open_clip": "radcbir.encoders.loaders.open_clip_encoder",
-    "transformers": "radcbir.encoders.loaders.transformers_encoder",
-    "medclip": "radcbir.encoders.loaders.transformers_encoder",
-    "torchxrayvision": "radcbir.encoders.loaders.torchxrayvision_encoder",
-    "two_towers": "radcbir.encoders.loaders.two_towers",
-    "control": "radcbir.encoders.loaders.control",
-}
-"""Loader -> the module that holds its ``load(slug, card, files, device)``; imported only where the
-loader is used."""
+NOT_STATED = "not stated"
+"""Shown in place of what a card does not say."""
 
 RUNTIMES = {
     "auto": ("radcbir.encoders.runtimes.openvino_runtime", "automatic"),
     "openvino": ("radcbir.encoders.runtimes.openvino_runtime", "accelerated"),
     "torch-compile": ("radcbir.encoders.runtimes.compiled_runtime", "accelerated"),
 }
-"""Runtime -> the module and function that have it take over an encoder of torch; torch is what
-encoders have."""
+"""Runtime -> the module and function that have it take over an encoder of torch. Encoders have
+torch by themselves."""
+
+BENCHMARKS = ("NIH14", "CheXpert", "MIMIC-CXR", "RadImageNet")
+"""The datasets of the paper, by the names that `training_data:` uses."""
+
+UNPUBLISHED = "not fully published"
+"""Among `training_data:`, the mark of a list that may lack datasets."""
 
 
-def load_card(path: str | Path) -> dict:
-    """Read and check a model card, defaults filled in. Raises :class:`InputError` that names the
-    file and the key.
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelCard(Mapping[str, Any]):
+    """A model card with defaults filled in. It is read-only: ``card | {key: value}`` is a new one.
+
+    It is a mapping as well (``card["name"]``). Its pickle is that of the plain mapping, so that
+    Snakemake can hand it to scripts that have not imported the library yet.
+    """
+
+    data: Mapping[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __or__(self, changes: Mapping[str, Any]) -> "ModelCard":
+        return ModelCard({**self.data, **changes})
+
+    def __repr__(self) -> str:
+        return repr(self.as_dict())
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return dict, (self.as_dict(),)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The card as a plain mapping, for parameters of rules and for JSON."""
+        return dict(self.data)
+
+    # --- what it says ---
+
+    @property
+    def name(self) -> str:
+        """The name shown in tables and figures."""
+        return self.data["name"]
+
+    @property
+    def loader(self) -> Loader:
+        """The family of encoders that it belongs to."""
+        return loader_of(self.data)
+
+    @property
+    def architecture(self) -> str:
+        """The loader's name of the architecture."""
+        return self.data.get("architecture", NOT_STATED)
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """Where the weights come from and how they are read; empty for controls."""
+        return self.data.get("weights", {})
+
+    @property
+    def preprocessing(self) -> Mapping[str, Any]:
+        """How an image becomes the network's input; empty where there is no network."""
+        return self.data.get("preprocessing", {})
+
+    @property
+    def pooling(self) -> str:
+        """What becomes the embedding; empty where the card does not say."""
+        return self.data.get("pooling", "")
+
+    @property
+    def dimension(self) -> int | None:
+        """The length of an embedding; None where only the file of embeddings knows it."""
+        return self.data.get("dimension")
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic of the forward pass; empty where there is no network."""
+        return self.data.get("precision", "")
+
+    @property
+    def runtime(self) -> str:
+        """What computes the forward pass (:func:`runtime_of`)."""
+        return runtime_of(self.data)
+
+    @property
+    def batch_size(self) -> int:
+        """The suggested number of images per forward pass."""
+        return self.data["batch_size"]
+
+    @property
+    def licence(self) -> str:
+        """The licence of the weights."""
+        return self.data.get("licence", NOT_STATED)
+
+    @property
+    def sources(self) -> list[Mapping[str, Any]]:
+        """Where licence, training data and preprocessing are documented."""
+        return self.data.get("sources", [])
+
+    @property
+    def training_data(self) -> list[str]:
+        """The collections of images that the weights have seen."""
+        return self.data.get("training_data", [])
+
+    # --- what follows from it ---
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The part that changes the embeddings (:func:`card_meaning`)."""
+        return card_meaning(self.data)
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        """The versions of the code that its embeddings depend on."""
+        return versions(self.data)
+
+    @property
+    def is_control(self) -> bool:
+        """Without learned weights."""
+        return is_control(self.data)
+
+    @property
+    def is_fusion(self) -> bool:
+        """Several models as one."""
+        return is_fusion(self.data)
+
+    @property
+    def is_precomputed(self) -> bool:
+        """Its embeddings or neighbor lists exist already."""
+        return is_precomputed(self.data)
+
+    @property
+    def has_network(self) -> bool:
+        """Images go through a network here."""
+        return has_network(self.data)
+
+    @property
+    def has_text(self) -> bool:
+        """Texts have a place in the space of its images."""
+        return has_text(self.data)
+
+    @property
+    def has_vectors(self) -> bool:
+        """False for neighbor lists without embeddings."""
+        return has_vectors(self.data)
+
+    @property
+    def seen_benchmarks(self) -> list[str]:
+        """The paper's datasets that the weights have seen."""
+        return seen_benchmarks(self.data)
+
+    @property
+    def weights_files(self) -> dict[str, dict]:
+        """Its files by name, with where each comes from."""
+        return weights_files(self.data)
+
+    @property
+    def weights_file(self) -> str | None:
+        """The name of the first of its files."""
+        return weights_file(self.data)
+
+    def weights_location(self, slug: str) -> str | None:
+        """The file, or the folder of several, of the model of that slug."""
+        return weights_location(slug, self.data)
+
+    def source_file(self, dataset: str) -> str:
+        """The file that holds what a precomputed card has of a dataset."""
+        return source_file(self.data, dataset)
+
+
+def load_card(path: str | Path) -> ModelCard:
+    """Read and check a model card, defaults filled in.
+
+    Raises :class:`InputError` that names the file and every wrong key.
     """
     try:
         card = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -70,79 +225,48 @@ def load_card(path: str | Path) -> dict:
         raise InputError(
             f"the model card {path} is not valid YAML: {' '.join(str(error).split())}"
         ) from None
-    validate(card, CARD_SCHEMA, f"model card {path}")
-    for name in UNUSED_BY_FUSIONS if card["loader"] == "fusion" else ("fusion",):
-        if name in card:
-            raise InputError(
-                f"model card {path}: `{name}` has no use with `loader: {card['loader']}`: take it "
-                "out"
-            )
-    return {"training_data": []} | card if is_precomputed(card) else DEFAULTS | card
+    check_card(card, f"model card {path}")
+    return ModelCard(({"training_data": []} if is_precomputed(card) else DEFAULTS) | card)
 
 
-def card_meaning(card: Mapping) -> dict:
+def card_meaning(card: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a card that changes its embeddings: architecture, weights by digest, pooling,
     preprocessing, precision.
 
     Where the weights are fetched from, the batch size, and all that describes the model to readers
-    are left out. So is the runtime in float32, where it is held to torch's vectors as one device is
-    to another's; in half precision runtimes round at other places, so there it counts. Of a fusion,
-    it is its members: how their scores are put together changes what is found, not the embeddings.
+    are left out. So is the runtime in float32, where all runtimes give the same vectors within a
+    tolerance; in half precision they round differently, so there it counts. A fusion means its
+    members: how their scores are put together changes what is found, not the embeddings.
     """
-    if card["loader"] == "fusion":
-        return {"loader": "fusion", "of": card["fusion"]["of"]}
-    meaning = {name: card[name] for name in ("loader", "architecture", "dimension")}
-    if card["loader"] not in ("control", PRECOMPUTED):
-        meaning |= {name: card[name] for name in ("pooling", "preprocessing", "precision")}
+    if is_fusion(card):
+        return {"loader": fusion.FUSION, "of": card["fusion"]["of"]}
+    meaning = {key: card[key] for key in ("loader", "architecture", "dimension") if key in card}
+    if has_network(card):
+        meaning |= {key: card[key] for key in ("pooling", "preprocessing", "precision")}
         if card["precision"] != "float32" and runtime_of(card) != "torch":
             meaning["runtime"] = runtime_of(card)
         meaning |= {"options": card["options"]} if "options" in card else {}
-        weights = card["weights"]
-        meaning["weights"] = {name: weights[name] for name in WEIGHTS_MEANING if name in weights}
-        if "files" in weights:
-            meaning["weights"]["files"] = {
-                name: content_of(source) for name, source in weights_files(card).items()
-            }
-        else:
-            meaning["weights"] |= content_of(weights)
+        meaning["weights"] = weights_meaning(card)
     return meaning
 
 
-def fused_card(card: Mapping, members: Mapping[str, Mapping]) -> dict:
+def fused_card(card: Mapping[str, Any], members: Mapping[str, Mapping[str, Any]]) -> ModelCard:
     """The card of a fusion with what follows from its ``members`` (slug -> card, in order)."""
-    seen = dict.fromkeys(each for member in members.values() for each in member["training_data"])
-    return card | {
-        "architecture": f"{card['fusion']['by'].replace('_', ' ')} of {', '.join(members)}",
-        "dimension": sum(member["dimension"] for member in members.values()),
-        "training_data": list(seen),
-        "control": all(is_control(member) for member in members.values()),
-    }
+    control = all(is_control(member) for member in members.values())
+    return ModelCard({**card, **fusion.of_members(card, members, control)})
 
 
-def content_of(source: Mapping) -> dict:
-    """What tells a weights file's content: its digest in the card, else the commit that holds it,
-    else its address.
-
-    ``source`` is one of :func:`weights_files`. A digest that is recorded when a file is fetched
-    plays no part: recording it makes nothing stale.
-    """
-    for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
-        if names[0] in source:
-            return {name: source[name] for name in names if name in source}
-    return {}
-
-
-def loader_module(card: Mapping) -> str:
+def loader_module(card: Mapping[str, Any]) -> str:
     """The library module that builds this card's encoder."""
-    return LOADER_MODULES[card["loader"]]
+    return loader_of(card).module
 
 
-def has_network(card: Mapping) -> bool:
-    """A card whose images go through a network here: what `precision:` and `runtime:` are about."""
-    return card["loader"] not in ("control", "fusion", PRECOMPUTED)
+def has_network(card: Mapping[str, Any]) -> bool:
+    """A card whose images go through a network here: `precision:` and `runtime:` are about it."""
+    return loader_of(card).network
 
 
-def runtime_of(card: Mapping) -> str:
+def runtime_of(card: Mapping[str, Any]) -> str:
     """What computes a card's forward pass: `torch`, or one of :data:`RUNTIMES`.
 
     In half precision `auto` is `torch`: the vectors depend on the runtime there, and must not on
@@ -152,81 +276,15 @@ def runtime_of(card: Mapping) -> str:
     return "torch" if runtime == "auto" and card.get("precision") != "float32" else runtime
 
 
-def encoder_modules(card: Mapping) -> list[str]:
-    """The library modules that are loaded by name for this card: by whichever runtime, since that
-    changes no embeddings.
+def encoder_modules(card: Mapping[str, Any]) -> list[str]:
+    """The library modules that are loaded by name for this card, with those of all runtimes, since
+    the runtime changes no embeddings.
     """
     runtimes = dict.fromkeys(module for module, _ in RUNTIMES.values()) if has_network(card) else ()
     return [loader_module(card), *runtimes]
 
 
-def weights_files(card: Mapping) -> dict[str, dict]:
-    """The card's files by their names below ``resources/weights/{model}/``, with where each comes
-    from.
-
-    A single file lies there under its own name; several keep the folders of their repository, or
-    the name after ``to:``. Nothing for controls and random weights.
-    """
-    weights = card.get("weights", {})
-    if "files" not in weights:
-        name = weights_file(card)
-        return {name: dict(weights)} if name else {}
-    shared = {name: weights[name] for name in ("hub", "revision") if name in weights}
-    sources = [{"file": each} if isinstance(each, str) else dict(each) for each in weights["files"]]
-    found = {}
-    for source in sources:
-        name = (
-            source.pop("to", source.get("file")) or PurePosixPath(urlparse(source["url"]).path).name
-        )
-        found[name] = source if "url" in source else shared | source
-    return found
-
-
-def weights_file(card: Mapping) -> str | None:
-    """The name of the first of :func:`weights_files`; None for controls and random weights."""
-    weights = card.get("weights", {})
-    if "files" in weights:
-        return next(iter(weights_files(card)))
-    if "url" in weights:
-        return PurePosixPath(weights.get("member", urlparse(weights["url"]).path)).name
-    return PurePosixPath(weights["file"]).name if "file" in weights else None
-
-
-def is_precomputed(card: Mapping) -> bool:
-    """A card whose embeddings or neighbor lists exist already."""
-    return card["loader"] == PRECOMPUTED
-
-
-def source_file(card: Mapping, dataset: str) -> str:
-    """The file that holds what a precomputed card has of a dataset: ``path`` with the dataset's
-    name there filled in.
-    """
-    return card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
-
-
-def has_vectors(card: Mapping) -> bool:
-    """False for a precomputed card of neighbor lists (a CSV), which come without embeddings."""
-    return not (is_precomputed(card) and card["path"].endswith(".csv"))
-
-
-def weights_location(model: str, card: Mapping) -> str | None:
-    """What :func:`radcbir.encoders.load_encoder` takes as weights: the file, the folder of several,
-    or None.
-    """
-    file = weights_file(card)
-    return file and (
-        f"{WEIGHTS}/{model}" if "files" in card["weights"] else f"{WEIGHTS}/{model}/{file}"
-    )
-
-
-BENCHMARKS = ("NIH14", "CheXpert", "MIMIC-CXR", "RadImageNet")
-"""The datasets of the paper, by the names that `training_data:` uses."""
-
-UNPUBLISHED = "not fully published"
-"""Among `training_data:`, what tells that the list may lack datasets."""
-
-
-def seen_benchmarks(card: Mapping) -> list[str]:
+def seen_benchmarks(card: Mapping[str, Any]) -> list[str]:
     """Those of the paper's datasets that the weights have seen; "perhaps others" where the list may
     lack some.
     """
@@ -236,12 +294,12 @@ def seen_benchmarks(card: Mapping) -> list[str]:
     )
 
 
-def has_text(card: Mapping) -> bool:
+def has_text(card: Mapping[str, Any]) -> bool:
     """A card whose encoder has a text tower in the space of its images."""
     return card.get("text_tower", False)
 
 
-def is_control(card: Mapping) -> bool:
+def is_control(card: Mapping[str, Any]) -> bool:
     """A card without learned weights: a control encoder, a network with random weights, or a fusion
     of such.
     """
@@ -252,7 +310,7 @@ def is_control(card: Mapping) -> bool:
     )
 
 
-def names_and_controls(cards: Mapping[str, Mapping]) -> tuple[dict[str, str], list[str]]:
+def names_and_controls(cards: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], list[str]]:
     """The name shown for each model, in the order given, and which of the models are controls."""
     return {model: card["name"] for model, card in cards.items()}, [
         each for each in cards if is_control(cards[each])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from radcbir.cards.model_card import (
     BENCHMARKS,
+    NOT_STATED,
     has_text,
     is_control,
     seen_benchmarks,
@@ -38,10 +39,10 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
             slug,
             card["name"],
             card["loader"],
-            str(card.get("dimension", "-")),
+            str(card.get("dimension", NOT_STATED)),
             f"{size} px" if size else "any",
             "yes" if has_text(card) else "no",
-            card["licence"],
+            card.get("licence", NOT_STATED),
             "yes" if card.get("gated") else "no",
             weights_at_hand(slug, card, weights),
             ", ".join(seen_benchmarks(card)) or "none known",

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jsonschema
@@ -14,27 +14,52 @@ import jsonschema
 from radcbir.core.errors import InputError
 
 
+def no_use(where: str = "here") -> dict:
+    """The schema of a key that is known, but has no use ``where`` it is."""
+    return {"not": {}, "description": where}
+
+
 def validate(instance: object, schema: str | Path | Mapping, where: str) -> None:
     """Check ``instance`` (parsed YAML) against a JSON schema, or the file of one.
 
-    Raises :class:`InputError` for the first mistake: one sentence that names ``where`` (a file),
+    Raises :class:`InputError` with all mistakes: for each a sentence that names ``where`` (a file),
     the key, and the remedy. Numbers that are not finite are mistakes everywhere.
     """
-    _refuse_not_finite(instance, where)
+    found = mistakes(instance, schema)
+    if found:
+        raise InputError(*(f"{where}: {each}" for each in found))
+
+
+def mistakes(instance: object, schema: str | Path | Mapping) -> list[str]:
+    """All that is wrong with ``instance`` (parsed YAML), each as a sentence without a full stop.
+
+    Keys that are missing in one mapping are named together, and so are its unknown keys.
+    """
+    not_finite = _not_finite(instance)
+    if not_finite:
+        return not_finite
     if not isinstance(schema, Mapping):
         schema = json.loads(Path(schema).read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
-    mistakes = sorted(
+    found = sorted(
         _innermost(validator.iter_errors(instance)),
         key=lambda error: [str(each) for each in error.path],
     )
-    if mistakes:
-        raise InputError(f"{where}: {_sentence(mistakes[0])}")
+    alike: dict[object, list[jsonschema.ValidationError]] = {}
+    for number, mistake in enumerate(found):
+        match mistake.validator:
+            case "required" | "dependentRequired":
+                kind: object = ("missing", *mistake.absolute_path)
+            case _:
+                kind = number
+        alike.setdefault(kind, []).append(mistake)
+    return [_sentence(each) for each in alike.values()]
 
 
-def _refuse_not_finite(instance: object, where: str) -> None:
-    """Raise :class:`InputError` that names the keys whose value is `.nan` or `.inf`: no limit of a
-    schema catches `.nan`, which is neither less nor more than anything.
+def _not_finite(instance: object) -> list[str]:
+    """The keys whose value is `.nan` or `.inf`, as one sentence; empty where there are none.
+
+    No limit of a schema catches `.nan`, which is neither less nor more than anything.
     """
     found, waiting, seen = [], [((), instance)], set()
     while waiting:
@@ -42,13 +67,12 @@ def _refuse_not_finite(instance: object, where: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             found.append(f"`{': '.join(map(str, path))}` is {value}")
         elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))  # YAML's aliases may repeat a part, or hold themselves
+            seen.add(id(value))  # aliases in YAML can repeat a part, or contain themselves
             inside = value.items() if isinstance(value, Mapping) else enumerate(value)
             waiting += [((*path, key), each) for key, each in inside]
-    if found:
-        raise InputError(
-            f"{where}: {', '.join(sorted(found))}, which is no finite number: give a number"
-        )
+    if not found:
+        return []
+    return [f"{', '.join(sorted(found))}, which is no finite number: give a number"]
 
 
 def _innermost(
@@ -69,26 +93,31 @@ def _innermost(
             yield mistake
 
 
-def _sentence(mistake: jsonschema.ValidationError) -> str:
+def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
+    """What one mistake is, or several of the same kind."""
+    mistake = alike[0]
     key = ": ".join(str(each) for each in mistake.absolute_path)
     at = f" under `{key}:`" if key else ""
     match mistake.validator:
         case "additionalProperties":
-            allowed = sorted(mistake.schema.get("properties", {}))
+            properties = mistake.schema.get("properties", {})
             patterns = mistake.schema.get("patternProperties", {})
-            wrong = next(
+            allowed = sorted(name for name, each in properties.items() if each.get("not") != {})
+            wrong = [
                 name
                 for name in mistake.instance
-                if name not in allowed and not any(re.search(each, str(name)) for each in patterns)
-            )
-            near = difflib.get_close_matches(str(wrong), allowed, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"allowed are {', '.join(allowed)}"
-            return f"unknown key `{wrong}`{at}: {hint}"
-        case "required":
-            missing = next(name for name in mistake.validator_value if name not in mistake.instance)
-            what = mistake.schema.get("properties", {}).get(missing, {}).get("description", "")
+                if name not in properties
+                and not any(re.search(each, str(name)) for each in patterns)
+            ]
+            return "; ".join(f"unknown key `{each}`{at}: {_near(each, allowed)}" for each in wrong)
+        case "required" | "dependentRequired":
+            missing = list(dict.fromkeys(name for each in alike for name in _missing(each)))
+            if len(missing) > 1:
+                names = ", ".join(f"`{each}`" for each in missing)
+                return f"the keys {names} are missing{at}: add them"
+            what = mistake.schema.get("properties", {}).get(missing[0], {}).get("description", "")
             what = f" ({what[0].lower()}{what[1:].rstrip('.')})" if what else ""
-            return f"the key `{missing}` is missing{at}: add it{what}"
+            return f"the key `{missing[0]}` is missing{at}: add it{what}"
         case "enum" | "const":
             allowed = (
                 mistake.validator_value
@@ -127,7 +156,7 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
             what = what if what != "the pattern" else f"the pattern {mistake.validator_value}"
             return f"{f'`{key}`' if key else 'a name'} is {_short(mistake.instance)}: use {what}"
         case "not":
-            return f"`{key}` has no use here: take it out"
+            return f"`{key}` has no use {mistake.schema.get('description', 'here')}: take it out"
         case "minItems" if mistake.instance:
             return f"`{key}` is {_short(mistake.instance)}: name at least {mistake.validator_value}"
         case "minimum" | "maximum" | "minItems" | "minProperties" | "minLength" | "uniqueItems":
@@ -143,6 +172,21 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
             )
             return f"`{key}` is {problem}{shown}: correct it"
     return f"{f'`{key}`: ' if key else ''}{mistake.message}"
+
+
+def _missing(mistake: jsonschema.ValidationError) -> list[str]:
+    """The keys that are missing where the instance has to have some, or some beside others."""
+    wanted = mistake.validator_value
+    if isinstance(wanted, Mapping):
+        wanted = [
+            name for key, names in wanted.items() if key in mistake.instance for name in names
+        ]
+    return [name for name in wanted if name not in mistake.instance]
+
+
+def _near(name: object, allowed: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name), allowed, 1)
+    return f"did you mean `{near[0]}`?" if near else f"allowed are {', '.join(allowed)}"
 
 
 def _short(value: object) -> str:

@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -26,54 +27,76 @@ AHEAD = 3
 """How many batches may be decoded ahead of the one in the encoder."""
 
 
+@dataclass(frozen=True)
+class Job:
+    """What the vectors of a job depend on. It is recorded beside them."""
+
+    model: str
+    """The slug of the model."""
+    card: Mapping
+    """The meaning of its card (:func:`radcbir.cards.model_card.card_meaning`)."""
+    code: str
+    """What identifies the code that makes the vectors."""
+    dataset: str = ""
+    """The dataset of the images; empty for query images."""
+    intensity: Mapping = field(default_factory=lambda: INTENSITY)
+    """The policy for pixels of more than 8 bit."""
+    storage: str = "float32"
+    """The type of the numbers that are kept."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a job works with. It changes how fast the vectors come, not what they are."""
+
+    weights: str | Path | None = None
+    """As :func:`radcbir.encoders.load_encoder` takes it."""
+    image_root: str | Path = "/"
+    """The folder that the paths of the images are relative to."""
+    device: str = "auto"
+    runtime: str = "torch"
+    batch_size: int = 32
+    threads: int = 1
+    """How many images are decoded at a time."""
+
+    def load(self, job: Job) -> Encoder:
+        """The encoder of a job."""
+        return load_encoder(job.model, job.card, self.weights, self.device, self.runtime)
+
+
 def embed_shard(
-    shard: str | Path,
-    output: str | Path,
-    *,
-    model: str,
-    dataset: str,
-    card: Mapping,
-    weights: str | Path | None,
-    image_root: str | Path,
-    max_rejected: float,
-    batch_size: int,
-    device: str,
-    threads: int,
-    code: str,
-    intensity: Mapping = INTENSITY,
-    storage: str = "float32",
-    runtime: str = "torch",
+    shard: str | Path, output: str | Path, job: Job, means: Means, max_rejected: float
 ) -> None:
     """Embed the images of a shard list (columns id, path, bytes) and write the shard's embedding
     file.
 
-    ``card`` is the card's meaning, ``code`` the digest of the code and ``intensity`` the dataset's
-    policy for pixels of more than 8 bit, all kept as provenance; ``storage`` is the type of the
-    numbers that are kept. A bad image and a vector that is zero or not finite are rejected, with
-    the reason, and nothing else is lost by them.
+    A bad image and a vector that is zero or not finite are rejected, with the reason, and nothing
+    else is lost by them.
 
     Raises :class:`InputError` where all images, or more than the share ``max_rejected`` of them,
     are rejected.
     """
     with open(shard, newline="", encoding="utf-8") as handle:
         rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
-    check_image_root(image_root, dataset)
-    encoder = load_encoder(model, card, weights, device, runtime)
-    ids, vectors, rejected = embed_images(rows, image_root, encoder, batch_size, threads, intensity)
+    check_image_root(means.image_root, job.dataset)
+    encoder = means.load(job)
+    ids, vectors, rejected = embed_images(
+        rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
+    )
     bad = [(path, reason) for _, path, reason in rejected]
-    check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{dataset}'")
+    check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{job.dataset}'")
     libraries = {"radcbir": __version__, **encoder.libraries}
     attributes = {
-        "model": model,
-        "dataset": dataset,
-        "card": json.dumps(card, sort_keys=True),
-        "card_digest": digest_of(card),
+        "model": job.model,
+        "dataset": job.dataset,
+        "card": json.dumps(job.card, sort_keys=True),
+        "card_digest": digest_of(job.card),
         "weights_sha256": encoder.weights_sha256,
         "libraries": json.dumps(libraries, sort_keys=True),
-        "code": code,
-        "intensity": json.dumps(intensity, sort_keys=True),
+        "code": job.code,
+        "intensity": json.dumps(job.intensity, sort_keys=True),
     }
-    write_shard(output, ids, vectors, rejected, attributes, storage)
+    write_shard(output, ids, vectors, rejected, attributes, job.storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 
 

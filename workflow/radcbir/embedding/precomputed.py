@@ -34,11 +34,13 @@ def take_embeddings(
     ``source`` is what the card's ``path`` says, ``metadata`` the list of paths behind an index. An
     image that is not there, and a vector that is zero or not finite, is rejected with the reason.
 
+    The vectors have the length that the card gives, or where it gives none that of the source.
+
     Raises :class:`InputError` where the source cannot be read or has vectors of another dimension
     than the card says, or where too many images are rejected.
     """
     rows = list(read_shards(shards))
-    opened = open_source(source, metadata, card["dimension"])
+    opened = open_source(source, metadata, card.get("dimension"))
     found, missing, progress = 0, [], Progress(len(rows), "images")
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]]:

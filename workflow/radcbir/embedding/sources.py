@@ -39,9 +39,12 @@ class Source(Protocol):
         """What is in it, in a few words, for a message."""
 
 
-def open_source(path: str | Path, metadata: str | Path | None, dimension: int) -> Source:
-    """Open a file of embeddings by its kind. Raises :class:`InputError` where it is none that can
-    be read.
+def open_source(path: str | Path, metadata: str | Path | None, dimension: int | None) -> Source:
+    """Open a file of embeddings by its kind.
+
+    ``dimension`` is the length of the vectors by the model card; where that is None, the file
+    decides. Raises :class:`InputError` where the file cannot be read or has vectors of another
+    length.
     """
     path = Path(path)
     match path.suffix:
@@ -73,7 +76,11 @@ class _DatasetPerImage:
     row where it belongs.
     """
 
-    def __init__(self, path: Path, file: h5py.File, dimension: int):
+    def __init__(self, path: Path, file: h5py.File, dimension: int | None):
+        self.expected = f"the model card says `dimension: {dimension}`"
+        if dimension is None:
+            dimension = _first_length(path, file)
+            self.expected = f"its first vector has {dimension} numbers"
         self.path, self.file, self.dimension = path, file, dimension
         self.libraries = {"h5py": h5py.__version__}
 
@@ -89,9 +96,8 @@ class _DatasetPerImage:
                 continue
             if found.shape != wanted:
                 raise InputError(
-                    f"the embedding of '{path}' in {self.path} has the shape {found.shape}, the "
-                    "model card says `dimension: "
-                    f"{self.dimension}`: correct the card, or name the file of this model"
+                    f"the embedding of '{path}' in {self.path} has the shape {found.shape}, "
+                    f"{self.expected}: correct the card, or name the file of this model"
                 )
             found.read(everything, everything, vectors[place], h5py.h5t.NATIVE_FLOAT)
         return vectors, reasons
@@ -104,15 +110,29 @@ class _DatasetPerImage:
         return f"it has paths such as '{name}'" if name else "it is empty"
 
 
+def _first_length(path: Path, file: h5py.File) -> int:
+    """The length of the first vector of a file with one dataset per image."""
+    name, item = "", file
+    while isinstance(item, h5py.Group) and len(item) and name.count("/") < 32:
+        name, item = f"{name}/{next(iter(item))}", item[next(iter(item))]
+    if not isinstance(item, h5py.Dataset) or item.ndim != 1:
+        raise InputError(
+            f"{path} does not tell how long its vectors are (the first thing in it, "
+            f"'{name.lstrip('/')}', is none): add `dimension:` to the model card, or name a file "
+            "of embeddings"
+        )
+    return len(item)
+
+
 class _OwnLayout:
     """An embedding file of this workflow, gathered or a shard: images are known by their id."""
 
-    def __init__(self, path: Path, file: h5py.File, dimension: int):
-        self.file, self.dimension = file, dimension
+    def __init__(self, path: Path, file: h5py.File, dimension: int | None):
+        self.file, self.dimension = file, file["embeddings"].shape[1]
         self.libraries = {"h5py": h5py.__version__}
-        if file["embeddings"].shape[1] != dimension:
+        if dimension not in (None, self.dimension):
             raise InputError(
-                f"the embeddings in {path} have the dimension {file['embeddings'].shape[1]}, the "
+                f"the embeddings in {path} have the dimension {self.dimension}, the "
                 "model card says "
                 f"`dimension: {dimension}`: correct the card, or name the file of this model"
             )
@@ -150,7 +170,7 @@ class _IndexVectors:
     it.
     """
 
-    def __init__(self, path: Path, metadata: str | Path | None, dimension: int):
+    def __init__(self, path: Path, metadata: str | Path | None, dimension: int | None):
         import faiss
 
         names = read_metadata(metadata) if metadata else []
@@ -167,12 +187,13 @@ class _IndexVectors:
                 "vectors as they are: name a "
                 "flat one, or the HDF5 file of the embeddings"
             )
+        says = "" if dimension is None else f" and the model card says `dimension: {dimension}`"
+        dimension = self.index.d if dimension is None else dimension
         if (self.index.d, self.index.ntotal) != (dimension, len(names)):
             raise InputError(
                 f"the index {path} holds {self.index.ntotal} vectors of dimension {self.index.d}, "
                 f"but its list {metadata} has "
-                f"{len(names)} paths and the model card says `dimension: {dimension}`: the files "
-                "do not belong together"
+                f"{len(names)} paths{says}: the files do not belong together"
             )
         self.dimension, self.rows = dimension, pd.Index(names).drop_duplicates()
         self.places = np.flatnonzero(~pd.Index(names).duplicated())

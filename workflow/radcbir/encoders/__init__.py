@@ -6,12 +6,16 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from radcbir.cards.model_card import RUNTIMES, WEIGHTS, has_network, loader_module
+from radcbir.cards.loaders import loader_of
+from radcbir.cards.model_card import RUNTIMES, has_network
+from radcbir.cards.weights import WEIGHTS
+from radcbir.core.errors import InputError
 from radcbir.fetch.weights import verified_files
 
 # Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's
@@ -25,20 +29,22 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 class Encoder(Protocol):
-    """What the embedding pipeline needs of an encoder."""
+    """What embedding images needs of an encoder, whichever loader built it."""
 
     dimension: int
+    """The length of a vector."""
     libraries: dict[str, str]
     """Library -> version, of those that have a part in the vectors."""
     weights_sha256: str
     """The digest of the weights file, or of the digests of several; empty where there is none."""
 
-    def preprocess(self, image: Image.Image) -> object:
-        """A gray (L) or RGB image of 8 bit -> what :meth:`encode` takes; called from several
-        threads.
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """A gray (L) or RGB image of 8 bit -> one of the inputs of :meth:`encode`.
+
+        It is called from several threads.
         """
 
-    def encode(self, inputs: Sequence[object]) -> np.ndarray:
+    def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Preprocessed images (n of them) -> vectors, shape (n, dimension), float32, not
         normalised.
 
@@ -47,7 +53,7 @@ class Encoder(Protocol):
 
 
 class TextEncoder(Encoder, Protocol):
-    """An encoder whose card says `text_tower: yes`: texts have a place in the space of its
+    """An encoder whose card says `text_tower: true`: texts have a place in the space of its
     images.
     """
 
@@ -69,12 +75,12 @@ def load_encoder(
     ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``runtime`` is of
     :func:`radcbir.cards.model_card.runtime_of`.
 
-    Raises :class:`~radcbir.core.errors.InputError` naming the model where a file is missing or is
-    not the one whose digest is known, the weights do not fit the architecture, the vectors do not
-    have the card's dimension, or the runtime cannot take it over.
+    Raises :class:`~radcbir.core.errors.InputError` naming the model where a library is not
+    installed, a file is missing or is not the one whose digest is known, the weights do not fit the
+    architecture, the vectors do not have the card's dimension, or the runtime cannot take it over.
     """
     files, digest = verified_files(slug, card, weights)
-    encoder = importlib.import_module(loader_module(card)).load(slug, card, files, device)
+    encoder = _module(slug, card).load(slug, card, files, device)
     encoder.weights_sha256 = digest
     if runtime != "torch" and has_network(card):
         folder = Path(WEIGHTS, slug) if weights is None else Path(weights)
@@ -84,3 +90,17 @@ def load_encoder(
             encoder, slug, card, folder / "openvino"
         )
     return encoder
+
+
+def _module(slug: str, card: Mapping) -> ModuleType:
+    """The module that builds the encoder of a card."""
+    loader = loader_of(card)
+    try:
+        return importlib.import_module(loader.module)
+    except ModuleNotFoundError as error:
+        if error.name not in loader.libraries:
+            raise
+        raise InputError(
+            f"the model '{slug}' has `loader: {loader.name}`, which needs {error.name}: install "
+            "what requirements.lock lists, or run with `--sdm conda`"
+        ) from None

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from radcbir.cards.loaders import loader_of
 from radcbir.core.devices import torch_device
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
@@ -40,12 +41,11 @@ learning rate."""
 class NetworkEncoder:
     """A network and one of its poolings as the embedding; a loader adds :meth:`pool`."""
 
-    def __init__(
-        self, model: torch.nn.Module, card: Mapping, device: str, libraries: Sequence[str]
-    ):
+    def __init__(self, model: torch.nn.Module, card: Mapping, device: str):
         """``model`` is in evaluation mode with its weights loaded; ``card`` is the card or its
         meaning.
         """
+        libraries = loader_of(card).libraries
         self.dimension = card["dimension"]
         self.libraries = {"torch": torch.__version__}
         self.libraries |= {name: importlib.import_module(name).__version__ for name in libraries}

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from radcbir.encoders import Encoder
+from radcbir.encoders.network import NetworkEncoder
 
 
 @torch.inference_mode()
@@ -42,7 +43,7 @@ def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
 
 
 def _features(
-    encoder: Encoder, model: torch.nn.Module, batch: torch.Tensor
+    encoder: NetworkEncoder, model: torch.nn.Module, batch: torch.Tensor
 ) -> tuple[torch.Tensor | None, int, int]:
     """A network's features of one image, how many tokens stand before those of patches, and the
     number of channels.
@@ -90,7 +91,7 @@ def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.nda
     )
 
 
-def seen(encoder: Encoder, prepared: np.ndarray) -> Image.Image:
+def seen(encoder: NetworkEncoder, prepared: np.ndarray) -> Image.Image:
     """What the network sees of an image, as a picture: resized and cropped, on the square that the
     patches divide.
     """

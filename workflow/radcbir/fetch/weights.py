@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from radcbir.cards.model_card import content_of, weights_files
+from radcbir.cards.weights import content_of, weights_files
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write, sha256_of_file, write_text
 from radcbir.core.logs import logger

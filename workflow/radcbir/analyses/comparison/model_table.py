@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from radcbir.cards.model_card import is_control
+from radcbir.cards.model_card import NOT_STATED, is_control
 from radcbir.metrics.registry import columns
 from radcbir.report.heat import is_missing, three_decimals
 
@@ -181,8 +181,8 @@ def model_columns(summary: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def card_table(cards: Mapping[str, Mapping]) -> list[dict]:
-    """What a reader has to know about each model: architecture, dimension, licence, training
-    data.
+    """What a reader has to know about each model: architecture, dimension, licence, training data,
+    and where these facts are documented.
     """
     return [
         {
@@ -190,16 +190,31 @@ def card_table(cards: Mapping[str, Mapping]) -> list[dict]:
             "name": card["name"],
             "homepage": card.get("homepage", ""),
             "control": is_control(card),
-            "architecture": f"{card['loader']}: {card['architecture']}",
-            "dimension": card["dimension"],
+            "architecture": f"{card['loader']}: {card.get('architecture', NOT_STATED)}",
+            "dimension": card.get("dimension", NOT_STATED),
             "size": card.get("preprocessing", {}).get("size", ""),
             "pooling": card.get("pooling", ""),
             "precision": card.get("precision", ""),
-            "licence": card.get("licence", ""),
-            "training_data": ", ".join(card.get("training_data", [])) or "nothing",
+            "licence": card.get("licence", NOT_STATED),
+            "training_data": ", ".join(card.get("training_data", []))
+            or ("nothing" if is_control(card) else NOT_STATED),
+            "training_texts": ", ".join(card.get("training_texts", [])),
+            "sources": [_source(each) for each in card.get("sources", [])],
         }
         for slug, card in cards.items()
     ]
+
+
+def _source(source: Mapping) -> dict[str, str]:
+    """One of a card's ``sources`` as it is shown; ``address`` is empty where there is no link."""
+    place = source["from"]
+    return {
+        "facts": ", ".join(each.replace("_", " ") for each in source["for"]),
+        "place": place,
+        "address": place if place.startswith(("https://", "http://")) else "",
+        "at": source.get("at", ""),
+        "note": source.get("note", ""),
+    }
 
 
 def _has_other_patients(summary: pd.DataFrame) -> bool:

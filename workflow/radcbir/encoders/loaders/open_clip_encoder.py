@@ -131,7 +131,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
             if name in tensors and name in wanted and tensors[name].numel() == 1:
                 tensors[name] = tensors[name].reshape(wanted[name].shape)
         load_tensors(model, tensors, slug)
-    encoder = OpenClipEncoder(model, card, device, ["open_clip", "timm", "transformers"])
+    encoder = OpenClipEncoder(model, card, device)
     encoder.configuration = configuration
     encoder.folder = folder_of(files)
     return checked(encoder, slug, card)

@@ -60,7 +60,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
             f"the model card '{slug}' says `pooling: cls`, but {card['architecture']} has no class "
             "token"
         )
-    return checked(TimmEncoder(model, card, device, ["timm"]), slug, card)
+    return checked(TimmEncoder(model, card, device), slug, card)
 
 
 def build(slug: str, card: Mapping) -> torch.nn.Module:

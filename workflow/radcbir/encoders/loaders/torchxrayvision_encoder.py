@@ -65,9 +65,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     )
     model = build(card["architecture"], 18 if classifier is None else len(classifier))
     load_tensors(model, tensors, slug)
-    return checked(
-        XrayEncoder(model, card, device, ["torchxrayvision", "torchvision", "skimage"]), slug, card
-    )
+    return checked(XrayEncoder(model, card, device), slug, card)
 
 
 def build(architecture: str, classes: int) -> torch.nn.Module:

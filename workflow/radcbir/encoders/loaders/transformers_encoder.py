@@ -155,7 +155,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
         model = loaded(
             slug, card, getattr(transformers, name), folder_of(files), card.get("options", {})
         )
-    encoder = TransformersEncoder(model.eval(), card, device, ["transformers"])
+    encoder = TransformersEncoder(model.eval(), card, device)
     encoder.folder = folder_of(files)
     try:
         return checked(encoder, slug, card)

@@ -246,7 +246,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     load_tensors(model, tensors, slug)
     for part, state in of_parts.items():
         setattr(model, part, _of_transformers(part, state, slug, card, files[CONFIGURATION]))
-    encoder = TwoTowerEncoder(model.eval(), card, device, ["torchvision", "transformers"])
+    encoder = TwoTowerEncoder(model.eval(), card, device)
     encoder.folder = folder_of(files)
     return checked(encoder, slug, card)
 

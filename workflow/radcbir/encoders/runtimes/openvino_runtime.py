@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from radcbir.cards.model_card import WEIGHTS_MEANING, loader_module
+from radcbir.cards.model_card import loader_module
+from radcbir.cards.weights import WEIGHTS_MEANING
 from radcbir.core.code_digest import code_digest
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of

@@ -1,0 +1,58 @@
+"""Versions of the code that makes embeddings, in place of digests of that code.
+
+Images are embedded again when the meaning of their model's card changes, or one of these numbers.
+A change of code that gives other vectors has to raise the number that belongs to it; any other
+change leaves them alone, and a new release of the workflow embeds nothing again. The tests hold
+fixed images against vectors and pixels that are recorded together with these numbers
+(``tests/unit/encoders/test_golden.py``): they fail when either changes without the other.
+
+The version of a loader is in its declaration (:mod:`radcbir.cards.loaders`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from radcbir.cards.loaders import loader_of
+
+NETWORK = 1
+"""What all networks share: batches, normalisation, precision (:mod:`radcbir.encoders.network`)."""
+
+PREPROCESSING = {
+    "shortest": 1,
+    "squash": 1,
+    "pad": 1,
+    "corner": 1,
+    "black_square": 1,
+    "library": 1,
+    "not smoothed": 1,
+    "stretched": 1,
+}
+"""Each way to resize and crop an image (:mod:`radcbir.encoders.preprocessing`): the values of
+`resize:`, `antialias: false` and `range: stretched`. A card depends on those that it uses."""
+
+RUNTIMES = {"openvino": 1, "torch-compile": 1}
+"""Runtimes of their own rounding, which count in half precision (:mod:`radcbir.encoders.runtimes`)."""
+
+
+def ways_of(preprocessing: Mapping[str, Any]) -> list[str]:
+    """The keys of :data:`PREPROCESSING` that a card's ``preprocessing`` uses."""
+    ways = [preprocessing["resize"]]
+    ways += ["not smoothed"] if not preprocessing.get("antialias", True) else []
+    ways += ["stretched"] if preprocessing.get("range") == "stretched" else []
+    return ways
+
+
+def versions(meaning: Mapping[str, Any]) -> dict[str, Any]:
+    """What an embedding depends on besides the meaning of its model's card and the image's pixels.
+
+    ``meaning`` is the card or its meaning. A fusion has its loader's version alone: the files of
+    its members depend on theirs.
+    """
+    loader = loader_of(meaning)
+    found: dict[str, Any] = {"loader": loader.version}
+    if loader.network:
+        ways = ways_of(meaning["preprocessing"])
+        found |= {"network": NETWORK, "preprocessing": {each: PREPROCESSING[each] for each in ways}}
+        if meaning["precision"] != "float32" and meaning.get("runtime") in RUNTIMES:
+            found["runtime"] = RUNTIMES[meaning["runtime"]]
+    return found
