@@ -4,6 +4,8 @@ meant.
 
 import difflib
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +23,7 @@ def validate(instance: object, schema: str | Path | Mapping, where: str) -> None
     """Check ``instance`` (parsed YAML) against a JSON schema, or the file of one.
 
     Raises :class:`InputError` for the first mistake: one sentence that names ``where`` (a file),
-    the key, and the remedy.
+    the key, and the remedy. Numbers that are not finite are mistakes everywhere.
     """
     found = mistakes(instance, schema)
     if found:
@@ -33,6 +35,8 @@ def mistakes(instance: object, schema: str | Path | Mapping) -> list[str]:
 
     Keys that are missing in one mapping are named together, and so are its unknown keys.
     """
+    if infinite := _not_finite(instance):
+        return [infinite]
     if not isinstance(schema, Mapping):
         schema = json.loads(Path(schema).read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
@@ -49,6 +53,26 @@ def mistakes(instance: object, schema: str | Path | Mapping) -> list[str]:
                 kind = number
         alike.setdefault(kind, []).append(mistake)
     return [_sentence(each) for each in alike.values()]
+
+
+def _not_finite(instance: object) -> str:
+    """The sentence that names the keys whose value is `.nan` or `.inf`; empty where there are none.
+
+    No limit of a schema catches `.nan`, which is neither less nor more than anything.
+    """
+    found: list[str] = []
+    waiting: list[tuple[tuple, object]] = [((), instance)]
+    seen: set[int] = set()
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            found.append(f"`{': '.join(map(str, path))}` is {value}")
+        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))  # YAML's aliases may repeat a part, or hold themselves
+            inside = value.items() if isinstance(value, Mapping) else enumerate(value)
+            waiting += [((*path, key), each) for key, each in inside]
+    listed = ", ".join(sorted(found))
+    return f"{listed}, which is no finite number: give a number" if found else ""
 
 
 def _innermost(
@@ -78,7 +102,13 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
         case "additionalProperties":
             properties = mistake.schema.get("properties", {})
             allowed = sorted(name for name, each in properties.items() if each.get("not") != {})
-            wrong = [name for name in mistake.instance if name not in properties]
+            patterns = mistake.schema.get("patternProperties", {})
+            wrong = [
+                name
+                for name in mistake.instance
+                if name not in properties
+                and not any(re.search(each, str(name)) for each in patterns)
+            ]
             return "; ".join(f"unknown key `{each}`{at}: {_near(each, allowed)}" for each in wrong)
         case "required" | "dependentRequired":
             missing = list(dict.fromkeys(name for each in alike for name in _missing(each)))
