@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 
@@ -37,14 +38,17 @@ def mistakes(instance: object, schema: str | Path | Mapping) -> list[str]:
     """
     if infinite := _not_finite(instance):
         return [infinite]
-    if not isinstance(schema, Mapping):
-        schema = json.loads(Path(schema).read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
+    whole: Mapping[str, Any] = (
+        schema
+        if isinstance(schema, Mapping)
+        else json.loads(Path(schema).read_text(encoding="utf-8"))
+    )
+    validator = jsonschema.Draft202012Validator(whole)
     found = sorted(
         _innermost(validator.iter_errors(instance)),
         key=lambda error: [str(each) for each in error.path],
     )
-    alike: dict[object, list[jsonschema.ValidationError]] = {}
+    alike: dict[object, list[Any]] = {}
     for number, mistake in enumerate(found):
         match mistake.validator:
             case "required" | "dependentRequired":
@@ -76,8 +80,8 @@ def _not_finite(instance: object) -> str:
 
 
 def _innermost(
-    mistakes: Iterator[jsonschema.ValidationError],
-) -> Iterator[jsonschema.ValidationError]:
+    mistakes: Iterator[Any],
+) -> Iterator[Any]:
     """Of a choice (oneOf) that none fits, the key that is missing in the alternative that comes
     nearest.
 
@@ -93,7 +97,7 @@ def _innermost(
             yield mistake
 
 
-def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
+def _sentence(alike: Sequence[Any]) -> str:
     """What one mistake is, or several of the same kind."""
     mistake = alike[0]
     key = ": ".join(str(each) for each in mistake.absolute_path)
@@ -174,7 +178,7 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
     return f"{f'`{key}`: ' if key else ''}{mistake.message}"
 
 
-def _missing(mistake: jsonschema.ValidationError) -> list[str]:
+def _missing(mistake: Any) -> list[str]:
     """The keys that are missing where the instance has to have some, or some beside others."""
     wanted = mistake.validator_value
     if isinstance(wanted, Mapping):
