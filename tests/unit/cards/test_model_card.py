@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from tiny_networks import TINY
 
+from radcbir.analyses.contamination.compute import contamination
 from radcbir.cards import loaders, model_card
 from radcbir.cards.card_schema import DESCRIPTIVE, card_schema
 from radcbir.cards.model_card import ModelCard
@@ -182,6 +184,58 @@ def test_the_precomputed_cards_of_the_docs_are_valid(tmp_path):
     assert cards, "the documentation has an example"
     for card in cards:
         model_card.load_card(written(tmp_path, card))
+
+
+# --- the facts that a card states ---
+
+DOCUMENTED = {"licence", "training_data", "preprocessing"}
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_every_card_says_where_its_facts_come_from(path):
+    """Controls have seen nothing, and fusions are what their members are."""
+    card = model_card.load_card(path)
+    if card.is_control or card.is_fusion:
+        return
+    assert {fact for each in card.sources for fact in each["for"]} == DOCUMENTED
+    for each in card.sources:
+        if each["from"] == "unknown":
+            assert each["note"].startswith("Looked for ")
+        else:
+            assert each["at"]
+            assert each["from"].startswith("https://") or re.search(
+                r"\b(19|20)\d\d\b|arXiv:\d{4}\.\d{5}", each["from"]
+            )
+
+
+@pytest.mark.parametrize(
+    ("slug", "dataset", "status"),
+    [
+        ("medsiglip-448", "MIMIC-CXR", "seen"),
+        ("medsiglip-448", "CheXpert", "unknown"),
+        ("rad-dino-maira-2", "CheXpert", "seen"),
+        ("rad-dino-maira-2", "NIH14", "seen"),
+        ("rad-dino", "MIMIC-CXR", "seen"),
+        (
+            "rad-dino",
+            "RadImageNet",
+            "unknown",
+        ),  # DINOv2, from which it starts, saw pictures of the web
+        ("biovil-resnet50", "MIMIC-CXR", "seen"),
+        ("biovil-resnet50", "NIH14", "not seen"),  # texts without images are no "?"
+        ("cxr-clip-resnet50-m", "CheXpert", "not seen"),
+        ("biomedclip-vitb16", "NIH14", "unknown"),
+    ],
+)
+def test_what_the_weights_have_seen(slug, dataset, status):
+    card = model_card.load_card(ROOT / f"config/models/{slug}.yaml")
+    assert contamination(card, dataset, [dataset]) == status
+
+
+def test_medsam_is_the_file_that_the_reference_loads():
+    for slug in ("medsam-vitb", "medsam-vitb-paper"):
+        card = model_card.load_card(ROOT / f"config/models/{slug}.yaml")
+        assert list(card.weights_files) == ["medsam_vit_b.pth"]
 
 
 # --- versions in place of digests of code ---

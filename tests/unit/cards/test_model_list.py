@@ -19,7 +19,7 @@ def test_a_row_says_what_the_card_says(tmp_path):
     assert row("medsiglip-448", tmp_path) == {
         "model": "medsiglip-448", "name": "MedSigLIP 448", "family": "transformers", "dimension": "1152",
         "input": "448 px", "text": "yes", "licence": "Health AI Developer Foundations terms", "gated": "yes",
-        "weights": "to fetch", "has seen": "perhaps others",
+        "weights": "to fetch", "has seen": "MIMIC-CXR, perhaps others",
     }  # fmt: skip
     assert row("rad-dino", tmp_path)["has seen"] == "NIH14, CheXpert, MIMIC-CXR"
     assert row("vit-b16-in21k", tmp_path)["has seen"] == "none known"

@@ -146,9 +146,25 @@ def serve_timm(slug, card, folder):
     if timm.get_pretrained_cfg(card["architecture"]).fixed_input_size:
         options["img_size"] = card["preprocessing"]["size"]
     classes = {} if "in1k" in card["weights"].get("hub", "") else {"num_classes": 0}
+    if slug.startswith("medsam"):
+        card = card | {
+            "preprocessing": card["preprocessing"] | {"size": 256}
+        }  # 1024 pixels take minutes here
+        options["img_size"] = 256
     state = timm.create_model(card["architecture"], **options, **classes).state_dict()
+    if slug.startswith("medsam"):
+        state = as_segment_anything(state)
     save_state(state, folder / model_card.weights_file(card))
     return card
+
+
+def as_segment_anything(state):
+    """timm's names -> those of the authors' package, beside the tensors of prompts and masks."""
+    found = {
+        f"image_encoder.{name.replace('mlp.fc', 'mlp.lin')}": each for name, each in state.items()
+    }
+    found["prompt_encoder.not_a_point_embed.weight"] = torch.zeros(1, 256)
+    return found | {"mask_decoder.iou_token.weight": torch.zeros(1, 256)}
 
 
 def save_state(state, path):

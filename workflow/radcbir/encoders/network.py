@@ -8,6 +8,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -41,13 +42,15 @@ learning rate."""
 class NetworkEncoder:
     """A network and one of its poolings as the embedding; a loader adds :meth:`pool`."""
 
+    weights_sha256 = ""
+
     def __init__(self, model: torch.nn.Module, card: Mapping, device: str):
         """``model`` is in evaluation mode with its weights loaded; ``card`` is the card or its
         meaning.
         """
         libraries = loader_of(card).libraries
         self.dimension = card["dimension"]
-        self.libraries = {"torch": torch.__version__}
+        self.libraries: dict[str, str] = {"torch": torch.__version__}
         self.libraries |= {name: importlib.import_module(name).__version__ for name in libraries}
         self.libraries |= {"numpy": np.__version__, "pillow": PIL.__version__}
         self.pooling = card["pooling"]
@@ -65,7 +68,8 @@ class NetworkEncoder:
         # Convolutional networks run faster with the channels last, on CPUs and on GPUs.
         convolutional = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
         self.layout = torch.channels_last if convolutional else torch.contiguous_format
-        self.model = model.to(self.device, memory_format=self.layout)
+        moved: Any = model
+        self.model = moved.to(self.device, memory_format=self.layout)
         self.preprocessing = card["preprocessing"]
         self.channels = len(self.preprocessing["mean"])
         self.mean, self.std = (
@@ -134,7 +138,7 @@ class NetworkEncoder:
         ``shapes`` are height and width of what each image fills of its square, by default all of
         it.
         """
-        with self._precision():
+        with self.in_precision():
             return self.exact(batch, shapes)
 
     @torch.inference_mode()
@@ -143,7 +147,7 @@ class NetworkEncoder:
     ) -> torch.Tensor:
         """:meth:`forward` in float32 whatever the card's precision is."""
         if self.pooling == "inside":
-            return self._mean_inside(
+            return self.mean_inside(
                 self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch)
             )
         return self.pool(batch)
@@ -158,6 +162,11 @@ class NetworkEncoder:
         """
         raise NotImplementedError
 
+    @property
+    def prefix_tokens(self) -> int:
+        """How many tokens precede those of the patches: the class token and registers."""
+        return getattr(self.model, "num_prefix_tokens", 0)
+
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Preprocessed images -> embeddings, shape (n, dimension), float32."""
         return self._to_numpy(
@@ -165,7 +174,8 @@ class NetworkEncoder:
             len(inputs),
         )
 
-    def _precision(self) -> torch.autocast:
+    def in_precision(self) -> torch.autocast:
+        """The context of a forward pass in the card's precision."""
         return torch.autocast(
             self.device.type, self.precision, enabled=self.precision != torch.float32
         )
@@ -178,7 +188,7 @@ class NetworkEncoder:
             torch.cuda.empty_cache()
             raise OutOfMemory(f"{count} images do not fit into the GPU's memory") from None
 
-    def _mean_inside(
+    def mean_inside(
         self, features: torch.Tensor, shapes: Sequence[tuple[int, int]]
     ) -> torch.Tensor:
         """The mean over the cells of a feature map that the image reaches, the filled-up rest left

@@ -4,16 +4,17 @@ Apart from the encoders themselves, so that what only the page of queries needs 
 stale.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image
 
-from radcbir.encoders import Encoder
 from radcbir.encoders.network import NetworkEncoder
 
 
 @torch.inference_mode()
-def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
+def patch_features(encoder: Any, prepared: np.ndarray) -> np.ndarray | None:
     """Unit vectors of the patches of one preprocessed image, shape (rows, columns, channels).
 
     They are the last tokens of a vision transformer, class token and registers left out, or the
@@ -25,7 +26,7 @@ def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
     if model is None or getattr(getattr(model, "config", None), "mask_ratio", None) is not None:
         return None
     batch = encoder.batch([prepared])
-    with encoder._precision():
+    with encoder.in_precision():
         features, prefix, channels = _features(encoder, model, batch)
     if features is None:
         return None
@@ -43,9 +44,9 @@ def patch_features(encoder: Encoder, prepared: np.ndarray) -> np.ndarray | None:
 
 
 def _features(
-    encoder: NetworkEncoder, model: torch.nn.Module, batch: torch.Tensor
+    encoder: NetworkEncoder, model: Any, batch: torch.Tensor
 ) -> tuple[torch.Tensor | None, int, int]:
-    """A network's features of one image, how many tokens stand before those of patches, and the
+    """A network's features of one image, how many tokens precede those of patches, and the
     number of channels.
     """
     visual = getattr(model, "visual", None)
@@ -71,12 +72,8 @@ def _features(
         features = encoder.feature_map(batch)
     except (NotImplementedError, AttributeError, TypeError):
         return None, 0, 0
-    prefix = encoder._prefix if hasattr(type(encoder), "_prefix") and features.ndim == 3 else 0
-    return (
-        features,
-        prefix or getattr(model, "num_prefix_tokens", 0),
-        getattr(model, "num_features", features.shape[1]),
-    )
+    prefix = encoder.prefix_tokens if features.ndim == 3 else 0
+    return features, prefix, getattr(model, "num_features", features.shape[1])
 
 
 def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import PIL
@@ -23,6 +24,8 @@ class Thumbnail:
     """
 
     dimension = THUMBNAIL_SIDE**2
+    weights_sha256 = ""
+    libraries: ClassVar[dict[str, str]] = {"numpy": np.__version__, "pillow": PIL.__version__}
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Image -> gray values, shape (256,)."""
@@ -44,6 +47,8 @@ class Histogram:
     """
 
     dimension = HISTOGRAM_BINS
+    weights_sha256 = ""
+    libraries: ClassVar[dict[str, str]] = {"numpy": np.__version__, "pillow": PIL.__version__}
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Image -> counts of gray values 0..255, shape (256,)."""
@@ -55,7 +60,10 @@ class Histogram:
         return np.sqrt(counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-ARCHITECTURES = {"thumbnail": Thumbnail, "histogram": Histogram}
+ARCHITECTURES: dict[str, type[Thumbnail] | type[Histogram]] = {
+    "thumbnail": Thumbnail,
+    "histogram": Histogram,
+}
 
 
 def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Thumbnail | Histogram:
@@ -67,5 +75,4 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Th
             f"{card['architecture']} has "
             f"{encoder.dimension}: correct the card"
         )
-    encoder.libraries = {"numpy": np.__version__, "pillow": PIL.__version__}
     return encoder

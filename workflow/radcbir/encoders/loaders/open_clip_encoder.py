@@ -84,7 +84,7 @@ class OpenClipEncoder(NetworkEncoder):
             self._masks_padding
         ):  # each text without any: its own length ends with the highest number, the end of text
             batches = [each[None, : each.argmax() + 1] for each in tokens]
-        with self._precision():
+        with self.in_precision():
             return (
                 torch.cat([self.model.encode_text(each) for each in batches]).float().cpu().numpy()
             )

@@ -28,7 +28,7 @@ class TimmEncoder(NetworkEncoder):
             return features[:, 0]
         if features.ndim == 4:
             return features.mean(dim=(2, 3))
-        return features[:, getattr(self.model, "num_prefix_tokens", 0) :].mean(dim=1)
+        return features[:, self.prefix_tokens :].mean(dim=1)
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
         """The last feature map, shape (n, channels, rows, columns)."""

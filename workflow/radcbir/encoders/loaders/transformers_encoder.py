@@ -51,7 +51,7 @@ class TransformersEncoder(NetworkEncoder):
             return features[:, 0]
         if features.ndim == 4:
             return features.mean(dim=(2, 3))
-        return features[:, self._prefix :].mean(dim=1)
+        return features[:, self.prefix_tokens :].mean(dim=1)
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
         """The last feature map, shape (n, channels, rows, columns), or tokens, shape (n, tokens,
@@ -80,8 +80,8 @@ class TransformersEncoder(NetworkEncoder):
         return getattr(self.model, "vision_model", self.model)
 
     @cached_property
-    def _prefix(self) -> int:
-        """How many tokens stand before those of the patches: the class token and registers."""
+    def prefix_tokens(self) -> int:
+        """How many tokens precede those of the patches: the class token and registers."""
         embeddings = self._tower.embeddings
         return (
             int(hasattr(embeddings, "cls_token"))
@@ -108,7 +108,7 @@ class TransformersEncoder(NetworkEncoder):
             return_tensors="pt",
         ).to(self.device)
         known = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
-        with self._precision():
+        with self.in_precision():
             return _vectors(self.model.get_text_features(**known)).float().cpu().numpy()
 
 

@@ -201,7 +201,7 @@ class TwoTowerEncoder(NetworkEncoder):
             cleaned, padding="longest", truncation=True, max_length=longest, return_tensors="pt"
         )
         known = {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}
-        with self._precision():
+        with self.in_precision():
             return self.model.texts(known).float().cpu().numpy()
 
 

@@ -74,7 +74,7 @@ class OpenVinoEncoder:
             np.array(self.compiled([batch.contiguous().numpy()])[0], dtype=np.float32)
         )
         if self.encoder.pooling == "inside":
-            return self.encoder._mean_inside(found, shapes or [batch.shape[2:]] * len(batch))
+            return self.encoder.mean_inside(found, shapes or [batch.shape[2:]] * len(batch))
         return found
 
 
