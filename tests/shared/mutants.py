@@ -1,6 +1,7 @@
 """Damaged copies of files, alike in every run, and what a reader makes of them."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -8,6 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+FUZZ = int(os.environ.get("FUZZ", "1"))
+"""So many times the usual number of copies: `make fuzz`."""
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 
@@ -64,7 +68,7 @@ def outcomes(setup: str, files: list[Path], seconds: float = 60, memory: int = 2
     """
     found: Counter = Counter()
     waiting = [str(path) for path in files]
-    limit = time.monotonic() + seconds
+    limit = time.monotonic() + seconds * FUZZ
     while waiting:
         code = f"import sys\nsys.path[:0] = {sys.path!r}\nMEMORY = {memory}\n{setup}\n{LOOP}"
         result = subprocess.run(
@@ -114,7 +118,7 @@ def written(folder: Path, whole: Path, count: int, seed: int = 0) -> list[Path]:
     """Damaged copies of a file as files of the same suffix."""
     folder.mkdir(exist_ok=True)
     paths = []
-    for number, mutant in enumerate(mutants(whole.read_bytes(), count, seed)):
+    for number, mutant in enumerate(mutants(whole.read_bytes(), count * FUZZ, seed)):
         paths.append(folder / f"mutant{number}{whole.suffix}")
         paths[-1].write_bytes(mutant)
     return paths

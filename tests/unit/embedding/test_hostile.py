@@ -279,24 +279,28 @@ def read(path):
 """
 
 
-@pytest.mark.parametrize("kind", ["a dataset per image", "our own layout", "blocks", "an index"])
-def test_damaged_files_are_read_or_refused_in_one_sentence(per_image, own, kind, tmp_path):
-    names = tmp_path / "names.json"
-    names.write_text(json.dumps(PATHS))
-    whole = {"a dataset per image": per_image, "our own layout": own}.get(kind, lambda: None)()
-    if kind == "blocks":
-        whole = tmp_path / "blocks.h5"
-        store.write_blocks(whole, [(IDS, VECTORS, [(7, "gone.png", "gone")])], D, ATTRIBUTES)
-    elif kind == "an index":
-        whole = tmp_path / "f.index"
-        whole.write_bytes(flat(VECTORS))
-    files = written(tmp_path / "mutants", whole, 300)
-    metadata = repr(str(names) if kind == "an index" else None)
-    found = outcomes(f"METADATA = {metadata}\n{READ}", files)
+def test_damaged_files_are_read_or_refused_in_one_sentence(per_image, own, tmp_path):
+    store.write_blocks(
+        tmp_path / "blocks.h5", [(IDS, VECTORS, [(7, "gone.png", "gone")])], D, ATTRIBUTES
+    )
+    files = [
+        path
+        for whole in (per_image(), own(), tmp_path / "blocks.h5")
+        for path in written(tmp_path / whole.stem, whole, 200)
+    ]
+    found = outcomes(f"METADATA = None\n{READ}", files)
     assert set(found) <= {"read", "refused", "ended"}
-    assert found["read"] > 20 and found["refused"] > 60
+    assert found["read"] > 60 and found["refused"] > 200
     # HDF5 is known to crash and to hang now and then: `take_embeddings` reads in a child.
-    assert found["ended"] <= (3 if whole.suffix == ".h5" else 0)
+    assert found["ended"] <= 0.01 * len(files)
+
+
+def test_a_damaged_index_is_read_or_refused_in_one_sentence(tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps(PATHS))
+    (tmp_path / "f.index").write_bytes(flat(VECTORS))
+    files = written(tmp_path / "mutants", tmp_path / "f.index", 300)
+    found = outcomes(f"METADATA = {str(tmp_path / 'names.json')!r}\n{READ}", files)
+    assert set(found) == {"read", "refused"}
 
 
 def test_damaged_metadata_and_neighbor_lists_are_read_or_refused(tmp_path):

@@ -112,7 +112,7 @@ class CsvFile:
                 )
             with open(self.path, "rb") as handle:
                 status = os.fstat(handle.fileno())
-                content = handle.read(MOST_BYTES)
+                content = handle.read(status.st_size + 1)
                 after = os.fstat(handle.fileno())
         except FileNotFoundError:
             raise InputError(f"{self.where} does not exist: {remedy}") from None
