@@ -1,5 +1,5 @@
 # make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
-# make lint   formatting and lint checks                           make lock   resolve requirements.in anew
+# make lint   formatting and lint checks                           make lock   resolve pyproject.toml anew
 # make fuzz   twenty times as many damaged files as the tests hold the readers to
 # make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
@@ -31,6 +31,10 @@ lint: setup
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
+.PHONY: docs
+docs: setup
+	$(BIN)/mkdocs build --strict
+
 fuzz: setup
 	FUZZ=20 $(BIN)/python -m pytest tests/unit -k damaged
 
@@ -59,8 +63,8 @@ setup: .venv/installed
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(BIN)/uv pip compile requirements.in --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
 
 clean:
-	rm -rf results .snakemake
+	find results -mindepth 1 ! -name README.md -delete; rm -rf .snakemake site

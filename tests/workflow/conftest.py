@@ -85,6 +85,8 @@ class Project:
         """Copy the workflow as git would check it out, draw the images, write CSV and
         configuration."""
         self.check_out("workflow", "config", "envs")
+        shutil.copy(REPOSITORY / "Snakefile", self / "Snakefile")
+        (self / "profiles").symlink_to("workflow/profiles")
         self.write_csv(rows(48))
         for number, row in enumerate(rows(48)):
             self.draw(row["filepath"], number % 4, number)
@@ -142,7 +144,7 @@ class Project:
         done = Counter(
             re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", output, flags=re.MULTILINE)
         )
-        for target in ("all", "embeddings", "weights", "models"):
+        for target in ("default", "all", "embeddings", "weights", "models"):
             del done[target]
         return done
 

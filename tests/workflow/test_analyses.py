@@ -34,8 +34,8 @@ def test_only_the_new_tables_and_the_table_of_models_are_made(analysed):
     # `bounds` was made for the table of models before; two models, one experiment. The provenance
     # page shows the settings.
     assert dict(analysed.jobs) == {
-        "uncertainty": 1, "uncertainty_figures": 1, "levels": 2, "compare_levels": 1, "index_size": 2,
-        "compare_index_size": 1, "model_table": 1, "provenance": 1,
+        "uncertainty": 1, "uncertainty_summary": 1, "levels": 2, "levels_summary": 1, "index_size": 2,
+        "index_size_summary": 1, "model_table": 1, "provenance": 1,
     }  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_levels_agree_with_the_comparison(analysed):
 
 def test_the_whole_index_gives_the_figures_of_the_comparison(analysed):
     parts, summary = (
-        table(analysed, "index-size/index-size.csv"),
+        table(analysed, "index_size/index_size.csv"),
         table(analysed, "comparison/summary.csv"),
     )
     whole = parts[(parts["share"] == 1) & (parts["counting"] == "all")]

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project
+from figure_texts import figure_texts
 
-COMPARISON = "results/experiments/findings/comparison"
-PAGES = [f"{COMPARISON}/knn_classification.html", f"{COMPARISON}/linear_probing.html"]
+FINDINGS = "results/experiments/findings"
+KNN, LINEAR = f"{FINDINGS}/knn_classification", f"{FINDINGS}/linear_probing"
+PAGES = [f"{KNN}/knn_classification.html", f"{LINEAR}/linear_probing.html"]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +29,7 @@ def classified(finished, tmp_path_factory):
 
 def test_nothing_is_searched_or_embedded_again(classified):
     assert classified.done == {
-        "knn_classification": 2, "compare_knn_classification": 1, "knn_classification_pages": 1,
-        "linear_probing": 2, "compare_linear_probing": 1, "linear_probing_pages": 1,
+        "knn_classification": 2, "knn_classification_summary": 1, "linear_probing": 2, "linear_probing_summary": 1,
     }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def votes_by_hand(project, model, split, k, weighted):
 @pytest.mark.parametrize("model", ["thumbnail", "histogram"])
 @pytest.mark.parametrize("votes", ["equal", "weighted"])
 def test_accuracy_of_votes_equals_a_count_by_hand(classified, model, votes):
-    curve = pd.read_csv(classified / COMPARISON / "knn_classification_curve.csv")
+    curve = pd.read_csv(classified / KNN / "knn_classification_curve.csv")
     here = (curve["model"] == model) & (curve["votes"] == votes) & (curve["neighbors"] == "all")
     curve = curve[here & (curve["metric"] == "f1") & (curve["average"] == "micro")].set_index(
         ["query_split", "k"]
@@ -66,20 +67,20 @@ def test_accuracy_of_votes_equals_a_count_by_hand(classified, model, votes):
         for k in range(1, 6)
     }
     assert curve["value"].to_dict() == pytest.approx(by_hand, abs=1e-12)
-    chosen = pd.read_csv(classified / COMPARISON / "knn_classification.csv")
+    chosen = pd.read_csv(classified / KNN / "knn_classification.csv")
     here = (chosen["model"] == model) & (chosen["votes"] == votes) & (chosen["neighbors"] == "all")
     assert set(chosen["query_split"]) == {"test"}
     assert set(chosen.loc[here, "k"]) == {max(range(1, 6), key=lambda k: by_hand["val", k])}
 
 
 def test_linear_classifiers_tell_shapes_by_their_pixels(classified):
-    table = pd.read_csv(classified / COMPARISON / "linear_probing.csv")
+    table = pd.read_csv(classified / LINEAR / "linear_probing.csv")
     accuracy = table[table["metric"] == "accuracy"].set_index(["model", "probe"])["value"]
     assert accuracy["thumbnail", "lbfgs"] == accuracy["thumbnail", "adamw"] == 1
     assert accuracy["histogram", "lbfgs"] < 1
     assert set(table["selected_on"]) == {"val"}
     assert set(table["train_images"]) == {24}
-    mean = pd.read_csv(classified / COMPARISON / "label_fractions_mean.csv")
+    mean = pd.read_csv(classified / LINEAR / "label_fractions_mean.csv")
     accuracy = mean[(mean["metric"] == "accuracy") & (mean["model"] == "thumbnail")].set_index(
         ["subset", "amount"]
     )
@@ -97,9 +98,15 @@ def test_pages_and_figures_show_every_model(classified):
         assert "thumbnail 16x16" in text
         assert "Queries: test" in text
     assert "k was chosen on val." in (classified / PAGES[0]).read_text()
-    for name in ("knn-classification", "knn-calibration", "label-fractions", "linear-calibration"):
-        assert (classified / COMPARISON / f"{name}.svg").read_text().count("<path") > 10
-        assert (classified / COMPARISON / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    for name in (
+        f"{KNN}/knn_classification",
+        f"{KNN}/knn_calibration",
+        f"{LINEAR}/label_fractions",
+        f"{LINEAR}/linear_calibration",
+    ):
+        texts = figure_texts(classified / f"{name}.svg")
+        assert any("thumbnail 16x16" in each for each in texts), texts
+        assert (classified / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_report_explains_them(classified):

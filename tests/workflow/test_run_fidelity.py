@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from conftest import CONFIG, Project
+from figure_texts import figure_texts
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -22,8 +23,13 @@ COMPARISON = f"{FOLDER}/comparison"
 QUICK = "results/experiments/quick/comparison/summary.csv"
 TARGETS = [
     *(
-        f"{COMPARISON}/{name}"
-        for name in ("models.html", "index-fidelity.svg", "dimensions.svg", "text-queries.html")
+        f"{FOLDER}/{name}"
+        for name in (
+            "comparison/models.html",
+            "index_fidelity/index_fidelity.svg",
+            "dimensions/dimensions.svg",
+            "text_queries/text_queries.html",
+        )
     ),
     "results/experiments/quick/comparison/models.html",
     "results/datasets/chest/coverage.csv",
@@ -106,7 +112,7 @@ def test_fusions_are_models_like_any_other(done):
 
 
 def test_indexes_and_dimensions_are_tables_and_figures(done):
-    indexes = table(done, "index-fidelity.csv")
+    indexes = table(done, "index_fidelity.csv", f"{FOLDER}/index_fidelity")
     assert set(indexes["model"]) == {"thumbnail", "histogram", "side-by-side", "tiny-clip"}, (
         "those with vectors of their own"
     )
@@ -114,18 +120,22 @@ def test_indexes_and_dimensions_are_tables_and_figures(done):
     summary = table(done, "summary.csv").set_index(
         ["model", "query_split", "neighbors", "metric", "average"]
     )["value"]
-    for name, variant in (("index-fidelity.csv", "flat"), ("dimensions.csv", "none 256 float32")):
-        exact = table(done, name).set_index(["model", "variant"]).loc[("thumbnail", variant)]
+    for name, variant in (("index_fidelity.csv", "flat"), ("dimensions.csv", "none 256 float32")):
+        folder = f"{FOLDER}/{name.removesuffix('.csv')}"
+        exact = (
+            table(done, name, folder).set_index(["model", "variant"]).loc[("thumbnail", variant)]
+        )
         for k in (1, 10):
             wanted = ("thumbnail", "test", "all", f"precision_at_{min(k, 5)}", "micro")
             if k == 1:
                 assert exact["precision_at_1"] == summary[wanted]
             assert exact[f"change_in_precision_at_{k}"] == 0
-    timings = table(done, "index-timings.csv")
+    timings = table(done, "index_timings.csv", f"{FOLDER}/index_fidelity")
     assert len(timings) == len(indexes) and timings["machine"].notna().all()
-    for name in ("index-fidelity", "dimensions"):
-        assert (done / f"{COMPARISON}/{name}.svg").stat().st_size > 5000
-        assert (done / f"{COMPARISON}/{name}.pdf").exists()
+    for name in ("index_fidelity", "dimensions"):
+        texts = figure_texts(done / f"{FOLDER}/{name}/{name}.svg")
+        assert {"thumbnail 16x16", "side-by-side", "tiny CLIP"} <= set(texts)
+        assert (done / f"{FOLDER}/{name}/{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_an_approximate_index_serves_the_whole_workflow(done):
@@ -182,14 +192,14 @@ def test_texts_are_asked_as_the_towers_answer(done):
     accuracy = np.mean(
         [labels[each] == label for each, label in zip(guessed, queries["label"], strict=True)]
     )
-    found = table(done, "text-queries.csv")
+    found = table(done, "text_queries.csv", f"{FOLDER}/text_queries")
     kept = (
         (found["task"] == "zero_shot")
         & (found["metric"] == "accuracy")
         & (found["average"] == "micro")
     )
     assert found.loc[kept, "value"].tolist() == [pytest.approx(accuracy)]
-    page = (done / f"{COMPARISON}/text-queries.html").read_text()
+    page = (done / f"{FOLDER}/text_queries/text_queries.html").read_text()
     assert (
         "Without a text tower, and so not here: thumbnail 16x16" in page and "showing cross" in page
     )
@@ -207,8 +217,8 @@ def test_what_a_label_a_prompt_a_member_and_a_search_parameter_make_stale(done, 
     project = copy_of(done, tmp_path)
     assert "Nothing to be done" in project.snakemake(*TARGETS)
     project.edit("config/prompts.yaml", "XR: X-ray", "XR: radiograph")
-    jobs = project.run(f"{COMPARISON}/text-queries.html")
-    assert set(jobs) == {"prompts", "embed_text", "text_queries", "text_page"}
+    jobs = project.run(f"{FOLDER}/text_queries/text_queries.html")
+    assert set(jobs) == {"prompts", "embed_text", "text_queries", "text_queries_summary"}
     project.edit("config/config.yaml", "nprobe: 1", "nprobe: 2")
     jobs = project.run(QUICK)
     assert (jobs["knn"], jobs["index"]) == (2, 0), "the index is searched, not built"
@@ -218,9 +228,11 @@ def test_what_a_label_a_prompt_a_member_and_a_search_parameter_make_stale(done, 
     project.edit(
         "data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring"
     )
-    jobs = project.run(f"{COMPARISON}/index-fidelity.csv", f"{COMPARISON}/dimensions.csv", QUICK)
+    jobs = project.run(
+        f"{FOLDER}/index_fidelity/index_fidelity.csv", f"{FOLDER}/dimensions/dimensions.csv", QUICK
+    )
     assert not {"embed", "fuse", "index", "knn", "index_fidelity", "dimensions"} & set(jobs)
-    assert {"index_fidelity_table", "dimensions_table"} <= set(jobs)
+    assert {"index_fidelity_summary", "dimensions_summary"} <= set(jobs)
     project.edit(
         "config/models/histogram.yaml", "architecture: histogram", "architecture: thumbnail"
     )
@@ -231,8 +243,8 @@ def test_what_a_label_a_prompt_a_member_and_a_search_parameter_make_stale(done, 
 
 def test_without_a_text_tower_the_page_is_one_sentence(project):
     project.configure(analyses=["text_queries"])
-    project.run(f"{COMPARISON}/text-queries.html")
-    page = (project / f"{COMPARISON}/text-queries.html").read_text()
+    project.run(f"{FOLDER}/text_queries/text_queries.html")
+    page = (project / f"{FOLDER}/text_queries/text_queries.html").read_text()
     assert (
         "No model of this experiment has a text tower (thumbnail 16x16, gray-value histogram)"
         in page

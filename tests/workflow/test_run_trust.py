@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CONFIG, PATTERNS, Project, rows
+from figure_texts import figure_texts
 from PIL import Image
 from sklearn.metrics import silhouette_score
 
@@ -74,7 +75,7 @@ def trusted(finished, tmp_path_factory):
         audit={"stop_on": [], "similarity": SIMILARITY},
     )
     project.run(
-        *(f"{EXPERIMENT}/comparison/{analysis}.html" for analysis in ANALYSES),
+        *(f"{EXPERIMENT}/{analysis}/{analysis}.html" for analysis in ANALYSES),
         f"{EXPERIMENT}/comparison/models.html",
     )
     return project
@@ -96,8 +97,16 @@ def nearest(trusted, catalog):
     return found
 
 
+FOLDERS = {
+    "hubness": "embedding_space",
+    "embedding_duplicates": "leakage",
+    "source_purity": "cross_dataset",
+    "summary": "comparison",
+}
+
+
 def comparison(project, name):
-    return pd.read_csv(project / EXPERIMENT / f"comparison/{name}.csv")
+    return pd.read_csv(project / EXPERIMENT / FOLDERS.get(name, name) / f"{name}.csv")
 
 
 def vectors_of(project, model, ids):
@@ -236,7 +245,7 @@ def test_queries_of_one_dataset_in_the_index_of_another(trusted, catalog):
 
 
 def test_the_map_is_one_small_page_with_every_image(trusted, catalog):
-    page = (trusted / EXPERIMENT / "comparison/map.html").read_text()
+    page = (trusted / EXPERIMENT / "map/map.html").read_text()
     assert len(page) < 1e6
     assert not re.search(r"(src|href)\s*=\s*[\"']?https?:", page)
     data = json.loads(re.search(r"const data = (\{.*\}), columns", page)[1])
@@ -258,7 +267,7 @@ def test_marks_stand_beside_the_models(trusted):
 
 def test_pages_and_figures_are_whole(trusted):
     for name in ANALYSES:
-        page = (trusted / EXPERIMENT / f"comparison/{name}.html").read_text()
+        page = (trusted / EXPERIMENT / f"{name}/{name}.html").read_text()
         assert page.rstrip().endswith("</html>")
         assert "thumbnail 16x16" in page
     for name in (
@@ -269,5 +278,7 @@ def test_pages_and_figures_are_whole(trusted):
         "graded_relevance",
         "cross_dataset",
     ):
-        assert (trusted / EXPERIMENT / f"comparison/{name}.svg").stat().st_size > 5000
-        assert (trusted / EXPERIMENT / f"comparison/{name}.pdf").read_bytes().startswith(b"%PDF")
+        folder = trusted / EXPERIMENT / FOLDERS.get(name, name)
+        texts = figure_texts(folder / f"{name}.svg")
+        assert any(each.startswith("thumbnail 16x16") for each in texts), texts
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")

@@ -113,10 +113,8 @@ def test_each_job_goes_to_its_partition_and_small_ones_stay_with_snakemake(submi
         "audited",
         "admitted",
         "audit_verdict",
-        "compare",
-        "figures",
+        "comparison_summary",
         "model_table",
-        "label_table",
     }
     assert small < finished.first_run.keys()
     handed_over = sum(count for rule, count in finished.first_run.items() if rule not in small)
@@ -151,13 +149,12 @@ def test_a_limit_that_arrays_would_wait_for_is_refused(submitted):
 def test_a_job_past_its_wall_time_is_submitted_again_with_more_of_it(project, cluster):
     (target, *_) = sorted(project.folder.glob("results/embeddings/thumbnail/chest/*.h5"))
     target.unlink()
-    wait = (
-        "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\nimport _library"
-    )
-    project.edit("workflow/scripts/embed.py", "import _library", wait)
-    given = 'embed: {slurm_partition: "?gpu_partition", mem_mb: 16000 * attempt, runtime: 120 * attempt}'
+    wait = "import time\nwhile snakemake.resources.runtime == 1:\n    time.sleep(1)\n"
+    first = "from radcbir.core.logs import script_log\n"
+    project.edit("workflow/scripts/embedding/embed.py", first, wait + first)
+    given = '  embed: {slurm_partition: "?gpu_partition"}'
     project.edit(
-        "workflow/profiles/slurm/config.yaml", given, given.replace("120 * attempt", "attempt")
+        "workflow/profiles/slurm/config.yaml", given, given.replace("}", ", runtime: attempt}")
     )
     before = {each["id"] for each in cluster.jobs()}
     project.run(*PROFILE, "--", str(target.relative_to(project.folder)))
@@ -190,9 +187,7 @@ def test_snakemake_itself_may_be_a_job(project, cluster):
     assert jobs.pop(driver)["state"] == "COMPLETED", log.read_text()[-6000:]
     assert {each["state"] for each in jobs.values()} == {"COMPLETED"}
     assert len(of("retrieval_metrics")(jobs.values())) == 2
-    assert not any(
-        of(rule)(jobs.values()) for rule in ("compare", "figures", "model_table", "label_table")
-    )
+    assert not any(of(rule)(jobs.values()) for rule in ("comparison_summary", "model_table"))
     assert "localrule figures" in log.read_text()
     assert "Nothing to be done" in project.snakemake()
 
@@ -225,5 +220,5 @@ def demo(folder: Path) -> Project:
 def without_timings(files: dict[str, bytes]) -> dict[str, bytes]:
     """Results but for those that say how long a search took on this machine: a table, and a figure
     of it."""
-    timed = ("index-timings.csv", "index-fidelity.svg", "index-fidelity.pdf")
+    timed = ("index_timings.csv", "index_fidelity.svg", "index_fidelity.pdf")
     return {path: content for path, content in files.items() if not path.endswith(timed)}

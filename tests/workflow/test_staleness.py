@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import Project, rows
 
-EVERYTHING_AFTER_METRICS = {"compare", "figures", "model_table", "label_table"}
+EVERYTHING_AFTER_METRICS = {"comparison_summary", "model_table"}
 EVERY_RUN_OF_THE_CATALOG = {"catalog", "shards", "pool"}
 EXPENSIVE = {"embed", "gather", "index", "knn"}
 
@@ -33,7 +33,12 @@ def test_first_run_does_each_job_once(finished):
     assert shards >= 3
     jobs = finished.first_run
     assert jobs["embed"] == 2 * shards
-    assert (jobs["catalog"], jobs["shards"], jobs["pool"], jobs["compare"]) == (1, 1, 1, 1)
+    assert (jobs["catalog"], jobs["shards"], jobs["pool"], jobs["comparison_summary"]) == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert (jobs["gather"], jobs["index"], jobs["knn"], jobs["retrieval_metrics"]) == (2, 2, 4, 2)
 
 
@@ -97,7 +102,7 @@ def test_an_added_model_runs_its_own_jobs_and_the_comparisons(project):
         jobs["index"],
         jobs["knn"],
         jobs["retrieval_metrics"],
-        jobs["compare"],
+        jobs["comparison_summary"],
     ) == (1, 1, 2, 1, 1)
     assert not EVERY_RUN_OF_THE_CATALOG & set(jobs)
 
@@ -150,7 +155,7 @@ def test_words_on_a_card_change_the_pages_alone(project):
         "config/models/histogram.yaml", "licence: none (no weights)", "licence: public domain"
     )
     jobs = project.run()
-    assert set(jobs) <= {"figures", "model_table", "label_table", "gallery"}
+    assert set(jobs) <= {"comparison_summary", "model_table", "gallery"}
     assert (
         "public domain"
         in (project / "results/experiments/findings/comparison/models.html").read_text()
@@ -161,7 +166,7 @@ def test_words_on_a_card_change_the_pages_alone(project):
     ("path", "old", "new", "expected"),
     [
         ("metrics/per_query.py", "return ratio(relevance @ discounts, ideal)", "return ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "bounds"}),
-        ("analyses/comparison/figure.py", '"P@k"', '"precision at k"', {"figures"}),
+        ("analyses/comparison/figure.py", '"P@k"', '"precision at k"', {"comparison_summary", "model_table"}),
         ("metrics/per_query.py", '"""1 where a hit is among the first k, 0 elsewhere."""', '"""Whether there is a hit."""', set()),
         ("encoders/loaders/control.py", '    """The control of a card;', '    """A comment more. The control of a card;', set()),
         ("core/logs.py", '"%d of %d %s, %.1f/s, %.0f s left"', '"%d/%d %s, %.1f/s, %.0f s left"', set()),

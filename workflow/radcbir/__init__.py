@@ -1,11 +1,41 @@
 """Content-based image retrieval in radiology: the library behind the workflow.
 
-The modules form layers, and none imports a later one: ``errors``, ``files``, ``logs`` ->
-``config``, ``code`` -> ``addresses`` -> ``catalog``, ``pseudonyms`` -> ``rasters``, ``dicom``,
-``volumes`` -> ``images`` -> ``audit``, ``preparation``, ``encoders``, ``weights`` -> ``embeddings``
--> ``search`` -> ``metrics`` -> ``tables``, ``figures``, ``gallery``. Nothing here imports
-snakemake; torch is imported in ``encoders`` alone and faiss in ``search`` alone, so that the two
-are never loaded in one process (their OpenMP runtimes clash).
+The packages follow the pipeline, and none imports a later one: ``core`` (what all others use),
+``images``, ``datasets``, ``audit``, ``cards``, ``fetch``, ``encoders``, ``embedding``,
+``retrieval``, ``metrics``, ``report``, ``analyses``, ``query``, ``project``, ``app``. Nothing here
+imports Snakemake. torch and FAISS are never loaded in one process, since their OpenMP runtimes
+clash: torch is for ``encoders`` and ``linear_probing``, FAISS for ``retrieval`` and some analyses.
+
+The names of :mod:`radcbir.api` are names of this package too. They are loaded on first use, so that
+``import radcbir`` takes no time.
 """
 
-__version__ = "0.1.0"
+import importlib
+from typing import Any
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "Embeddings",
+    "embed_folder",
+    "experiment_catalog",
+    "experiment_neighbors",
+    "fetch_weights",
+    "list_models",
+    "load_card",
+    "load_encoder",
+    "open_embeddings",
+    "results",
+    "retrieval_metrics",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("radcbir.api"), name)
+    raise AttributeError(f"module 'radcbir' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

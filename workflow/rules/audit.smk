@@ -1,131 +1,127 @@
-# Checks before any embedding: one look at every image, conclusions per experiment, and whether the
-# run may go on.
+# Checks before any embedding: one look at every image, conclusions per experiment, a verdict.
 
 
-# Looks once at each image of a shard: digest of the pixels, perceptual hash, range, size. Cached
-# per shard as embeddings are, so that an appended row is a look at one shard.
+# Looks once at each image of a shard: digest of the pixels, perceptual hash, range, size. Cached per
+# shard as embeddings are, so that an appended row is a look at one shard.
 rule inspect_images:
     input:
-        ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
+        ancient(layout.SHARD),
     output:
-        "results/datasets/{dataset}/audit/{digest}.parquet",
+        layout.INSPECTED_SHARD,
     log:
-        "results/logs/inspect_images/{dataset}/{digest}.log",
+        layout.log("inspect_images", "{dataset}/{digest}"),
     benchmark:
-        "results/benchmarks/inspect_images/{dataset}/{digest}.tsv"
+        layout.benchmark("inspect_images", "{dataset}/{digest}")
     conda:
         "../../envs/analysis.yaml"
     threads: 4
     resources:
         image_root=dataset_setting("images"),
-        mem_mb=4000,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         intensity=dataset_setting("intensity"),
-        code=code("inspect_images.py"),
+        code=code("audit/inspect_images.py"),
     script:
-        "../scripts/inspect_images.py"
+        "../scripts/audit/inspect_images.py"
 
 
-# Patients, studies, exact and near duplicates in two splits; odd images; classes that cannot be
-# answered for.
+# Patients, studies, exact and near duplicates in two splits; odd images; classes that no index image
+# can answer for.
 rule audit:
     input:
-        catalog="results/experiments/{experiment}/catalog.parquet",
+        catalog=layout.POOL,
         inspected=inspected_images,
-        template=template("audit"),
-        base=template("page"),
     output:
-        findings="results/experiments/{experiment}/audit/findings.csv",
-        classes="results/experiments/{experiment}/audit/classes.csv",
-        near="results/experiments/{experiment}/audit/near_duplicates.parquet",
+        findings=layout.FINDINGS,
+        classes=layout.AUDITED_CLASSES,
+        near=layout.NEAR_DUPLICATES,
         page=report(
-            "results/experiments/{experiment}/audit/audit.html",
+            layout.AUDIT_PAGE,
             caption="../report/audit.rst",
             category="{experiment}",
+            subcategory="Can I trust it",
             labels={"what": "audit of the data"},
         ),
     log:
-        "results/logs/audit/{experiment}.log",
+        layout.log("audit", "{experiment}"),
     benchmark:
-        "results/benchmarks/audit/{experiment}.tsv"
+        layout.benchmark("audit", "{experiment}")
     conda:
         "../../envs/analysis.yaml"
     resources:
         image_roots=image_roots,
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
     params:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
         shared_patients=experiment_setting("shared_patients"),
         distance=project.settings["audit"]["distance"],
         intensities=intensities,
-        code=code("audit.py"),
+        code=code("audit/audit.py", template="audit/audit.html.j2"),
     script:
-        "../scripts/audit.py"
+        "../scripts/audit/audit.py"
 
 
-# Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of
-# a job that fails are lost and the findings are what the user then needs.
+# Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a
+# job that fails are lost and the user then needs the findings.
 rule audit_verdict:
     input:
-        findings="results/experiments/{experiment}/audit/findings.csv",
+        findings=layout.FINDINGS,
     output:
-        "results/experiments/{experiment}/audit/verdict.txt",
+        layout.VERDICT,
     log:
-        "results/logs/audit_verdict/{experiment}.log",
+        layout.log("audit_verdict", "{experiment}"),
     benchmark:
-        "results/benchmarks/audit_verdict/{experiment}.tsv"
+        layout.benchmark("audit_verdict", "{experiment}")
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
         stop_on=project.settings["audit"]["stop_on"],
-        code=code("audit_verdict.py"),
+        code=code("audit/verdict.py"),
     script:
-        "../scripts/audit_verdict.py"
+        "../scripts/audit/verdict.py"
 
 
-# A dataset's shards are known and every experiment that pools it has passed its audit: what
-# embedding it waits for. A checkpoint, so that nothing depends on it: neither a new experiment nor
-# a new verdict is a reason to embed again. The file holds the time: were it the same as before,
-# Snakemake would drop the checkpoint `admitted` from a run that has begun, and with it whatever
-# waits for it.
+# A dataset's shards are known and every experiment that pools it has passed its audit: embedding
+# waits for it. A checkpoint, so that nothing depends on it: neither a new experiment nor a new verdict
+# is a reason to embed again. The file holds the time: were it the same as before, Snakemake would drop
+# the checkpoint `admitted` from a run that has begun, and all that waits for it.
 checkpoint audited:
     input:
-        shards="results/datasets/{dataset}/shards",
+        shards=layout.SHARDS,
         verdicts=verdicts,
     output:
-        "results/checkpoints/audited/{dataset}.txt",
+        layout.AUDITED,
     log:
-        "results/logs/audited/{dataset}.log",
+        layout.log("audited", "{dataset}"),
     benchmark:
-        "results/benchmarks/audited/{dataset}.tsv"
+        layout.benchmark("audited", "{dataset}")
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code("stamp.py"),
+        code=code("audit/stamp.py"),
     script:
-        "../scripts/stamp.py"
+        "../scripts/audit/stamp.py"
 
 
-# The same for all datasets of an experiment: what its searches and evaluations wait for.
+# The same for all datasets of an experiment: searches and evaluations wait for it.
 checkpoint admitted:
     input:
-        audited,
+        of_datasets(layout.AUDITED),
     output:
-        "results/checkpoints/admitted/{experiment}.txt",
+        layout.ADMITTED,
     log:
-        "results/logs/admitted/{experiment}.log",
+        layout.log("admitted", "{experiment}"),
     benchmark:
-        "results/benchmarks/admitted/{experiment}.tsv"
+        layout.benchmark("admitted", "{experiment}")
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code("stamp.py"),
+        code=code("audit/stamp.py"),
     script:
-        "../scripts/stamp.py"
-
-
-localrules:
-    audit_verdict,
-    audited,
-    admitted,
+        "../scripts/audit/stamp.py"

@@ -1,29 +1,26 @@
-# The configuration, checked, and what every stage file uses. Functions of the rules' wildcards,
-# each named for what it returns, stand beside this file: settings.smk, inputs.smk,
-# analysis-inputs.smk.
+# The configuration, checked, and what every file of rules uses. Functions of the rules' wildcards,
+# each named for what it returns, are in settings.smk, inputs.smk and query_inputs.smk.
 
 import json
-import os
 import re
-import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-WORKFLOW = Path(workflow.basedir)
-sys.path.insert(0, str(WORKFLOW))
-
+from radcbir import analyses
 from radcbir.analyses.contamination import compute as contamination
 from radcbir.cards import model_card as cards
-from radcbir.core.code_digest import CodeDigests
+from radcbir.core import layout
+from radcbir.core.code_digest import CodeDigests, template_digest
 from radcbir.core.errors import InputError
 from radcbir.core.files import hold_lock
+from radcbir.core.logs import expect_this_library
 from radcbir.datasets import providers
+from radcbir.fetch.weights import is_superseded
 from radcbir.project import targets
 from radcbir.project.configuration import WITHOUT_RESULTS, Project
-from radcbir.query import image_list as query_list
+from radcbir.query import image_list
 from radcbir.retrieval import index_settings
-from radcbir.fetch.weights import is_superseded
 
 try:
     project = Project(
@@ -35,30 +32,35 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
+expect_this_library()
+
+
 def refuse_second_run():
-    if not hold_lock(".snakemake/radcbir.lock"):
+    if not hold_lock(layout.LOCK):
         raise WorkflowError(
             f"another run is at work in {Path.cwd()}: wait for it, or run in another folder (--directory)"
         )
 
 
 def refuse_missing_downloads():
-    """Without network, what is not there cannot come: better now than when the first shards are done."""
+    """Without network, what is missing cannot be fetched: better now than after the first shards."""
     missing = targets.missing_downloads(project) if project.settings["offline"] else []
     if missing:
         raise WorkflowError(
-            "`offline: true` is set, and of what would be fetched some is missing: fetch it where there is network "
-            f"(`snakemake weights archived`) and put it here by hand: {', '.join(missing)}"
+            "`offline: true` is set, and of what would be fetched some is missing: fetch it where "
+            "there is network (`snakemake --cores 1 weights archived`) and put it here by hand: "
+            f"{', '.join(missing)}"
         )
 
 
 def refuse_held_back_arrays():
-    """Slurm's executor waits for all jobs of an array to be handed over; those that `--jobs` holds back never are."""
+    """Slurm's executor waits for all jobs of an array; those that `--jobs` holds back never come."""
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
     if arrays and workflow.resource_settings.nodes < 10_000:
         raise WorkflowError(
-            f"`--jobs {workflow.resource_settings.nodes}` may hold back jobs that the arrays of {arrays} wait for, for ever: "
-            "leave out `--slurm-array-jobs`, or give `--jobs 100000 --max-jobs-per-timespan 100000/1s` with it"
+            f"`--jobs {workflow.resource_settings.nodes}` may hold back jobs that the arrays of "
+            f"{arrays} wait for, for ever: leave out `--slurm-array-jobs`, or give `--jobs 100000 "
+            "--max-jobs-per-timespan 100000/1s` with it"
         )
 
 
@@ -71,19 +73,22 @@ wildcard_constraints:
     dataset=names(project.datasets),
     model=names(project.models),
     experiment=names(project.experiments),
-    split=r"[A-Za-z0-9_-]+",
+    split=names(project.splits),
     digest=r"[0-9a-f]{16}",
     query=names([project.query["name"]] if project.query else []),
 
 
-code_digests = CodeDigests(WORKFLOW / "scripts", ".snakemake/radcbir-code.json")
+code_digests = CodeDigests(WORKFLOW / "scripts", layout.CODE_DIGESTS)
 
 
-def code(script, *modules):
-    """Digest of the code that a script reaches, for `params:`: the rule reruns when that code changes in meaning."""
-    return code_digests.of(script, modules)
+def code(script, *modules, template=None):
+    """Digest of the code that a script reaches, for `params:`: the rule reruns when it changes.
 
-
-def template(name):
-    """The HTML template of a page, as a relative path: moving the project is no change of its inputs."""
-    return os.path.relpath(WORKFLOW / "report" / f"{name}.html.j2")
+    `modules` are those that the script loads by a name known only at run time, `template` is that
+    of its page, below the library's folder.
+    """
+    digest = code_digests.of(script, modules)
+    if template is None:
+        return digest
+    library = WORKFLOW / "radcbir"
+    return f"{digest} {template_digest(library / template, [library])}"

@@ -6,21 +6,23 @@ rule catalog:
     input:
         csv=dataset_setting("csv"),
     output:
-        catalog="results/datasets/{dataset}/catalog.parquet",
-        rejected="results/datasets/{dataset}/rejected-rows.csv",
+        catalog=layout.CATALOG,
+        rejected=layout.REJECTED_ROWS,
     log:
-        "results/logs/catalog/{dataset}.log",
+        layout.log("catalog", "{dataset}"),
     benchmark:
-        "results/benchmarks/catalog/{dataset}.tsv"
+        layout.benchmark("catalog", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
     resources:
         max_rejected=max_rejected,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         images=dataset_setting("images"),
-        code=code("catalog.py"),
+        code=code("datasets/catalog.py"),
     script:
-        "../scripts/catalog.py"
+        "../scripts/datasets/catalog.py"
 
 
 # Lists the images of each shard in a file named after its content. An embedding job depends on the
@@ -28,47 +30,50 @@ rule catalog:
 # the checkpoint `audited` is done.
 rule shards:
     input:
-        "results/datasets/{dataset}/catalog.parquet",
+        layout.CATALOG,
     output:
-        directory("results/datasets/{dataset}/shards"),
+        directory(layout.SHARDS),
     log:
-        "results/logs/shards/{dataset}.log",
+        layout.log("shards", "{dataset}"),
     benchmark:
-        "results/benchmarks/shards/{dataset}.tsv"
+        layout.benchmark("shards", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         size=project.settings["shard_size"],
-        code=code("shards.py"),
+        code=code("datasets/shards.py"),
     script:
-        "../scripts/shards.py"
+        "../scripts/datasets/shards.py"
 
 
-# Everything that was rejected on the way, by the catalog and by each model, and that the counts add
-# up.
+# Everything that was rejected, by the catalog and by each model, and that the counts add up.
 rule ledger:
     input:
-        catalog="results/datasets/{dataset}/catalog.parquet",
-        rejected="results/datasets/{dataset}/rejected-rows.csv",
+        catalog=layout.CATALOG,
+        rejected=layout.REJECTED_ROWS,
         embeddings=dataset_embeddings,
-        template=template("ledger"),
-        base=template("page"),
     output:
-        ledger="results/datasets/{dataset}/ledger.csv",
-        coverage="results/datasets/{dataset}/coverage.csv",
+        ledger=layout.LEDGER,
+        coverage=layout.COVERAGE,
         page=report(
-            "results/datasets/{dataset}/ledger.html",
+            layout.LEDGER_PAGE,
             caption="../report/ledger.rst",
             category="Data",
             labels={"dataset": "{dataset}", "what": "ledger of rejected images"},
         ),
     log:
-        "results/logs/ledger/{dataset}.log",
+        layout.log("ledger", "{dataset}"),
     benchmark:
-        "results/benchmarks/ledger/{dataset}.tsv"
+        layout.benchmark("ledger", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
-        code=code("ledger.py"),
+        code=code("datasets/ledger.py", template="report/templates/ledger.html.j2"),
     script:
-        "../scripts/ledger.py"
+        "../scripts/datasets/ledger.py"

@@ -1,20 +1,20 @@
 # The forward passes: one job per model and shard, then one file per model and dataset.
 
 
-# Embeds the images of one shard. What changes the embeddings stands in `params`; what only changes
-# how fast they come (device, batch size, in float32 the runtime) or where the images lie stands in
+# Embeds the images of one shard. What changes the embeddings is in `params`. What only changes how
+# fast they come (device, batch size, in float32 the runtime) or where the images are is in
 # `resources`, so that changing it makes nothing stale. The list is `ancient`, being named after its
 # content.
 rule embed:
     input:
-        images=ancient("results/datasets/{dataset}/shards/{digest}.tsv"),
+        images=ancient(layout.SHARD),
         weights=weights,
     output:
-        "results/embeddings/{model}/{dataset}/{digest}.h5",
+        layout.SHARD_EMBEDDINGS,
     log:
-        "results/logs/embed/{model}/{dataset}/{digest}.log",
+        layout.log("embed", "{model}/{dataset}/{digest}"),
     benchmark:
-        "results/benchmarks/embed/{model}/{dataset}/{digest}.tsv"
+        layout.benchmark("embed", "{model}/{dataset}/{digest}")
     wildcard_constraints:
         model=names(project.encoded),
     conda:
@@ -28,14 +28,15 @@ rule embed:
         computed_by=lambda wildcards: cards.runtime_of(project.cards[wildcards.model]),
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
         gpu=int(project.settings["device"] != "cpu"),
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(120),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=dataset_setting("intensity"),
         storage=project.settings["storage"],
         code=encoder_code,
     script:
-        "../scripts/embed.py"
+        "../scripts/embedding/embed.py"
 
 
 # One HDF5 file per model and dataset: a virtual dataset over the shards, no bytes are copied.
@@ -43,61 +44,67 @@ rule gather:
     input:
         shard_embeddings,
     output:
-        "results/embeddings/{model}/{dataset}.h5",
+        layout.EMBEDDINGS,
     log:
-        "results/logs/gather/{model}/{dataset}.log",
+        layout.log("gather", "{model}/{dataset}"),
     benchmark:
-        "results/benchmarks/gather/{model}/{dataset}.tsv"
+        layout.benchmark("gather", "{model}/{dataset}")
     wildcard_constraints:
         model=names(project.encoded),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
-        code=code("gather.py"),
+        code=code("embedding/gather.py"),
     script:
-        "../scripts/gather.py"
+        "../scripts/embedding/gather.py"
 
 
-# A fusion's embeddings are its members' side by side: a file like any other, made from files
-# instead of images.
+# A fusion's embeddings are its members' side by side: a file like any other.
 rule fuse:
     input:
         member_embeddings,
     output:
-        "results/embeddings/{model}/{dataset}.h5",
+        layout.EMBEDDINGS,
     log:
-        "results/logs/fuse/{model}/{dataset}.log",
+        layout.log("fuse", "{model}/{dataset}"),
     benchmark:
-        "results/benchmarks/fuse/{model}/{dataset}.tsv"
+        layout.benchmark("fuse", "{model}/{dataset}")
     wildcard_constraints:
         model=names(project.fusions),
     conda:
         "../../envs/faiss.yaml"
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         storage=project.settings["storage"],
-        code=code("fuse.py"),
+        code=code("embedding/fuse.py"),
     script:
-        "../scripts/fuse.py"
+        "../scripts/embedding/fuse.py"
 
 
-# The same as a zarr store, for object stores and lazy readers; made when it is asked for by name.
+# The same as a zarr store, for object stores and lazy readers; made on request.
 rule export_zarr:
     input:
-        "results/embeddings/{model}/{dataset}.h5",
+        layout.EMBEDDINGS,
     output:
-        directory("results/embeddings/{model}/{dataset}.zarr"),
+        directory(layout.ZARR),
     log:
-        "results/logs/export_zarr/{model}/{dataset}.log",
+        layout.log("export_zarr", "{model}/{dataset}"),
     benchmark:
-        "results/benchmarks/export_zarr/{model}/{dataset}.tsv"
+        layout.benchmark("export_zarr", "{model}/{dataset}")
     wildcard_constraints:
         model=names(project.searched),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
     params:
-        code=code("export_zarr.py"),
+        code=code("embedding/export_zarr.py"),
     script:
-        "../scripts/export_zarr.py"
+        "../scripts/embedding/export_zarr.py"

@@ -1,23 +1,38 @@
 # Which files belong together, from shards to neighbor tables: `input:` of the rules.
 
-
 # Three checkpoints say when file names are known: `pool` (the images of an experiment), then
 # `audited` (a dataset may be embedded), then `admitted` (an experiment may be searched). Each
-# function below asks for one of them at most: where it needs a second one once the first is done,
+# function below waits for one of them at most: where it needs a second one once the first is done,
 # Snakemake (9.27) can lose sight of the job. Nor is a file taken as `ancient` whose job has to run:
 # as long as it has, Snakemake does not look for other reasons to run the file's reader.
 #
-# Readers of embeddings ask as well, although they know the names: planned earlier, when nobody
-# knows yet whether the embeddings will change, they would run even where no shard turned out to be
-# new.
+# Readers of embeddings wait as well, although they know the names: planned earlier, when it is not
+# known yet whether the embeddings will change, they would run even where no shard was new.
 
 
-def shard_embeddings(wildcards):
-    """The embedding files of a dataset's shards, once the shards are known and may be embedded."""
-    return [
-        f"results/embeddings/{wildcards.model}/{wildcards.dataset}/{each.stem}.h5"
-        for each in dataset_shards(wildcards)
-    ]
+def filled(pattern, wildcards, **values):
+    """A pattern of layout.py with the rule's wildcards and further values in place."""
+    return pattern.format(**(dict(wildcards.items()) | values))
+
+
+def of_models(pattern, models):
+    """A file of each of some models; `models` is a function of the wildcards."""
+    return lambda wildcards: [filled(pattern, wildcards, model=each) for each in models(wildcards)]
+
+
+def of_all_models(pattern):
+    """A file of each model of an experiment, in the order of `models:`."""
+    return of_models(pattern, experiment_setting("models"))
+
+
+def of_splits(pattern):
+    """A file of each query split of an experiment."""
+    splits = experiment_setting("query_splits")
+    return lambda wildcards: [filled(pattern, wildcards, split=each) for each in splits(wildcards)]
+
+
+def shards_of(dataset):
+    return sorted(Path(layout.SHARDS.format(dataset=dataset)).glob("*.tsv"))
 
 
 def dataset_shards(wildcards):
@@ -26,18 +41,17 @@ def dataset_shards(wildcards):
     return shards_of(wildcards.dataset)
 
 
-def shards_of(dataset):
-    return sorted(Path(f"results/datasets/{dataset}/shards").glob("*.tsv"))
+def shard_embeddings(wildcards):
+    """The embedding files of a dataset's shards, once the shards are known and may be embedded."""
+    digests = [each.stem for each in dataset_shards(wildcards)]
+    return [filled(layout.SHARD_EMBEDDINGS, wildcards, digest=each) for each in digests]
 
 
 def experiment_shards(wildcards):
-    """The image lists of the shards of an experiment's datasets: (dataset, list), once they are known."""
+    """The shards of an experiment's datasets: (dataset, image list), once they are known."""
     checkpoints.pool.get(experiment=wildcards.experiment)
-    return [
-        (each, path)
-        for each in experiment_setting("datasets")(wildcards)
-        for path in shards_of(each)
-    ]
+    datasets = experiment_setting("datasets")(wildcards)
+    return [(each, path) for each in datasets for path in shards_of(each)]
 
 
 def shard_lists(wildcards):
@@ -47,8 +61,35 @@ def shard_lists(wildcards):
     return [str(path) for _, path in experiment_shards(wildcards)]
 
 
+def inspected_images(wildcards):
+    """What was seen in an experiment's images, a table per shard; none where pixels are not read."""
+    if not project.settings["audit"]["images"]:
+        return []
+    return [
+        layout.INSPECTED_SHARD.format(dataset=each, digest=path.stem)
+        for each, path in experiment_shards(wildcards)
+        if "images" in project.datasets[each]
+    ]
+
+
+def verdicts(wildcards):
+    """The audits that have to be passed before a dataset is embedded: of all its experiments."""
+    experiments = project.experiments_of(wildcards.dataset)
+    return [layout.VERDICT.format(experiment=each) for each in experiments]
+
+
+def of_datasets(pattern):
+    """A file of each dataset of an experiment."""
+    datasets = experiment_setting("datasets")
+    return lambda wildcards: [pattern.format(dataset=each) for each in datasets(wildcards)]
+
+
+def experiment_csvs(wildcards):
+    return [project.datasets[each]["csv"] for each in experiment_setting("datasets")(wildcards)]
+
+
 def source(wildcards):
-    """The file that holds what a precomputed model has of a dataset (of all of them, where it has no {dataset})."""
+    """The file that holds what a precomputed model has of a dataset, or of all of them."""
     return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
 
 
@@ -58,47 +99,16 @@ def source_metadata(wildcards):
 
 def archive(wildcards):
     """The archive that a published file comes from."""
-    resource, name = project.archived[f"resources/{wildcards.resource}/{wildcards.file}"]
-    return f"resources/{resource}/archives/{name}"
-
-
-def archive_settings(wildcards):
-    """Where an archive is to be had; what is unpacked of it is no reason to fetch it again."""
-    settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
-    return {key: value for key, value in settings.items() if key not in ("files", "unpacked")}
-
-
-def inspected_images(wildcards):
-    """What was seen in the images of an experiment, one table per shard; nothing where the audit leaves pixels alone."""
-    if not project.settings["audit"]["images"]:
-        return []
-    listed = [
-        (each, path.stem)
-        for each, path in experiment_shards(wildcards)
-        if "images" in project.datasets[each]
-    ]
-    return [f"results/datasets/{each}/audit/{digest}.parquet" for each, digest in listed]
-
-
-def verdicts(wildcards):
-    """The audits that have to be passed before a dataset is embedded: those of all experiments that pool it."""
-    return [
-        f"results/experiments/{each}/audit/verdict.txt"
-        for each in project.experiments_of(wildcards.dataset)
-    ]
-
-
-def audited(wildcards):
-    return [
-        f"results/checkpoints/audited/{each}.txt"
-        for each in experiment_setting("datasets")(wildcards)
-    ]
+    path = filled(layout.UNPACKED, wildcards)
+    resource, name = project.archived[path]
+    return layout.ARCHIVE.format(resource=resource, archive=name)
 
 
 def split_list(experiment, split):
     """The image list of a split of an experiment, once the experiment may be searched."""
     checkpoints.admitted.get(experiment=experiment)
-    return str(next(Path(f"results/experiments/{experiment}/splits").glob(f"{split}.*.tsv")))
+    folder = Path(layout.SPLITS.format(experiment=experiment))
+    return str(next(folder.glob(f"{split}.*.tsv")))
 
 
 def split_images(wildcards):
@@ -110,47 +120,57 @@ def index_images(wildcards):
 
 
 def query_images(wildcards):
-    return [
-        split_list(wildcards.experiment, split)
-        for split in experiment_setting("query_splits")(wildcards)
-    ]
+    splits = experiment_setting("query_splits")(wildcards)
+    return [split_list(wildcards.experiment, split) for split in splits]
 
 
 def index_file(wildcards):
     split = experiment_setting("index_split")(wildcards)
-    return f"results/experiments/{wildcards.experiment}/{wildcards.model}/index/{split}.faiss"
+    return filled(layout.INDEX, wildcards, split=split)
 
 
-def catalogs(wildcards):
-    return [
-        f"results/datasets/{each}/catalog.parquet"
-        for each in experiment_setting("datasets")(wildcards)
-    ]
+def weights(wildcards):
+    """The weights files of a model; nothing for controls and random networks.
 
-
-def shard_folders(wildcards):
-    return [f"results/datasets/{each}/shards" for each in experiment_setting("datasets")(wildcards)]
+    They are `ancient`, being pinned by the card: new dates on them are no reason to embed again.
+    Those that the card now means otherwise are not: as long as `fetch_weights` has to run, Snakemake
+    finds no other reason to embed again.
+    """
+    files = cards.weights_files(project.cards[wildcards.model])
+    paths = {filled(layout.WEIGHTS, wildcards, file=name): each for name, each in files.items()}
+    return [path if is_superseded(path, each) else ancient(path) for path, each in paths.items()]
 
 
 def dataset_embeddings_by(model, dataset):
     """A model's embeddings of a dataset, once it may be embedded."""
     checkpoints.audited.get(dataset=dataset)
-    return f"results/embeddings/{model}/{dataset}.h5"
+    return layout.EMBEDDINGS.format(model=model, dataset=dataset)
+
+
+def dataset_embeddings(wildcards):
+    """A dataset's embeddings by every model that embeds it."""
+    models = project.models_of_dataset(wildcards.dataset)
+    return [dataset_embeddings_by(each, wildcards.dataset) for each in models]
 
 
 def member_embeddings(wildcards):
     """The embeddings of a dataset by the members of a fusion."""
-    return [
-        dataset_embeddings_by(each, wildcards.dataset)
-        for each in project.meanings[wildcards.model]["of"]
-    ]
+    members = project.meanings[wildcards.model]["of"]
+    return [dataset_embeddings_by(each, wildcards.dataset) for each in members]
+
+
+def all_embeddings(wildcards):
+    return [dataset_embeddings_by(model, dataset) for model, dataset in project.embedded]
 
 
 def experiment_embeddings_by(models, experiment):
     """The embeddings of an experiment's datasets, model by model, once it may be searched."""
     checkpoints.admitted.get(experiment=experiment)
-    datasets = project.experiments[experiment]["datasets"]
-    return [f"results/embeddings/{model}/{each}.h5" for model in models for each in datasets]
+    return [
+        layout.EMBEDDINGS.format(model=model, dataset=each)
+        for model in models
+        for each in project.experiments[experiment]["datasets"]
+    ]
 
 
 def experiment_embeddings(wildcards):
@@ -158,33 +178,48 @@ def experiment_embeddings(wildcards):
 
 
 def all_experiment_embeddings(wildcards):
-    return experiment_embeddings_by(experiment_setting("models")(wildcards), wildcards.experiment)
+    models = experiment_setting("models")(wildcards)
+    return experiment_embeddings_by(models, wildcards.experiment)
 
 
 def neighbor_tables(wildcards):
+    """The neighbor tables of a model, one per query split, once the experiment may be searched."""
     checkpoints.admitted.get(experiment=wildcards.experiment)
-    splits = experiment_setting("query_splits")(wildcards)
+    return of_splits(layout.NEIGHBORS)(wildcards)
+
+
+def all_neighbor_tables(wildcards):
+    """The neighbor tables of all models of an experiment, model by model."""
     return [
-        f"results/experiments/{wildcards.experiment}/{wildcards.model}/knn/{split}.parquet"
-        for split in splits
-    ]
-
-
-def of_all_models(pattern):
-    """A file of each model of an experiment, in the order of `models:`."""
-    return lambda wildcards: [
-        pattern.format(model=model, **dict(wildcards.items()))
+        filled(layout.NEIGHBORS, wildcards, model=model, split=split)
         for model in experiment_setting("models")(wildcards)
+        for split in experiment_setting("query_splits")(wildcards)
     ]
 
 
-def dataset_embeddings(wildcards):
-    """A dataset's embeddings by every model that embeds it."""
-    return [
-        dataset_embeddings_by(each, wildcards.dataset)
-        for each in project.models_of_dataset(wildcards.dataset)
-    ]
+def paper_neighbors(wildcards):
+    splits = paper_splits(wildcards)
+    return [filled(layout.NEIGHBORS, wildcards, split=each) for each in splits]
 
 
-def all_embeddings(wildcards):
-    return [dataset_embeddings_by(model, dataset) for model, dataset in project.embedded]
+def near_duplicates(wildcards):
+    """The pairs of near duplicates of an experiment; nothing where the audit reads no pixels."""
+    inspected = project.settings["audit"]["images"]
+    return filled(layout.NEAR_DUPLICATES, wildcards) if inspected else []
+
+
+def uncertainty_table(name):
+    """A table of the analysis uncertainty; nothing where the experiment leaves the analysis out."""
+    pattern = layout.of_experiment("uncertainty", f"{name}.csv")
+    wanted = lambda wildcards: "uncertainty" in experiment_setting("analyses")(wildcards)
+    return lambda wildcards: filled(pattern, wildcards) if wanted(wildcards) else []
+
+
+def of_text_models(pattern):
+    """A file of each model with a text tower."""
+    return of_models(pattern, lambda wildcards: project.text_models(wildcards.experiment))
+
+
+def prompts_of_text_models(wildcards):
+    """The prompts of an experiment; nothing where no model has a text tower."""
+    return filled(layout.PROMPTS, wildcards) if project.text_models(wildcards.experiment) else []

@@ -1,57 +1,51 @@
-# From the files that a provider hands out to a dataset CSV, for datasets with `prepare:` in place
-# of `csv:`.
+# From the files that a provider hands out to a dataset CSV, for datasets with `prepare:`.
 
 
-# Reads the provider's metadata, splits by patient and selects images, as the options under
-# `prepare:` say.
+# Reads the provider's metadata, splits by patient and selects images, by the options of `prepare:`.
 rule prepare:
     input:
         unpack(provider_files),
     output:
         csv=project.prepared_csv,
-        counts="results/datasets/{dataset}/preparation.csv",
+        counts=layout.PREPARATION_COUNTS,
     log:
-        "results/logs/prepare/{dataset}.log",
+        layout.log("prepare", "{dataset}"),
     benchmark:
-        "results/benchmarks/prepare/{dataset}.tsv"
+        layout.benchmark("prepare", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         options=preparation_options,
         images=original_images,
         listing=folder_listing,
         code=preparation_code,
     script:
-        "../scripts/prepare.py"
+        "../scripts/datasets/prepare.py"
 
 
 # The counts after each step as a page of the report.
-rule preparation_table:
+rule preparation_page:
     input:
-        counts="results/datasets/{dataset}/preparation.csv",
-        template=template("preparation"),
-        base=template("page"),
+        layout.PREPARATION_COUNTS,
     output:
         report(
-            "results/datasets/{dataset}/preparation.html",
+            layout.PREPARATION_PAGE,
             caption="../report/preparation.rst",
             category="Data",
             labels={"dataset": "{dataset}", "what": "preparation, step by step"},
         ),
     log:
-        "results/logs/preparation_table/{dataset}.log",
+        layout.log("preparation_page", "{dataset}"),
     benchmark:
-        "results/benchmarks/preparation_table/{dataset}.tsv"
+        layout.benchmark("preparation_page", "{dataset}")
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
         options=preparation_options,
-        code=code("preparation_table.py"),
+        code=code("datasets/preparation_page.py", template="report/templates/preparation.html.j2"),
     script:
-        "../scripts/preparation_table.py"
-
-
-localrules:
-    preparation_table,
+        "../scripts/datasets/preparation_page.py"

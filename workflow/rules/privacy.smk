@@ -1,25 +1,27 @@
-# Pseudonyms in place of names. Everything here lies under private/, log included: it is not to be
-# shared.
+# Pseudonyms in place of names. All files are under private/, the log too: they are not to be shared.
 
 
-# Gives each path, patient and study a keyed digest, and links to the images under these names. What
-# comes after knows no other names, so nothing under results/ can hold one.
+# Gives each path, patient and study a keyed digest, and links to the images under these names.
+# What follows knows no other names, so nothing under results/ can hold one.
 rule pseudonyms:
     input:
         csv=original_csv,
         key=project.key_file or [],
     output:
-        csv="private/{dataset}/dataset.csv",
-        mapping="private/{dataset}/pseudonyms.csv",
-        images=directory("private/{dataset}/images"),
+        csv=layout.PSEUDONYMOUS_CSV,
+        mapping=layout.PSEUDONYMS,
+        images=directory(layout.LINKED_IMAGES),
     log:
-        "private/{dataset}/pseudonyms.log",
+        layout.PRIVATE_LOG,
     benchmark:
-        "results/benchmarks/pseudonyms/{dataset}.tsv"
+        layout.benchmark("pseudonyms", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
     params:
         images=original_images,
-        code=code("pseudonyms.py"),
+        code=code("datasets/pseudonyms.py"),
     script:
-        "../scripts/pseudonyms.py"
+        "../scripts/datasets/pseudonyms.py"

@@ -1,39 +1,41 @@
-# Images of the user's own look for similar ones in an experiment's index: the target `query`, made
-# on request alone.
+# Images of the user's own find similar ones in an experiment's index: the target `query`.
 
 
 # Lists the images that `query:` names: images, folders, lists of paths. Stops where not one of them
 # can be read.
 rule query_list:
     output:
-        "results/queries/{query}/images.tsv",
+        layout.QUERY_IMAGES,
     log:
-        "results/logs/query_list/{query}.log",
+        layout.log("query_list", "{query}"),
     benchmark:
-        "results/benchmarks/query_list/{query}.tsv"
+        layout.benchmark("query_list", "{query}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
         images=query_setting("images"),
         listing=query_listing,
         intensity=query_setting("intensity"),
-        code=code("query_list.py"),
+        code=code("query/list.py"),
     script:
-        "../scripts/query_list.py"
+        "../scripts/query/list.py"
 
 
-# Embeds the query images by the code that embedded the index, to unit vectors as there. What cannot
-# be read stays in the file with its reason.
+# Embeds the query images by the code that embedded the index. What cannot be read stays in the file
+# with its reason.
 rule embed_query:
     input:
-        queries="results/queries/{query}/images.tsv",
+        queries=layout.QUERY_IMAGES,
         weights=weights,
     output:
-        "results/queries/{query}/{model}.h5",
+        layout.QUERY_VECTORS,
     log:
-        "results/logs/embed_query/{query}/{model}.log",
+        layout.log("embed_query", "{query}/{model}"),
     benchmark:
-        "results/benchmarks/embed_query/{query}/{model}.tsv"
+        layout.benchmark("embed_query", "{query}/{model}")
     wildcard_constraints:
         model=names(project.encoded),
     conda:
@@ -45,13 +47,14 @@ rule embed_query:
         computed_by=lambda wildcards: cards.runtime_of(project.cards[wildcards.model]),
         batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
         gpu=int(project.settings["device"] != "cpu"),
-        mem_mb=8000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=query_setting("intensity"),
         code=query_encoder_code,
     script:
-        "../scripts/embed_query.py"
+        "../scripts/query/embed.py"
 
 
 # A fusion's vectors of the query images are its members' side by side, as those of the index are.
@@ -59,78 +62,82 @@ rule fuse_query:
     input:
         query_members,
     output:
-        "results/queries/{query}/{model}.h5",
+        layout.QUERY_VECTORS,
     log:
-        "results/logs/fuse_query/{query}/{model}.log",
+        layout.log("fuse_query", "{query}/{model}"),
     benchmark:
-        "results/benchmarks/fuse_query/{query}/{model}.tsv"
+        layout.benchmark("fuse_query", "{query}/{model}")
     wildcard_constraints:
         model=names(project.fusions),
     conda:
         "../../envs/faiss.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
-        code=code("fuse_query.py"),
+        code=code("query/fuse.py"),
     script:
-        "../scripts/fuse_query.py"
+        "../scripts/query/fuse.py"
 
 
 # The nearest images of the experiment's index, searched as its own queries are.
 rule query_neighbors:
     input:
-        queries="results/queries/{query}/{model}.h5",
+        queries=layout.QUERY_VECTORS,
         index=query_index,
         embeddings=query_index_embeddings,
         images=ancient(query_index_images),
     output:
-        "results/queries/{query}/{model}.parquet",
+        layout.QUERY_NEIGHBORS,
     log:
-        "results/logs/query_neighbors/{query}/{model}.log",
+        layout.log("query_neighbors", "{query}/{model}"),
     benchmark:
-        "results/benchmarks/query_neighbors/{query}/{model}.tsv"
+        layout.benchmark("query_neighbors", "{query}/{model}")
     wildcard_constraints:
         model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         k=query_setting("k"),
         index=query_index_searching,
         fusion=fused_search,
-        code=code("query_neighbors.py"),
+        code=code("query/neighbors.py"),
     script:
-        "../scripts/query_neighbors.py"
+        "../scripts/query/neighbors.py"
 
 
-# All models side by side: the table, what could not be asked, and the pictures on one page that
+# All models side by side: the table, what could not be embedded, and the pictures on one page that
 # opens without network.
 rule query_results:
     input:
-        queries="results/queries/{query}/images.tsv",
-        neighbors=of_query_models("results/queries/{query}/{model}.parquet"),
-        embeddings=of_query_models("results/queries/{query}/{model}.h5"),
-        catalog=lambda wildcards: f"results/experiments/{project.query['experiment']}/catalog.parquet",
-        template=template("query"),
-        base=template("page"),
+        queries=layout.QUERY_IMAGES,
+        neighbors=of_query_models(layout.QUERY_NEIGHBORS),
+        embeddings=of_query_models(layout.QUERY_VECTORS),
+        catalog=query_pool,
     output:
-        neighbors="results/queries/{query}/neighbors.csv",
-        ledger="results/queries/{query}/ledger.csv",
+        neighbors=layout.QUERY_RESULTS,
+        ledger=layout.QUERY_LEDGER,
         page=report(
-            "results/queries/{query}/gallery.html",
+            layout.QUERY_PAGE,
             caption="../report/query.rst",
             category="Queries",
             labels={"what": "{query}"},
         ),
     log:
-        "results/logs/query_results/{query}.log",
+        layout.log("query_results", "{query}"),
     benchmark:
-        "results/benchmarks/query_results/{query}.tsv"
+        layout.benchmark("query_results", "{query}")
     conda:
         "../../envs/analysis.yaml"
     resources:
         image_roots=query_image_roots,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         names=query_model_names,
         score_notes=query_score_notes,
@@ -140,6 +147,6 @@ rule query_results:
         intensities=query_intensities,
         index=query_experiment("index"),
         pixels=project.settings["gallery"]["pixels"],
-        code=code("query_results.py"),
+        code=code("query/results.py", template="query/query.html.j2"),
     script:
-        "../scripts/query_results.py"
+        "../scripts/query/results.py"

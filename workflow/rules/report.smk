@@ -1,35 +1,4 @@
-# What only the report needs: pictures of the neighbors, and what made the results.
-
-
-# Queries with their first neighbors by every model, right and wrong marked.
-rule gallery:
-    input:
-        neighbors=of_all_models("results/experiments/{experiment}/{model}/knn/{split}.parquet"),
-        catalog="results/experiments/{experiment}/catalog.parquet",
-        template=template("gallery"),
-        base=template("page"),
-    output:
-        report(
-            "results/experiments/{experiment}/gallery/{split}.html",
-            caption="../report/gallery.rst",
-            category="{experiment}",
-            labels={"what": "gallery, queries: {split}"},
-        ),
-    log:
-        "results/logs/gallery/{experiment}/{split}.log",
-    benchmark:
-        "results/benchmarks/gallery/{experiment}/{split}.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        image_roots=image_roots,
-    params:
-        cards=experiment_cards,
-        gallery=project.settings["gallery"],
-        intensities=intensities,
-        code=code("gallery.py"),
-    script:
-        "../scripts/gallery.py"
+# What only the report needs.
 
 
 # Which weights, code and library versions made each embedding file, and the configuration with its
@@ -37,26 +6,27 @@ rule gallery:
 rule provenance:
     input:
         embeddings=all_embeddings,
-        template=template("provenance"),
-        base=template("page"),
     output:
-        table="results/provenance/provenance.csv",
+        table=layout.PROVENANCE,
         page=report(
-            "results/provenance/provenance.html",
+            layout.PROVENANCE_PAGE,
             caption="../report/provenance.rst",
             category="Data",
             labels={"dataset": "all", "what": "provenance of the run"},
         ),
     log:
-        "results/logs/provenance.log",
+        layout.log("provenance"),
     benchmark:
-        "results/benchmarks/provenance.tsv"
+        layout.benchmark("provenance")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
         configuration={
             key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS
         },
-        code=code("provenance.py"),
+        code=code("report/provenance.py", template="report/templates/provenance.html.j2"),
     script:
-        "../scripts/provenance.py"
+        "../scripts/report/provenance.py"

@@ -2,60 +2,63 @@
 
 
 # Pools the catalogs of an experiment and lists the images of each split in a file named after its
-# content, for the same reason as the shards: a label that is edited moves the metrics, not the
+# content, for the same reason as the shards: a label that is edited changes the metrics, not the
 # search. It follows the shards without reading them: once the pool is known, all images of the
 # experiment are.
 checkpoint pool:
     input:
-        catalogs=catalogs,
-        shards=shard_folders,
+        catalogs=of_datasets(layout.CATALOG),
+        shards=of_datasets(layout.SHARDS),
     output:
-        catalog="results/experiments/{experiment}/catalog.parquet",
-        counts="results/experiments/{experiment}/counts.csv",
-        splits=directory("results/experiments/{experiment}/splits"),
+        catalog=layout.POOL,
+        counts=layout.COUNTS,
+        splits=directory(layout.SPLITS),
     log:
-        "results/logs/pool/{experiment}.log",
+        layout.log("pool", "{experiment}"),
     benchmark:
-        "results/benchmarks/pool/{experiment}.tsv"
+        layout.benchmark("pool", "{experiment}")
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(30),
     params:
         datasets=experiment_setting("datasets"),
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
         labels=experiment_setting("labels"),
-        code=code("pool.py"),
+        code=code("datasets/pool.py"),
     script:
-        "../scripts/pool.py"
+        "../scripts/datasets/pool.py"
 
 
-# An inner-product index of the index split's unit vectors, exact unless the experiment's `index:`
-# says otherwise; scores are cosine similarities.
+# An inner-product index of the index split's unit vectors, exact unless the experiment's `index:` says
+# otherwise; scores are cosine similarities.
 rule index:
     input:
         embeddings=experiment_embeddings,
         images=ancient(split_images),
     output:
-        "results/experiments/{experiment}/{model}/index/{split}.faiss",
+        layout.INDEX,
     log:
-        "results/logs/index/{experiment}/{model}/{split}.log",
+        layout.log("index", "{experiment}/{model}/{split}"),
     benchmark:
-        "results/benchmarks/index/{experiment}/{model}/{split}.tsv"
+        layout.benchmark("index", "{experiment}/{model}/{split}")
     conda:
         "../../envs/faiss.yaml"
     threads: 2
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         index=index_building,
-        code=code("index.py"),
+        code=code("retrieval/index.py"),
     script:
-        "../scripts/index.py"
+        "../scripts/retrieval/index.py"
 
 
-# The k nearest index images of each query; further ones where same-patient images stand among the
-# first k. A fusion by score or by rank searches its members' vectors side by side, exactly; it is a
-# matter of this rule alone.
+# The k nearest index images of each query; further ones where same-patient images are among the first
+# k. A fusion by score or by rank searches its members' vectors side by side, exactly.
 rule knn:
     input:
         index=index_file,
@@ -63,50 +66,52 @@ rule knn:
         queries=ancient(split_images),
         images=ancient(index_images),
     output:
-        "results/experiments/{experiment}/{model}/knn/{split}.parquet",
+        layout.NEIGHBORS,
     log:
-        "results/logs/knn/{experiment}/{model}/{split}.log",
+        layout.log("knn", "{experiment}/{model}/{split}"),
     benchmark:
-        "results/benchmarks/knn/{experiment}/{model}/{split}.tsv"
+        layout.benchmark("knn", "{experiment}/{model}/{split}")
     wildcard_constraints:
         model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(240),
     params:
         k=experiment_setting("k"),
         index=index_searching,
         fusion=fused_search,
-        code=code("knn.py"),
+        code=code("retrieval/knn.py"),
     script:
-        "../scripts/knn.py"
+        "../scripts/retrieval/knn.py"
 
 
 # Precision, mean average precision, nDCG and the rest, over all query splits of one model.
 rule retrieval_metrics:
     input:
         neighbors=neighbor_tables,
-        catalog="results/experiments/{experiment}/catalog.parquet",
+        catalog=layout.POOL,
         embeddings=experiment_embeddings,
     output:
-        precision="results/experiments/{experiment}/{model}/metrics/precision.csv",
-        summary="results/experiments/{experiment}/{model}/metrics/summary.csv",
-        by_group="results/experiments/{experiment}/{model}/metrics/by_group.csv",
-        per_query="results/experiments/{experiment}/{model}/metrics/per_query.parquet",
+        precision=layout.metrics("precision.csv"),
+        summary=layout.metrics("summary.csv"),
+        by_group=layout.metrics("by_group.csv"),
+        per_query=layout.metrics("per_query.parquet"),
     log:
-        "results/logs/retrieval_metrics/{experiment}/{model}.log",
+        layout.log("retrieval_metrics", "{experiment}/{model}"),
     benchmark:
-        "results/benchmarks/retrieval_metrics/{experiment}/{model}.tsv"
+        layout.benchmark("retrieval_metrics", "{experiment}/{model}")
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
     params:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
-        code=code("retrieval_metrics.py"),
+        code=code("retrieval/retrieval_metrics.py"),
     script:
-        "../scripts/retrieval_metrics.py"
+        "../scripts/retrieval/retrieval_metrics.py"

@@ -1,6 +1,14 @@
 # What the configuration says about one wildcard: `params:` and `resources:` of the rules.
 
 
+def per_attempt(amount):
+    """MB of memory or minutes: so much, and twice as much when a killed job is tried again.
+
+    The amounts are for 1.6 million images of 512 dimensions.
+    """
+    return lambda wildcards, attempt: amount * attempt
+
+
 def dataset_setting(key):
     return lambda wildcards: project.datasets[wildcards.dataset].get(key)
 
@@ -11,22 +19,20 @@ def provider_files(wildcards):
 
 
 def preparation_options(wildcards):
-    """The options under `prepare:`, without where the files lie: they are inputs."""
-    return {
-        key: value
-        for key, value in dataset_setting("prepare")(wildcards).items()
-        if key != "metadata"
-    }
+    """The options under `prepare:`, without the paths of files: they are inputs."""
+    options = dataset_setting("prepare")(wildcards)
+    return {key: value for key, value in options.items() if key != "metadata"}
 
 
 def folder_listing(wildcards):
-    """What names there are below the image root, for a dataset that is made from a folder: new images are a change."""
+    """A digest of the names below the image root, for a dataset that is made from a folder."""
     is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
     return providers.folder_digest(original_images(wildcards)) if is_folder else None
 
 
 def preparation_code(wildcards):
-    return code("prepare.py", providers.module_of(dataset_setting("prepare")(wildcards)["from"]))
+    provider = dataset_setting("prepare")(wildcards)["from"]
+    return code("datasets/prepare.py", providers.module_of(provider))
 
 
 def original_csv(wildcards):
@@ -34,27 +40,25 @@ def original_csv(wildcards):
 
 
 def original_images(wildcards):
-    """The image root that the user named; that of a pseudonymised dataset is a folder of links to it."""
+    """The image root that the user named; a pseudonymised dataset has a folder of links to it."""
     return project.originals[wildcards.dataset].get("images")
 
 
 def max_rejected(wildcards):
-    """The share of images that may be rejected: text, since it is a resource (it changes no result) and not a count."""
+    """The share of images that may be rejected, as text: a resource, since it changes no result."""
     return str(project.datasets[wildcards.dataset]["max_rejected"])
 
 
 def image_roots(wildcards):
-    """Image root per dataset of an experiment, as JSON: a resource, since moving the images changes no result."""
+    """Image root per dataset of an experiment, as JSON: a resource, since it changes no result."""
     datasets = experiment_setting("datasets")(wildcards)
     return json.dumps({each: project.datasets[each].get("images") for each in datasets})
 
 
 def intensities(wildcards):
     """The intensity policy of each dataset of an experiment."""
-    return {
-        each: project.datasets[each]["intensity"]
-        for each in experiment_setting("datasets")(wildcards)
-    }
+    datasets = experiment_setting("datasets")(wildcards)
+    return {each: project.datasets[each]["intensity"] for each in datasets}
 
 
 def experiment_setting(key):
@@ -72,57 +76,82 @@ def index_searching(wildcards):
 
 
 def fused_search(wildcards):
-    """How a fusion by score or by rank puts its members together; nothing for models that search their own vectors."""
+    """How a fusion by score or by rank is searched; None for models with vectors of their own."""
     card = project.cards[wildcards.model]
     if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
         return None
-    return {
-        "by": card["fusion"]["by"],
-        "widths": [project.cards[each]["dimension"] for each in card["fusion"]["of"]],
-    }
+    widths = [project.cards[each]["dimension"] for each in card["fusion"]["of"]]
+    return {"by": card["fusion"]["by"], "widths": widths}
 
 
-def experiment_cards(wildcards):
-    """The model cards of an experiment in the order of `models:`, without what changes no result."""
-    shown = {model: dict(project.cards[model]) for model in experiment_setting("models")(wildcards)}
+def has_cosines(wildcards):
+    """Whether the scores of a model's neighbors are cosine similarities."""
+    return wildcards.model in project.searched_models(wildcards.experiment)
+
+
+def shown_cards(models):
+    """Model cards without what changes no result."""
+    shown = {model: dict(project.cards[model]) for model in models}
     for card in shown.values():
         card.pop("batch_size", None)
         card.pop("runtime", None)
     return shown
 
 
+def experiment_cards(wildcards):
+    """The model cards of an experiment in the order of `models:`."""
+    return shown_cards(experiment_setting("models")(wildcards))
+
+
 def contamination_statuses(wildcards):
     """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
-    known_as = {each: project.known_as(each) for each in experiment_setting("datasets")(wildcards)}
+    datasets = experiment_setting("datasets")(wildcards)
+    known_as = {each: project.known_as(each) for each in datasets}
     return contamination.statuses(experiment_cards(wildcards), known_as)
 
 
+def paper_splits(wildcards):
+    """The query splits of paper mode: the one that is tested, then the one that chooses k."""
+    experiment = project.experiments[wildcards.experiment]
+    return [experiment["paper_mode"]["test_split"], *filter(None, [experiment["val_split"]])]
+
+
+def duplicate_judges(wildcards):
+    """The models that tell near duplicates by embedding: learned ones, or controls without any."""
+    searched = project.searched_models(wildcards.experiment)
+    single = [each for each in searched if each not in project.fusions]
+    return [each for each in single if not cards.is_control(project.cards[each])] or single
+
+
+def text_model_names(wildcards):
+    """Slug -> name of an experiment's models with a text tower."""
+    models = project.text_models(wildcards.experiment)
+    return {model: project.cards[model]["name"] for model in models}
+
+
+def models_without_text(wildcards):
+    """Names of an experiment's other models."""
+    with_text = project.text_models(wildcards.experiment)
+    models = experiment_setting("models")(wildcards)
+    return [project.cards[each]["name"] for each in models if each not in with_text]
+
+
 def encoder_code(wildcards):
-    return code("embed.py", *cards.encoder_modules(project.cards[wildcards.model]))
+    return code("embedding/embed.py", *cards.encoder_modules(project.cards[wildcards.model]))
 
 
 def text_encoder_code(wildcards):
-    return code("embed_text.py", cards.loader_module(project.cards[wildcards.model]))
-
-
-def weights(wildcards):
-    """The weights files of a model; nothing for controls and random networks.
-
-    They are `ancient`, being pinned by the card: new dates on them are no reason to embed again. Those that the card now
-    means otherwise are not: as long as `fetch_weights` has to run, Snakemake finds no other reason to embed again.
-    """
-    files = cards.weights_files(project.cards[wildcards.model])
-    paths = {f"{cards.WEIGHTS}/{wildcards.model}/{name}": each for name, each in files.items()}
-    return [path if is_superseded(path, each) else ancient(path) for path, each in paths.items()]
+    loader = cards.loader_module(project.cards[wildcards.model])
+    return code("analyses/embed_text.py", loader)
 
 
 def weights_location(wildcards):
-    """Where the encoder finds them: a resource as an image root is, since moving them changes no result."""
+    """Where the encoder finds its weights: a resource, since moving them changes no result."""
     return cards.weights_location(wildcards.model, project.cards[wildcards.model]) or ""
 
 
 def weights_source(wildcards):
-    """Where one of a model's weights files comes from, as JSON: a resource, since another address of the same is no change."""
+    """Where a weights file comes from, as JSON: a resource, since its address changes no result."""
     return json.dumps(named_weights(wildcards))
 
 
@@ -134,3 +163,9 @@ def weights_content(wildcards):
 def named_weights(wildcards):
     """What a card says of one of its weights files."""
     return cards.weights_files(project.cards[wildcards.model])[wildcards.file]
+
+
+def archive_settings(wildcards):
+    """Where an archive comes from; which of its files are wanted is no reason to fetch it again."""
+    settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
+    return {key: value for key, value in settings.items() if key not in ("files", "unpacked")}

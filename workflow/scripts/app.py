@@ -1,6 +1,5 @@
 """The project's results -> a page that answers queries, until it is interrupted."""
 
-import _library  # noqa: F401
 from radcbir.app.server import serve
 from radcbir.core.logs import script_log
 from radcbir.project.configuration import Project

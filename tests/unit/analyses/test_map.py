@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from radcbir.analyses.map.page import map_data, sprite
 from radcbir.images.intensity import INTENSITY
 from radcbir.report.render import render
 
-TEMPLATE = Path(__file__).parents[3] / "workflow" / "report" / "map.html.j2"
+TEMPLATE = "analyses/map/map.html.j2"
 
 
 def unit(vectors):

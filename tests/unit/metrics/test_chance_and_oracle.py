@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from radcbir.metrics.chance_and_oracle import bounds, chance_metrics, oracle_metrics
-from radcbir.metrics.per_query import RankedLists, query_metrics
+from radcbir.metrics.per_query import RankedLists
+from radcbir.metrics.registry import query_metrics
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from radcbir.analyses.knn_classification.compute import classify_by_neighbors
 from radcbir.core.errors import InputError
-from radcbir.metrics import votes
+from radcbir.metrics import votes as votes_module
 from radcbir.metrics.calibration import calibration_error, reliability
 from radcbir.metrics.classification import METRICS, classification_metrics, from_probabilities
 from radcbir.metrics.votes import best_k, vote_weights, voted_predictions, voting_curve
@@ -164,7 +164,7 @@ def test_every_k_equals_a_loop_over_queries(ragged, weighted, ties):
 def test_votes_in_several_blocks_are_the_same(monkeypatch):
     neighbors, labels, _ = random_lists(1, ragged=True)
     whole = voting_curve(neighbors, labels, range(1, 13), 6)
-    monkeypatch.setattr(votes, "QUERIES_PER_BLOCK", 7)
+    monkeypatch.setattr(votes_module, "QUERIES_PER_BLOCK", 7)
     pd.testing.assert_frame_equal(voting_curve(neighbors, labels, range(1, 13), 6), whole)
 
 

@@ -12,7 +12,6 @@ from radcbir.metrics import lists as lists_module
 from radcbir.metrics.evaluation import GROUP_METRICS, concatenate, evaluate
 from radcbir.metrics.lists import Images, labelled_lists, ranked_lists, relevant_in_index
 from radcbir.metrics.per_query import (
-    AVERAGED_NAMES,
     RankedLists,
     average_precision,
     capped_precision,
@@ -20,11 +19,11 @@ from radcbir.metrics.per_query import (
     hit_rate,
     ndcg,
     plain_precision,
-    query_metrics,
     r_precision,
     r_precision_truncated,
     reciprocal_rank,
 )
+from radcbir.metrics.registry import averaged_name, query_metrics
 
 
 def catalog_of(*rows):
@@ -552,7 +551,7 @@ def test_every_table_agrees_with_a_slow_second_implementation(index_size, monkey
         assert set(summary["queries_without_relevant"]) == {lone}
         assert set(summary["classes"]) == {len(by_class)}
         for name in expected:
-            shown_name = AVERAGED_NAMES.get(name, name)
+            shown_name = averaged_name(name)
             whole = not expected[name].isna().any()
             for average, mean in (
                 ("micro", expected[name].mean()),

@@ -1,16 +1,16 @@
 """Configuration and model cards: what is refused and with which sentence, and what of a card
 changes its embeddings."""
 
-import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from radcbir import analyses
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.project import targets
-from radcbir.project.configuration import CONFIG_SCHEMA, Project
+from radcbir.project.configuration import Project, config_schema
 
 CARDS = Path(__file__).parents[3] / "config" / "models"
 LITE0 = yaml.safe_load((CARDS / "efficientnet-lite0.yaml").read_text())
@@ -75,11 +75,10 @@ def test_what_would_have_to_be_fetched(config, tmp_path, monkeypatch):
 
 
 def test_the_matrix_of_datasets_is_made_where_there_are_several(config):
-    project = Project(config, [CARDS])
-    assert targets.cross_dataset(project, "one") == []
-    assert targets.cross_dataset(project, "both") == [
-        "results/experiments/both/comparison/cross_dataset.html"
-    ]
+    files = targets.results(Project(config, [CARDS]))
+    page = "results/experiments/{}/cross_dataset/cross_dataset.html"
+    assert page.format("both") in files
+    assert page.format("one") not in files
 
 
 def test_the_first_folder_with_a_card_wins(config, tmp_path):
@@ -134,9 +133,13 @@ def test_a_split_that_cannot_choose(config, splits, named, message):
     assert message in str(error.value)
 
 
-def test_the_schema_lists_the_analyses_that_there_are():
-    schema = json.loads(CONFIG_SCHEMA.read_text())
-    assert set(schema["$defs"]["analyses"]["items"]["enum"]) == set(targets.ANALYSES)
+def test_the_schema_takes_the_analyses_that_are_declared():
+    names = config_schema()["$defs"]["analyses"]["items"]["enum"]
+    folders = [path.parent.name for path in Path(analyses.__file__).parent.glob("*/__init__.py")]
+    assert sorted(["comparison", *names]) == sorted(folders)
+    for name, analysis in analyses.registry().items():
+        assert (analysis.name, analysis.section in analyses.SECTIONS) == (name, True)
+        assert analysis.question.endswith("?")
 
 
 @pytest.mark.parametrize(
@@ -325,15 +328,15 @@ def test_models_that_exist_already_need_no_images(published):
     assert model_card.source_file(project.cards["vectors"], "b") == "e/b.h5"
 
 
-def test_neighbor_lists_are_asked_nothing_that_needs_vectors(published, monkeypatch):
+def test_neighbor_lists_are_asked_nothing_that_needs_vectors(published):
     config, folders = published
     config["models"] = ["thumbnail", "histogram", "lists"]
-    monkeypatch.setattr("radcbir.project.configuration.WITHOUT_VECTORS", ())
     with pytest.raises(
         InputError,
-        match=r"asks for gallery, which needs embeddings, but the model 'lists' has neighbor",
+        match=r"asks for leakage, which needs embeddings, but the model 'lists' has neighbor",
     ):
-        Project(config | {"analyses": ["gallery"]}, folders)
+        Project(config | {"analyses": ["gallery", "leakage"]}, folders)
+    Project(config | {"analyses": ["gallery", "uncertainty"]}, folders)
 
 
 @pytest.mark.parametrize(
@@ -376,7 +379,7 @@ def test_files_of_archives_need_not_be_there_yet(config):
 def test_intensity_has_defaults_that_the_library_shares():
     from radcbir.images.intensity import INTENSITY
 
-    schema = json.loads(CONFIG_SCHEMA.read_text())
+    schema = config_schema()
     properties = schema["properties"]["datasets"]["additionalProperties"]["properties"][
         "intensity"
     ]["properties"]

@@ -27,7 +27,7 @@ from radcbir.query.image_list import (
 from radcbir.query.results import check_readable, page_queries, query_ledger, result_table
 from radcbir.report.render import render
 
-TEMPLATE = Path(__file__).parents[3] / "workflow/report/query.html.j2"
+TEMPLATE = "query/query.html.j2"
 
 
 @pytest.fixture

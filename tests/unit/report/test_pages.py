@@ -4,7 +4,6 @@ answers are known."""
 import base64
 import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,6 @@ from radcbir.images.thumbnails import Thumbnails
 from radcbir.report.render import render
 from radcbir.report.style import CONTROL_COLORS, model_styles, save
 
-TEMPLATES = Path(__file__).parents[3] / "workflow" / "report"
 CARDS = {
     "net": {
         "name": "Net <1>",
@@ -156,7 +154,7 @@ def test_what_users_write_is_escaped_on_pages(by_group, tmp_path):
     page = tmp_path / "labels.html"
     sections = label_table.label_sections(hostile, ["net", "floor"])
     render(
-        TEMPLATES / "labels.html.j2",
+        "analyses/comparison/labels.html.j2",
         page,
         title="<b>x",
         models=["Net <1>", "floor"],

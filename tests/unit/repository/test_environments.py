@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import loaded_workflow
 import pytest
 import yaml
 
@@ -34,21 +35,10 @@ def locked() -> dict[str, set[str]]:
     return found
 
 
-def rules() -> dict[str, tuple[str, str]]:
+def scripts() -> dict[Path, str]:
     """Script -> the environment of its rule."""
-    found = {}
-    for path in (REPOSITORY / "workflow/rules").glob("*.smk"):
-        for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
-            if re.search(r"^    shell:", block, flags=re.M):
-                continue  # a command of every system: no script
-            script, environment = (
-                re.search(r'scripts/(\w+)\.py"', block),
-                re.search(r'envs/(\w+)\.yaml"', block),
-            )
-            assert script, block
-            assert environment, block
-            found[script[1]] = environment[1]
-    return found
+    found = loaded_workflow.rules().values()
+    return {loaded_workflow.script_of(each): loaded_workflow.environment_of(each) for each in found}
 
 
 def third_party(path: Path, seen: set[Path]) -> set[str]:
@@ -74,7 +64,7 @@ def third_party(path: Path, seen: set[Path]) -> set[str]:
                 ):
                     if file.is_file():
                         names |= third_party(file, seen)
-            elif first not in sys.stdlib_module_names and first != "_library":
+            elif first not in sys.stdlib_module_names:
                 names.add(first)
     return names
 
@@ -87,12 +77,16 @@ def test_every_pin_is_the_locked_version(path):
     } == dict.fromkeys(pins(path), True)
 
 
-@pytest.mark.parametrize(("script", "environment"), sorted(rules().items()))
+@pytest.mark.parametrize(
+    ("script", "environment"), scripts().items(), ids=lambda value: getattr(value, "stem", value)
+)
 def test_a_script_finds_its_imports_in_its_environment(script, environment):
-    entry = REPOSITORY / "workflow/scripts" / f"{script}.py"
     seen: set[Path] = set()
-    needed = third_party(entry, seen)
-    if script in ("embed", "embed_query"):
+    needed = third_party(script, seen)
+    if script.stem == "summarise":
+        for module in (REPOSITORY / "workflow/radcbir/analyses").glob("*/summary.py"):
+            needed |= third_party(module, seen)
+    if script.stem == "embed":
         for module in [*LOADER_MODULES.values(), *(module for module, _ in RUNTIMES.values())]:
             needed |= third_party(REPOSITORY / f"workflow/{module.replace('.', '/')}.py", seen)
     offered = {
@@ -114,7 +108,7 @@ def test_the_child_processes_of_the_page_find_their_imports_and_no_faiss():
 
 
 def test_every_environment_is_used():
-    assert {path.stem for path in ENVIRONMENTS} == set(rules().values())
+    assert {path.stem for path in ENVIRONMENTS} == set(scripts().values())
 
 
 def test_the_lock_names_no_host():

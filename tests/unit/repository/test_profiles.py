@@ -1,11 +1,12 @@
 """The profiles against the rules: none forgotten, none misspelt, nothing that the default profile
 would take back."""
 
-import re
 from pathlib import Path
 
+import loaded_workflow
 import pytest
 import yte
+from snakemake.iocontainers import Wildcards
 
 WORKFLOW = Path(__file__).parents[3] / "workflow"
 PROFILES = sorted(path.parent.name for path in (WORKFLOW / "profiles").glob("*/config.yaml"))
@@ -16,61 +17,47 @@ def profile(name: str) -> dict:
         return yte.process_yaml(file, require_use_yte=True)
 
 
-def rules() -> dict[str, str]:
-    """Name -> text of the rules that do something (those without a script only name files)."""
-    found = {}
-    for path in (WORKFLOW / "rules").glob("*.smk"):
-        for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
-            found[block.split(":")[0]] = re.split(r"^(?=\S)", block.partition("\n")[2], flags=re.M)[
-                0
-            ]
-    return found
+SLURM, RULES = profile("slurm"), loaded_workflow.rules()
 
 
-def local_rules() -> set[str]:
-    texts = [path.read_text() for path in (WORKFLOW / "rules").glob("*.smk")]
-    listed = [
-        name
-        for text in texts
-        for name in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.M)
-    ]
-    return set(re.findall(r"\w+", " ".join(listed)))
+def wanted(rule, resource: str, attempt: int) -> int:
+    """What a rule wants of a resource at an attempt; 0 where it does not say."""
+    each = rule.resources.get(resource)
+    if each is None or not each.name:
+        return 0
+    return each._evaluator(None, attempt) if each.is_evaluable() else each.value
 
 
-def resources(text: str) -> dict[str, str]:
-    """What stands under `resources:` of a rule."""
-    block = re.search(r"^    resources:\n((?:        .*\n)+)", text, flags=re.M)
-    return dict(re.findall(r"^        (\w+)=(.*),$", block[1], flags=re.M)) if block else {}
-
-
-SLURM, RULES = profile("slurm"), rules()
-
-
-def test_every_rule_that_is_submitted_says_what_it_needs():
+@pytest.mark.parametrize("resource", ["mem_mb", "runtime"])
+def test_every_rule_that_is_submitted_says_what_it_needs_and_more_after_a_kill(resource):
     assert len(RULES) > 60
-    for name in set(RULES) - local_rules():
-        asked = SLURM["set-resources"].get(name, {})
-        assert {"mem_mb", "runtime"} <= set(asked), (
-            f"the rule {name} has no memory and wall time under set-resources: in profiles/slurm"
-        )
+    for name in set(RULES) - loaded_workflow.local_rules():
+        first, second = (wanted(RULES[name], resource, attempt) for attempt in (1, 2))
+        assert 0 < 2 * first == second, f"the rule {name} has no {resource}=per_attempt(...)"
 
 
-def test_rules_that_read_small_tables_alone_are_not_submitted():
-    """And none that reads more: they share the node that Snakemake was started on."""
-    table = r'(?:[a-z_(]+\()?"[^"]+\.csv"\)*|(?:template|uncertainty_table)\("\w[^"]*"\)'
-    small = set()
-    for name, text in RULES.items():
-        inputs = re.search(r"^    input:\n((?:        .*\n)+)", text, flags=re.M)
-        each = re.findall(r"^        (?:\w+=)?(.*),$", inputs[1], flags=re.M) if inputs else []
-        if each and all(re.fullmatch(table, part) for part in each):
-            small.add(name)
+def inputs(rule) -> list[str]:
+    """The inputs of a rule for the first experiment, as patterns or as paths."""
+    wildcards = Wildcards(
+        fromdict={"experiment": "anatomy", "dataset": "demo", "model": "thumbnail"}
+    )
+    found = []
+    for each in rule.input:
+        files = each(wildcards) if callable(each) else each
+        found += [files] if isinstance(files, str) else files
+    return [str(each) for each in found]
+
+
+def test_local_rules_read_small_tables_alone():
+    """They share the node that Snakemake was started on."""
     others = {"audited", "admitted", "app", "fetch_weights", "fetch_archive", "models"}
-    assert local_rules() - others == small
+    for name in loaded_workflow.local_rules() - others:
+        assert all(each.endswith(".csv") for each in inputs(RULES[name])), name
 
 
 def test_downloads_are_local_rules():
-    assert {"fetch_weights", "fetch_archive"} <= local_rules()
-    assert not local_rules() & {*SLURM["set-resources"]}
+    assert {"fetch_weights", "fetch_archive"} <= loaded_workflow.local_rules()
+    assert not loaded_workflow.local_rules() & {*SLURM["set-resources"]}
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -86,19 +73,8 @@ def test_what_the_default_profile_decides_is_not_given_again(name):
     assert not set(profile(name)) & set(profile("default"))
 
 
-def test_memory_is_what_the_rule_needs_and_grows_with_each_attempt():
-    default = SLURM["default-resources"]
-    for name, text in RULES.items():
-        asked = default | SLURM["set-resources"].get(name, {})
-        first, runtime = (
-            re.fullmatch(r"(\d+) \* attempt", asked[key]) for key in ("mem_mb", "runtime")
-        )
-        assert runtime, name
-        assert int(first[1]) >= int(resources(text).get("mem_mb", 0)), name
-
-
 def test_rules_that_use_a_gpu_go_where_there_are_some():
-    with_gpu = {name for name, text in RULES.items() if "gpu" in resources(text)}
+    with_gpu = {name for name, rule in RULES.items() if "gpu" in rule.resources}
     partitions = {
         name: each.get("slurm_partition", "cpu") for name, each in SLURM["set-resources"].items()
     }

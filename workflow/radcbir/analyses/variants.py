@@ -1,10 +1,15 @@
 """What the analyses of approximate indexes and of dimensions share."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from radcbir.core.vectors import NEAR_TIE
 from radcbir.metrics.per_query import capped_precision
-from radcbir.retrieval.exact import NEAR_TIE
+
+Files = Mapping[str, Sequence[str]]
 
 QUERIES = 2000
 """So many queries are asked of every variant, evenly spread over all by id: enough to tell shares
@@ -55,6 +60,43 @@ def neighbors_of(
         "neighbor": ids[positions[rows, ranks]],
     }
     return pd.DataFrame({"variant": pd.Categorical([variant] * len(rows)), **found})
+
+
+NUMBERS = {"explained_variance": "", "recall_at_100": ""}
+"""Columns that may be blank; ``none`` is a word in the others."""
+
+
+def variant_table(models: Sequence[str], splits: Sequence[str], files: Files) -> pd.DataFrame:
+    """The variants of all models and query splits with the P@k that each reaches.
+
+    ``files`` are those of :func:`~radcbir.analyses.variant_files.variant_files`.
+    """
+    catalog = pd.read_parquet(files["catalog"][0], columns=["id", "label"])
+    labels = catalog.set_index("id")["label"]
+    pairs = [(model, split) for model in models for split in splits]
+    relevant = dict(zip(models, map(_relevant, files["per_query"]), strict=True))
+    tables = []
+    for (model, split), variants, neighbors in zip(
+        pairs, files["variants"], files["neighbors"], strict=True
+    ):
+        table = pd.read_csv(variants, keep_default_na=False, na_values=NUMBERS)
+        found = variant_precision(
+            pd.read_parquet(neighbors), labels, relevant[model][split], table["variant"].iloc[0]
+        )
+        tables.append(table.merge(found, on="variant").assign(model=model, query_split=split))
+    stacked, first = pd.concat(tables, ignore_index=True), ["model", "query_split"]
+    return stacked[[*first, *stacked.columns.drop(first)]]
+
+
+def _relevant(path: str | Path) -> dict[str, pd.Series]:
+    """Per query split, how many index images are right for each query."""
+    columns = ["query", "query_split", "neighbors", "relevant_in_index"]
+    table = pd.read_parquet(path, columns=columns)
+    table = table[table["neighbors"] == "all"]
+    return {
+        split: part.set_index("query")["relevant_in_index"]
+        for split, part in table.groupby("query_split")
+    }
 
 
 def variant_precision(

@@ -10,10 +10,11 @@ from urllib.parse import urlparse
 
 import yaml
 
+from radcbir.core import package_data
 from radcbir.core.errors import InputError
 from radcbir.core.schema import validate
 
-CARD_SCHEMA = Path(__file__).parents[2] / "schemas" / "model-card.schema.json"
+CARD_SCHEMA = package_data.schema("model-card")
 
 WEIGHTS = "resources/weights"
 

@@ -1,60 +1,73 @@
-"""Digest of the code that a rule's script can reach: the rule reruns when that code changes in
-meaning.
+"""Digest of the code that a rule's script can reach: the rule reruns when that code changes in meaning.
 
 Snakemake sees a change of the script file itself and nothing behind it. Here the script's syntax
-tree is followed through the library, definition by definition: a function counts only if the script
-uses it, directly or through other definitions that count. Comments, docstrings and formatting are
-no change. The walk errs on the side of a rerun: a name counts wherever it appears, a class counts
-whole, and so do statements that run when a module is imported.
+tree is followed through the library, definition by definition. A function counts only if the script
+uses it, directly or through other definitions that count.
+
+What is digested is what a definition does. Comments, docstrings, formatting, annotations of
+functions, the name of a definition and the module that holds it are no part of it: code that is
+moved, or renamed everywhere, has the same digest. A reference to another definition of the library
+stands for the digest of that definition. Definitions that refer to each other in a circle are
+digested together.
+
+The walk errs on the side of a rerun: a name counts wherever it appears, a class counts whole, and so
+do statements that run when a module is imported.
 """
 
 import ast
 import atexit
 import contextlib
+import copy
 import functools
 import json
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from radcbir.core.files import digest, write_text
 
 LIBRARY = Path(__file__).parents[1]
-
 PACKAGE = LIBRARY.name
-
 WITHOUT_EFFECT = {f"{PACKAGE}.core.logs"}
-"""Modules whose code cannot change a result: how progress is worded is no reason to embed a million
-images again."""
+"""Modules whose code cannot change a result: the wording of progress is no reason to rerun."""
+
+Place = tuple[str, str]
+"""A module and a name in it. ``*`` is the whole module, the empty name what importing it runs."""
 
 
 def code_digest(script: str | Path, modules: Iterable[str] = ()) -> str:
     """Digest (16 hexadecimal digits) of ``script`` and of every library definition that it reaches.
 
-    ``modules`` names library modules that the script loads by a name known only at run time (a
-    loader); they count whole.
+    ``modules`` names library modules that the script loads by a name known only at run time. They
+    count whole.
     """
-    reached: dict[tuple[str, str], str] = {}
-    pending: list[tuple[str, str]] = [(name, "*") for name in modules]
-    tree = _without_docstrings(ast.parse(Path(script).read_text(encoding="utf-8")))
-    reached["", "script"] = ast.unparse(tree)
-    pending += _references(tree, _imports(tree))
-    while pending:
-        key = pending.pop()
-        if key in reached or key[0] in WITHOUT_EFFECT:
-            continue
-        source, references = _definition(*key)
-        reached[key] = source
-        pending += references
-    return digest("\n".join(f"{key}\n{source}" for key, source in sorted(reached.items())).encode())
+    tree = _stripped(ast.parse(Path(script).read_text(encoding="utf-8")))
+    source = _canonical(tree.body, _imports(tree), {}, "")
+    places = [*source.references, *((name, "*") for name in modules)]
+    walk = _Walk()
+    return digest("\n".join([source.text, *(walk.digest_of(each) for each in places)]).encode())
+
+
+def template_digest(template: str | Path, folders: Sequence[str | Path]) -> str:
+    """Digest of a template and of those that it extends, includes or imports from ``folders``."""
+    path = Path(template)
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(r"""{%-?\s*(?:extends|include|import|from)\s+["']([^"']+)["']""", text)
+    found = [
+        next(Path(each) / name for each in folders if (Path(each) / name).is_file())
+        for name in named
+    ]
+    return digest("\n".join([text, *(template_digest(each, folders) for each in found)]).encode())
 
 
 class CodeDigests:
-    """The digests of the scripts in a folder, kept in a file from run to run: every start of
-    Snakemake asks for them all.
+    """The digests of the scripts in a folder, kept in a file from run to run.
 
-    The file holds for the code that it was made from, byte by byte, and for one version of Python;
-    otherwise it is made anew. Where it cannot be written, nothing is kept and nothing is lost.
+    Every start of Snakemake needs them all. The file is valid for the code that it was made from,
+    byte by byte, and for one version of Python; otherwise it is made anew. Where it cannot be
+    written, nothing is kept and nothing is lost.
     """
 
     def __init__(self, scripts: str | Path, cache: str | Path):
@@ -75,9 +88,7 @@ class CodeDigests:
                 self.digests = dict(kept["digests"])
 
     def of(self, script: str, modules: Iterable[str] = ()) -> str:
-        """:func:`code_digest` of the script of that name; the file is written when the process
-        ends.
-        """
+        """:func:`code_digest` of the script of that name. The file is written when the process ends."""
         key = " ".join((script, *modules))
         if key not in self.digests:
             if not self.changed:
@@ -93,13 +104,64 @@ class CodeDigests:
             write_text(self.cache, json.dumps(content, sort_keys=True, indent=1))
 
 
+class _Source(NamedTuple):
+    """A definition without what has no effect, and the definitions that it refers to, in order."""
+
+    text: str
+    references: tuple[Place, ...]
+
+
+class _Walk:
+    """Digests of definitions; circles of references are found as Tarjan (1972) describes."""
+
+    def __init__(self) -> None:
+        self.digests: dict[Place, str] = {}
+        self.order: dict[Place, int] = {}
+        self.lowest: dict[Place, int] = {}
+        self.open: list[Place] = []
+
+    def digest_of(self, place: Place) -> str:
+        """The digest of what is at a place, and of everything that it reaches."""
+        if place not in self.digests:
+            self._visit(place)
+        return self.digests[place]
+
+    def _visit(self, place: Place) -> None:
+        self.order[place] = self.lowest[place] = len(self.order)
+        self.open.append(place)
+        for each in _source(*place).references:
+            if each not in self.order:
+                self._visit(each)
+                self.lowest[place] = min(self.lowest[place], self.lowest[each])
+            elif each in self.open:
+                self.lowest[place] = min(self.lowest[place], self.order[each])
+        if self.lowest[place] == self.order[place]:
+            start = self.open.index(place)
+            circle, self.open = self.open[start:], self.open[:start]
+            self._close(circle)
+
+    def _close(self, circle: list[Place]) -> None:
+        """Digest definitions that refer to each other in a circle, or one that does not."""
+        names = {each: "" if len(circle) == 1 else each[1] for each in circle}
+        texts = {}
+        for each in circle:
+            source = _source(*each)
+            reached = [names.get(other) for other in source.references]
+            known = [
+                f"={name}" if name is not None else self.digests[other]
+                for name, other in zip(reached, source.references, strict=True)
+            ]
+            texts[each] = "\n".join([names[each], source.text, *known])
+        together = digest("\n".join(sorted(texts.values())).encode())
+        for each in circle:
+            self.digests[each] = digest(f"{names[each]}\n{together}".encode())
+
+
 class _Module:
-    """The top-level definitions of one library module, its imports, and what runs whenever it is
-    imported.
-    """
+    """The top-level definitions of one library module, its imports, and what importing it runs."""
 
     def __init__(self, path: Path):
-        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        tree = _stripped(ast.parse(path.read_text(encoding="utf-8")))
         self.imports = _imports(tree)
         self.definitions: dict[str, list[ast.stmt]] = {}
         self.on_import: list[ast.stmt] = []
@@ -122,35 +184,96 @@ def _module(name: str) -> _Module | None:
 
 
 @functools.cache
-def _definition(module: str, name: str) -> tuple[str, list[tuple[str, str]]]:
-    """Normalised source and references of a definition; ``*`` is the whole module, ``""`` what
-    importing it runs.
-    """
+def _source(module: str, name: str) -> _Source:
+    """What is at a place, and what it refers to."""
     info = _module(module)
-    if info is None:
-        return "", []
+    if info is None or module in WITHOUT_EFFECT:
+        return _Source("", ())
     if name == "*":
         names = sorted(info.definitions)
-        return "", [(module, ""), *((module, each) for each in names)]
+        return _Source(
+            " ".join(names), (*_run_by_import(module), *((module, each) for each in names))
+        )
     if name == "":
-        parent = module.rpartition(".")[0]
-        statements, references = info.on_import, [(parent, "")] if parent else []
-    elif name in info.definitions:
-        statements, references = info.definitions[name], [(module, "")]
-    elif _module(f"{module}.{name}") is not None:
-        return "", [(f"{module}.{name}", "*")]
-    else:
-        # A name that is imported there and handed on, or one that does not exist: follow the
-        # import.
-        return "", [(module, ""), *([info.imports[name]] if name in info.imports else [])]
-    for statement in statements:
-        references += [
-            (module, each)
-            for each in _names(statement)
-            if each in info.definitions and each != name
-        ]
-        references += _references(statement, info.imports)
-    return "\n".join(ast.unparse(statement) for statement in statements), references
+        return _canonical(info.on_import, info.imports, info.definitions, module)
+    if name in info.definitions:
+        found = _canonical(info.definitions[name], info.imports, info.definitions, module, name)
+        return _Source(found.text, (*_run_by_import(module), *found.references))
+    if _module(f"{module}.{name}") is not None:
+        return _Source("", ((f"{module}.{name}", "*"),))
+    # A name that is imported there and handed on, or one that does not exist.
+    handed_on = [info.imports[name]] if name in info.imports else []
+    return _Source("", (*_run_by_import(module), *handed_on))
+
+
+def _run_by_import(module: str) -> list[Place]:
+    """The places of statements that run when a module is imported: its own, its packages'."""
+    parts = module.split(".")
+    names = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return [(each, "") for each in names if (info := _module(each)) is not None and info.on_import]
+
+
+def _canonical(
+    statements: Sequence[ast.stmt],
+    imports: dict[str, Place],
+    definitions: dict[str, list[ast.stmt]],
+    module: str,
+    own: str = "",
+) -> _Source:
+    """Statements as text in which each reference to the library is a number, and these references.
+
+    ``imports`` and ``definitions`` are those of their ``module``. ``own`` is the name that the
+    statements define.
+    """
+    naming = _Naming(imports, definitions, module, own)
+    texts = [ast.unparse(naming.visit(copy.deepcopy(statement))) for statement in statements]
+    return _Source("\n".join(texts), tuple(naming.places))
+
+
+class _Naming(ast.NodeTransformer):
+    """Puts numbers in place of what refers to the library, and takes imports of the library out."""
+
+    def __init__(
+        self,
+        imports: dict[str, Place],
+        definitions: dict[str, list[ast.stmt]],
+        module: str,
+        own: str,
+    ):
+        self.imports, self.definitions, self.module, self.own = imports, definitions, module, own
+        self.places: dict[Place, int] = {}
+
+    def _number(self, place: Place) -> str:
+        return f"library_{self.places.setdefault(place, len(self.places))}"
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """``module.name`` counts that name alone."""
+        if isinstance(node.value, ast.Name) and node.value.id in self.imports:
+            module, target = self.imports[node.value.id]
+            if target == "*" and module != PACKAGE:
+                return ast.Name(self._number((module, node.attr)), node.ctx)
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """A name that is imported, or defined beside this definition."""
+        if node.id == self.own:
+            return ast.Name("itself", node.ctx)
+        if node.id in self.imports:
+            return ast.Name(self._number(self.imports[node.id]), node.ctx)
+        if node.id in self.definitions:
+            return ast.Name(self._number((self.module, node.id)), node.ctx)
+        return node
+
+    def _named(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
+        if node.name == self.own:
+            node.name = "itself"
+        return self.generic_visit(node)
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _named
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        """An import of the library inside a function."""
+        return ast.Pass() if (node.module or "").split(".")[0] == PACKAGE else node
 
 
 def _bound_names(statement: ast.stmt) -> list[str]:
@@ -170,18 +293,18 @@ def _bound_names(statement: ast.stmt) -> list[str]:
     return []
 
 
-def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:
-    """Name in this file -> (library module, name there), ``*`` for a module; imports inside
-    functions count too.
+def _imports(tree: ast.AST) -> dict[str, Place]:
+    """Name in this file -> (library module, name there), ``*`` for a module.
+
+    Imports inside functions count too.
     """
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, Place] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
             for alias in node.names:
-                is_module = _module(f"{node.module}.{alias.name}") is not None
-                target = (
-                    (f"{node.module}.{alias.name}", "*") if is_module else (node.module, alias.name)
-                )
+                whole = f"{node.module}.{alias.name}"
+                is_module = _module(whole) is not None
+                target = (whole, "*") if is_module else (node.module or "", alias.name)
                 found[alias.asname or alias.name] = target
         elif isinstance(node, ast.Import):
             for alias in node.names:
@@ -190,53 +313,37 @@ def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _names(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+def _stripped(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings, annotations of functions, and imports for type checkers.
 
-
-def _references(tree: ast.AST, imports: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
-    """The library definitions that a syntax tree uses through its imports; ``module.name`` counts
-    that name alone.
-    """
-    narrow: dict[str, set[str]] = {}
-    counted: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            narrow.setdefault(node.value.id, set()).add(node.attr)
-            counted[node.value.id] = counted.get(node.value.id, 0) - 1
-        elif isinstance(node, ast.Name):
-            counted[node.id] = counted.get(node.id, 0) + 1
-    references = []
-    for name, bare_uses in counted.items():
-        if name not in imports:
-            continue
-        module, target = imports[name]
-        if target == "*" and bare_uses == 0 and module != PACKAGE:
-            references += [(module, attribute) for attribute in narrow[name]]
-        else:
-            references.append((module, target))
-    return references
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings: strings that stand alone as a statement (attribute docstrings
-    are such too).
+    Strings that are a statement of their own are docstrings, those behind a constant too.
     """
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+            node.body = [_unannotated(each) for each in node.body]
+        elif isinstance(node, ast.arg):
+            node.annotation = None
         for field in ("body", "orelse", "finalbody"):
             body = getattr(node, field, None)
             if isinstance(body, list):
-                kept = [each for each in body if not _is_docstring(each)]
-                setattr(
-                    node,
-                    field,
-                    kept if kept or not body or isinstance(node, ast.Module) else [ast.Pass()],
-                )
+                kept = [each for each in body if not _has_no_effect(each)]
+                empty = not kept and body and not isinstance(node, ast.Module)
+                setattr(node, field, [ast.Pass()] if empty else kept)
     return tree
 
 
-def _is_docstring(statement: ast.AST) -> bool:
+def _unannotated(statement: ast.stmt) -> ast.stmt:
+    match statement:
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            return ast.copy_location(ast.Assign([target], value), statement)
+    return statement
+
+
+def _has_no_effect(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
     return False

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").handlers = [file]
     try:
+        _check_library()
         yield
     except InputError as error:
         logger.error("Error: %s", error)
@@ -40,6 +42,25 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
         sys.exit(1)
     finally:
         file.close()
+
+
+LIBRARY = "RADCBIR_LIBRARY"
+"""Environment variable with the folder of the library that scripts have to use."""
+
+
+def expect_this_library() -> None:
+    """Let scripts that this process starts refuse any other radcbir than this one."""
+    os.environ[LIBRARY] = str(Path(__file__).resolve().parents[1])
+
+
+def _check_library() -> None:
+    """Raise :class:`InputError` where this library is another than the one of the workflow."""
+    found = str(Path(__file__).resolve().parents[1])
+    if os.environ.get(LIBRARY, found) != found:
+        raise InputError(
+            f"the environment of this rule has another radcbir, {found}, than the workflow, "
+            f"{os.environ[LIBRARY]}: uninstall it there (`pip uninstall radcbir`)"
+        )
 
 
 class Progress:

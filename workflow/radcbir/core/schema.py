@@ -14,16 +14,16 @@ import jsonschema
 from radcbir.core.errors import InputError
 
 
-def validate(instance: object, schema: str | Path, where: str) -> None:
-    """Check ``instance`` (parsed YAML) against a JSON schema file.
+def validate(instance: object, schema: str | Path | Mapping, where: str) -> None:
+    """Check ``instance`` (parsed YAML) against a JSON schema, or the file of one.
 
     Raises :class:`InputError` for the first mistake: one sentence that names ``where`` (a file),
     the key, and the remedy. Numbers that are not finite are mistakes everywhere.
     """
     _refuse_not_finite(instance, where)
-    validator = jsonschema.Draft202012Validator(
-        json.loads(Path(schema).read_text(encoding="utf-8"))
-    )
+    if not isinstance(schema, Mapping):
+        schema = json.loads(Path(schema).read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
     mistakes = sorted(
         _innermost(validator.iter_errors(instance)),
         key=lambda error: [str(each) for each in error.path],

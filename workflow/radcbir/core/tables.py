@@ -11,9 +11,14 @@ import pyarrow.parquet as pq
 from radcbir.core.files import atomic_write
 
 
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a CSV table of the workflow: blank cells are missing, words such as ``None`` are words."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
 def stacked(paths: Sequence[str | Path], models: Sequence[str]) -> pd.DataFrame:
     """The CSV tables of several models as one, a column ``model`` in front."""
-    tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in paths]
+    tables = [read_csv(path) for path in paths]
     return pd.concat(tables, keys=models, names=["model", None]).reset_index("model")
 
 

@@ -1,31 +1,38 @@
-"""The shape of an embedding space: how classes lie in it, how many of its directions are used, and
-who becomes a hub.
-
-Vectors are unit vectors. What is a sum over images or pairs is exact for any number of images,
-block by block; what needs pairs one by one is taken over the images with the smallest ids. Ids are
-digests, so that this is a random draw, and one that is the same for every model and hardly moves
-when images are added.
-"""
-
-from __future__ import annotations
+"""Vectors at length one: how they are brought to it, and the check that they are."""
 
 import numpy as np
 
+NORM_TOLERANCE = 1e-3
+"""How far the length of a vector may be from 1: room for embeddings kept in half precision."""
 
-def at_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """The vectors in double precision at length one; one of length zero stays zero."""
+NEAR_TIE = 2e-6
+"""Scores closer than this are computed again in double precision: more than twice what float32 sums
+may be off."""
+
+
+def normalised(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of ``(n, d)`` at length one and their lengths before ``(n,)``, both float64.
+
+    Raises :class:`ValueError` where a row is zero or not finite: it has no direction.
+    """
+    vectors = np.asarray(vectors, dtype=np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise ValueError("a vector that is zero or not finite has no direction")
+    return vectors / lengths[:, None], lengths
+
+
+def normalised_or_zero(vectors: np.ndarray) -> np.ndarray:
+    """The rows of ``(n, d)`` at length one, float64; rows of zeros stay zero."""
     vectors = np.asarray(vectors, dtype=np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-NORM_TOLERANCE = 1e-3
-"""How far the length of a vector may be from 1: room for embeddings kept in half precision."""
-
-
 def unit_vectors(vectors: np.ndarray, dimension: int, ids: np.ndarray | None = None) -> np.ndarray:
-    """The vectors as float32 in C order; :class:`ValueError` unless each is finite and of length
-    1.
+    """The vectors as float32 in C order.
+
+    Raises :class:`ValueError` unless each is finite and of length 1.
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != dimension:

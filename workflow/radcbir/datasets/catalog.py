@@ -12,13 +12,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from radcbir.core import package_data
 from radcbir.core.checks import check_image_root, check_rejected
 from radcbir.core.csv_reader import CsvFile, Seen, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.images.address import join_address, split_address
 
-CSV_SCHEMA = Path(__file__).parents[2] / "schemas" / "dataset-csv.schema.json"
+CSV_SCHEMA = package_data.schema("dataset-csv")
 
 OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source", "scanner"]
 

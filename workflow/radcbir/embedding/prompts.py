@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from radcbir.core import package_data
 from radcbir.core.errors import InputError
 from radcbir.core.schema import validate
 
-PROMPTS_SCHEMA = Path(__file__).parents[2] / "schemas" / "prompts.schema.json"
+PROMPTS_SCHEMA = package_data.schema("prompts")
 
 PARTS = ("modality", "region", "finding")
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write
+from radcbir.core.vectors import normalised
 
 FORMAT = 1
 
@@ -278,12 +279,8 @@ def _unit(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
     """
     if vectors.shape[1] == 0:
         return vectors.astype(storage), np.full(len(vectors), np.nan, np.float32)
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ValueError(
-            "a vector that is zero or not finite has no direction and cannot be stored"
-        )
-    return (vectors / norms[:, None]).astype(storage), norms.astype(np.float32)
+    unit, norms = normalised(vectors)
+    return unit.astype(storage), norms.astype(np.float32)
 
 
 def _write_attributes(file: h5py.File, attributes: Mapping) -> None:

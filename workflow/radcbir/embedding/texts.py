@@ -8,6 +8,7 @@ import numpy as np
 
 from radcbir.core.files import atomic_write
 from radcbir.core.logs import logger
+from radcbir.core.vectors import normalised
 from radcbir.encoders import TextEncoder, load_encoder
 
 TEXTS_PER_BATCH = 64
@@ -25,14 +26,12 @@ def label_vectors(
         prompts[start : start + TEXTS_PER_BATCH]
         for start in range(0, len(prompts), TEXTS_PER_BATCH)
     ]
-    vectors = _unit(
-        np.concatenate([encoder.encode_text(part) for part in parts]).astype(np.float64)
-    )
+    vectors, _ = normalised(np.concatenate([encoder.encode_text(part) for part in parts]))
     names = list(dict.fromkeys(labels))
     place = {name: number for number, name in enumerate(names)}
     sums = np.zeros((len(names), vectors.shape[1]))
     np.add.at(sums, [place[label] for label in labels], vectors)
-    return names, _unit(sums).astype(np.float32)
+    return names, normalised(sums)[0].astype(np.float32)
 
 
 def embed_prompts(
@@ -54,10 +53,3 @@ def embed_prompts(
             "labels", data=np.array(names, dtype=h5py.string_dtype()), track_times=False
         )
     logger.info("%d prompts of %d labels", len(prompts), len(names))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ValueError("the text tower gave a vector that is zero or not finite")
-    return vectors / norms

@@ -8,58 +8,11 @@ the first K of them the list. The oracle puts all R right ones first.
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
 
 from radcbir.metrics.averages import group_means
 from radcbir.metrics.lists import relevant_in_index
-from radcbir.metrics.per_query import (
-    AVERAGED_NAMES,
-    HIT_RATE_AT,
-    PRECISION_AT,
-    RankedLists,
-    query_metrics,
-)
-
-
-def chance_metrics(relevant: np.ndarray, index_images: np.ndarray, k: int) -> dict[str, np.ndarray]:
-    """The expected metrics ``(q,)`` of random neighbors, from R and N ``(q,)``, by the names of
-    ``metrics.query_metrics``.
-
-    With p = R/N: precision in both definitions and R-precision p; hit rate 1 - C(N-R, k) / C(N, k);
-    nDCG@K p x the sum of discounts over the ideal one; AP@K the sum over i <= K of p (1 +
-    (i-1)(R-1)/(N-1)) / i over min(R, K), since a hit at rank i goes with (i-1)(R-1)/(N-1) further
-    ones before it; MRR@K the sum over ranks of 1/i times the chance that the first hit stands
-    there.
-    """
-    r, n = np.asarray(relevant, dtype=float), np.asarray(index_images, dtype=float)
-    depth = np.minimum(n, k)
-    share = np.divide(r, n, out=np.zeros_like(r), where=n > 0)
-    ranks = np.arange(1, k + 1)
-    within = ranks <= depth[:, None]
-    missed = np.concatenate([np.ones((len(r), 1)), _missed(r[:, None], n[:, None], ranks)], axis=1)
-    discounts = np.where(within, 1 / np.log2(ranks + 1), 0)
-    best = np.minimum(r, depth).astype(int)
-    ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(ranks + 1))])[best]
-    before = (ranks - 1) * np.divide(r - 1, n - 1, out=np.zeros_like(r), where=n > 1)[:, None]
-    precise = np.where(within, share[:, None] * (1 + before) / ranks, 0).sum(axis=1)
-    first_hit = np.where(within, missed[:, :-1] - missed[:, 1:], 0)
-    values = {
-        f"precision_at_{each}": np.where(np.minimum(r, each) <= k, share, np.nan)
-        for each in PRECISION_AT
-    }
-    values |= {
-        f"plain_precision_at_{each}": np.where(depth >= each, share, np.nan)
-        for each in PRECISION_AT
-    }
-    values["r_precision"] = share
-    values["average_precision"] = precise / np.maximum(best, 1)
-    values["ndcg"] = share * discounts.sum(axis=1) / np.where(ideal > 0, ideal, 1)
-    values["reciprocal_rank"] = (first_hit / ranks).sum(axis=1)
-    for each in HIT_RATE_AT:
-        values[f"hit_rate_at_{each}"] = (
-            1 - missed[:, each] if each <= k else np.full(len(r), np.nan)
-        )
-    return {name: np.where(r > 0, value, np.nan) for name, value in values.items()}
+from radcbir.metrics.per_query import RankedLists
+from radcbir.metrics.registry import averaged_name, chance_metrics, query_metrics
 
 
 def oracle_metrics(relevant: np.ndarray, index_images: np.ndarray, k: int) -> dict[str, np.ndarray]:
@@ -120,7 +73,7 @@ def bounds(
                         else {"micro": np.nan}
                     )
                     rows += [
-                        (name, split, variant, AVERAGED_NAMES.get(metric, metric), average, value)
+                        (name, split, variant, averaged_name(metric), average, value)
                         for average, value in averages.items()
                     ]
                 tables.append(
@@ -130,12 +83,3 @@ def bounds(
 
 
 COLUMNS = ["model", "query_split", "neighbors", "metric", "average", "value"]
-
-
-def _missed(r: np.ndarray, n: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """C(n-r, k) / C(n, k): the chance that none of the first k is right; 0 where k > n - r."""
-    rest = np.maximum(n - r - k, 0)
-    logarithm = (
-        gammaln(n - r + 1) + gammaln(np.maximum(n - k, 0) + 1) - gammaln(rest + 1) - gammaln(n + 1)
-    )
-    return np.where(n - r >= k, np.exp(logarithm), 0.0)

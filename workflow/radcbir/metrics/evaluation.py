@@ -20,17 +20,10 @@ from radcbir.metrics.lists import (
     query_blocks,
     with_one_label,
 )
-from radcbir.metrics.per_query import AVERAGED_NAMES, RankedLists, first_hit_rank, query_metrics
+from radcbir.metrics.per_query import RankedLists, first_hit_rank
+from radcbir.metrics.registry import METRICS, query_metrics
 
-GROUP_METRICS = [
-    "precision_at_1",
-    "precision_at_5",
-    "precision_at_10",
-    "r_precision",
-    "average_precision",
-    "ndcg",
-    "reciprocal_rank",
-]
+GROUP_METRICS = [metric.name for metric in METRICS if metric.by_group]
 
 
 @dataclass(frozen=True)
@@ -139,9 +132,8 @@ def _summary(
     answerable = lists.relevant > 0
     present, classes = np.unique(labels[answerable], return_inverse=True)
     rows = []
-    for name, values in metrics.items():
-        k = int(name.rpartition("_at_")[2]) if "_at_" in name else lists.relevance.shape[1]
-        averaged = values[answerable]
+    for metric in METRICS:
+        averaged = metrics[metric.name][answerable]
         averages = {"micro": np.nan, "macro": np.nan}
         if len(averaged):
             averages = {
@@ -149,7 +141,7 @@ def _summary(
                 "macro": group_means(averaged, classes, len(present)).mean(),
             }
         rows += [
-            (AVERAGED_NAMES.get(name, name), average, k, value)
+            (metric.averaged, average, metric.k or lists.relevance.shape[1], value)
             for average, value in averages.items()
         ]
     return pd.DataFrame(rows, columns=["metric", "average", "k", "value"]).assign(

@@ -1,4 +1,14 @@
-"""Neighbor tables as arrays: which neighbors are right, and the labels of neighbors."""
+"""Metrics of single queries: precision at k, average precision, nDCG and the rest.
+
+A neighbor is right when it has the query's label. The metrics of a query are pure functions of
+
+- ``relevance`` ``(q, K)`` bool: is the neighbor at rank 1 .. K right? False beyond the end of a list;
+- ``retrieved`` ``(q,)``: how long the list of each query is, K at most;
+- ``relevant`` ``(q,)``: R, how many index images have the query's label.
+
+A query with R = 0 cannot be answered. Its metrics are NaN. NaN is also what a list is too short to
+tell.
+"""
 
 from dataclasses import dataclass
 
@@ -19,17 +29,6 @@ class RankedLists:
     def __getitem__(self, queries: slice) -> "RankedLists":
         """The lists of some of the queries."""
         return RankedLists(self.relevance[queries], self.retrieved[queries], self.relevant[queries])
-
-
-PRECISION_AT = (1, 3, 5, 10)
-
-HIT_RATE_AT = (1, 5, 10)
-
-AVERAGED_NAMES = {
-    "average_precision": "mean_average_precision",
-    "reciprocal_rank": "mean_reciprocal_rank",
-}
-"""Metrics whose average has a name of its own."""
 
 
 def capped_precision(relevance: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
@@ -105,21 +104,3 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan)
     """The quotient as float64, ``empty`` where the denominator is 0."""
     quotient = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), empty)
     return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)
-
-
-def query_metrics(lists: RankedLists) -> dict[str, np.ndarray]:
-    """Every metric of each query by name, ``(q,)`` float64."""
-    relevance, relevant, retrieved = lists.relevance, lists.relevant, lists.retrieved
-    return {
-        **{f"precision_at_{k}": capped_precision(relevance, relevant, k) for k in PRECISION_AT},
-        **{
-            f"plain_precision_at_{k}": plain_precision(relevance, retrieved, relevant, k)
-            for k in PRECISION_AT
-        },
-        "r_precision": r_precision(relevance, relevant),
-        "r_precision_truncated": r_precision_truncated(relevance, relevant),
-        "average_precision": average_precision(relevance, relevant),
-        "ndcg": ndcg(relevance, relevant),
-        "reciprocal_rank": reciprocal_rank(relevance, relevant),
-        **{f"hit_rate_at_{k}": hit_rate(relevance, relevant, k) for k in HIT_RATE_AT},
-    }

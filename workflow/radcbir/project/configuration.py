@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from radcbir import analyses
 from radcbir.cards import model_card
+from radcbir.core import layout, package_data
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
 from radcbir.core.schema import validate
@@ -28,17 +30,6 @@ from radcbir.project.checks import (
 )
 from radcbir.retrieval.index_settings import check_index_settings
 
-WITHOUT_VECTORS = (
-    "gallery",
-    "paper_mode",
-    "knn_classification",
-    "text_queries",
-    "uncertainty",
-    "levels",
-)
-"""Analyses that go by neighbor lists alone, so that they also work where a model has no
-embeddings."""
-
 OVERRIDES = ("precision", "runtime")
 """Keys of the configuration that take the place of the same keys in model cards."""
 
@@ -48,7 +39,14 @@ ALL = "*"
 WITHOUT_RESULTS = ("device", "offline", "query", "app")
 """Keys of the configuration that change no result, and so are no part of the run's provenance."""
 
-CONFIG_SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.json"
+CONFIG_SCHEMA = package_data.schema("config")
+
+
+def config_schema() -> dict:
+    """The JSON schema of the configuration, with what the library's registries add to it."""
+    schema = json.loads(CONFIG_SCHEMA.read_text(encoding="utf-8"))
+    schema["$defs"]["analyses"]["items"] = {"enum": list(analyses.optional())}
+    return schema
 
 
 class Project:
@@ -63,10 +61,10 @@ class Project:
         self, config: Mapping, card_folders: Sequence[str | Path], where: str = "the configuration"
     ):
         config = overrides_in_full(query_in_full(config))
-        validate(config, CONFIG_SCHEMA, where)
-        schema = json.loads(CONFIG_SCHEMA.read_text())
+        schema = config_schema()
+        validate(config, schema, where)
         self.settings = with_defaults(config, schema)
-        self.settings.setdefault("analyses", schema["$defs"]["analyses"]["items"]["enum"])
+        self.settings.setdefault("analyses", list(analyses.optional()))
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]
@@ -170,14 +168,15 @@ class Project:
                 for each in experiment["models"]
                 if not model_card.has_vectors(self.cards[each])
             ]
-            wanting = [each for each in experiment["analyses"] if each not in WITHOUT_VECTORS]
+            enough = [name for name, each in analyses.optional().items() if not each.needs_vectors]
+            wanting = [each for each in experiment["analyses"] if each not in enough]
             if lists and wanting:
                 raise InputError(
                     f"{where}: `experiments: {name}: analyses` asks for {wanting[0]}, which needs "
                     "embeddings, but the model "
                     f"'{lists[0]}' has neighbor lists alone: give this experiment an `analyses:` "
                     "of its own, of "
-                    f"{', '.join(WITHOUT_VECTORS)}"
+                    f"{', '.join(enough)}"
                 )
 
     @property
@@ -190,11 +189,7 @@ class Project:
         """Where `prepare:` writes the CSV of a dataset: apart from the results if it holds names
         that these may not.
         """
-        return (
-            "private/{dataset}/prepared.csv"
-            if self.key_file
-            else "results/datasets/{dataset}/dataset.csv"
-        )
+        return layout.PRIVATE_DATASET_CSV if self.key_file else layout.DATASET_CSV
 
     def _pseudonymise(self, where: str) -> None:
         """Turn every dataset to its pseudonymised CSV and links, if a key is given; keep the
@@ -226,7 +221,10 @@ class Project:
                     f"{where}: `pseudonymise:` needs images, and `datasets: {name}` has none: drop "
                     "one of them"
                 )
-            dataset |= {"csv": f"private/{name}/dataset.csv", "images": f"private/{name}/images"}
+            dataset |= {
+                "csv": layout.PSEUDONYMOUS_CSV.format(dataset=name),
+                "images": layout.LINKED_IMAGES.format(dataset=name),
+            }
 
     def _card_path(self, model: str, where: str) -> Path:
         for folder in self.card_folders:
@@ -379,6 +377,16 @@ class Project:
         for model in self.fusions:
             found[model]["members"] = [found[member] for member in found[model]["of"]]
         return found
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits of all experiments."""
+        found = [
+            split
+            for each in self.experiments.values()
+            for split in (each["index_split"], *each["query_splits"])
+        ]
+        return list(dict.fromkeys(found))
 
     def models_of_dataset(self, dataset: str) -> list[str]:
         """The models that embed a dataset: those of the experiments that pool it, in the order of

@@ -6,14 +6,16 @@ import jinja2
 
 from radcbir.core.files import write_text
 
+TEMPLATES = Path(__file__).parents[1]
+"""Templates are named by their path below the library's folder."""
 
-def render(template: str | Path, output: str | Path, **context: object) -> None:
+
+def render(template: str, output: str | Path, **context: object) -> None:
     """Fill a Jinja template (autoescaped) and write the page atomically."""
-    template = Path(template)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    write_text(output, environment.get_template(template.name).render(**context))
+    write_text(output, environment.get_template(template).render(**context))

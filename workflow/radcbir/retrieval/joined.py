@@ -75,24 +75,19 @@ def neighborhood(
 def neighborhoods(
     catalog: pd.DataFrame,
     index_split: str,
-    models: Sequence[str],
     query_splits: Sequence[str],
     tables: Sequence[str | Path],
     embeddings: Sequence[str | Path],
     one_label: bool = True,
-) -> Iterator[tuple[str, str, Neighborhood]]:
-    """Model, query split and neighborhood of the neighbor tables of an experiment, read one after
-    the other.
+) -> Iterator[tuple[str, Neighborhood]]:
+    """Query split and neighborhood of the neighbor tables of one model, read one after the other.
 
-    ``tables`` and ``embeddings`` are paths, model by model: of each a table per query split, and an
-    embedding file per dataset.
+    ``tables`` has the path of a table per query split, ``embeddings`` of a file per dataset.
     """
-    embeddings_of, tables_of = files_of(models, embeddings), files_of(models, tables)
-    for model in models:
-        embedded = np.concatenate([read_ids(path) for path in embeddings_of[model]])
-        for split, path in zip(query_splits, tables_of[model], strict=True):
-            table = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
-            yield model, split, neighborhood(table, catalog, embedded, index_split, one_label)
+    embedded = np.concatenate([read_ids(path) for path in embeddings])
+    for split, path in zip(query_splits, tables, strict=True):
+        table = pd.read_parquet(path, columns=["query", "rank", "neighbor"])
+        yield split, neighborhood(table, catalog, embedded, index_split, one_label)
 
 
 def files_of(models: Sequence[str], files: Sequence[str | Path]) -> dict[str, list[str | Path]]:
@@ -103,17 +98,14 @@ def files_of(models: Sequence[str], files: Sequence[str | Path]) -> dict[str, li
     }
 
 
-def by_model(
-    analysis: Callable[[Neighborhood], pd.DataFrame], hoods: Iterable[tuple[str, str, Neighborhood]]
+def by_split(
+    analysis: Callable[[Neighborhood], pd.DataFrame], hoods: Iterable[tuple[str, Neighborhood]]
 ) -> pd.DataFrame:
-    """The table that ``analysis`` makes of each neighborhood, stacked, the columns model and
-    query_split in front.
-    """
+    """The tables that ``analysis`` makes of the neighborhoods, the column query_split in front."""
     tables = []
-    for model, split, hood in hoods:
+    for split, hood in hoods:
         table = analysis(hood)
-        table.insert(0, "model", model)
-        table.insert(1, "query_split", split)
+        table.insert(0, "query_split", split)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

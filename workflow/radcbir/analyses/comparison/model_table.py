@@ -5,48 +5,14 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from radcbir.cards.model_card import is_control
+from radcbir.metrics.registry import columns
 from radcbir.report.heat import is_missing, three_decimals
 
 FEW_PATIENTS = 20
 """With fewer resampled patients than this, percentile intervals are known to be too narrow."""
 
 HEADLINES = [
-    (
-        "P@1",
-        "precision_at_1",
-        "micro",
-        "share of queries whose nearest neighbor has the query's label",
-    ),
-    (
-        "P@5",
-        "precision_at_5",
-        "micro",
-        "mean share of right ones among the first 5, or as many as the class has",
-    ),
-    (
-        "P@10",
-        "precision_at_10",
-        "micro",
-        "mean share of right ones among the first 10, or as many as the class has",
-    ),
-    (
-        "plain P@10",
-        "plain_precision_at_10",
-        "micro",
-        "mean share of right ones among the first 10, whatever the class has",
-    ),
-    ("macro P@1", "precision_at_1", "macro", "mean over classes of the class's P@1"),
-    ("macro P@10", "precision_at_10", "macro", "mean over classes of the class's P@10"),
-    (
-        "R-precision",
-        "r_precision",
-        "micro",
-        "precision at R, the number of index images of the query's class (at most k)",
-    ),
-    ("mAP", "mean_average_precision", "micro", "mean average precision at k"),
-    ("nDCG", "ndcg", "micro", "normalised discounted cumulative gain at k"),
-    ("MRR", "mean_reciprocal_rank", "micro", "mean of 1 / rank of the first right neighbor"),
-    ("hit@10", "hit_rate_at_10", "micro", "share of queries with a right one among the first 10"),
+    (column.heading, metric.averaged, column.average, column.help) for metric, column in columns()
 ]
 """The model table's columns: head, metric, average, and what it means."""
 

@@ -1,1 +1,16 @@
 """What is the shape of an embedding space, and which images are hubs?"""
+
+from radcbir.analyses import Analysis
+
+ANALYSIS = Analysis(
+    name="embedding_space",
+    title="Embedding space",
+    question="Why does a model retrieve as it does: classes, dimensions and hubs of its space?",
+    section="Errors",
+    tables=("embedding_space", "hubness"),
+    figures={
+        "embedding_space": "shape of the embedding spaces",
+        "hubness": "hubs and their remedies",
+    },
+    page="shape of the embedding spaces (tables)",
+)

@@ -20,7 +20,7 @@ from radcbir.analyses.embedding_space.hubs import (
     hubness_table,
     nearest_within,
 )
-from radcbir.core.vectors import at_unit_length
+from radcbir.core.vectors import normalised_or_zero
 from radcbir.embedding import store
 from radcbir.retrieval.joined import Neighborhood, codes
 
@@ -41,7 +41,7 @@ def moments(blocks: Blocks, dimension: int) -> tuple[int, np.ndarray, np.ndarray
     """Number of vectors, their sum ``(d,)`` and the sum of their outer products ``(d, d)``."""
     count, total, outer = 0, np.zeros(dimension), np.zeros((dimension, dimension))
     for _, vectors in blocks():
-        unit = at_unit_length(vectors)
+        unit = normalised_or_zero(vectors)
         count += len(unit)
         total += unit.sum(axis=0)
         outer += unit.T @ unit
@@ -81,7 +81,7 @@ def class_sums(
         present, starts = np.unique(group[order], return_index=True)
         if len(present):
             counts += np.bincount(group[order], minlength=classes)
-            sums[present] += np.add.reduceat(at_unit_length(vectors[order]), starts, axis=0)
+            sums[present] += np.add.reduceat(normalised_or_zero(vectors[order]), starts, axis=0)
     return counts, sums
 
 
@@ -112,7 +112,7 @@ def silhouette(blocks: Blocks, groups: pd.Series, counts: np.ndarray, sums: np.n
         known = group >= 0
         own = np.searchsorted(present, group[known])
         rows = np.arange(len(own))
-        similarity = at_unit_length(vectors[known]) @ sums.T
+        similarity = normalised_or_zero(vectors[known]) @ sums.T
         within = (counts[own] - similarity[rows, own]) / np.maximum(counts[own] - 1, 1)
         distance = 1 - similarity / counts
         distance[rows, own] = np.inf
@@ -128,7 +128,7 @@ def uniformity(vectors: np.ndarray) -> float:
     """Log of the mean of exp(-2 ||x - y||^2) over all pairs (Wang & Isola, ICML 2020, t = 2); lower
     is more even.
     """
-    unit, count, summed = at_unit_length(vectors), len(vectors), 0.0
+    unit, count, summed = normalised_or_zero(vectors), len(vectors), 0.0
     for start in range(0, count, ROWS_PER_BLOCK):
         similarity = unit[start : start + ROWS_PER_BLOCK] @ unit.T
         summed += np.exp(4 * similarity - 4).sum()
@@ -161,7 +161,7 @@ def describe(
     paths: Sequence[str | Path],
     index_split: str,
     query_splits: Sequence[str],
-    hoods: Iterable[tuple[str, str, Neighborhood]],
+    hoods: Iterable[tuple[str, Neighborhood]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The measures of one model's space (:func:`space_table`, and :func:`hubness_table` per query
     split), and what remedies do to its hubs (:func:`hubness_of_remedies` per query split).
@@ -180,7 +180,7 @@ def describe(
     drawn_ids, drawn = store.read(paths, sample(embedded, INDEX_SAMPLE))
     space = [space_table(blocks, index, store.dimension(paths), drawn).assign(query_split="")]
     remedied = []
-    for _, split, hood in hoods:
+    for split, hood in hoods:
         space.append(hubness_table(hood).assign(query_split=split))
         asked = catalog["id"].to_numpy(np.int64)[hood.queries]
         query_ids, queries = store.read(paths, sample(asked, QUERY_SAMPLE))
@@ -217,7 +217,7 @@ def space_table(
     few = drawn[:UNIFORMITY_SAMPLE]
     rows.append(("uniformity", "", uniformity(few), len(few)))
     if len(drawn) > 2:
-        unit = at_unit_length(drawn)
+        unit = normalised_or_zero(drawn)
         nearest, _ = nearest_within(unit, 2)
         first, second = (np.linalg.norm(unit - unit[nearest[:, place]], axis=1) for place in (0, 1))
         rows.append(("intrinsic_dimension", "", two_nn(first, second), len(drawn)))

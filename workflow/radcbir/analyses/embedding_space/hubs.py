@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_ndtr
 
-from radcbir.core.vectors import at_unit_length
+from radcbir.core.vectors import normalised_or_zero
 from radcbir.retrieval.joined import Neighborhood
 
 NEIGHBORS = 10
@@ -29,7 +29,7 @@ def nearest_within(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]
     """Per vector, its k nearest others: positions ``(n, k)`` and cosine similarities ``(n, k)``,
     best first.
     """
-    unit = at_unit_length(vectors)
+    unit = normalised_or_zero(vectors)
     positions, similarities = [], []
     for start in range(0, len(unit), ROWS_PER_BLOCK):
         block = unit[start : start + ROWS_PER_BLOCK] @ unit.T
@@ -85,7 +85,7 @@ def remedies(queries: np.ndarray, index: np.ndarray, k: int = NEIGHBORS) -> dict
 
     With a single index image there is nothing to learn from: only ``none``.
     """
-    queries, index = at_unit_length(queries), at_unit_length(index)
+    queries, index = normalised_or_zero(queries), normalised_or_zero(index)
     similarity = queries @ index.T
     if len(index) < 2:
         return {"none": similarity}
@@ -93,7 +93,7 @@ def remedies(queries: np.ndarray, index: np.ndarray, k: int = NEIGHBORS) -> dict
     mean, outer = index.mean(axis=0), index.T @ index / len(index)
     near_query = np.take_along_axis(similarity, top(similarity, k), axis=1)
     near_index = nearest_within(index, k)[1]
-    centered = at_unit_length(queries - mean) @ at_unit_length(index - mean).T
+    centered = normalised_or_zero(queries - mean) @ normalised_or_zero(index - mean).T
     scale = [
         np.sqrt(np.maximum(2 - 2 * near[:, -1], SMALLEST_DISTANCE**2))
         for near in (near_query, near_index)

@@ -2,7 +2,7 @@
 from near duplicates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,20 @@ from radcbir.metrics.per_query import capped_precision
 from radcbir.retrieval.joined import Neighborhood, label_codes, patient_codes, study_codes
 
 PRECISION_AT = (1, 5, 10)
+NEAR_DUPLICATES, EMBEDDING_DUPLICATES = "no_near_duplicates", "no_embedding_duplicates"
+VARIANTS = ["all", "other_patients", "other_studies", NEAR_DUPLICATES, EMBEDDING_DUPLICATES]
+"""Which neighbors count, in the order of the table."""
+COLUMNS = [
+    "neighbors",
+    "k",
+    "precision",
+    "precision_all",
+    "leakage",
+    "queries",
+    "queries_without_relevant",
+    "queries_too_short",
+    "left_out",
+]
 
 
 def leakage(
@@ -81,7 +95,7 @@ def leakage(
                     "left_out": float((left_out & (rank < k)).sum() / max(len(query), 1)),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def embedding_duplicates(
@@ -112,6 +126,27 @@ def embedding_duplicates(
     return pairs.sort_values(
         ["similarity", "image", "other"], ascending=[False, True, True], ignore_index=True
     )
+
+
+def without_embedding_duplicates(
+    catalog: pd.DataFrame,
+    hoods: Iterable[tuple[str, str, Neighborhood]],
+    pairs: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """The rows of :func:`leakage` without near duplicates by embedding, of all models.
+
+    ``hoods`` yields model, query split and neighborhood. ``pairs`` are those of
+    :func:`embedding_duplicates`; None, where no model can tell them, gives a table without rows.
+    """
+    tables = []
+    for model, split, hood in hoods if pairs is not None else ():
+        table = leakage(catalog, hood, {EMBEDDING_DUPLICATES: pairs})
+        table = table[table["neighbors"] == EMBEDDING_DUPLICATES]
+        tables.append(
+            table.assign(model=model, query_split=split)[["model", "query_split", *table]]
+        )
+    columns = ["model", "query_split", *COLUMNS]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def _pairs(catalog: pd.DataFrame, near_duplicates: pd.DataFrame) -> np.ndarray:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from radcbir.analyses.text_queries.page import TOP
 from radcbir.metrics.averages import group_means
-from radcbir.metrics.per_query import RankedLists, query_metrics
+from radcbir.metrics.per_query import RankedLists
+from radcbir.metrics.registry import query_metrics
 
 RETRIEVAL_METRICS = (
     "precision_at_1",

@@ -14,21 +14,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from radcbir.metrics.per_query import AVERAGED_NAMES
+from radcbir.metrics import registry
 
-METRICS = (
-    "precision_at_1",
-    "precision_at_5",
-    "precision_at_10",
-    "plain_precision_at_10",
-    "r_precision",
-    "average_precision",
-    "ndcg",
-    "reciprocal_rank",
-    "hit_rate_at_1",
-    "hit_rate_at_5",
-    "hit_rate_at_10",
-)
+METRICS = tuple(metric.name for metric in registry.METRICS if metric.interval)
 """The metrics of one query whose averages get an interval."""
 
 LEVEL = 0.95
@@ -139,7 +127,7 @@ def bootstrap(
 
     With fewer than two clusters there is nothing to resample and the intervals are missing.
     """
-    names = [AVERAGED_NAMES.get(metric, metric) for metric in METRICS]
+    names = [registry.averaged_name(metric) for metric in METRICS]
     models = list(per_query)
     tables: dict[str, list[pd.DataFrame]] = {"intervals": [], "differences": [], "ranks": []}
     first = per_query[models[0]]

@@ -1,0 +1,45 @@
+"""The rules of the workflow as Snakemake reads them, with the demo's configuration."""
+
+import functools
+from pathlib import Path
+
+from snakemake.api import SnakemakeApi
+from snakemake.rules import Rule
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+@functools.cache
+def rules() -> dict[str, Rule]:
+    """Name -> rule, of the rules that do something (those without a script only name files)."""
+    return {rule.name: rule for rule in _workflow().rules if rule.script}
+
+
+@functools.cache
+def local_rules() -> set[str]:
+    """The rules that stay with Snakemake's own process instead of becoming jobs of a cluster."""
+    return set(_workflow()._localrules)
+
+
+def script_of(rule: Rule) -> Path:
+    """The script of a rule."""
+    basedir = Path(str(rule.basedir.get_path_or_uri(secret_free=True)))
+    return (basedir / rule.script).resolve()
+
+
+def environment_of(rule: Rule) -> str:
+    """The name of a rule's conda environment."""
+    return Path(str(rule.conda_env)).stem if rule.conda_env else ""
+
+
+@functools.cache
+def _workflow():
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        loaded = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(),
+            snakefile=ROOT / "Snakefile",
+            workdir=ROOT,
+        )
+        return loaded._workflow

@@ -1,0 +1,63 @@
+"""What the generated summary of an analysis gives: tables of all models, figures and a page."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from radcbir.cards.model_card import names_and_controls
+from radcbir.core.tables import write_csv
+from radcbir.report.render import render
+from radcbir.report.style import save
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a summary is made from."""
+
+    experiment: str
+    cards: Mapping[str, Mapping[str, Any]]
+    """The model cards of the models that take part, in the order of the configuration."""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """The tables of all models by name, a column ``model`` in front."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Paths of the further inputs by name."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Slug -> name of the models."""
+        return names_and_controls(self.cards)[0]
+
+    @property
+    def controls(self) -> list[str]:
+        """The models that are controls."""
+        return names_and_controls(self.cards)[1]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Tables and figures by the names of the declaration, and what the page's template needs."""
+
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, plt.Figure] = field(default_factory=dict)
+    page: Mapping[str, Any] = field(default_factory=dict)
+    """``title`` and the rest of the template's context; empty where there is no page."""
+
+
+def summarise(analysis: str, given: Given) -> Summary:
+    """The summary of an analysis, by ``summarise(given)`` of its module ``summary``."""
+    return importlib.import_module(f"radcbir.analyses.{analysis}.summary").summarise(given)
+
+
+def write(summary: Summary, template: str, files: Mapping[str, str]) -> None:
+    """Write a summary to ``files``: a path per table, ``{figure}_svg``, ``{figure}_pdf``, ``page``."""
+    for name, table in summary.tables.items():
+        write_csv(table, files[name])
+    for name, figure in summary.figures.items():
+        save(figure, files[f"{name}_svg"], files[f"{name}_pdf"])
+    if summary.page:
+        render(template, files["page"], **summary.page)

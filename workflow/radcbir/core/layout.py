@@ -1,0 +1,114 @@
+"""Where results lie: the one module that spells out paths of results.
+
+Each constant is a pattern with the wildcards of the rules, relative to the folder of the project.
+Rules use the patterns as they are; library code fills them in with ``str.format``.
+"""
+
+# --- datasets -------------------------------------------------------------------------------------
+
+DATASET_CSV = "results/datasets/{dataset}/dataset.csv"
+PREPARATION_COUNTS = "results/datasets/{dataset}/preparation.csv"
+PREPARATION_PAGE = "results/datasets/{dataset}/preparation.html"
+CATALOG = "results/datasets/{dataset}/catalog.parquet"
+REJECTED_ROWS = "results/datasets/{dataset}/rejected_rows.csv"
+SHARDS = "results/datasets/{dataset}/shards"
+SHARD = "results/datasets/{dataset}/shards/{digest}.tsv"
+INSPECTED_SHARD = "results/datasets/{dataset}/audit/{digest}.parquet"
+LEDGER = "results/datasets/{dataset}/ledger.csv"
+LEDGER_PAGE = "results/datasets/{dataset}/ledger.html"
+COVERAGE = "results/datasets/{dataset}/coverage.csv"
+
+# Names of patients and files: apart from the results, which are there to be shared.
+PRIVATE_DATASET_CSV = "private/{dataset}/prepared.csv"
+PSEUDONYMOUS_CSV = "private/{dataset}/dataset.csv"
+PSEUDONYMS = "private/{dataset}/pseudonyms.csv"
+LINKED_IMAGES = "private/{dataset}/images"
+PRIVATE_LOG = "private/{dataset}/pseudonyms.log"
+
+# --- weights and archives -------------------------------------------------------------------------
+
+WEIGHTS = "resources/weights/{model}/{file}"
+ARCHIVE = "resources/{resource}/archives/{archive}"
+UNPACKED = "resources/{resource}/{file}"
+
+# --- embeddings -----------------------------------------------------------------------------------
+
+SHARD_EMBEDDINGS = "results/embeddings/{model}/{dataset}/{digest}.h5"
+EMBEDDINGS = "results/embeddings/{model}/{dataset}.h5"
+ZARR = "results/embeddings/{model}/{dataset}.zarr"
+
+# --- an experiment --------------------------------------------------------------------------------
+
+POOL = "results/experiments/{experiment}/catalog.parquet"
+COUNTS = "results/experiments/{experiment}/counts.csv"
+SPLITS = "results/experiments/{experiment}/splits"
+PROMPTS = "results/experiments/{experiment}/prompts.csv"
+FINDINGS = "results/experiments/{experiment}/audit/findings.csv"
+AUDITED_CLASSES = "results/experiments/{experiment}/audit/classes.csv"
+NEAR_DUPLICATES = "results/experiments/{experiment}/audit/near_duplicates.parquet"
+AUDIT_PAGE = "results/experiments/{experiment}/audit/audit.html"
+VERDICT = "results/experiments/{experiment}/audit/verdict.txt"
+GALLERY = "results/experiments/{experiment}/gallery/{split}.html"
+
+INDEX = "results/experiments/{experiment}/{model}/index/{split}.faiss"
+NEIGHBORS = "results/experiments/{experiment}/{model}/knn/{split}.parquet"
+TEXT_VECTORS = "results/experiments/{experiment}/{model}/text_queries/labels.h5"
+INDEX_TIMINGS = "results/benchmarks/index_timings/{experiment}/{model}/{split}.csv"
+
+# --- queries of the user's own --------------------------------------------------------------------
+
+QUERY_IMAGES = "results/queries/{query}/images.tsv"
+QUERY_VECTORS = "results/queries/{query}/{model}.h5"
+QUERY_NEIGHBORS = "results/queries/{query}/{model}.parquet"
+QUERY_RESULTS = "results/queries/{query}/neighbors.csv"
+QUERY_LEDGER = "results/queries/{query}/ledger.csv"
+QUERY_PAGE = "results/queries/{query}/gallery.html"
+
+# --- the run --------------------------------------------------------------------------------------
+
+PROVENANCE = "results/provenance/provenance.csv"
+PROVENANCE_PAGE = "results/provenance/provenance.html"
+AUDITED = "results/checkpoints/audited/{dataset}.txt"
+ADMITTED = "results/checkpoints/admitted/{experiment}.txt"
+APP_LOG = "results/logs/app.log"
+LOCK = ".snakemake/radcbir.lock"
+CODE_DIGESTS = ".snakemake/radcbir-code.json"
+
+
+def of_model(analysis: str, file: str) -> str:
+    """What an analysis gives for one model of an experiment."""
+    return f"results/experiments/{{experiment}}/{{model}}/{analysis}/{file}"
+
+
+def of_experiment(analysis: str, file: str) -> str:
+    """What an analysis gives for an experiment, its models side by side."""
+    return f"results/experiments/{{experiment}}/{analysis}/{file}"
+
+
+def metrics(file: str) -> str:
+    """The retrieval metrics of one model of an experiment."""
+    return of_model("metrics", file)
+
+
+def comparison(file: str) -> str:
+    """The retrieval metrics of an experiment, its models side by side."""
+    return of_experiment("comparison", file)
+
+
+def reference(file: str) -> str:
+    """Results of one model in the files and columns of the reference's scripts."""
+    return of_model("reference", file)
+
+
+def log(rule: str, wildcards: str = "") -> str:
+    """The log of a rule; ``wildcards`` tells its jobs apart, as in ``{model}/{dataset}``."""
+    return f"results/logs/{rule}/{wildcards}.log" if wildcards else f"results/logs/{rule}.log"
+
+
+def benchmark(rule: str, wildcards: str = "") -> str:
+    """Run time and memory of a rule's jobs."""
+    return (
+        f"results/benchmarks/{rule}/{wildcards}.tsv"
+        if wildcards
+        else f"results/benchmarks/{rule}.tsv"
+    )

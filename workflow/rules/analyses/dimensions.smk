@@ -1,0 +1,27 @@
+# What fewer dimensions and fewer bits lose.
+
+
+# Searches exactly among principal components, whitened ones, the first dimensions, and numbers of fewer
+# bits. One thread: the decomposition is rounded by how threads share it.
+rule dimensions:
+    input:
+        embeddings=experiment_embeddings,
+        images=ancient(index_images),
+        queries=ancient(split_images),
+    output:
+        variants=layout.of_model("dimensions", "{split}.variants.csv"),
+        neighbors=layout.of_model("dimensions", "{split}.neighbors.parquet"),
+    log:
+        layout.log("dimensions", "{experiment}/{model}/{split}"),
+    benchmark:
+        layout.benchmark("dimensions", "{experiment}/{model}/{split}")
+    conda:
+        "../../../envs/faiss.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(32000),
+        runtime=per_attempt(480),
+    params:
+        code=code("analyses/dimensions.py"),
+    script:
+        "../../scripts/analyses/dimensions.py"

@@ -1,0 +1,56 @@
+# The images as dots in the plane.
+
+
+# Where a sample of the images lies in the plane, by one model (t-SNE).
+rule map_coordinates:
+    input:
+        catalog=layout.POOL,
+        embeddings=experiment_embeddings,
+    output:
+        layout.of_model("map", "coordinates.parquet"),
+    log:
+        layout.log("map_coordinates", "{experiment}/{model}"),
+    benchmark:
+        layout.benchmark("map_coordinates", "{experiment}/{model}")
+    conda:
+        "../../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(60),
+    params:
+        images=project.settings["map"]["images"],
+        code=code("analyses/map_coordinates.py"),
+    script:
+        "../../scripts/analyses/map_coordinates.py"
+
+
+# The map as one page that opens without network: models to choose from, thumbnails under the pointer.
+rule map_summary:
+    input:
+        maps=of_all_models(layout.of_model("map", "coordinates.parquet")),
+        catalog=layout.POOL,
+    output:
+        report(
+            layout.of_experiment("map", "map.html"),
+            caption="../../radcbir/analyses/map/page.rst",
+            category="{experiment}",
+            subcategory="Errors",
+            labels={"what": "map of the embedding spaces"},
+        ),
+    log:
+        layout.log("map_summary", "{experiment}"),
+    benchmark:
+        layout.benchmark("map_summary", "{experiment}")
+    conda:
+        "../../../envs/analysis.yaml"
+    resources:
+        image_roots=image_roots,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
+    params:
+        cards=experiment_cards,
+        settings=project.settings["map"],
+        intensities=intensities,
+        code=code("analyses/map_summary.py", template="analyses/map/map.html.j2"),
+    script:
+        "../../scripts/analyses/map_summary.py"

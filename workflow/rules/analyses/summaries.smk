@@ -1,0 +1,83 @@
+# The summary of an analysis: the tables of its models stacked, its figures and its page. The rules
+# differ in names only, which the declarations in radcbir/analyses/<name>/__init__.py give.
+
+
+def reported(analysis, file, label, caption):
+    """A file of an analysis with its place in the report."""
+    return report(
+        layout.of_experiment(analysis.name, file),
+        caption=f"../../radcbir/analyses/{analysis.name}/{caption}.rst",
+        category="{experiment}",
+        subcategory=analysis.section,
+        labels={"what": label},
+    )
+
+
+def summary_inputs(analysis):
+    """The models' tables by name, and what else the summary reads."""
+    models = lambda wildcards: analysis.models(project, wildcards.experiment)
+    tables = {
+        each: of_models(layout.of_model(analysis.name, f"{each}.csv"), models)
+        for each in analysis.tables
+    }
+    inputs = lambda wildcards: analysis.inputs(project, wildcards.experiment)
+    example = next(iter(project.experiments))
+    others = {
+        name: lambda wildcards, name=name: inputs(wildcards)[name]
+        for name in analysis.inputs(project, example)
+    }
+    return tables | others
+
+
+def summary_outputs(analysis):
+    """Tables, figures and page of an analysis."""
+    files = {}
+    for each in (*analysis.tables, *analysis.summaries):
+        path = layout.of_experiment(analysis.name, f"{each}.csv")
+        listed = each in analysis.reported
+        files[each] = (
+            reported(analysis, f"{each}.csv", analysis.reported[each], "tables") if listed else path
+        )
+    for each, label in analysis.figures.items():
+        files[f"{each}_svg"] = reported(analysis, f"{each}.svg", label, each)
+        files[f"{each}_pdf"] = layout.of_experiment(analysis.name, f"{each}.pdf")
+    if analysis.page:
+        files["page"] = reported(analysis, f"{analysis.name}.html", analysis.page, "page")
+    return files
+
+
+for analysis in analyses.summarised():
+
+    # Most are seconds of work from small tables, and so local rules.
+    rule:
+        name:
+            f"{analysis.name}_summary"
+        input:
+            **summary_inputs(analysis),
+        output:
+            **summary_outputs(analysis),
+        log:
+            layout.log(f"{analysis.name}_summary", "{experiment}"),
+        benchmark:
+            layout.benchmark(f"{analysis.name}_summary", "{experiment}")
+        localrule: analysis.small
+        conda:
+            "../../../envs/analysis.yaml"
+        resources:
+            mem_mb=per_attempt(4000),
+            runtime=per_attempt(30),
+        params:
+            analysis=analysis.name,
+            cards=lambda wildcards, analysis=analysis: shown_cards(
+                analysis.models(project, wildcards.experiment)
+            ),
+            settings=lambda wildcards, analysis=analysis: analysis.settings(
+                project, wildcards.experiment
+            ),
+            code=code(
+                "analyses/summarise.py",
+                f"radcbir.analyses.{analysis.name}.summary",
+                template=analysis.template if analysis.page else None,
+            ),
+        script:
+            "../../scripts/analyses/summarise.py"

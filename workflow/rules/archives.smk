@@ -1,0 +1,48 @@
+# Published archives: fetched, checked, and unpacked as far as they are wanted. An archive that was put
+# into resources/{resource}/archives/ by hand is used as it is.
+
+
+# Fetches an archive, going on after a cut connection, and checks size and checksum before it takes
+# its name.
+rule fetch_archive:
+    output:
+        layout.ARCHIVE,
+    log:
+        layout.log("fetch_archive", "{resource}/{archive}"),
+    benchmark:
+        layout.benchmark("fetch_archive", "{resource}/{archive}")
+    wildcard_constraints:
+        resource=names(project.settings["resources"]),
+        archive=names({archive for _, archive in project.archived.values()}),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        archive=archive_settings,
+        record=lambda wildcards: project.settings["resources"][wildcards.resource].get("record"),
+    script:
+        "../scripts/fetch/archive.py"
+
+
+# Unpacks one file of an archive; nothing else of it is touched.
+rule unpack:
+    input:
+        ancient(archive),
+    output:
+        layout.UNPACKED,
+    log:
+        layout.log("unpack", "{resource}/{file}"),
+    benchmark:
+        layout.benchmark("unpack", "{resource}/{file}")
+    wildcard_constraints:
+        resource=names(project.settings["resources"]),
+        file=names(path.split("/", 2)[2] for path in project.archived),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(60),
+    params:
+        code=code("fetch/unpack.py"),
+    script:
+        "../scripts/fetch/unpack.py"

@@ -1,0 +1,46 @@
+# Where the library is: beside the rules, or, where the workflow is a module out of a git repository,
+# unpacked from there. Snakemake fetches rules and scripts from a repository one by one; the library
+# has to be there as a whole.
+
+import io
+import shutil
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from snakemake.sourcecache import HostingProviderFile, LocalGitFile
+
+
+def workflow_folder(basedir):
+    """The folder `workflow` of this workflow, as files on disk."""
+    if isinstance(basedir, LocalGitFile):
+        return unpacked(Path(basedir.repo_path), basedir.ref)
+    if isinstance(basedir, HostingProviderFile):
+        return unpacked(Path(basedir.hosted_repo.repo_clone), basedir.ref)
+    return Path(basedir.get_path_or_uri(secret_free=True)).parent
+
+
+def unpacked(repository, ref):
+    """The files of a commit, tag or branch, unpacked once per commit."""
+    from git import Repo
+
+    repo = Repo(repository)
+    target = Path(".snakemake/radcbir", repo.commit(ref).hexsha).resolve()
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        archive = io.BytesIO()
+        repo.archive(archive, ref, path=["workflow", "config"])
+        archive.seek(0)
+        folder = tempfile.mkdtemp(dir=target.parent)
+        with tarfile.open(fileobj=archive) as files:
+            files.extractall(folder, filter="data")
+        try:
+            Path(folder).rename(target)
+        except OSError:  # another process was faster
+            shutil.rmtree(folder)
+    return target / "workflow"
+
+
+WORKFLOW = workflow_folder(workflow.current_basedir)
+sys.path.insert(0, str(WORKFLOW))

@@ -1,0 +1,84 @@
+# Which files a query of the user's own images reads, and its settings.
+
+
+def query_setting(key):
+    return lambda wildcards: project.query[key]
+
+
+def query_experiment(key):
+    """A setting of the experiment that is queried."""
+    return lambda wildcards: project.experiments[project.query["experiment"]][key]
+
+
+def query_targets(wildcards):
+    """The files of the target `query`; an error that says what is missing without `query:`."""
+    return targets.query(project)
+
+
+def query_listing(wildcards):
+    """A digest that changes when query images are added, removed or replaced."""
+    return image_list.listing_digest(image_list.find_queries(project.query["images"]))
+
+
+def query_encoder_code(wildcards):
+    return code("query/embed.py", *cards.encoder_modules(project.cards[wildcards.model]))
+
+
+def query_members(wildcards):
+    """The members' vectors of the query images, of a fusion."""
+    members = project.meanings[wildcards.model]["of"]
+    return [filled(layout.QUERY_VECTORS, wildcards, model=each) for each in members]
+
+
+def query_pool(wildcards):
+    return layout.POOL.format(experiment=project.query["experiment"])
+
+
+def query_index(wildcards):
+    """The index that a model's query is searched in."""
+    experiment = project.query["experiment"]
+    split = project.experiments[experiment]["index_split"]
+    return filled(layout.INDEX, wildcards, experiment=experiment, split=split)
+
+
+def query_index_images(wildcards):
+    return split_list(project.query["experiment"], query_experiment("index_split")(wildcards))
+
+
+def query_index_embeddings(wildcards):
+    """The vectors of the index, where the index file does not hold them, or in another order."""
+    if query_experiment("index")(wildcards)["type"] == "flat" and not fused_search(wildcards):
+        return []
+    return experiment_embeddings_by([wildcards.model], project.query["experiment"])
+
+
+def query_index_searching(wildcards):
+    return index_settings.searching(query_experiment("index")(wildcards))
+
+
+def of_query_models(pattern):
+    """A file of each model of the query."""
+    return of_models(pattern, query_setting("models"))
+
+
+def query_model_names(wildcards):
+    """Slug -> name of the models of the query."""
+    return {model: project.cards[model]["name"] for model in project.query["models"]}
+
+
+def query_score_notes(wildcards):
+    """Slug -> what the scores are, of the models whose scores are no cosine similarities."""
+    notes = {"score": "mean z-scores", "reciprocal_rank": "sums of 1 / (60 + rank)"}
+    by = {each: project.cards[each].get("fusion", {}).get("by") for each in project.query["models"]}
+    return {model: notes[each] for model, each in by.items() if each in notes}
+
+
+def query_image_roots(wildcards):
+    """Image root per dataset of the experiment that is queried, as JSON."""
+    datasets = query_experiment("datasets")(wildcards)
+    return json.dumps({each: project.datasets[each].get("images") for each in datasets})
+
+
+def query_intensities(wildcards):
+    datasets = query_experiment("datasets")(wildcards)
+    return {each: project.datasets[each]["intensity"] for each in datasets}

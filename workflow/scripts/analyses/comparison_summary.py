@@ -1,0 +1,25 @@
+"""The models' metric tables -> one table per kind, figures, and the table of labels."""
+
+from radcbir.analyses.comparison.figure import precision_by_group, precision_curves
+from radcbir.analyses.comparison.label_table import label_sections
+from radcbir.analyses.summary import Summary, write
+from radcbir.cards.model_card import names_and_controls
+from radcbir.core.logs import script_log
+from radcbir.core.tables import stacked
+
+with script_log(snakemake.log[0], f"comparison {snakemake.wildcards.experiment}"):
+    cards = snakemake.params.cards
+    shown = names_and_controls(cards)
+    kinds = ("precision", "summary", "by_group")
+    tables = {kind: stacked(snakemake.input[kind], list(cards)) for kind in kinds}
+    figures = {
+        "precision_at_k": precision_curves(tables["precision"], *shown),
+        "precision_by_group": precision_by_group(tables["by_group"], *shown),
+    }
+    page = {
+        "title": f"Labels of {snakemake.wildcards.experiment}",
+        "models": list(shown[0].values()),
+        "sections": label_sections(tables["by_group"], list(cards)),
+    }
+    summary = Summary(tables, figures, page)
+    write(summary, "analyses/comparison/labels.html.j2", dict(snakemake.output.items()))

@@ -1,0 +1,18 @@
+"""The tables of all models by one analysis -> one table per kind, figures and a page."""
+
+from radcbir.analyses import registry
+from radcbir.analyses.summary import Given, Summary, summarise, write
+from radcbir.core.logs import script_log
+from radcbir.core.tables import stacked
+
+with script_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.experiment}"):
+    analysis, cards = registry()[snakemake.params.analysis], snakemake.params.cards
+    files = {
+        name: paths if isinstance(paths, list) else [paths]
+        for name, paths in snakemake.input.items()
+    }
+    tables = {name: stacked(files.pop(name), list(cards)) for name in analysis.tables}
+    given = Given(snakemake.wildcards.experiment, cards, tables, snakemake.params.settings, files)
+    found = summarise(analysis.name, given)
+    whole = Summary(tables | dict(found.tables), found.figures, found.page)
+    write(whole, analysis.template, dict(snakemake.output.items()))

@@ -1,0 +1,24 @@
+"""Findings of an audit -> the permission to embed, or one sentence that refuses it."""
+
+import csv
+
+from radcbir.audit.gate import refuse
+from radcbir.core import layout
+from radcbir.core.files import write_text
+from radcbir.core.logs import script_log
+
+with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
+    with open(snakemake.input.findings, newline="", encoding="utf-8") as handle:
+        findings = list(csv.DictReader(handle))
+    refuse(
+        findings,
+        snakemake.params.stop_on,
+        layout.AUDIT_PAGE.format(experiment=snakemake.wildcards.experiment),
+    )
+    counts = {
+        severity: sum(row["severity"] == severity for row in findings)
+        for severity in ("serious", "warning")
+    }
+    write_text(
+        snakemake.output[0], "".join(f"{severity}: {count}\n" for severity, count in counts.items())
+    )
