@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from mutants import outcomes, written
 
-from radcbir.core import plain_text
-from radcbir.core.csv_reader import CsvFile
 from radcbir.core.errors import InputError
+from radcbir.core.text import plain_text
+from radcbir.core.text.csv_reader import CsvFile
 
 TEXT = 'filepath,split,Größe\na.png,train,"1,5"\nb.png,test,\n'
 ROWS = [["a.png", "train", "1,5"], ["b.png", "test", ""]]
@@ -173,7 +173,7 @@ def test_a_change_while_it_is_read_is_seen_and_a_new_date_is_none(tmp_path):
 
 
 READ = """
-from radcbir.core.csv_reader import CsvFile
+from radcbir.core.text.csv_reader import CsvFile
 from radcbir.datasets.catalog import build_catalog
 from radcbir.datasets.preparation import read_table
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from mutants import outcomes, written
 
-from radcbir.core.child import in_child
 from radcbir.core.errors import InputError
 from radcbir.datasets.catalog import image_id
 from radcbir.embedding import precomputed, sources, store
+from radcbir.embedding.child import in_child
 from radcbir.embedding.hdf5_sources import printable
 
 D = 4

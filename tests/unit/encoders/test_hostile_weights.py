@@ -9,7 +9,7 @@ from mutants import outcomes, written
 from safetensors.torch import save_file
 
 from radcbir.core.errors import InputError
-from radcbir.encoders.network import read_tensors
+from radcbir.encoders.weights_file import read_tensors
 
 TENSORS = {"a.weight": torch.arange(12.0).reshape(4, 3), "a.bias": torch.ones(4)}
 
@@ -70,7 +70,7 @@ def test_a_compressed_archive_is_not_unpacked(tmp_path):
 
 
 READ = """
-from radcbir.encoders.network import read_tensors
+from radcbir.encoders.weights_file import read_tensors
 
 def read(path):
     read_tensors(path, "tiny")

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from radcbir.core.csv_reader import find_header
 from radcbir.core.errors import InputError
-from radcbir.core.plain_text import to_utf8
+from radcbir.core.text.dialect import find_header
+from radcbir.core.text.plain_text import to_utf8
 from radcbir.embedding.hdf5_sources import NOT_IN_FILE, open_hdf5, printable, short
 
 CSV_BLOCK, HEAD = 64 << 20, 1 << 20
@@ -203,7 +203,7 @@ def open_csv(path: str | Path, columns: list[str] | None) -> pyarrow.csv.CSVStre
     """A reader of some columns of neighbor lists, block by block, every value as text.
 
     Such a file may be larger than memory, so that it is not read as
-    :class:`radcbir.core.csv_reader.CsvFile` reads tables: it has to be UTF-8 throughout, and rows
+    :class:`radcbir.core.text.csv_reader.CsvFile` reads tables: it has to be UTF-8 throughout, and rows
     have to have as many cells as the header. Raises :class:`InputError` where it begins otherwise.
     """
     where = f"the neighbor lists {path}"
