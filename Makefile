@@ -1,12 +1,13 @@
 # make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
 # make lint   formatting and lint checks                           make lock   resolve pyproject.toml anew
+# make fuzz   twenty times as many damaged files as the tests hold the readers to
 # make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test lint benchmarks lock setup clean
+.PHONY: demo test lint fuzz benchmarks lock setup clean
 
 demo: setup
 	$(BIN)/snakemake --cores all
@@ -33,6 +34,9 @@ lint: setup
 .PHONY: docs
 docs: setup
 	$(BIN)/mkdocs build --strict
+
+fuzz: setup
+	FUZZ=20 $(BIN)/python -m pytest tests/unit -k damaged
 
 benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py

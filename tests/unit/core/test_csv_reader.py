@@ -10,10 +10,11 @@ import random
 
 import pandas as pd
 import pytest
+from mutants import outcomes, written
 
-from radcbir.core import plain_text
-from radcbir.core.csv_reader import CsvFile
 from radcbir.core.errors import InputError
+from radcbir.core.text import plain_text
+from radcbir.core.text.csv_reader import CsvFile
 
 TEXT = 'filepath,split,Größe\na.png,train,"1,5"\nb.png,test,\n'
 ROWS = [["a.png", "train", "1,5"], ["b.png", "test", ""]]
@@ -169,3 +170,32 @@ def test_a_change_while_it_is_read_is_seen_and_a_new_date_is_none(tmp_path):
     with pytest.raises(InputError, match="was changed"):
         file.seen.refuse_change()
     assert cells(file.table()) == ROWS, "it was read once"
+
+
+READ = """
+from radcbir.core.text.csv_reader import CsvFile
+from radcbir.datasets.catalog import build_catalog
+from radcbir.datasets.preparation import read_table
+
+def read(path):
+    CsvFile(path, names=["filepath", "split"]).table()
+    read_table(path, ["filepath"], ["age"])
+    build_catalog(path, "set", None, 1.0)
+"""
+
+
+def test_damaged_tables_are_read_or_refused_in_one_sentence(tmp_path):
+    labels = {"one-hot": ("XR/a/b,XR/a/c", "1,0"), "labels": ("labels", '"XR/a/b|XR/a/ü, left"')}
+    files = []
+    for kind in ("label", "labels", "one-hot", "utf-16", "gzip"):
+        header, cell = labels.get(kind, ("label", "XR/a/ü"))
+        lines = [f"p{number}/i.png,train,p{number},{number},{cell}" for number in range(30)]
+        text = "\n".join([f"filepath,split,patient_id,age,{header}", *lines]) + "\n"
+        whole = tmp_path / f"{kind}.csv"
+        whole.write_bytes(text.encode("utf-16" if kind == "utf-16" else "utf-8"))
+        if kind == "gzip":
+            whole.write_bytes(gzip.compress(whole.read_bytes(), mtime=0))
+        files += written(tmp_path / kind, whole, 120)
+    found = outcomes(READ, files)
+    assert set(found) == {"read", "refused"}
+    assert found["read"] > 60 and found["refused"] > 200

@@ -19,8 +19,8 @@ from tiny_networks import TINY, TINY_VIT, encode, noise
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.encoders import OutOfMemory, load_encoder
-from radcbir.encoders.network import read_tensors
 from radcbir.encoders.patches import seen
+from radcbir.encoders.weights_file import read_tensors
 
 ROOT = Path(__file__).parents[3]
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]

@@ -83,7 +83,7 @@ def test_paths_of_a_list_may_be_relative_to_the_working_directory_or_absolute(fo
         ("nothing.png", "names nothing.png, which does not exist"),
         ("empty", "names empty, which holds no image"),
         ("other.csv", r"has no column 'filepath' \(it has a, b\)"),
-        ("binary.txt", "cannot be read as UTF-8 text"),
+        ("binary.txt", "cannot be read as UTF-16-LE text"),
     ],
 )
 def test_what_stands_for_nothing_is_an_error(folder, given, message):

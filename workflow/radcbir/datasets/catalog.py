@@ -14,9 +14,9 @@ import pandas as pd
 
 from radcbir.core import package_data
 from radcbir.core.checks import check_image_root, check_rejected
-from radcbir.core.csv_reader import CsvFile, Seen, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
+from radcbir.core.text.csv_reader import CsvFile, Seen, wrong_cells
 from radcbir.images.address import join_address, split_address
 
 CSV_SCHEMA = package_data.schema("dataset-csv")
@@ -107,7 +107,7 @@ def read_csv(csv: str | Path) -> pd.DataFrame:
     """A dataset CSV as text columns, its header checked against its schema; blank cells are missing
     values, the index is the number of the row in the file.
 
-    Raises :class:`InputError` as :class:`radcbir.core.csv_reader.CsvFile` does, and where a column
+    Raises :class:`InputError` as :class:`radcbir.core.text.csv_reader.CsvFile` does, and where a column
     is missing or unknown, or a row has no split.
     """
     return _read(csv)[0]

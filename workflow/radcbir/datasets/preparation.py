@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radcbir.core.csv_reader import CsvFile, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
-from radcbir.core.plain_text import read_text
+from radcbir.core.text.csv_reader import CsvFile, wrong_cells
+from radcbir.core.text.plain_text import read_text
 from radcbir.datasets.catalog import SEPARATOR
 from radcbir.datasets.providers import PROVIDERS, module_of
 
@@ -225,7 +225,7 @@ def read_table(
     the file.
 
     Raises :class:`InputError` that names the file and the column that is missing, and the one that
-    looks like it, or as :class:`radcbir.core.csv_reader.CsvFile` does.
+    looks like it, or as :class:`radcbir.core.text.csv_reader.CsvFile` does.
     """
     file = path
     if not isinstance(path, CsvFile):

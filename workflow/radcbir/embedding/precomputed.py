@@ -11,7 +11,9 @@ from radcbir.core.checks import check_rejected
 from radcbir.core.files import digest_of, sha256_of_file
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.shards import read_shards
-from radcbir.embedding.sources import ROWS_PER_BLOCK, open_source
+from radcbir.embedding.child import in_child
+from radcbir.embedding.hdf5_sources import ROWS_PER_BLOCK
+from radcbir.embedding.sources import open_source
 from radcbir.embedding.store import write_blocks
 
 
@@ -37,9 +39,35 @@ def take_embeddings(
     The vectors have the length that the card gives, or where it gives none that of the source.
 
     Raises :class:`InputError` where the source cannot be read or has vectors of another dimension
-    than the card says, or where too many images are rejected.
+    than the card says, or where too many images are rejected. The source is read in a child
+    process: what it may do to the library that reads it ends there.
     """
     rows = list(read_shards(shards))
+    size = Path(source).stat().st_size if Path(source).is_file() else 0
+
+    def take() -> None:
+        _take(rows, source, metadata, output, model, dataset, card, max_rejected, code, storage)
+
+    memory, seconds = MEMORY + 2 * size, int(SECONDS + size / 1e6 + len(rows) / 100)
+    in_child(take, f"the file {source}", memory, seconds)
+
+
+MEMORY, SECONDS = 4 << 30, 60
+"""What reading a file may take, beside more for its size and the number of images."""
+
+
+def _take(
+    rows: Sequence[tuple[int, str]],
+    source: str | Path,
+    metadata: str | Path | None,
+    output: str | Path,
+    model: str,
+    dataset: str,
+    card: Mapping,
+    max_rejected: float,
+    code: str,
+    storage: str,
+) -> None:
     opened = open_source(source, metadata, card.get("dimension"))
     found, missing, progress = 0, [], Progress(len(rows), "images")
 

@@ -1,26 +1,25 @@
 """The embedding file of a dataset whose vectors (or neighbors) exist already."""
 
-import csv
+import codecs
+import contextlib
 import json
+import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
 from radcbir.core.errors import InputError
-from radcbir.embedding.store import open_embeddings, unit_rows
+from radcbir.core.text.dialect import find_header
+from radcbir.core.text.plain_text import to_utf8
+from radcbir.embedding.hdf5_sources import NOT_IN_FILE, open_hdf5, printable, short
 
-ROWS_PER_BLOCK = 8192
-
-CSV_BLOCK = 64 << 20
-
-NOT_IN_FILE = "no embedding in the file"
+CSV_BLOCK, HEAD = 64 << 20, 1 << 20
 
 NOT_IN_LISTS = "neither asked nor indexed in the neighbor lists"
 
@@ -40,11 +39,8 @@ class Source(Protocol):
 
 
 def open_source(path: str | Path, metadata: str | Path | None, dimension: int | None) -> Source:
-    """Open a file of embeddings by its kind.
-
-    ``dimension`` is the length of the vectors by the model card; where that is None, the file
-    decides. Raises :class:`InputError` where the file cannot be read or has vectors of another
-    length.
+    """Open a file of embeddings by its kind. Raises :class:`InputError` where it is none that can
+    be read.
     """
     path = Path(path)
     match path.suffix:
@@ -53,116 +49,12 @@ def open_source(path: str | Path, metadata: str | Path | None, dimension: int | 
         case ".index":
             return _IndexVectors(path, metadata, dimension)
         case ".h5" | ".hdf5":
-            try:
-                file = open_embeddings(path)
-            except OSError as error:
-                raise InputError(
-                    f"the embeddings {path} cannot be read as HDF5 ({error}): fetch the file again"
-                ) from None
-            ours = isinstance(file.get("embeddings"), h5py.Dataset) and "ids" in file
-            return (_OwnLayout if ours else _DatasetPerImage)(path, file, dimension)
+            return open_hdf5(path, dimension)
     raise InputError(
         f"{path} is no file of embeddings: name one that ends with .h5, .hdf5, .index or .csv "
         "under `path:` (or `files:`) "
         "in the model card"
     )
-
-
-class _DatasetPerImage:
-    """The reference's HDF5: ``file["folder/image.png"]`` is the vector of that image.
-
-    Through the low-level interface, since the usual ``file[path][:]`` spends two thirds of its time
-    outside HDF5; the file is opened once, and each image costs one look-up and one read into the
-    row where it belongs.
-    """
-
-    def __init__(self, path: Path, file: h5py.File, dimension: int | None):
-        self.expected = f"the model card says `dimension: {dimension}`"
-        if dimension is None:
-            dimension = _first_length(path, file)
-            self.expected = f"its first vector has {dimension} numbers"
-        self.path, self.file, self.dimension = path, file, dimension
-        self.libraries = {"h5py": h5py.__version__}
-
-    def read(self, ids: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        vectors = np.zeros((len(paths), self.dimension), dtype=np.float32)
-        reasons = [""] * len(paths)
-        root, everything, wanted = self.file.id, h5py.h5s.ALL, (self.dimension,)
-        for place, path in enumerate(paths):
-            try:
-                found = h5py.h5d.open(root, path.encode())
-            except KeyError:  # there is nothing of that name, or a group
-                reasons[place] = NOT_IN_FILE
-                continue
-            if found.shape != wanted:
-                raise InputError(
-                    f"the embedding of '{path}' in {self.path} has the shape {found.shape}, "
-                    f"{self.expected}: correct the card, or name the file of this model"
-                )
-            found.read(everything, everything, vectors[place], h5py.h5t.NATIVE_FLOAT)
-        return vectors, reasons
-
-    def describe(self) -> str:
-        name, item = "", self.file
-        while isinstance(item, h5py.Group) and len(item):
-            first = next(iter(item))
-            name, item = f"{name}/{first}".lstrip("/"), item[first]
-        return f"it has paths such as '{name}'" if name else "it is empty"
-
-
-def _first_length(path: Path, file: h5py.File) -> int:
-    """The length of the first vector of a file with one dataset per image."""
-    name, item = "", file
-    while isinstance(item, h5py.Group) and len(item) and name.count("/") < 32:
-        name, item = f"{name}/{next(iter(item))}", item[next(iter(item))]
-    if not isinstance(item, h5py.Dataset) or item.ndim != 1:
-        raise InputError(
-            f"{path} does not tell how long its vectors are (the first thing in it, "
-            f"'{name.lstrip('/')}', is none): add `dimension:` to the model card, or name a file "
-            "of embeddings"
-        )
-    return len(item)
-
-
-class _OwnLayout:
-    """An embedding file of this workflow, gathered or a shard: images are known by their id."""
-
-    def __init__(self, path: Path, file: h5py.File, dimension: int | None):
-        self.file, self.dimension = file, file["embeddings"].shape[1]
-        self.libraries = {"h5py": h5py.__version__}
-        if dimension not in (None, self.dimension):
-            raise InputError(
-                f"the embeddings in {path} have the dimension {self.dimension}, the "
-                "model card says "
-                f"`dimension: {dimension}`: correct the card, or name the file of this model"
-            )
-        self.rows = pd.Index(file["ids"][:])
-        rejected = file["rejected"]
-        self.rejected = dict(
-            zip(rejected["ids"][:].tolist(), rejected["reasons"].asstr()[:], strict=True)
-        )
-
-    def read(self, ids: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        rows = self.rows.get_indexer(ids)
-        there = np.flatnonzero(rows >= 0)
-        vectors = np.zeros((len(ids), self.dimension), dtype=np.float32)
-        if len(there):
-            first, last = rows[there].min(), rows[there].max() + 1
-            for start in range(
-                first, last, ROWS_PER_BLOCK
-            ):  # slices: HDF5 is slow at picking rows one by one
-                here = there[(rows[there] >= start) & (rows[there] < start + ROWS_PER_BLOCK)]
-                if len(here):
-                    block = unit_rows(self.file, slice(start, min(start + ROWS_PER_BLOCK, last)))
-                    vectors[here] = block[rows[here] - start]
-        reasons = [
-            "" if row >= 0 else self.rejected.get(int(each), NOT_IN_FILE)
-            for each, row in zip(ids, rows, strict=True)
-        ]
-        return vectors, reasons
-
-    def describe(self) -> str:
-        return f"it was made for the dataset '{self.file.attrs['dataset']}', and images are known by dataset and path"
 
 
 class _IndexVectors:
@@ -171,45 +63,77 @@ class _IndexVectors:
     """
 
     def __init__(self, path: Path, metadata: str | Path | None, dimension: int | None):
-        import faiss
-
-        names = read_metadata(metadata) if metadata else []
-        try:
-            self.index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
+        names = read_metadata(metadata) if metadata else pd.Index([], dtype=object)
+        self.vectors = flat_vectors(path)
+        count, self.dimension = self.vectors.shape
+        if count != len(names) or dimension not in (None, self.dimension):
+            says = "" if dimension is None else f" and the model card says `dimension: {dimension}`"
             raise InputError(
-                f"the index {path} cannot be read ({' '.join(str(error).split())[-120:]}): fetch "
-                "it again"
-            ) from None
-        if not isinstance(self.index, faiss.IndexFlat):
-            raise InputError(
-                f"the index {path} is a {type(self.index).__name__}, which does not keep the "
-                "vectors as they are: name a "
-                "flat one, or the HDF5 file of the embeddings"
+                f"the index {path} holds {count} vectors of dimension {self.dimension}, but its "
+                f"list {metadata} has {len(names)} paths{says}: the files do not belong together"
             )
-        says = "" if dimension is None else f" and the model card says `dimension: {dimension}`"
-        dimension = self.index.d if dimension is None else dimension
-        if (self.index.d, self.index.ntotal) != (dimension, len(names)):
-            raise InputError(
-                f"the index {path} holds {self.index.ntotal} vectors of dimension {self.index.d}, "
-                f"but its list {metadata} has "
-                f"{len(names)} paths{says}: the files do not belong together"
-            )
-        self.dimension, self.rows = dimension, pd.Index(names).drop_duplicates()
-        self.places = np.flatnonzero(~pd.Index(names).duplicated())
-        self.vectors = faiss.rev_swig_ptr(
-            self.index.get_xb(), self.index.ntotal * dimension
-        ).reshape(-1, dimension)
-        self.libraries = {"faiss-cpu": faiss.__version__}
+        self.rows = names.drop_duplicates()
+        self.places = np.flatnonzero(~names.duplicated())
+        self.libraries = {"numpy": np.__version__}
 
     def read(self, ids: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        rows = self.rows.get_indexer(pd.Index(paths))
+        rows = self.rows.get_indexer(pd.Index(paths, dtype=object))
         vectors = np.zeros((len(paths), self.dimension), dtype=np.float32)
         vectors[rows >= 0] = self.vectors[self.places[rows[rows >= 0]]]
         return vectors, ["" if row >= 0 else NOT_IN_FILE for row in rows]
 
     def describe(self) -> str:
-        return f"it has paths such as '{self.rows[0]}'" if len(self.rows) else "it is empty"
+        return (
+            f"it has paths such as '{printable(self.rows[0])}'" if len(self.rows) else "it is empty"
+        )
+
+
+FLAT_KINDS = (b"IxFI", b"IxF2", b"IxFl")
+"""How FAISS begins a flat index of inner products, of L2 distances, and of other metrics."""
+
+
+def flat_vectors(path: Path) -> np.ndarray:
+    """The vectors ``(n, d)`` float32 of a flat FAISS index, mapped from the file.
+
+    FAISS itself would believe what a damaged file claims, and end the process. The layout is that of
+    ``write_index_header`` and ``WRITEXBVECTOR`` in FAISS's ``index_write.cpp``: kind, dimension,
+    count, two numbers without a meaning, trained, metric (and its argument for metrics beyond L2),
+    then the count of numbers and the numbers. Raises :class:`InputError` where the file is another.
+    """
+    damaged = f"the index {path} cannot be read ({{}}): fetch it again"
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            kind, start = file.read(4), file.read(HEADER.size)
+            if kind not in FLAT_KINDS and len(kind) == 4 and kind.isalnum():
+                raise InputError(
+                    f"the index {path} is of FAISS's kind '{kind.decode()}', which does not keep "
+                    "the vectors as they are: name a flat one, or the HDF5 file of the embeddings"
+                )
+            if kind not in FLAT_KINDS or len(start) < HEADER.size:
+                raise InputError(damaged.format("it does not begin as one"))
+            dimension, count, _, _, _, metric = HEADER.unpack(start)
+            if metric > 1:
+                file.read(4)
+            numbers = file.read(8)
+            begin = file.tell()
+    except OSError as error:
+        raise InputError(damaged.format(error.strerror)) from None
+    numbers = int.from_bytes(numbers, "little") if len(numbers) == 8 else -1
+    if dimension < 1 or count < 0 or numbers != dimension * count:
+        raise InputError(
+            damaged.format(
+                f"it claims {count} vectors of dimension {dimension} in {numbers} numbers"
+            )
+        )
+    if size < begin + 4 * numbers:
+        raise InputError(damaged.format(f"it claims {numbers} numbers in {size} bytes"))
+    if not count:
+        return np.empty((0, dimension), np.float32)
+    return np.memmap(path, "<f4", "r", begin, (count, dimension))
+
+
+HEADER = struct.Struct("<iqqq?i")
 
 
 class _ListedImages:
@@ -222,59 +146,88 @@ class _ListedImages:
     dimension = 0
 
     def __init__(self, path: Path, metadata: str | Path | None):
-        self.asked = pd.Index(read_column(path, "query"))
-        self.indexed = pd.Index(read_metadata(metadata)) if metadata else None
+        self.asked = read_column(path, "query")
+        self.indexed = read_metadata(metadata) if metadata else None
         self.libraries = {"pyarrow": pa.__version__}
 
     def read(self, ids: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        names = pd.Index(paths)
+        names = pd.Index(paths, dtype=object)
         known = names.isin(self.asked) | (
             True if self.indexed is None else names.isin(self.indexed)
         )
         return np.empty((len(ids), 0), np.float32), ["" if each else NOT_IN_LISTS for each in known]
 
     def describe(self) -> str:
-        return f"it asks for paths such as '{self.asked[0]}'" if len(self.asked) else "it is empty"
+        if not len(self.asked):
+            return "it is empty"
+        return f"it has queries such as '{printable(self.asked[0])}'"
 
 
-def read_metadata(path: str | Path) -> list[str]:
+def read_metadata(path: str | Path) -> pd.Index:
     """The JSON list of the paths behind an index, in its order."""
     try:
-        names = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        names = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"the list {path} of an index's paths cannot be read as JSON ({error}): fetch it again"
+            f"the list {path} of an index's paths cannot be read as JSON ({short(error)}): fetch "
+            "it again"
         ) from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(
             f"{path} is not a list of paths: name the metadata.json that was written with the index"
         )
-    return names
+    return pd.Index(names, dtype=object)
 
 
-def read_column(path: Path, name: str) -> list[str]:
-    """One column of a CSV, read without the others."""
+def read_column(path: Path, name: str) -> pd.Index:
+    """One column of a CSV of neighbor lists, read without the others."""
+    with read_errors(path), open_csv(path, [name]) as reader:
+        return pd.Index(
+            [each for batch in reader for each in batch.column(0).to_pylist()], dtype=object
+        )
+
+
+@contextlib.contextmanager
+def read_errors(path: str | Path) -> Iterator[None]:
+    """Turn what reading neighbor lists raises into one sentence."""
     try:
-        with open_csv(path, [name]) as reader:
-            return [each for batch in reader for each in batch.column(0).to_pylist()]
-    except (pa.ArrowInvalid, KeyError) as error:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path} cannot be read as neighbor lists with the columns query, 1, 2, 3 ... "
-            f"({error}): name a knn.csv"
+            f"({short(error)}): name a knn.csv, or fetch it again"
         ) from None
 
 
 def open_csv(path: str | Path, columns: list[str] | None) -> pyarrow.csv.CSVStreamingReader:
-    """A reader of some columns of a CSV, block by block, every value as text."""
-    with open(path, newline="", encoding="utf-8") as handle:
-        names = next(csv.reader(handle), [])
-    doubled = [name for name, count in Counter(names).items() if count > 1]
+    """A reader of some columns of neighbor lists, block by block, every value as text.
+
+    Such a file may be larger than memory, so that it is not read as
+    :class:`radcbir.core.text.csv_reader.CsvFile` reads tables: it has to be UTF-8 throughout, and rows
+    have to have as many cells as the header. Raises :class:`InputError` where it begins otherwise.
+    """
+    where = f"the neighbor lists {path}"
+    with open(path, "rb") as handle:
+        head = handle.read(HEAD)
+    if head.startswith(b"\x1f\x8b"):
+        raise InputError(f"{where} are compressed: unpack them with gunzip")
+    lines = head[: head.rfind(b"\n") + 1] if len(head) == HEAD else head
+    if head and not lines:
+        raise InputError(f"{where} have a first line of more than {HEAD:,} bytes: fetch them again")
+    text = to_utf8(lines, where)
+    if not lines.removeprefix(codecs.BOM_UTF8).startswith(text[:HEAD]):
+        raise InputError(f"{where} are not UTF-8 text: save them as such")
+    separator, header, skipped = find_header(text, where, ["query", "1"])
+    doubled = [name for name, count in Counter(header).items() if name and count > 1]
     if doubled:
         raise InputError(f"{path} has the column '{doubled[0]}' twice: fetch it again")
+    names = [name or f" {place}" for place, name in enumerate(header)]
     types = dict.fromkeys(columns or names, pa.string())
-    options = pyarrow.csv.ConvertOptions(
-        column_types=types, include_columns=columns, strings_can_be_null=False
-    )
     return pyarrow.csv.open_csv(
-        path, pyarrow.csv.ReadOptions(block_size=CSV_BLOCK), convert_options=options
+        path,
+        pyarrow.csv.ReadOptions(block_size=CSV_BLOCK, column_names=names, skip_rows=skipped),
+        pyarrow.csv.ParseOptions(delimiter=separator),
+        pyarrow.csv.ConvertOptions(
+            column_types=types, include_columns=columns, strings_can_be_null=False
+        ),
     )

@@ -4,8 +4,6 @@ tensor.
 
 import ctypes
 import importlib
-import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,6 @@ import numpy as np
 import PIL
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from radcbir.cards.loaders import loader_of
 from radcbir.core.devices import torch_device
@@ -26,17 +22,6 @@ from radcbir.encoders.preprocessing import to_bytes, to_values
 
 NATIVE = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
 """Precision -> the abilities of an x86 processor, by torch's names, one of which computes in it."""
-
-NUMBERS = [
-    np.dtype,
-    *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")),
-    *(
-        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
-        for core in ("core", "_core")
-    ),
-]
-"""What numbers of NumPy are read by: training checkpoints hold some, such as the optimizer's
-learning rate."""
 
 
 class NetworkEncoder:
@@ -256,69 +241,9 @@ def keep_freed_memory() -> None:
         mallopt(top_pad, 64 << 20)
 
 
-def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file by name, read without running any code that the file may
-    hold.
-    """
-    try:
-        if Path(path).suffix == ".safetensors" or _starts_as_safetensors(path):
-            return load_file(path)
-        with torch.serialization.safe_globals(NUMBERS):
-            # Mapped, an optimizer's state beside the weights is never read.
-            state = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        pickle.UnpicklingError,
-        SafetensorError,
-    ) as error:
-        raise InputError(
-            f"the weights file {path} of the model '{slug}' cannot be read as tensors "
-            f"({type(error).__name__}): export it "
-            "as safetensors or as a plain state dict, and correct `weights: sha256:`"
-        ) from None
-    if isinstance(state, torch.nn.Module):  # a whole network of classes that its loader allows
-        for module in state.modules():
-            vars(module).setdefault(
-                "_non_persistent_buffers_set", set()
-            )  # files of old releases lack it
-        state = state.state_dict()
-    while not isinstance(state, Mapping) or not any(
-        isinstance(each, torch.Tensor) for each in state.values()
-    ):
-        wrappers = [
-            name
-            for name in ("state_dict", "model", "teacher")
-            if isinstance(state, Mapping) and name in state
-        ]
-        if not wrappers:
-            raise InputError(
-                f"the weights file {path} of the model '{slug}' holds no tensors by name: is it a "
-                "state dict?"
-            )
-        state = state[wrappers[0]]
-    return {
-        name.removeprefix("module."): tensor
-        for name, tensor in state.items()
-        if isinstance(tensor, torch.Tensor)
-    }
-
-
 def folder_of(files: Mapping[str, Path]) -> Path | None:
     """The folder that the model's files lie in."""
     return next((path.parents[len(Path(name).parts) - 1] for name, path in files.items()), None)
-
-
-def _starts_as_safetensors(path: str | Path) -> bool:
-    """The format by the file's first bytes, the length of a JSON header and that header: some are
-    served as ``.pt``.
-    """
-    with open(path, "rb") as file:
-        return file.read(9)[8:] == b"{"
 
 
 def selected(tensors: Mapping[str, torch.Tensor], weights: Mapping) -> dict[str, torch.Tensor]:

@@ -60,7 +60,7 @@ def copy_member(
 ) -> None:
     """Unpack one member of an archive that is open to a file, and check its sum.
 
-    Raises :class:`InputError` where it is no regular file, or would be larger than ``largest``
+    Raises :class:`InputError` where it is no regular file, encrypted, or would be larger than ``largest``
     bytes; where that is None, larger than :data:`MOST_UNPACKED`, or than :data:`LEAST_BOUND` and
     more than :data:`MOST_FOLD` times its packed size.
     """
@@ -68,6 +68,10 @@ def copy_member(
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise InputError(
             f"{where} has a link or device as '{member.filename}': nothing was unpacked"
+        )
+    if member.flag_bits & 1:
+        raise InputError(
+            f"{where} has '{member.filename}' encrypted: unpack it by hand with its password"
         )
     bound = largest
     if bound is None:

@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write, digest_of
+from radcbir.core.text.dialect import damage, find_header
+from radcbir.core.text.plain_text import read_text
 from radcbir.images.address import split_address
 
-LISTS = {".csv": ",", ".tsv": "\t", ".txt": None}
-"""Suffix of a list of paths -> what separates its columns; a text has one path per line."""
+TABLES = (".csv", ".tsv")
+LISTS = (*TABLES, ".txt")
+"""Suffixes of lists of paths: tables, and texts with one path per line."""
 
 PATH_COLUMNS = ("filepath", "path", "image", "file", "query")
 """Names that the column with the paths may have, the first that a list has is taken."""
@@ -110,16 +113,13 @@ def _files_below(folder: Path) -> list[str]:
 
 def _listed(path: Path) -> list[str]:
     """The paths of a list, as they are to be opened."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the list of queries {path} cannot be read as UTF-8 text ({error}): save it as such"
-        ) from None
-    separator = LISTS[path.suffix.lower()]
-    if separator is None:
+    what = "the list of queries"
+    text = read_text(path, what)
+    lines = text.splitlines()
+    if path.suffix.lower() not in TABLES:
         values = lines
     else:
+        separator = find_header(text.encode(), f"{what} {path}", PATH_COLUMNS)[0]
         table = csv.DictReader(lines, delimiter=separator)
         names = [name.strip() for name in table.fieldnames or ()]
         column = next((name for name in PATH_COLUMNS if name in names), None)
@@ -130,7 +130,10 @@ def _listed(path: Path) -> list[str]:
                 "the column with the paths so, or write one path per line into a .txt"
             )
         table.fieldnames = names
-        values = [row[column] or "" for row in table]
+        try:
+            values = [row[column] or "" for row in table]
+        except csv.Error as error:
+            raise InputError(f"{what} {path} {damage(error)}") from None
     values = [value.strip() for value in values]
     return [_beside(path.parent, value) for value in values if value and not value.startswith("#")]
 

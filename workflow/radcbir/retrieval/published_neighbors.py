@@ -12,7 +12,7 @@ import pyarrow.csv
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.datasets.shards import read_shards
-from radcbir.embedding.sources import open_csv
+from radcbir.embedding.sources import open_csv, read_errors
 from radcbir.retrieval.neighbor_table import NEIGHBOR_SCHEMA, SETTINGS
 
 
@@ -109,23 +109,18 @@ def _rows(lists: str | Path, depth: int) -> Iterator[tuple[pa.Array, list[pa.Arr
     ``depth``.
     """
     names = [str(rank) for rank in range(1, depth + 1)]
-    try:
-        with open_csv(lists, None) as reader:
-            missing = [name for name in ["query", *names] if name not in reader.schema.names]
-            if missing:
-                ranks = sum(name.isdigit() for name in reader.schema.names)
-                raise InputError(
-                    f"{lists} has no column '{missing[0]}': it holds {ranks} neighbors per query; "
-                    f"set `k:` to {ranks} at most"
-                    if ranks
-                    else f"{lists} has no column '{missing[0]}': neighbor lists have the columns query, 1, 2, 3 ..."
-                )
-            for batch in reader:
-                yield batch.column("query"), [batch.column(name) for name in names]
-    except pa.ArrowInvalid as error:
-        raise InputError(
-            f"{lists} cannot be read as comma-separated text ({error}): fetch it again"
-        ) from None
+    with read_errors(lists), open_csv(lists, None) as reader:
+        missing = [name for name in ["query", *names] if name not in reader.schema.names]
+        if missing:
+            ranks = sum(name.isdigit() for name in reader.schema.names)
+            raise InputError(
+                f"{lists} has no column '{missing[0]}': it holds {ranks} neighbors per query; set "
+                f"`k:` to {ranks} at most"
+                if ranks
+                else f"{lists} has no column '{missing[0]}': neighbor lists have the columns query, 1, 2, 3 ..."
+            )
+        for batch in reader:
+            yield batch.column("query"), [batch.column(name) for name in names]
 
 
 def _looked_up(columns: list[pa.Array], paths: pa.Array, ids: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radcbir.core.csv_reader import CsvFile
+from radcbir.core.text.csv_reader import CsvFile
 from radcbir.datasets.catalog import normal_label, split_labels
 from radcbir.embedding.store import read_ids
 from radcbir.metrics.lists import with_one_label

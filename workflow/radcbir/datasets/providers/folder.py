@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from radcbir.core.csv_reader import CsvFile, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
+from radcbir.core.text.csv_reader import CsvFile, wrong_cells
 from radcbir.datasets.catalog import (
     LABEL,
     checked_paths,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from radcbir.core.csv_reader import wrong_cells
 from radcbir.core.errors import InputError
+from radcbir.core.text.csv_reader import wrong_cells
 from radcbir.datasets.preparation import (
     Preparation,
     label_matrix,

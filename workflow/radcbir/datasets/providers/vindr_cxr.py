@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radcbir.core.csv_reader import CsvFile
 from radcbir.core.errors import InputError
+from radcbir.core.text.csv_reader import CsvFile
 from radcbir.datasets.preparation import Preparation, read_table, value_matrix
 
 HARMONISED = {

@@ -9,7 +9,8 @@ import timm
 import torch
 
 from radcbir.core.errors import InputError
-from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, read_tensors, selected
+from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, selected
+from radcbir.encoders.weights_file import read_tensors
 
 
 class TimmEncoder(NetworkEncoder):

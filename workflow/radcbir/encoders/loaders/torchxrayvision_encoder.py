@@ -12,7 +12,8 @@ import torchxrayvision as xrv
 from PIL import Image
 
 from radcbir.core.errors import InputError
-from radcbir.encoders.network import NetworkEncoder, checked, load_tensors, read_tensors
+from radcbir.encoders.network import NetworkEncoder, checked, load_tensors
+from radcbir.encoders.weights_file import read_tensors
 
 
 class XrayEncoder(NetworkEncoder):

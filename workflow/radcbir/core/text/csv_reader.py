@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -23,12 +22,8 @@ import pyarrow.csv
 
 from radcbir.core.errors import InputError
 from radcbir.core.files import sha256_of_file
-from radcbir.core.plain_text import MOST_BYTES, to_utf8, unpacked
-
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-
-LONGEST_CELL = 1 << 20
-"""Characters; a longer cell is taken for a quotation mark that is missing."""
+from radcbir.core.text.dialect import LONGEST_CELL, SEPARATORS, damage, find_header
+from radcbir.core.text.plain_text import MOST_BYTES, to_utf8, unpacked
 
 ROWS = 16384
 """So many rows are turned into Arrow's columns at a time."""
@@ -112,7 +107,7 @@ class CsvFile:
                 )
             with open(self.path, "rb") as handle:
                 status = os.fstat(handle.fileno())
-                content = handle.read(MOST_BYTES)
+                content = handle.read(status.st_size + 1)
                 after = os.fstat(handle.fileno())
         except FileNotFoundError:
             raise InputError(f"{self.where} does not exist: {remedy}") from None
@@ -182,7 +177,7 @@ class CsvFile:
                     row = row[:width]  # separators at the end of the row and nothing behind them
                 yield number, row
         except csv.Error as error:
-            raise InputError(f"{self.where} {_damage(error, number + 1)}") from None
+            raise InputError(f"{self.where} {damage(error, number + 1)}") from None
 
     def _misfit(self, number: int, row: Sequence[str]) -> str:
         width, separator = len(self.header), SEPARATORS[self.separator]
@@ -235,47 +230,6 @@ def wrong_cells(
     return InputError(f"row {row} of {path} has {what}{shown}{mend}{alike}")
 
 
-def find_header(text: bytes, where: str, names: Sequence[str] = ()) -> tuple[str, list[str], int]:
-    """The separator of a table in UTF-8, the names in its header, and how many rows come before the
-    first row of data.
-
-    The separator is the one by which the header has most of ``names``, then the one by which it has
-    most columns. Raises :class:`InputError` where there is no header.
-    """
-    declared = re.match(rb'(?:[ \t]*\r?\n)*"?sep=([,;\t|])"?[ \t]*\r?\n', text, re.IGNORECASE)
-    tried = [declared[1].decode()] if declared else list(SEPARATORS)
-    best: tuple[tuple[int, int], str, list[str], int] | None = None
-    problem = None
-    for separator in tried:
-        try:
-            row, skipped = _first_row(text, separator, bool(declared))
-        except csv.Error as error:
-            problem = error
-            continue
-        found = (sum(name in row for name in names), len(row))
-        if row and (best is None or found > best[0]):
-            best = found, separator, row, skipped
-    if best is None:
-        reason = f"its header {_damage(problem)}" if problem else "it is empty"
-        raise InputError(f"{where} cannot be read as comma-separated text: {reason}")
-    return best[1:]
-
-
-def _first_row(text: bytes, separator: str, declared: bool) -> tuple[list[str], int]:
-    """The first row with a letter or digit, its cells without blanks around them, and its number."""
-    reader = csv.reader(
-        io.TextIOWrapper(io.BytesIO(text), "utf-8", newline=""), delimiter=separator, strict=True
-    )
-    for number, row in enumerate(reader, start=1):
-        cells = [cell.strip() for cell in row]
-        if re.search(r"\w", "".join(cells)):
-            if declared:
-                declared = False
-                continue
-            return cells, number
-    return [], 0
-
-
 def _append(blocks: list[list[pa.Array]], rows: list[list[str]], taken: Sequence[int]) -> None:
     """Add the waiting rows to the blocks of each column, and let them go."""
     cells = list(zip(*rows, strict=True)) if rows else []
@@ -289,21 +243,6 @@ def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Cells without blanks around them; missing where nothing is left."""
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.large_string()), trimmed)
-
-
-def _damage(error: csv.Error | None, row: int | None = None) -> str:
-    """What an error of the csv module means for the row where it came up."""
-    at = "" if row is None else f" in row {row}"
-    text = str(error)
-    if "expected after" in text:
-        return f"has text right behind a closing quotation mark{at}: correct the quotation marks"
-    if "unexpected end" in text:
-        return f"has a cell whose quotation mark is never closed{at}: close it"
-    if "field limit" in text:
-        return (
-            f"has a cell of more than {LONGEST_CELL:,} characters{at}: is a quotation mark missing?"
-        )
-    return f"cannot be read as comma-separated text{at} ({text}): correct it"
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -63,9 +63,7 @@ def to_utf8(content: bytes, where: str) -> bytes:
     if kind is None and re.match(rb"\s*<(!doctype|html|\?xml)", content[:200], re.IGNORECASE):
         kind = "a web page"
     if kind:
-        raise InputError(
-            f"{where} cannot be read as comma-separated text: it is {kind}; save or fetch it as CSV"
-        )
+        raise InputError(f"{where} cannot be read as text: it is {kind}; save or fetch it as CSV")
     mark, encoding = next(
         ((mark, name) for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), (b"", None)
     )
@@ -107,13 +105,13 @@ def _western(content: bytes, where: str, marked: bool) -> str:
     proper = len(re.findall("[\u0080-\ud7ff\ue000-\U0010ffff]", text))
     if marked or proper >= broken:
         raise InputError(
-            f"{where} cannot be read as comma-separated UTF-8 text: line {line} has a byte that is "
+            f"{where} cannot be read as UTF-8 text: line {line} has a byte that is "
             "no UTF-8, although the rest is; save or fetch it again"
         )
     if re.search(rb"[\x00-\x08\x0e-\x1f\x81\x8d\x8f\x90\x9d]", content):
         raise InputError(
-            f"{where} cannot be read as comma-separated text: from line {line} on it is neither "
-            "UTF-8 nor Windows-1252; save it as CSV in UTF-8"
+            f"{where} cannot be read as UTF-8 text: from line {line} on it is neither "
+            "UTF-8 nor Windows-1252; save it as UTF-8"
         )
     return "cp1252"
 

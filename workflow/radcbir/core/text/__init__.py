@@ -1,0 +1,1 @@
+"""Text and tables from outside, of any dialect."""

@@ -1,0 +1,90 @@
+"""Work on a file that may end, or never leave, the library that reads it: in a child process."""
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+from radcbir.core.errors import InputError
+
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+
+
+def in_child(work: Callable[[], None], where: str, memory: int, seconds: int) -> None:
+    """Do ``work`` in a fork of this process that may take ``memory`` bytes more than it has, and
+    ``seconds`` of processor time.
+
+    ``where`` names the file that is read. What ``work`` raises is raised here. Raises
+    :class:`InputError` where the child ends in another way, or needs more than it may take: a
+    damaged file is then the likeliest reason.
+    """
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    sys.stdout.flush()
+    child = context.Process(target=_run, args=(work, theirs, memory, seconds))
+    child.start()
+    theirs.close()
+    try:
+        error = ours.recv()
+    except EOFError:
+        child.join()
+        code = child.exitcode or 0
+        reason = {
+            -signal.SIGXCPU: f"takes more than {seconds} s of processor time",
+            -signal.SIGKILL: "takes more time or memory than there is",
+        }.get(code, f"ends the program that reads it (exit code {code})")
+        raise InputError(f"{where} {reason}: it is damaged; fetch it again") from None
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+    if isinstance(error, MemoryError):
+        raise InputError(
+            f"{where} needs more than {memory / 1e9:.0f} GB of memory, which its size does not "
+            "explain: it is damaged; fetch it again"
+        )
+    if error is not None:
+        raise error
+
+
+def _run(work: Callable[[], None], result: Connection, memory: int, seconds: int) -> None:
+    for stopped in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stopped, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, seconds)
+    with contextlib.suppress(OSError):  # not on every system
+        with open("/proc/self/statm", encoding="ascii") as handle:
+            taken = int(handle.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        _limit(resource.RLIMIT_AS, taken + memory)
+    try:
+        work()
+    except BaseException as error:
+        _send(error, result)
+    else:
+        result.send(None)
+
+
+def _send(error: BaseException, result: Connection) -> None:
+    """Send an error, with its traceback as text where it is a defect: frames cannot be sent."""
+    if not isinstance(error, (InputError, MemoryError)):
+        error.add_note(traceback.format_exc())
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    try:
+        result.send(error)
+    except Exception:
+        result.send(RuntimeError("\n".join([repr(error), *error.__notes__])))
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(kind, (value, hard))
