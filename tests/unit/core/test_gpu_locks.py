@@ -79,3 +79,10 @@ def test_only_an_open_choice_is_made(tmp_path, monkeypatch):
     ]
     assert gpu_locks.choose("cuda", 1) == "cuda"
     assert not list(tmp_path.iterdir())
+
+
+def test_locks_are_in_a_folder_that_the_user_alone_may_enter(job, tmp_path):
+    assert got(job(2)) == "cuda:0"
+    assert (tmp_path / "radcbir-gpus").stat().st_mode & 0o777 == 0o700
+    (lock,) = (tmp_path / "radcbir-gpus").iterdir()
+    assert (lock.name, lock.stat().st_mode & 0o777) == ("0.lock", 0o600)

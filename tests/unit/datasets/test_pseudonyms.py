@@ -1,5 +1,7 @@
 """Pseudonyms: keyed, the same for the same name, and links that lead to the images."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
@@ -9,6 +11,7 @@ from radcbir.datasets import pseudonyms
 from radcbir.project.configuration import Project
 
 KEY = b"k" * 32
+CARDS = Path(__file__).parents[3] / "config" / "models"
 ROWS = """filepath,split,label,patient_id,study_id,x_name
 Meier/head.nii.gz#axial=3,train,MR/head/brain,Meier,s1,Anna
 Meier/head.nii.gz#axial=4,train,MR/head/brain,Meier,s1,Anna
@@ -83,8 +86,7 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cards").mkdir()
     (tmp_path / "key").write_bytes(KEY)
-    from test_project import CARDS
-
+    (tmp_path / "key").chmod(0o600)
     config = yaml.safe_load(
         """
         datasets: {a: {csv: own.csv, images: img}, b: {prepare: {from: folder}, images: img}}
@@ -110,6 +112,10 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
         (tmp_path / "results/key").write_bytes(KEY)
         with pytest.raises(InputError, match=message):
             Project(config | {"pseudonymise": {"key_file": key_file}}, [CARDS])
+    for mode in (0o640, 0o604, 0o622):
+        (tmp_path / "key").chmod(mode)
+        with pytest.raises(InputError, match=rf"its mode is {mode:04o}.*`chmod 600 key`"):
+            Project(config, [CARDS])
     del config["pseudonymise"]
     assert Project(config, [CARDS]).datasets["b"]["csv"] == "results/datasets/b/dataset.csv"
 

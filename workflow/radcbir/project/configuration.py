@@ -15,6 +15,7 @@ from radcbir.cards import model_card
 from radcbir.core import layout, package_data
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
+from radcbir.core.privacy import check_own_secret
 from radcbir.core.schema import validate
 from radcbir.datasets.providers import provider_files
 from radcbir.images.address import split_address
@@ -215,6 +216,7 @@ class Project:
                 f"{key} names {self.key_file}, among the results, which are there to be shared: "
                 "move it"
             )
+        check_own_secret(self.key_file, key)
         for name, dataset in self.datasets.items():
             if "images" not in dataset:
                 raise InputError(
