@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
 from radcbir.app.engine import Engine
-from radcbir.app.server import application
+from radcbir.app.server import KEY_HEADER, application
 from radcbir.project.configuration import Project as Configuration
 from radcbir.retrieval import index_file
 
@@ -52,8 +52,7 @@ def client(served):
     before = Path.cwd()
     os.chdir(served.folder)
     engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
-    client = TestClient(application(engine, 1, KEY), base_url=BASE)
-    client.get(f"/?key={KEY}")
+    client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     yield client
     engine.close()
     os.chdir(before)
@@ -242,8 +241,7 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
     monkeypatch.chdir(worded.folder)
     config = yaml.safe_load((worded / "config/config.yaml").read_text())
     engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
-    client = TestClient(application(engine, 1, KEY), base_url=BASE)
-    client.get(f"/?key={KEY}")
+    client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     found = hits(ask(client, items=[{"kind": "text", "text": "a disc"}], models=["tiny-clip"]))
 
     model = open_clip.CLIP(**tiny_clip.CONFIGURATION).eval()
@@ -354,8 +352,7 @@ def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served):
     engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
     engine.project.settings["pseudonymise"] = {"key_file": "somewhere"}
     found = hits(ask(client, files=[png(draw(0, 1))]))[0]
-    hidden = TestClient(application(engine, 1, KEY), base_url=BASE)
-    hidden.get(f"/?key={KEY}")
+    hidden = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     assert hidden.get(f"/api/image/findings/{found['id']}").status_code == 200
     assert hidden.get(f"/api/original/findings/{found['id']}").status_code == 404
     assert not hidden.get("/api/setup").json()["experiments"][0]["originals"]
