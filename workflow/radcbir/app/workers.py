@@ -37,6 +37,10 @@ class Child:
         self.process, self.connection = process, connection
         self.described: dict = {}
         """What the child said of itself when it had started."""
+        self.why_ended = (
+            "the process that reads and embeds images ended in the middle (a damaged file, or too "
+            "little memory): try again, or take another image"
+        )
 
     def alive(self) -> bool:
         """Whether the process runs."""
@@ -59,10 +63,7 @@ class Child:
             kind, value = self.connection.recv()
         except (EOFError, OSError):
             self.end()
-            raise InputError(
-                "the process that reads and embeds images ended in the middle (a damaged file, or "
-                "too little memory): try again, or take another image"
-            ) from None
+            raise InputError(self.why_ended) from None
         if kind == "error":
             raise InputError(value)
         if kind == "defect":
@@ -124,6 +125,7 @@ class Table:
             children = [each.child for each in self.places if each.child is not None]
             self.changed.notify_all()
         for child in children:
+            child.why_ended = ENDING
             child.end()
         self.starter.shutdown()
 
