@@ -757,6 +757,53 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         until(page, painted)
 
 
+def test_the_key_is_in_no_address_and_no_cookie_and_outlives_a_reload(browser, link):
+    with opened(browser, link) as page:
+        assert (page.url, page.context.cookies()) == (link.split("?")[0], [])
+        page.reload()
+        page.wait_for_selector("#experiment option", state="attached")
+        drop(page, draw(0, 900))
+        shown(page)
+        loaded = "[...document.querySelectorAll('.hit .picture img')].filter(each => each.naturalWidth > 9).length > 3"
+        until(page, loaded)
+        page.locator(".hit .picture").first.click()
+        until(page, "document.querySelector('#detail-body img').naturalWidth > 9")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Original file").click()
+        assert download.value.suggested_filename.endswith(".png")
+        assert Image.open(download.value.path()).size == (48, 48)
+        assert all("key=" not in url for url in page.asked[1:])
+    context = browser.new_context()  # another browser, without the link
+    page = context.new_page()
+    page.goto(link.split("?")[0])
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.inner_text("#error").startswith("Open the whole link that the command printed")
+    assert page.locator("#query").is_hidden()
+    context.close()
+
+
+def test_a_slice_of_one_of_several_volumes_is_chosen(page):
+    voxels = np.zeros((40, 40, 6, 3), np.int16)
+    for number in range(3):
+        voxels[..., number] = (
+            400 * number + np.asarray(draw(number, 1).resize((40, 40)), np.int16)[..., None]
+        )
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+    drop(page, content, "bold.nii.gz")
+    shown(page)
+    assert page.get_by_label("volume number").input_value() == "0"
+    assert page.locator("#items .row .note").all_inner_texts() == ["of 6", "of 3"]
+    first = page.locator("#items .canvas img").get_attribute("src")
+    page.get_by_label("volume number").fill("2")
+    page.get_by_label("volume number").press("Enter")
+    until(page, f"document.querySelector('#items .canvas img').src !== {json.dumps(first)}")
+    assert page.get_by_label("axial number").input_value() == "3"
+    page.get_by_label("Plane").select_option("coronal")
+    until(page, "document.querySelector('#items .canvas').parentNode.innerText.includes('of 40')")
+    assert page.get_by_label("volume number").input_value() == "2"
+    assert page.locator("#error").is_hidden()
+
+
 def test_a_bad_file_and_a_huge_one_are_said_and_nothing_is_lost(page):
     drop(page, draw(1, 900))
     kept = shown(page)

@@ -105,6 +105,7 @@ async function start() {
   try {
     setup = await (await request("/api/setup")).json();
   } catch (error) {
+    at("query").hidden = at("tools").hidden = true;
     return fail(capital(error.message) + ".");
   }
   state.experiments = setup.experiments;
@@ -260,7 +261,7 @@ function parts(item) {
   const name = names.find(each => each in item.part), volumes = item.parts.volume || 1;
   const number = (part, count, value) => make("input", { type: "number", min: 0, max: count - 1, step: 1, value, "aria-label": `${part} number` });
   const row = (...fields) => make("div", { className: "row" }, ...fields);
-  const count = total => make("span", { className: "note", textContent: `of ${total}, from 0` });
+  const count = total => make("span", { className: "note", title: "counted from 0", textContent: `of ${total}` });
   const plane = make("select", { "aria-label": "Plane" }, ...names.map(each => make("option", { value: each, textContent: each, selected: each === name })));
   const place = number(name, item.parts[name], item.part[name]), volume = number("volume", volumes, item.part.volume || 0);
   const within = (field, total) => Math.max(0, Math.min(total - 1, Math.round(Number(field.value)) || 0));
