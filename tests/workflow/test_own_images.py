@@ -40,6 +40,7 @@ def fill(root) -> None:
 def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
     fill(fresh / "own")
     (fresh / "key.txt").write_text(KEY)
+    (fresh / "key.txt").chmod(0o600)
     dataset = {
         "prepare": {"from": "folder", "shares": {"train": 0.6, "test": 0.4}, "step": 4},
         "images": "own",
@@ -88,6 +89,11 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
     assert set(mapping.loc[mapping["kind"] == "patient", "original"]) == {
         f"Meier-{number:02d}" for number in range(12)
     }
+
+    # nobody but the owner reads the names
+    private = [fresh / "private", *(fresh / "private").rglob("[!.]*")]
+    assert len([path for path in private if path.is_file() and not path.is_symlink()]) >= 4
+    assert [path for path in private if not path.is_symlink() and path.stat().st_mode & 0o077] == []
 
     # another policy embeds this dataset again; a new file is found, and its shard alone is embedded
     settings["datasets"]["mine"]["intensity"]["high"] = 90

@@ -3,6 +3,7 @@ browser."""
 
 import contextlib
 import csv
+import gzip
 import io
 import json
 import os
@@ -12,12 +13,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import faiss
+import httpx
+import nibabel
 import numpy as np
 import open_clip
 import pandas as pd
+import psutil
 import pytest
 import tiny_clip
 import torch
@@ -28,7 +36,7 @@ from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
 from radcbir.app.engine import Engine
-from radcbir.app.server import application
+from radcbir.app.server import KEY_HEADER, application
 from radcbir.project.configuration import Project as Configuration
 from radcbir.retrieval import index_file
 
@@ -52,8 +60,7 @@ def client(served):
     before = Path.cwd()
     os.chdir(served.folder)
     engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
-    client = TestClient(application(engine, 1, KEY), base_url=BASE)
-    client.get(f"/?key={KEY}")
+    client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     yield client
     engine.close()
     os.chdir(before)
@@ -242,8 +249,7 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
     monkeypatch.chdir(worded.folder)
     config = yaml.safe_load((worded / "config/config.yaml").read_text())
     engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
-    client = TestClient(application(engine, 1, KEY), base_url=BASE)
-    client.get(f"/?key={KEY}")
+    client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     found = hits(ask(client, items=[{"kind": "text", "text": "a disc"}], models=["tiny-clip"]))
 
     model = open_clip.CLIP(**tiny_clip.CONFIGURATION).eval()
@@ -307,17 +313,40 @@ def test_an_index_of_another_card_is_not_asked(client, served):
 def test_only_this_machine_with_the_key_and_from_the_page_is_answered(client):
     assert client.get("/", headers={"host": "evil.example"}).status_code == 400
     assert client.get("/api/setup", headers={"origin": "http://evil.example"}).status_code == 403
+    assert client.get("/api/setup", headers={"origin": "null"}).status_code == 403
     assert (
         client.get("/api/setup", headers={"origin": BASE, "host": "127.0.0.1"}).status_code == 200
     )
-    stranger = TestClient(client.app, base_url=BASE)
-    assert stranger.get("/api/setup").status_code == 403
+    stranger = TestClient(client.app, base_url=BASE, cookies={"radcbir": KEY})
     assert "Open the whole link" in stranger.get("/?key=other").text
-    answer = client.get("/")
+    image = client.get("/api/setup").json()["experiments"][0]["samples"][0]
+    for key in (None, "", "other", KEY.upper(), KEY + "x", "ü", f"{KEY}, {KEY}"):
+        headers = {} if key is None else {KEY_HEADER: key.encode()}
+        for path in ("/api/setup", f"/api/image/findings/{image}", f"/api/original/findings/{image}", f"/api/setup?key={KEY}", "/api/none"):  # fmt: skip
+            refused = stranger.get(path, headers=headers)
+            assert (refused.status_code, refused.json()["error"][:19]) == (
+                403,
+                "open the whole link",
+            )
+        assert stranger.post("/api/search", headers=headers, content=b"x").status_code == 403
+    answer = stranger.get("/")  # the page itself holds nothing
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert "unsafe" not in answer.headers["content-security-policy"]
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["cache-control"] == "no-store"
     assert "Similarity, not a diagnosis." in answer.text
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ['a="', "bare", "a,b=1", "radcbir=x; radcbir=y", "=", ";;;", "\xff=\xfe", "a=b" * 20_000],
+)
+def test_cookies_are_neither_set_nor_read(client, cookie):
+    headers = {"cookie": cookie.encode("latin-1")}
+    for path in (f"/?key={KEY}", "/", "/api/setup", "/static/app.js"):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 200, path
+        assert "set-cookie" not in answer.headers
 
 
 def test_files_are_served_by_id_from_the_catalog_alone(client):
@@ -327,7 +356,8 @@ def test_files_are_served_by_id_from_the_catalog_alone(client):
     original = client.get(f"/api/original/findings/{found['id']}")
     assert original.content == Path(found["file"]).read_bytes()
     assert original.headers["content-disposition"].startswith("attachment")
-    for path in ("/api/image/findings/1", "/api/image/x/1", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
+    for path in (f"/api/image/findings/{'9' * 5000}", "/api/image/findings/1.5", "/api/image/findings/", "/api/image/%00/1", "/api/original/findings/٣",
+                 "/api/image/findings/1", "/api/image/x/1", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
                  f"/api/image/findings/{1 << 70}", "/static/..%2fserver.py", "/static/server.py", "/config/config.yaml"):  # fmt: skip
         assert client.get(path).status_code == 404, path
 
@@ -354,45 +384,239 @@ def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served):
     engine = Engine(Configuration(served.config, ["config/models"]), pixels=1_000_000)
     engine.project.settings["pseudonymise"] = {"key_file": "somewhere"}
     found = hits(ask(client, files=[png(draw(0, 1))]))[0]
-    hidden = TestClient(application(engine, 1, KEY), base_url=BASE)
-    hidden.get(f"/?key={KEY}")
+    hidden = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     assert hidden.get(f"/api/image/findings/{found['id']}").status_code == 200
     assert hidden.get(f"/api/original/findings/{found['id']}").status_code == 404
     assert not hidden.get("/api/setup").json()["experiments"][0]["originals"]
+
+
+WORDS = ["", "x", "findings", "thumbnail", "../x", "\x00", "\ud800", "ü" * 600, "9" * 5000, "<script>", "1e999", "-0", "upload", "image", "text"]  # fmt: skip
+
+
+def junk(random, depth=0):
+    """Any JSON value."""
+    kinds = [None, True, 0, -1, 1, 3, 10**30, 0.5, 1e308, float("nan"), float("inf")]
+    pick = random.randrange(10)
+    if pick < 3:
+        return random.choice(WORDS)
+    if pick < 7 or depth > 3:
+        return random.choice(kinds)
+    children = [junk(random, depth + 1) for _ in range(random.randrange(4))]
+    return children if pick < 9 else {random.choice(WORDS): each for each in children}
+
+
+def spoiled(random, question):
+    """A question in which something is of another kind, missing, or not known."""
+    for _ in range(random.randrange(1, 4)):
+        place = question
+        while True:
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            if not len(keys):
+                break
+            key = random.choice(list(keys))
+            if isinstance(place[key], dict | list) and place[key] and random.random() < 0.6:
+                place = place[key]
+                continue
+            action = random.randrange(5)
+            if action == 0 and isinstance(place, dict):
+                del place[key]
+            elif action == 1 and isinstance(place, dict):
+                place[random.choice(WORDS)] = junk(random)
+            else:
+                place[key] = junk(random)
+            break
+    return question
+
+
+def test_whatever_the_page_is_sent_is_answered_in_a_sentence(client):
+    random = Random(20)
+    sample = client.get("/api/setup").json()["experiments"][0]["samples"][0]
+    statuses = Counter()
+    for number in range(400):
+        item = random.choice(
+            [
+                {"kind": "image", "id": sample},
+                {"kind": "upload", "file": 0, "crop": [0, 0, 0.5, 1], "part": {"axial": 1}},
+                {"kind": "text", "text": "a disc"},
+            ]
+        )
+        question = {
+            "experiment": "findings", "models": ["thumbnail", "histogram"], "items": [item], "right": [sample], "wrong": [sample],
+            "filters": {"modality": ["CT"], "label": [LABELS[2]]}, "k": 3, "fold": 0.9, "read_as": "chest", "id": sample, "part": {"volume": 0},
+        }  # fmt: skip
+        text = json.dumps(spoiled(random, question))
+        if number % 7 == 0:
+            cut = random.randrange(len(text))
+            text = (
+                text[:cut] + random.choice(["", "[" * 20_000, "\x00", '"', "}"]) + text[cut + 1 :]
+            )
+        files = [
+            ("file", (random.choice(["x.png", "", "\u202e\n.nii.gz", "a" * 3000]), b"no image"))
+        ]
+        answer = client.post(
+            f"/api/{random.choice(['search', 'preview', 'match'])}",
+            data={"question": text},
+            files=files if random.random() < 0.8 else [("none", ("", b""))],
+        )
+        statuses[answer.status_code] += 1
+        assert answer.status_code in (200, 400), (answer.status_code, text)
+        if answer.status_code == 400:
+            (error,) = answer.json().values()
+            assert 5 < len(error) < 300, error
+            assert error.isprintable(), error
+    assert statuses[400] > 250
+    assert statuses[200] > 3
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (None, b""), ("application/json", b"{}"), ("multipart/form-data", b""), ("multipart/form-data; boundary=", b""),
+        ("multipart/form-data; boundary=x", b"no form"), ("multipart/form-data; boundary=x; charset=undefined", b'--x\r\ncontent-disposition: form-data; name="question"\r\n\r\n{}\r\n--x--'),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n\r\n--x--"), ("multipart/form-data; boundary=\xff", b""),
+        ("multipart/form-data; boundary=x", b'--x\r\ncontent-disposition: form-data; name="question"; filename="q"\r\n\r\n{}\r\n--x--'),
+        ("multipart/form-data; boundary=x", b'--x\r\ncontent-disposition: form-data; name="question"\r\n\r\n\xff\xfe\r\n--x--'),
+        ("multipart/form-data; boundary=x", b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n\r\n' * 9 + b"--x--"),
+    ],
+)  # fmt: skip
+def test_a_form_that_is_none_is_a_bad_request(client, content_type, body):
+    headers = {} if content_type is None else {"content-type": content_type.encode("latin-1")}
+    for name in ("search", "preview", "match"):
+        answer = client.post(f"/api/{name}", content=body, headers=headers)
+        assert answer.status_code == 400, answer.text
+        assert "reload the page" in answer.json()["error"]
 
 
 # --- the page
 # -------------------------------------------------------------------------------------------------------
 
 
+LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/\?key=([\w-]+)")
+
+
 @contextlib.contextmanager
-def running(project, configuration):
-    """The link that `snakemake app` prints; the server ends with Ctrl-C."""
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "1",
-        "app",
-        "--configfile",
-        configuration,
-    ]
+def started(project, configuration, snakemake=True, **environment):
+    """The process that serves a project's page, and the link that it prints."""
+    command = [sys.executable, "workflow/app.py", configuration]
+    if snakemake:
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "app", "--configfile", configuration]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        env=os.environ | {"NO_PROXY": "*"},
+        env=os.environ | {"NO_PROXY": "*"} | environment,
     )  # fmt: skip
     printed = []
     try:
         for line in process.stdout:
             printed.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+/\?key=[\w-]+", line):
-                yield found[0]
+            if found := LINK.search(line):
+                yield process, found[0]
                 return
         raise AssertionError("".join(printed))
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def running(project, configuration):
+    """The link that `snakemake app` prints; the server ends with Ctrl-C."""
+    with started(project, configuration) as (_, link):
+        yield link
+
+
+def over_http(link, path, files, **question):
+    """What a real server answers."""
+    port, key = LINK.fullmatch(link).groups()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+        answer = client.post(
+            f"/api/{path}",
+            data={"question": json.dumps({"experiment": "findings"} | question)},
+            files=[("file", each) for each in files],
+            headers={KEY_HEADER: key},
+        )
+    return answer.json()
+
+
+def volume(*shape):
+    voxels = np.zeros(shape, np.int16)
+    voxels[2 : shape[0] // 2, 2 : shape[1] // 2] = 900
+    return gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+
+
+@pytest.mark.parametrize(
+    ("snakemake", "ending", "group", "returned"),
+    [
+        (False, signal.SIGINT, False, 0),
+        (False, signal.SIGTERM, False, 0),
+        (False, signal.SIGHUP, True, 0),
+        (False, signal.SIGKILL, False, -signal.SIGKILL),
+        (True, signal.SIGINT, True, 0),
+        (True, signal.SIGTERM, False, 0),
+        (True, signal.SIGHUP, False, 0),
+        (True, signal.SIGKILL, False, -signal.SIGKILL),
+    ],
+)
+def test_whatever_ends_the_page_nothing_is_left(
+    served, tmp_path, snakemake, ending, group, returned
+):
+    """While an upload is decoded, with a second one waiting in another process that was used."""
+    with started(served, "config/app.yaml", snakemake, TMPDIR=str(tmp_path)) as (process, link):
+        item = {"kind": "upload", "file": 0}
+        question = {"models": ["thumbnail"], "items": [item]}
+        found = over_http(link, "search", [("a.nii.gz", volume(20, 20, 20))], **question)
+        assert found["models"][0]["hits"]
+        answers = []
+
+        def ask():
+            with contextlib.suppress(httpx.TransportError):
+                answers.append(over_http(link, "preview", [("b.nii.gz", volume(400, 400, 300))]))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        children = [each for each in tree if "radcbir.app.worker" in each.cmdline()]
+        (decoding,) = (each for each in children if each.rlimit(psutil.RLIMIT_AS)[0] > 0)
+        used = decoding.cpu_times().user
+        until_true(lambda: decoding.cpu_times().user > used + 0.05)
+        (os.killpg if group else os.kill)(process.pid, ending)
+        output, _ = process.communicate(timeout=30)
+        thread.join()
+        assert process.returncode == returned
+        assert psutil.wait_procs(tree, timeout=5)[1] == []
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        if returned == 0:
+            assert list(tmp_path.rglob("*")) == []
+            assert answers == [] or list(answers[0]) == ["error"]
+            assert "Error" not in output
+            assert "the page has ended" in (served / "results/logs/app.log").read_text()
+
+
+def until_true(condition):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("this never came true")
+
+
+def test_a_run_goes_on_beside_the_page_and_the_log_has_no_key(served):
+    with started(served, "config/app.yaml") as (_, link):
+        counts = "results/experiments/findings/counts.csv"
+        assert served.run("--force", counts)["pool"] == 1
+        beside = served.snakemake("app", counts, "--force", fails=True)
+        assert "leave `app` out here, and start it with `snakemake --cores 1 app`" in beside
+        port, key = LINK.fullmatch(link).groups()
+        log = (served / "results/logs/app.log").read_text()
+        assert f"serving the page at http://127.0.0.1:{port}" in log
+        assert key not in log
+        (served / "config/again.yaml").write_text(
+            yaml.safe_dump(served.config | {"app": {"port": int(port)}})
+        )
+        command = [sys.executable, "workflow/app.py", "config/again.yaml"]
+        again = subprocess.run(command, cwd=served.folder, text=True, capture_output=True, check=False)  # fmt: skip
+        assert again.returncode == 1
+        assert f"port {port} cannot be used (Address already in use)" in again.stderr
 
 
 @pytest.fixture(scope="module")
@@ -531,6 +755,53 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         assert page.locator("dialog .maps canvas").count() == 2
         painted = "[...document.querySelectorAll('dialog canvas')].every(each => new Set(each.getContext('2d').getImageData(0, 0, 448, 448).data).size > 20)"
         until(page, painted)
+
+
+def test_the_key_is_in_no_address_and_no_cookie_and_outlives_a_reload(browser, link):
+    with opened(browser, link) as page:
+        assert (page.url, page.context.cookies()) == (link.split("?")[0], [])
+        page.reload()
+        page.wait_for_selector("#experiment option", state="attached")
+        drop(page, draw(0, 900))
+        shown(page)
+        loaded = "[...document.querySelectorAll('.hit .picture img')].filter(each => each.naturalWidth > 9).length > 3"
+        until(page, loaded)
+        page.locator(".hit .picture").first.click()
+        until(page, "document.querySelector('#detail-body img').naturalWidth > 9")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Original file").click()
+        assert download.value.suggested_filename.endswith(".png")
+        assert Image.open(download.value.path()).size == (48, 48)
+        assert all("key=" not in url for url in page.asked[1:])
+    context = browser.new_context()  # another browser, without the link
+    page = context.new_page()
+    page.goto(link.split("?")[0])
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.inner_text("#error").startswith("Open the whole link that the command printed")
+    assert page.locator("#query").is_hidden()
+    context.close()
+
+
+def test_a_slice_of_one_of_several_volumes_is_chosen(page):
+    voxels = np.zeros((40, 40, 6, 3), np.int16)
+    for number in range(3):
+        voxels[..., number] = (
+            400 * number + np.asarray(draw(number, 1).resize((40, 40)), np.int16)[..., None]
+        )
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+    drop(page, content, "bold.nii.gz")
+    shown(page)
+    assert page.get_by_label("volume number").input_value() == "0"
+    assert page.locator("#items .row .note").all_inner_texts() == ["of 6", "of 3"]
+    first = page.locator("#items .canvas img").get_attribute("src")
+    page.get_by_label("volume number").fill("2")
+    page.get_by_label("volume number").press("Enter")
+    until(page, f"document.querySelector('#items .canvas img').src !== {json.dumps(first)}")
+    assert page.get_by_label("axial number").input_value() == "3"
+    page.get_by_label("Plane").select_option("coronal")
+    until(page, "document.querySelector('#items .canvas').parentNode.innerText.includes('of 40')")
+    assert page.get_by_label("volume number").input_value() == "2"
+    assert page.locator("#error").is_hidden()
 
 
 def test_a_bad_file_and_a_huge_one_are_said_and_nothing_is_lost(page):

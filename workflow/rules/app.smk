@@ -1,8 +1,34 @@
 # The page that answers queries from finished indexes.
 
+import contextlib
+import os
+import signal
 
-# Serves it on this machine alone until it is interrupted; it makes nothing and waits for nothing: what
-# is not there yet is shown as such, with what to run.
+import psutil
+
+
+def serve_beside_runs():
+    """Where the page is all that is to be made, what ends it leaves a run that is done.
+
+    Otherwise Snakemake reports a failed job after Ctrl-C, and waits for the page after SIGTERM. A
+    closed terminal (SIGHUP) is no end where the user said so (nohup).
+    """
+
+    def end_page(*signalled):
+        for each, handler in before.items():
+            signal.signal(each, handler)  # the second time, Snakemake does what it does
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+
+    ending = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    before = {each: signal.signal(each, end_page) for each in ending}
+
+
+# Serves it on this machine alone until it is ended; it makes nothing and waits for nothing: what is
+# not there yet is shown as such, with what to run.
 rule app:
     log:
         layout.APP_LOG,
@@ -12,5 +38,6 @@ rule app:
     threads: 8
     params:
         card_folders=list(map(str, project.card_folders)),
+        run=os.getpid(),
     script:
         "../scripts/app.py"

@@ -36,6 +36,15 @@ expect_this_library()
 
 
 def refuse_second_run():
+    """One run at a time in a folder; the page, which makes nothing, may be served beside it."""
+    page = [job.rule.name == rules.app.rule.name for job in workflow.dag.needrun_jobs()]
+    if all(page):
+        return serve_beside_runs()
+    if any(page):
+        raise WorkflowError(
+            "the page is a run of its own, which may go on beside others: leave `app` out here, and "
+            "start it with `snakemake --cores 1 app`"
+        )
     if not hold_lock(layout.LOCK):
         raise WorkflowError(
             f"another run is at work in {Path.cwd()}: wait for it, or run in another folder (--directory)"

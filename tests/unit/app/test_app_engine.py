@@ -1,25 +1,15 @@
-"""The page's search core by hand and against brute force, filters over a catalog, and what a child
-process reads."""
-
-import io
-from pathlib import Path
+"""The page's search core by hand and against brute force, filters over a catalog, and patches."""
 
 import numpy as np
 import pandas as pd
-import pydicom
 import pytest
 from PIL import Image
 
 from radcbir.app.collection import Collection, shared_duplicates
 from radcbir.app.vectors import VectorIndex, folded, mean_query, refined, unit
-from radcbir.app.worker import Worker
-from radcbir.app.workers import WorkerProcess, Workers
 from radcbir.core.errors import InputError
-from radcbir.images import intensity, raster
 from radcbir.retrieval import index_file
 from radcbir.retrieval.exact import search
-
-INTENSITY = intensity.INTENSITY
 
 
 def draw(*shape, seed=0):
@@ -122,6 +112,9 @@ def test_refining_moves_the_query_by_the_weights_of_rocchio():
         refined(np.zeros(3), right[:0], wrong[:0])
     with pytest.raises(ValueError, match="no direction"):
         unit(np.array([np.nan, 1]))
+    with pytest.raises(ValueError, match="no direction"):
+        mean_query([np.array([1.0, 0]), np.array([-1.0, 1e-12])])  # what is left is rounding
+    assert np.allclose(unit(np.array([3e-9, 4e-9])), [0.6, 0.8])
 
 
 def test_near_duplicates_fold_below_the_best_of_them():
@@ -205,100 +198,6 @@ def test_near_duplicates_of_the_audit_are_read_by_index_image(tmp_path):
     )
     assert shared_duplicates(tmp_path / "near.parquet") == {8: {1}, 9: {1, 2}}
     assert shared_duplicates(tmp_path / "none.parquet") == {}
-
-
-# --- uploads
-# --------------------------------------------------------------------------------------------------------
-
-
-def png(values, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG", **options)
-    return buffer.getvalue()
-
-
-def upload(content, name="x.png", **more):
-    return {"name": name, "bytes": content, "intensity": INTENSITY, **more}
-
-
-@pytest.fixture
-def worker(tmp_path, monkeypatch):
-    monkeypatch.setattr(raster, "MAX_PIXELS", raster.MAX_PIXELS)  # put back afterwards
-    card = {"loader": "control", "architecture": "histogram", "dimension": 64}
-    settings = {
-        "folder": str(tmp_path),
-        "pixels": 1_000_000,
-        "model": "h",
-        "card": card,
-        "weights": None,
-        "device": "cpu",
-        "runtime": "torch",
-    }
-    made = Worker(settings)
-    yield made
-    assert not list(tmp_path.iterdir()), "an upload was left behind"
-
-
-def test_a_region_of_an_upload_is_embedded(worker):
-    values = np.zeros((40, 60), dtype=np.uint8)
-    values[:20, 30:] = 200
-    (corner,) = worker.embed_images([upload(png(values), crop=[0.5, 0, 1, 0.5])])
-    assert corner[200 // 4] == 1  # all its pixels are in one bin
-    (whole,) = worker.embed_images([upload(png(values))])
-    assert np.allclose(whole[[0, 50]] ** 2, [0.75, 0.25])
-
-
-def test_dicom_and_stacks_are_read_as_the_index_images_are(worker):
-    path = pydicom.data.get_testdata_file("CT_small.dcm")
-    content = Path(path).read_bytes()
-    assert worker.preview(upload(content, "IM0001"))["width"] == 128
-    pages = io.BytesIO()
-    stack = [Image.fromarray(np.full((16, 16), value, dtype=np.uint8)) for value in (0, 100, 252)]
-    stack[0].save(pages, "TIFF", save_all=True, append_images=stack[1:])
-    shown = worker.preview(upload(pages.getvalue(), "stack.tiff"))
-    assert (shown["parts"], shown["part"]) == ({"frame": 3}, {"frame": 0})
-    (last,) = worker.embed_images([upload(pages.getvalue(), "stack.tiff", part={"frame": 2})])
-    assert last[63] == 1
-    with pytest.raises(InputError, match="has no frame 3: the last is 2"):
-        worker.preview(upload(pages.getvalue(), "stack.tiff", part={"frame": 3}))
-
-
-@pytest.mark.parametrize(
-    ("content", "more", "message"),
-    [
-        (b"hello", {}, "the image 'x.png' cannot be read .not an image.: choose a PNG"),
-        (b"", {}, "cannot be read .zero bytes."),
-        (png(np.random.default_rng(0).integers(0, 255, (40, 40)).astype(np.uint8))[:900], {}, "cannot be read .truncated."),
-        (png(np.zeros((1001, 1000), np.uint8)), {}, "is too large: 1000 x 1001 pixels, more than 1,000,000"),
-        (png(np.zeros((20, 20), np.uint8)), {"crop": [0, 0, 0.1, 1]}, "the region of .* is 2 x 20 pixels: draw one of at least 8 x 8"),
-    ],
-    ids=["text", "empty", "truncated", "too many pixels", "too small a region"],
-)  # fmt: skip
-def test_what_cannot_be_used_is_said_in_a_sentence(worker, content, more, message):
-    with pytest.raises(InputError, match=message):
-        worker.embed_images([upload(content, **more)])
-
-
-def test_a_child_that_dies_is_replaced_and_leaves_no_file():
-    child = WorkerProcess({"pixels": 1_000_000})
-    shown = child.ask("preview", upload(png(np.zeros((20, 30), np.uint8))))
-    assert (shown["width"], shown["height"], shown["parts"]) == (30, 20, {})
-    folder = child.folder
-    child.process.kill()
-    child.process.wait()
-    assert child.ask("preview", upload(png(np.zeros((20, 30), np.uint8))))["width"] == 30
-    child.close()
-    assert not Path(folder).exists()
-
-
-def test_encoders_that_were_not_asked_for_longest_end_first(monkeypatch):
-    monkeypatch.setattr("radcbir.app.workers.KEPT", 2)
-    workers = Workers()
-    first, second = workers.of("a", {}), workers.of("b", {})
-    assert workers.of("a", {}) is first
-    workers.of("c", {})
-    assert list(workers.children) == ["a", "c"]
-    assert workers.of("b", {}) is not second
 
 
 # --- patches

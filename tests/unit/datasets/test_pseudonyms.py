@@ -87,6 +87,7 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
     (tmp_path / "cards").mkdir()
     (tmp_path / "img").mkdir()
     (tmp_path / "key").write_bytes(KEY)
+    (tmp_path / "key").chmod(0o600)
     config = yaml.safe_load(
         """
         datasets: {a: {csv: own.csv, images: img}, b: {prepare: {from: folder}, images: img}}
@@ -112,6 +113,10 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
         (tmp_path / "results/key").write_bytes(KEY)
         with pytest.raises(InputError, match=message):
             Project(config | {"pseudonymise": {"key_file": key_file}}, [CARDS])
+    for mode in (0o640, 0o604, 0o622):
+        (tmp_path / "key").chmod(mode)
+        with pytest.raises(InputError, match=rf"its mode is {mode:04o}.*`chmod 600 key`"):
+            Project(config, [CARDS])
     del config["pseudonymise"]
     assert Project(config, [CARDS]).datasets["b"]["csv"] == "results/datasets/b/dataset.csv"
 

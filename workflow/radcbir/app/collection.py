@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from radcbir.app.question import shown
 from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
 
@@ -75,13 +76,13 @@ class Collection:
         for name, values in filters.items():
             if name not in self.facets:
                 raise InputError(
-                    f"images cannot be filtered by '{name}': choose {', '.join(FACETS)}"
+                    f"images cannot be filtered by '{shown(name)}': choose {', '.join(FACETS)}"
                 )
             facet, places = self.facets[name], []
             for value in values:
                 if value not in facet.values:
                     raise InputError(
-                        f"no image of this experiment has the {name} '{value}': reload the page"
+                        f"no image of this experiment has the {name} '{shown(value)}': reload the page"
                     )
                 places.append(facet.values.index(value))
             has = np.zeros(len(self.ids), dtype=bool)

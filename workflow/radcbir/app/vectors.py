@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from radcbir.core.vectors import normalised
+
 if TYPE_CHECKING:
     import faiss
 
@@ -31,6 +33,9 @@ precision does."""
 RIGHT_WEIGHT, WRONG_WEIGHT = 0.75, 0.15
 """Of Rocchio's formula (Manning, Raghavan, Schütze, Introduction to Information Retrieval, 2008,
 section 9.1.1)."""
+
+SHORTEST = 1e-9
+"""What is left of vectors that cancel one another is shorter, and its direction is rounding."""
 
 
 class VectorIndex:
@@ -151,13 +156,12 @@ def unit(vector: np.ndarray) -> np.ndarray:
     """A vector ``(d,)`` brought to length one as the store of embeddings does it: in double
     precision, then float32.
 
-    Raises :class:`ValueError` where it is zero or not finite.
+    Raises :class:`ValueError` where it is zero, next to it, or not finite.
     """
-    vector = np.asarray(vector, dtype=np.float64)
-    norm = np.linalg.norm(vector)
-    if not (np.isfinite(norm) and norm > 1e-9):
+    brought, lengths = normalised(np.asarray(vector)[None])
+    if lengths[0] <= SHORTEST:
         raise ValueError("a vector that is zero or not finite has no direction")
-    return (vector / norm).astype(np.float32)
+    return brought[0].astype(np.float32)
 
 
 def mean_query(vectors: Sequence[np.ndarray]) -> np.ndarray:

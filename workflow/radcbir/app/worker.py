@@ -1,103 +1,76 @@
-"""The child process: decodes what is uploaded, and embeds it with one model, apart from the server
-and from faiss.
+"""The program of a child process: decodes pictures, or embeds with one model, apart from the
+server and from faiss.
 
-Started by :mod:`radcbir.app.workers`; answers one request at a time through a pipe: ``("ok",
-value)``, ``("error", one sentence)`` for what the user can mend, or ``("defect", traceback)``. A
-file that brings a decoder down takes this process with it and nothing else.
+Started by :mod:`radcbir.app.workers` as ``python -m radcbir.app.worker PIPE PARENT``. It answers
+one request at a time: ``("ok", value)``, ``("error", one sentence)`` for what the user can mend, or
+``("defect", traceback)``. It ends with its parent, writes no file, and has limits, so that a file
+that brings a decoder down takes this process with it and nothing else.
 """
 
-import base64
-import contextlib
-import io
-import os
+import resource
 import signal
 import sys
-import tempfile
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from radcbir.core.errors import InputError
-from radcbir.encoders import Encoder, load_encoder
-from radcbir.images import raster, reader
-from radcbir.images.address import PLANES, join_address
+from radcbir.core.machine.processes import end_with, keep_no_traces, limit
 
-SUFFIXES = (".nii.gz", ".nii", ".dcm", ".dicom", ".ima", ".tif", ".tiff")
-"""Names that tell the format where the content does not."""
+DECODER_BYTES = 4 << 30
+"""Memory of a process that decodes (its address space)."""
 
-SMALLEST_CROP = 8
-
-PREVIEW = 640
-"""The longest side of a preview in pixels."""
+EMBEDDER_BYTES = 8 << 30
+"""Memory that a process with a model may take beside what it has once the model is loaded."""
 
 
-class Worker:
-    """What a child process can do, once it knows its model."""
+class Embedder:
+    """What a child process with a model can do."""
 
     def __init__(self, settings: Mapping):
-        """``settings``: ``folder`` for uploads while they are read, ``pixels`` at most, and
-        ``model``, ``card``, ``weights``, ``device``, ``runtime`` where it has an encoder.
-        """
-        raster.MAX_PIXELS = settings[
-            "pixels"
-        ]  # of this process: refused before anything is decoded
-        self.folder = settings["folder"]
-        self.encoder: Encoder | None = None
-        if settings.get("model"):
-            self.encoder = load_encoder(
-                *(settings[name] for name in ("model", "card", "weights", "device", "runtime"))
-            )
+        """``settings``: ``model``, ``card``, ``weights``, ``device``, ``runtime``."""
+        from radcbir.encoders import load_encoder
+
+        self.encoder = load_encoder(
+            *(settings[name] for name in ("model", "card", "weights", "device", "runtime"))
+        )
+        if settings["device"] == "cpu":  # a GPU's driver takes addresses as it likes
+            limit(resource.RLIMIT_DATA, _data_bytes() + EMBEDDER_BYTES)
 
     def describe(self) -> dict:
         """The digest of the encoder's weights."""
-        return {"weights_sha256": self.encoder.weights_sha256 if self.encoder else ""}
+        return {"weights_sha256": self.encoder.weights_sha256}
 
-    def preview(self, source: Mapping) -> dict:
-        """A source as a picture that browsers show, its size, and the parts of the file that can be
-        chosen.
+    def embed_image(self, name: str, pixels: tuple):
+        """The encoder's vector of an image of :meth:`radcbir.app.decoder.Decoder.image`, by the
+        same steps as the images of the index.
         """
-        with self._file(source) as path:
-            parts, chosen = self._part(path, source)
-            image = self._read(join_address(path, chosen), source)
-        size = image.size
-        image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.BICUBIC)
-        return {
-            "picture": data_uri(image),
-            "width": size[0],
-            "height": size[1],
-            "parts": parts,
-            "part": chosen,
-        }
+        import numpy as np
 
-    def embed_images(self, sources: list[Mapping]) -> list[np.ndarray]:
-        """The encoder's vectors, as it gives them, by the same steps as the images of the index."""
-        prepared = [self.encoder.preprocess(self._image(each)) for each in sources]
-        vectors = [self.encoder.encode([each])[0] for each in prepared]
-        for source, vector in zip(sources, vectors, strict=True):
-            if not np.isfinite(vector).all() or not np.abs(vector).max() > 0:
-                raise InputError(
-                    f"the model makes nothing of {_name(source)} (a zero vector): take another "
-                    "image"
-                )
-        return vectors
+        vector = self.encoder.encode([self.encoder.preprocess(_image(pixels))])[0]
+        if not np.isfinite(vector).all() or not np.abs(vector).max() > 0:
+            raise InputError(
+                f"the model makes nothing of the image '{name}' (a zero vector): take another image"
+            )
+        return vector
 
-    def embed_texts(self, texts: list[str]) -> list[np.ndarray]:
-        """The vectors of the text tower."""
-        return list(self.encoder.encode_text(texts))
+    def embed_text(self, text: str):
+        """The vector of the text tower."""
+        return self.encoder.encode_text([text])[0]
 
-    def match(self, sources: list[Mapping]) -> list[dict] | None:
+    def match(self, images: list[tuple]) -> list[dict] | None:
         """Where two images match: per image what the model saw of it, and per patch its similarity
         to the other's patches.
 
         None where the encoder gives no features of patches.
         """
+        import numpy as np
+
+        from radcbir.app.decoder import data_uri
         from radcbir.encoders.patches import best_matches, patch_features, seen
 
-        prepared = [self.encoder.preprocess(self._image(each)) for each in sources]
+        prepared = [self.encoder.preprocess(_image(each)) for each in images]
         features = [patch_features(self.encoder, each) for each in prepared]
         if any(each is None for each in features):
             return None
@@ -107,127 +80,60 @@ class Worker:
             for each, grid in zip(prepared, grids, strict=True)
         ]
 
-    def _image(self, source: Mapping) -> Image.Image:
-        """The image of a source: ``path`` of a catalog's image, or ``bytes`` and ``name`` of an
-        upload; cropped.
-        """
-        if "path" in source:
-            return self._cropped(self._read(source["path"], source), source)
-        with self._file(source) as path:
-            _, chosen = self._part(path, source)
-            return self._cropped(self._read(join_address(path, chosen), source), source)
 
-    @contextlib.contextmanager
-    def _file(self, source: Mapping) -> Iterator[str]:
-        """An upload as a file, for as long as it is read: formats such as NIfTI are read from files
-        alone.
-        """
-        suffix = next((each for each in SUFFIXES if source["name"].lower().endswith(each)), "")
-        handle, path = tempfile.mkstemp(suffix, "upload-", self.folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(source["bytes"])
-            yield path
-        finally:
-            Path(path).unlink()
+def _image(pixels: tuple):
+    from PIL import Image
 
-    @staticmethod
-    def _part(path: str, source: Mapping) -> tuple[dict, dict]:
-        """What a file holds, and which part is meant: the one that is named, else the first frame
-        or the middle slice.
-        """
-        try:
-            parts = reader.parts(path)
-        except raster.UnreadableImage as error:
-            raise _unreadable(source, error) from None
-        if not parts:
-            return {}, {}
-        given = source.get("part") or {}
-        name = next(
-            (each for each in ("frame", *PLANES) if each in given),
-            "frame" if "frame" in parts else "axial",
-        )
-        if name not in parts:
-            raise InputError(f"{_name(source)} has no {name}: choose {', '.join(parts)}")
-        number = int(given.get(name, 0 if name == "frame" else parts[name] // 2))
-        if not 0 <= number < parts[name]:
-            raise InputError(
-                f"{_name(source)} has no {name} {number}: the last is {parts[name] - 1}"
-            )
-        return parts, {name: number}
-
-    @staticmethod
-    def _read(path: str, source: Mapping) -> Image.Image:
-        try:
-            return reader.read(path, source["intensity"])
-        except raster.UnreadableImage as error:
-            raise _unreadable(source, error) from None
-
-    @staticmethod
-    def _cropped(image: Image.Image, source: Mapping) -> Image.Image:
-        """The image within ``crop``: left, top, right, bottom as shares of its width and height."""
-        if not source.get("crop"):
-            return image
-        left, top, right, bottom = source["crop"]
-        box = (
-            round(left * image.width),
-            round(top * image.height),
-            round(right * image.width),
-            round(bottom * image.height),
-        )
-        if box[2] - box[0] < SMALLEST_CROP or box[3] - box[1] < SMALLEST_CROP:
-            raise InputError(
-                f"the region of {_name(source)} is {max(0, box[2] - box[0])} x "
-                f"{max(0, box[3] - box[1])} pixels: draw one of "
-                f"at least {SMALLEST_CROP} x {SMALLEST_CROP}"
-            )
-        return image.crop(box)
+    return Image.frombytes(*pixels)
 
 
-def data_uri(image: Image.Image) -> str:
-    """An image as text that browsers show."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _data_bytes() -> int:
+    """What counts for RLIMIT_DATA now."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmData:")[1].split()[0]) * 1024
 
 
-def _name(source: Mapping) -> str:
-    return f"the image '{source.get('name') or Path(source['path']).name}'"
+def _made(settings: Mapping):
+    """What this child is, by what is in the settings."""
+    if settings.get("model"):
+        return Embedder(settings)
+    limit(resource.RLIMIT_AS, DECODER_BYTES)
+    from radcbir.app.decoder import Decoder
+
+    return Decoder(settings["pixels"])
 
 
-def _unreadable(source: Mapping, error: raster.UnreadableImage) -> InputError:
-    reason = str(error)
-    if reason.startswith("too large"):
-        return InputError(
-            f"{_name(source)} is {reason}, more than {raster.MAX_PIXELS:,}: make it smaller"
-        )
-    return InputError(
-        f"{_name(source)} cannot be read ({reason}): choose a PNG, JPEG, TIFF, DICOM or NIfTI file"
-    )
+def _answer(task: Callable, arguments: tuple) -> tuple[str, object]:
+    try:
+        return "ok", task(*arguments)
+    except InputError as error:
+        return "error", str(error)
+    except MemoryError:
+        return "error", "this needs more memory than it may have: take a smaller image"
+    except Exception:
+        return "defect", traceback.format_exc()
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, parent: int) -> None:
     """Answer requests that come through the pipe until its other end is closed."""
+    end_with(parent)
+    keep_no_traces()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
-    connection = Connection(descriptor)
-    worker = None
+    connection, worker = Connection(descriptor), None
+
+    def start(settings: Mapping) -> dict:
+        nonlocal worker
+        worker = _made(settings)
+        return worker.describe()
+
     while True:
         try:
             task, arguments = connection.recv()
         except EOFError:
             return
-        try:
-            if task == "start":
-                worker = Worker(*arguments)
-                answer = "ok", worker.describe()
-            else:
-                answer = "ok", getattr(worker, task)(*arguments)
-        except InputError as error:
-            answer = "error", str(error)
-        except Exception:
-            answer = "defect", traceback.format_exc()
-        connection.send(answer)
+        connection.send(_answer(start if task == "start" else getattr(worker, task), arguments))
+        del arguments  # an upload is not kept until the next one comes
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -10,8 +10,8 @@ import imagehash
 import numpy as np
 import pandas as pd
 
-from radcbir.core.checks import check_image_root
 from radcbir.core.logs import Progress, logger
+from radcbir.datasets.checks import check_image_root
 from radcbir.images import reader
 from radcbir.images.intensity import to_8_bit
 from radcbir.images.raster import UnreadableImage

@@ -168,15 +168,17 @@ def _known_digests(cache: Path) -> dict:
     return known if isinstance(known, dict) else {}
 
 
-def hold_lock(path: str | Path) -> bool:
+def hold_lock(path: str | Path, mode: int = 0o644) -> bool:
     """Lock ``path`` for the life of this process; False where another process holds it.
+
+    ``mode`` is that of the file where it is made.
 
     The operating system drops the lock when the process ends, however it ends: a killed run leaves
     nothing to unlock.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, mode)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

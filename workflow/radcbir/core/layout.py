@@ -19,6 +19,7 @@ LEDGER_PAGE = "results/datasets/{dataset}/ledger.html"
 COVERAGE = "results/datasets/{dataset}/coverage.csv"
 
 # Names of patients and files: apart from the results, which are there to be shared.
+PRIVATE = "private"
 PRIVATE_DATASET_CSV = "private/{dataset}/prepared.csv"
 PSEUDONYMOUS_CSV = "private/{dataset}/dataset.csv"
 PSEUDONYMS = "private/{dataset}/pseudonyms.csv"

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from radcbir.core import package_data
-from radcbir.core.checks import check_image_root, check_rejected
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.core.text.csv_reader import CsvFile, Seen, wrong_cells
+from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.images.address import join_address, split_address
 
 CSV_SCHEMA = package_data.schema("dataset-csv")

@@ -1,7 +1,6 @@
 """Work on a file that may end, or never leave, the library that reads it: in a child process."""
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import resource
@@ -12,8 +11,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from radcbir.core.errors import InputError
-
-DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+from radcbir.core.machine.processes import end_with, keep_no_traces, limit
 
 
 def in_child(work: Callable[[], None], where: str, memory: int, seconds: int) -> None:
@@ -27,7 +25,7 @@ def in_child(work: Callable[[], None], where: str, memory: int, seconds: int) ->
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     sys.stdout.flush()
-    child = context.Process(target=_run, args=(work, theirs, memory, seconds))
+    child = context.Process(target=_run, args=(work, theirs, memory, seconds, os.getpid()))
     child.start()
     theirs.close()
     try:
@@ -53,17 +51,18 @@ def in_child(work: Callable[[], None], where: str, memory: int, seconds: int) ->
         raise error
 
 
-def _run(work: Callable[[], None], result: Connection, memory: int, seconds: int) -> None:
+def _run(
+    work: Callable[[], None], result: Connection, memory: int, seconds: int, parent: int
+) -> None:
     for stopped in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stopped, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, seconds)
+    end_with(parent)
+    keep_no_traces()
+    limit(resource.RLIMIT_CPU, seconds, grace=5)
     with contextlib.suppress(OSError):  # not on every system
         with open("/proc/self/statm", encoding="ascii") as handle:
             taken = int(handle.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        _limit(resource.RLIMIT_AS, taken + memory)
+        limit(resource.RLIMIT_AS, taken + memory)
     try:
         work()
     except BaseException as error:
@@ -81,10 +80,3 @@ def _send(error: BaseException, result: Connection) -> None:
         result.send(error)
     except Exception:
         result.send(RuntimeError("\n".join([repr(error), *error.__notes__])))
-
-
-def _limit(kind: int, value: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(kind, (value, hard))

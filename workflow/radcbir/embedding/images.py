@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from radcbir import __version__
-from radcbir.core.checks import check_image_root, check_rejected
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
 from radcbir.core.logs import Progress, logger
+from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.embedding.store import write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
 from radcbir.images import raster, reader

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from radcbir import __version__
-from radcbir.core.checks import check_rejected
 from radcbir.core.files import digest_of, sha256_of_file
 from radcbir.core.logs import Progress, logger
+from radcbir.datasets.checks import check_rejected
 from radcbir.datasets.shards import read_shards
 from radcbir.embedding.child import in_child
 from radcbir.embedding.hdf5_sources import ROWS_PER_BLOCK

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from radcbir.cards.loaders import loader_of
-from radcbir.core.devices import torch_device
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
+from radcbir.core.machine.devices import torch_device
 from radcbir.encoders import OutOfMemory
 from radcbir.encoders.preprocessing import to_bytes, to_values
 

@@ -3,6 +3,7 @@ square pixels.
 """
 
 import contextlib
+import gzip
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ class Volume:
     """
 
     def __init__(self, path: str, number: int):
-        image = nibabel.load(path)
+        image = _load(path)
         shape, dtype = image.shape, image.header.get_data_dtype()
         if int(np.prod(shape[:3], dtype=np.float64)) * max(8, dtype.itemsize) > MAX_BYTES:
             raise UnreadableImage(f"too large: a volume of {' x '.join(map(str, shape))}")
@@ -71,7 +72,7 @@ class Volume:
 def sizes(path: str | Path) -> dict[str, int]:
     """The number of slices per plane, and of volumes (``volume``), from the header alone."""
     with _reasons():
-        image = nibabel.load(path)
+        image = _load(path)
         shape = _shape(image)
         order = nibabel.orientations.io_orientation(image.affine)[:, 0]
         spatial = {int(axis): shape[place] for place, axis in enumerate(order) if np.isfinite(axis)}
@@ -153,6 +154,28 @@ def _square(
     if padding is not None:
         padding = np.asarray(Image.fromarray(padding).resize(size, Image.Resampling.NEAREST))
     return stretched, padding
+
+
+def forget() -> None:
+    """Let go of the volumes that are held in memory."""
+    with _lock:
+        _kept.clear()
+
+
+def _load(path: str | Path) -> nibabel.Nifti1Image:
+    """The image in a file; where the path has no suffix, by its content: the descriptor of an open
+    file has none.
+    """
+    if Path(path).suffix:
+        return nibabel.load(path)
+    with open(path, "rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    opened = gzip.open if packed else open
+    stream = opened(path, "rb")  # read from for as long as the image is used
+    head = stream.read(4)
+    version_2 = 540 in (int.from_bytes(head, "little"), int.from_bytes(head, "big"))
+    stream.seek(0)
+    return (nibabel.Nifti2Image if version_2 else nibabel.Nifti1Image).from_stream(stream)
 
 
 def _volume(path: str, number: int) -> Volume:

@@ -46,55 +46,58 @@ def resolve(root: str | Path, path: str) -> Path:
     return Path(root, path)
 
 
-def read(path: str | Path, intensity: Mapping = INTENSITY) -> Image.Image:
+def read(path: str | Path, intensity: Mapping = INTENSITY, name: str | None = None) -> Image.Image:
     """Read an image as 8 bit, upright (EXIF): mode L where it is gray, else RGB.
 
     PNG, JPEG, TIFF, WebP, BMP and what else Pillow reads, DICOM, and slices of NIfTI volumes;
     ``path`` may name a frame or slice (:mod:`radcbir.images.address`). Pixels of more than 8 bit
     are scaled by the dataset's ``intensity`` policy (:mod:`radcbir.images.raster`); transparency is
-    put on black. Of several pages of a TIFF or GIF the first is taken where none is named.
+    put on black. Of several pages of a TIFF or GIF the first is taken where none is named. ``name``
+    tells the format by its suffix where ``path`` does not, as that of an open descriptor.
 
     Raises :class:`UnreadableImage` with a short reason: missing, zero bytes, not an image,
     truncated, too large.
     """
-    return to_8_bit(read_raster(path), intensity)
+    return to_8_bit(read_raster(path, name), intensity)
 
 
-def read_raster(path: str | Path) -> Raster:
-    """Read an image as it is stored. Raises as :func:`read` does."""
+def read_raster(path: str | Path, name: str | None = None) -> Raster:
+    """Read an image as it is stored. ``name`` and what is raised are those of :func:`read`."""
     file, selectors = split_address(str(path))
+    name = (name or file).lower()
     with _reasons():
-        if file.lower().endswith((".nii", ".nii.gz")):
+        if name.endswith((".nii", ".nii.gz")):
             from radcbir.images import nifti  # takes a while to load, and few datasets need it
 
             _stream(file).close()
             return nifti.read(file, selectors)
         with _stream(file) as stream:
-            if _is_dicom(stream, file):
+            if _is_dicom(stream, name):
                 from radcbir.images import dicom
 
                 return dicom.read(stream, selectors)
             return read_with_pillow(stream, selectors)
 
 
-def parts(path: str | Path) -> dict[str, int]:
+def parts(path: str | Path, name: str | None = None) -> dict[str, int]:
     """How many images a file holds, from its header: ``{}`` for one, ``{"frame": 30}``, or a
     volume's slices per plane (``sagittal``, ``coronal``, ``axial``) and its volumes (``volume``).
 
-    Raises :class:`UnreadableImage`.
+    ``name`` is that of :func:`read`. Raises :class:`UnreadableImage`.
     """
     file = str(path)
+    name = (name or file).lower()
     with _reasons():
-        if file.lower().endswith((".nii", ".nii.gz")):
+        if name.endswith((".nii", ".nii.gz")):
             from radcbir.images import nifti
 
             return nifti.sizes(file)
         with open(file, "rb") as stream:
-            if _is_dicom(stream, file):
+            if _is_dicom(stream, name):
                 from radcbir.images import dicom
 
                 frames = dicom.count_frames(stream)
-            elif file.lower().endswith((".tif", ".tiff")):
+            elif name.endswith((".tif", ".tiff")):
                 with Image.open(stream) as image:
                     frames = image.n_frames
             else:
@@ -137,13 +140,13 @@ def _stream(file: str) -> BinaryIO:
         return io.BytesIO(handle.read())
 
 
-def _is_dicom(stream: BinaryIO, file: str) -> bool:
+def _is_dicom(stream: BinaryIO, name: str) -> bool:
     """Whether a file is DICOM by its preamble, or by its name where it has none. Leaves the stream
     at its start.
     """
     head = stream.read(132)
     stream.seek(0)
-    return head[128:] == b"DICM" or file.lower().endswith((".dcm", ".dicom", ".ima"))
+    return head[128:] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima"))
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.errors import InputError, Mistakes
+from radcbir.core.machine.privacy import check_own_secret
 from radcbir.datasets.providers import provider_files
 from radcbir.project.checks import with_defaults
 
@@ -93,8 +94,8 @@ def check_shares(shares: Mapping[str, float], key: str) -> None:
 def pseudonymous(datasets: Mapping[str, dict], key_file: str, where: str) -> None:
     """Change every dataset to its pseudonymised CSV and the links to its images.
 
-    Raises :class:`InputError` where the key is missing or is among the results, or a dataset has
-    no images.
+    Raises :class:`InputError` where the key is missing, can be read by others or is among the
+    results, or a dataset has no images.
     """
     mistakes, key = Mistakes(), f"{where}: `pseudonymise: key_file:`"
     if not Path(key_file).is_file():
@@ -102,6 +103,9 @@ def pseudonymous(datasets: Mapping[str, dict], key_file: str, where: str) -> Non
             f"{key} names {key_file}, which does not exist (looked for from {Path.cwd()}): make a "
             "key, for instance with `openssl rand -hex 32`"
         )
+    else:
+        with mistakes.noted():
+            check_own_secret(key_file, key)
     if Path(key_file).resolve().is_relative_to(Path("results").resolve()):
         mistakes.add(
             f"{key} names {key_file}, among the results, which are there to be shared: move it"

@@ -3,6 +3,7 @@ step.
 """
 
 from radcbir.core.logs import script_log
+from radcbir.core.machine.privacy import private_output
 from radcbir.core.tables import write_csv
 from radcbir.datasets.preparation import prepare
 
@@ -13,5 +14,6 @@ with script_log(snakemake.log[0], f"prepare {snakemake.wildcards.dataset}"):
         snakemake.params.images,
         snakemake.wildcards.dataset,
     )
-    write_csv(table, snakemake.output.csv)
+    with private_output(snakemake.output.csv):
+        write_csv(table, snakemake.output.csv)
     write_csv(counts, snakemake.output.counts)

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from radcbir.core.devices import torch_device
 from radcbir.core.logs import logger
+from radcbir.core.machine.devices import torch_device
 
 LEARNING_RATE = 1e-3
 

@@ -6,6 +6,16 @@ const at = id => document.getElementById(id);
 const state = { experiments: [], limits: {}, items: [], right: new Set(), wrong: new Set(), applied: false, filters: {}, answer: null };
 let asking = null;
 
+// The key of the printed link. It goes to the server in a header; this tab alone keeps it, for a reload.
+const key = (() => {
+  const given = new URLSearchParams(location.search).get("key");
+  if (given) {
+    sessionStorage.setItem("key", given);
+    history.replaceState(null, "", "/");
+  }
+  return sessionStorage.getItem("key") || "";
+})();
+
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -26,40 +36,78 @@ function fail(text) {
   at("error").hidden = !text;
 }
 
-async function ask(path, question, files, signal) {
-  const form = new FormData();
-  form.append("question", JSON.stringify(question));
-  for (const file of files) form.append("file", file, file.name);
+// The server's response; an error says what it said.
+async function request(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { method: "POST", body: form, signal });
+    response = await fetch(path, { ...options, headers: { "X-Radcbir-Key": key }, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("the server does not answer: is it still running in its terminal?");
   }
+  if (response.ok) return response;
   const answer = await response.json().catch(() => ({ error: "the answer could not be read: reload the page with the printed link" }));
-  if (!response.ok) throw new Error(answer.error);
-  return answer;
+  throw new Error(answer.error);
+}
+
+async function ask(path, question, files, signal) {
+  const form = new FormData();
+  form.append("question", JSON.stringify(question));
+  for (const file of files) form.append("file", file, file.name);
+  return (await request(path, { method: "POST", body: form, signal })).json();
 }
 
 const experiment = () => state.experiments.find(each => each.name === at("experiment").value);
 const model = slug => experiment().models.find(each => each.slug === slug);
 const asked = () => [at("model").value, at("other").value].filter((each, place, all) => each && all.indexOf(each) === place);
 const picture = (id, side = 192) => `/api/image/${encodeURIComponent(at("experiment").value)}/${id}?side=${side}`;
+const original = id => `/api/original/${encodeURIComponent(at("experiment").value)}/${id}`;
 const capital = text => text[0].toUpperCase() + text.slice(1);
 
+// An address that needs the key, as one that an element can load.
+async function loaded(path) {
+  return URL.createObjectURL(await (await request(path)).blob());
+}
+
+// Shows what an address gives; what cannot be shown is said.
+async function showPicture(image, path) {
+  const gone = () => image.replaceWith(make("span", { className: "gone", textContent: "no picture" }));
+  try {
+    const address = await loaded(path);
+    image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+    image.addEventListener("error", () => { URL.revokeObjectURL(address); gone(); }, { once: true });
+    image.src = address;
+  } catch {
+    gone();
+  }
+}
+
+// Pictures are fetched when they come near the window.
+const near = new IntersectionObserver(entries => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    near.unobserve(entry.target);
+    showPicture(entry.target, entry.target.dataset.path);
+  }
+}, { rootMargin: "200px" });
+
 function thumbnail(id, alt) {
-  const image = make("img", { src: picture(id), alt, loading: "lazy", draggable: false });
-  image.addEventListener("error", () => image.replaceWith(make("span", { className: "gone", textContent: "no picture" })));
+  const image = make("img", { alt, draggable: false });
+  image.dataset.path = picture(id);
+  near.observe(image);
   return image;
 }
 
 // --- what can be chosen ---------------------------------------------------------------------------------------------
 
 async function start() {
-  const response = await fetch("/api/setup");
-  const setup = await response.json();
-  if (!response.ok) return fail(setup.error);
+  let setup;
+  try {
+    setup = await (await request("/api/setup")).json();
+  } catch (error) {
+    at("query").hidden = at("tools").hidden = true;
+    return fail(capital(error.message) + ".");
+  }
   state.experiments = setup.experiments;
   state.limits = setup.limits;
   at("experiment").replaceChildren(...setup.experiments.map(each => make("option", { value: each.name, textContent: each.name + (each.missing ? " (not run)" : "") })));
@@ -206,26 +254,33 @@ function showItems() {
   }));
 }
 
-// The part of a file that holds several: frames, or the slices of a volume.
+// The part of a file that holds several: frames, or the slices of a volume, of one of several volumes.
 function parts(item) {
   const names = Object.keys(item.parts || {}).filter(each => each !== "volume");
   if (!names.length) return [];
-  const [[name, number]] = Object.entries(item.part);
+  const name = names.find(each => each in item.part), volumes = item.parts.volume || 1;
+  const number = (part, count, value) => make("input", { type: "number", min: 0, max: count - 1, step: 1, value, "aria-label": `${part} number` });
+  const row = (...fields) => make("div", { className: "row" }, ...fields);
+  const count = total => make("span", { className: "note", title: "counted from 0", textContent: `of ${total}` });
   const plane = make("select", { "aria-label": "Plane" }, ...names.map(each => make("option", { value: each, textContent: each, selected: each === name })));
-  const place = make("input", { type: "number", min: 0, max: item.parts[name] - 1, value: number, "aria-label": `${name} number` });
+  const place = number(name, item.parts[name], item.part[name]), volume = number("volume", volumes, item.part.volume || 0);
+  const within = (field, total) => Math.max(0, Math.min(total - 1, Math.round(Number(field.value)) || 0));
   const changed = () => {
-    const kept = plane.value === name ? Number(place.value) : Math.floor(item.parts[plane.value] / 2);
-    item.part = { [plane.value]: Math.max(0, Math.min(item.parts[plane.value] - 1, kept)) };
+    const total = item.parts[plane.value];
+    item.part = { [plane.value]: plane.value === name ? within(place, total) : Math.floor(total / 2) };
+    if (volumes > 1) item.part.volume = within(volume, volumes);
     previewAgain([item]);
   };
-  plane.addEventListener("change", changed);
-  place.addEventListener("change", changed);
-  return [make("div", { className: "row" }, plane, place, make("span", { className: "note", textContent: `of ${item.parts[name]}` }))];
+  for (const each of [plane, place, volume]) each.addEventListener("change", changed);
+  const rows = [row(plane, place, count(item.parts[name]))];
+  if (volumes > 1) rows.push(row(make("span", { className: "name", textContent: "volume" }), volume, count(volumes)));
+  return rows;
 }
 
 // A picture on which a region is drawn; the same region as numbers, for the keyboard.
 function cropping(item) {
-  const image = make("img", { src: item.picture, alt: `Query: ${item.name}`, draggable: false });
+  const image = make("img", { alt: `Query: ${item.name}`, draggable: false });
+  if (item.kind === "image") showPicture(image, item.picture); else image.src = item.picture;
   const box = make("div", { className: "box", hidden: true });
   const area = make("div", { className: "canvas", title: "Drag to search with a region" }, image, box);
   const fields = ["left", "top", "right", "bottom"].map((name, place) => {
@@ -403,11 +458,13 @@ async function detail(hit, slug, map = false) {
     await navigator.clipboard.writeText(hit.file);
     copy.textContent = "Copied";
   });
-  const link = make("a", { href: `/api/original/${encodeURIComponent(at("experiment").value)}/${hit.id}`, textContent: "Original file", download: "" });
+  const file = make("button", { type: "button", textContent: "Original file" });
+  file.addEventListener("click", () => download(file, original(hit.id), hit.file.split("/").pop().split("#")[0]));
   const more = make("button", { type: "button", textContent: "More like this" });
   more.addEventListener("click", () => moreLikeThis(hit.id, hit.labels.join(" + ")));
-  const row = make("div", { className: "row" }, more, copy, experiment().originals ? link : "");
-  const image = make("img", { src: picture(hit.id, 1024), alt: hit.labels.join(" + ") });
+  const row = make("div", { className: "row" }, more, copy, experiment().originals ? file : "");
+  const image = make("img", { alt: hit.labels.join(" + ") });
+  showPicture(image, picture(hit.id, 1024));
   at("detail-body").replaceChildren(image, facts, row);
   if (!at("detail").open) at("detail").showModal();
   if (!map) return;
@@ -420,6 +477,22 @@ async function detail(hit, slug, map = false) {
   } catch (error) {
     place.replaceChildren(image, make("p", { className: "problem", textContent: capital(error.message) + "." }));
   }
+}
+
+async function download(button, path, name) {
+  button.disabled = true;
+  try {
+    save(await loaded(path), name);
+  } catch (error) {
+    button.replaceWith(make("span", { className: "problem", textContent: capital(error.message) + "." }));
+  }
+  button.disabled = false;
+}
+
+// Has the browser save what an address holds, which is given up afterwards.
+function save(address, name) {
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
 // Viridis in five stops: even in lightness, for all kinds of color vision.
@@ -461,9 +534,8 @@ function exportCsv() {
       }
     }
   }
-  const link = make("a", { href: URL.createObjectURL(new Blob([rows.map(row => row.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" })), download: "neighbors.csv" });
-  link.click();
-  URL.revokeObjectURL(link.href);
+  const text = rows.map(row => row.map(cell).join(",")).join("\n") + "\n";
+  save(URL.createObjectURL(new Blob([text], { type: "text/csv" })), "neighbors.csv");
 }
 
 // --- what the page listens to ---------------------------------------------------------------------------------------

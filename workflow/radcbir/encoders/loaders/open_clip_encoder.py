@@ -22,10 +22,10 @@ from radcbir.encoders.network import (
     checked,
     folder_of,
     load_tensors,
-    read_tensors,
     selected,
     short,
 )
+from radcbir.encoders.weights_file import read_tensors
 
 CONFIGURATION = "open_clip_config.json"
 

@@ -21,9 +21,9 @@ from radcbir.encoders.network import (
     folder_of,
     misfit,
     not_fitting,
-    read_tensors,
     selected,
 )
+from radcbir.encoders.weights_file import read_tensors
 
 transformers.logging.set_verbosity_error()  # what does not fit is an error here, in one sentence
 

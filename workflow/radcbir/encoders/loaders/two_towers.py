@@ -27,9 +27,9 @@ from radcbir.encoders.network import (
     folder_of,
     load_tensors,
     not_fitting,
-    read_tensors,
     selected,
 )
+from radcbir.encoders.weights_file import read_tensors
 
 CONFIGURATION, VOCABULARY = "config.json", "vocab.txt"
 """The files of the BERT beside the weights."""

@@ -2,8 +2,8 @@
 
 import torch
 
-from radcbir.core import gpu_locks
 from radcbir.core.errors import InputError
+from radcbir.core.machine import gpu_locks
 
 
 def torch_device(name: str) -> torch.device:

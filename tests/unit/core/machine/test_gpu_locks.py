@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from radcbir.core import gpu_locks
+from radcbir.core.machine import gpu_locks
 
-LIBRARY = Path(gpu_locks.__file__).parents[2]
+LIBRARY = Path(gpu_locks.__file__).parents[3]
 JOB = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
-from radcbir.core import gpu_locks as gpus
+from radcbir.core.machine import gpu_locks as gpus
 gpus.LOCKS = pathlib.Path(sys.argv[2])
 print(gpus.choose("cuda", int(sys.argv[3])), flush=True)
 assert gpus.choose("cuda", int(sys.argv[3])) == gpus.choose("cuda", int(sys.argv[3]))
@@ -79,3 +79,10 @@ def test_only_an_open_choice_is_made(tmp_path, monkeypatch):
     ]
     assert gpu_locks.choose("cuda", 1) == "cuda"
     assert not list(tmp_path.iterdir())
+
+
+def test_locks_are_in_a_folder_that_the_user_alone_may_enter(job, tmp_path):
+    assert got(job(2)) == "cuda:0"
+    assert (tmp_path / "radcbir-gpus").stat().st_mode & 0o777 == 0o700
+    (lock,) = (tmp_path / "radcbir-gpus").iterdir()
+    assert (lock.name, lock.stat().st_mode & 0o777) == ("0.lock", 0o600)

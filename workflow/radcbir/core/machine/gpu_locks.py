@@ -8,10 +8,11 @@ from pathlib import Path
 
 from radcbir.core.files import hold_lock
 from radcbir.core.logs import logger
+from radcbir.core.machine.privacy import own_folder, runtime_folder
 
-LOCKS = Path("/tmp")
-"""Where the locks lie: the same folder for every job of this machine, whatever its own TMPDIR
-is."""
+LOCKS = runtime_folder()
+"""The folder of the locks: the same for every job of this user on this machine, and closed to other
+users."""
 
 
 _held: dict[Path, int] = {}
@@ -36,8 +37,9 @@ def own_gpu(count: int, pause: float = 1.0) -> int:
     set, so that runs that see different parts of the machine do not take each other's; the system
     drops a lock however its process ends.
     """
-    folder = LOCKS / f"radcbir-gpus-{os.getuid()}"
+    folder = LOCKS / "radcbir-gpus"
     if folder not in _held:
+        own_folder(folder)
         _held[folder] = _first_free([folder / f"{name}.lock" for name in _names(count)], pause)
         logger.info("GPU %d of %d", _held[folder] + 1, count)
     return _held[folder]
@@ -53,7 +55,7 @@ def _first_free(locks: list[Path], pause: float) -> int:
     waiting = False
     while True:
         for number, lock in enumerate(locks):
-            if hold_lock(lock):
+            if hold_lock(lock, 0o600):
                 return number
         if not waiting:
             logger.info("all %d GPUs are at work for other jobs: waiting for one", len(locks))

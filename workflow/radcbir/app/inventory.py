@@ -1,0 +1,135 @@
+"""What the page offers: experiments, models, filters and samples, and for what is not there yet the
+command that makes it.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from radcbir.app.collection import FACETS, Collection
+from radcbir.app.stored import Stored
+from radcbir.cards import model_card
+from radcbir.core import layout
+from radcbir.core.errors import InputError
+from radcbir.core.files import digest_of
+from radcbir.embedding.store import read_attributes
+from radcbir.retrieval.index_settings import approximate_note
+
+SAMPLES = 12
+"""Images of the query splits that a query can start from."""
+
+
+def experiments(stored: Stored) -> list[dict]:
+    """The experiments with their models, filters and sample queries; what is not there says what to
+    run.
+    """
+    return [_experiment(stored, name) for name in stored.project.experiments]
+
+
+def _experiment(stored: Stored, name: str) -> dict:
+    project, experiment = stored.project, stored.project.experiments[name]
+    described = {
+        "name": name,
+        "datasets": list(experiment["datasets"]),
+        "missing": "",
+        "models": [],
+    }
+    path = stored.catalog_file(name)
+    if not path.is_file():
+        return described | {
+            "missing": f"this experiment has not run: run `snakemake --cores all {path}`"
+        }
+    collection = stored.collection(name)
+    policies = {digest_of(project.datasets[each]["intensity"]) for each in experiment["datasets"]}
+    return described | {
+        "images": int(collection.in_index.sum()),
+        "note": approximate_note(experiment["index"])
+        and "Here every image is compared; the experiment's own index is approximate.",
+        "several_intensities": len(policies) > 1,
+        "originals": not project.key_file,
+        "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
+        "samples": _samples(collection),
+        "models": [_model(stored, name, model) for model in experiment["models"]],
+    }
+
+
+def _model(stored: Stored, experiment: str, model: str) -> dict:
+    card = stored.project.cards[model]
+    missing = why_missing(stored, experiment, model)
+    no_encoder = "" if missing else why_no_encoder(stored, model)
+    return {
+        "slug": model,
+        "name": card["name"],
+        "control": model_card.is_control(card),
+        "missing": missing,
+        "no_encoder": no_encoder,
+        "text": not no_encoder and model_card.has_text(card),
+        "note": "Fused vectors: the score is the mean of the members' similarities."
+        if card["loader"] == "fusion" and card["fusion"]["by"] != "concatenation"
+        else "",
+    }
+
+
+def why_missing(stored: Stored, experiment: str, model: str) -> str:
+    """Why a model's index cannot be searched, and what to run; empty where it can."""
+    project, card = stored.project, stored.project.cards[model]
+    if not model_card.has_vectors(card):
+        return "it has neighbor lists and no embeddings, so that nothing can be searched"
+    path = stored.index_file(experiment, model)
+    again = f"run `snakemake --cores all {path}`"
+    if not path.is_file():
+        return f"no index yet: {again}"
+    for dataset in project.experiments[experiment]["datasets"]:
+        file = stored.embeddings_file(model, dataset)
+        if not file.is_file():
+            return f"{file} is missing: {again}"
+        try:
+            found = read_attributes(file)
+        except InputError as error:
+            return str(error)
+        if found.get("card_digest", "") != project.card_digest(model):
+            return f"its model card has changed since its index was made: {again}"
+        intensity = json.dumps(project.datasets[dataset]["intensity"], sort_keys=True)
+        made_here = card["loader"] not in (model_card.PRECOMPUTED, "fusion")
+        if made_here and found.get("intensity") != intensity:
+            return (
+                f"`intensity:` of the dataset {dataset} has changed since its index was made: "
+                f"{again}"
+            )
+    return ""
+
+
+def why_no_encoder(stored: Stored, model: str) -> str:
+    """Why a model cannot embed what is uploaded; empty where it can."""
+    for member in members(stored, model):
+        card = stored.project.cards[member]
+        if model_card.is_precomputed(card):
+            return (
+                "its embeddings were made elsewhere: start from an image of the catalog (more like "
+                "this)"
+            )
+        files = [
+            layout.WEIGHTS.format(model=member, file=each)
+            for each in model_card.weights_files(card)
+        ]
+        if not all(Path(each).is_file() for each in files):
+            return f"the weights of {card['name']} are not here: run `snakemake --cores 1 weights`"
+    return ""
+
+
+def members(stored: Stored, model: str) -> list[str]:
+    """The models whose vectors make up those of a model: itself, but for a fusion."""
+    card = stored.project.cards[model]
+    return card["fusion"]["of"] if card["loader"] == "fusion" else [model]
+
+
+def _samples(collection: Collection) -> list[str]:
+    """A few images of the query splits, spread over the labels."""
+    rows = np.flatnonzero(~collection.in_index)
+    labels = collection.facets["label"]
+    code = np.zeros(len(collection.ids), dtype=np.int64)
+    code[labels.rows] = labels.codes
+    rows = rows[np.lexsort((collection.ids[rows], code[rows]))]
+    places = np.unique(np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).round().astype(int))
+    return [str(each) for each in collection.ids[rows[places]]] if len(rows) else []

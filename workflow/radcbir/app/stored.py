@@ -1,0 +1,158 @@
+"""The files of a finished run that the page reads: opened when they are needed, opened again when a
+run beside the page has replaced them.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+import numpy as np
+
+from radcbir.app.collection import Collection, shared_duplicates
+from radcbir.app.question import shown
+from radcbir.app.vectors import VectorIndex
+from radcbir.core import layout
+from radcbir.core.errors import InputError
+from radcbir.embedding.store import open_embeddings, read, read_attributes, unit_rows
+from radcbir.images import reader
+from radcbir.project.configuration import Project
+
+
+class Recent:
+    """The latest results of a function by key, so many of them."""
+
+    def __init__(self, size: int):
+        self.size, self.values, self.lock = size, OrderedDict(), threading.Lock()
+
+    def get(self, key: Hashable, make: Callable):
+        """The value of ``key``, made where it is not at hand."""
+        with self.lock:
+            if key in self.values:
+                self.values.move_to_end(key)
+                return self.values[key]
+        value = make()
+        with self.lock:
+            self.values[key] = value
+            while len(self.values) > self.size:
+                self.values.popitem(last=False)
+        return value
+
+
+class Stored:
+    """What a project's results hold; several threads may read at a time."""
+
+    def __init__(self, project: Project):
+        self.project = project
+        self._collections, self._indexes, self._duplicates = Recent(4), Recent(8), Recent(4)
+
+    def catalog_file(self, experiment: str) -> Path:
+        """Where the catalog of an experiment is."""
+        return Path(layout.POOL.format(experiment=experiment))
+
+    def index_file(self, experiment: str, model: str) -> Path:
+        """Where the index of a model is."""
+        split = self.project.experiments[experiment]["index_split"]
+        return Path(layout.INDEX.format(experiment=experiment, model=model, split=split))
+
+    def embeddings_file(self, model: str, dataset: str) -> Path:
+        """Where a model's embeddings of a dataset are."""
+        return Path(layout.EMBEDDINGS.format(model=model, dataset=dataset))
+
+    def check_experiment(self, experiment: str) -> None:
+        """Raise :class:`InputError` for an experiment that there is not, or that has not run."""
+        if experiment not in self.project.experiments:
+            raise InputError(f"there is no experiment '{shown(experiment)}': reload the page")
+        if not self.catalog_file(experiment).is_file():
+            raise InputError(
+                f"the experiment '{experiment}' has not run: run `snakemake --cores all`"
+            )
+
+    def collection(self, experiment: str) -> Collection:
+        """The catalog of an experiment."""
+        path = self.catalog_file(experiment)
+        split = self.project.experiments[experiment]["index_split"]
+        return self._collections.get((experiment, _version(path)), lambda: Collection(path, split))
+
+    def index(self, experiment: str, model: str) -> VectorIndex:
+        """The index of a model; of an approximate one the vectors that it stands for, which take
+        its place here.
+        """
+        path = self.index_file(experiment, model)
+
+        def load() -> VectorIndex:
+            settings = self.project.experiments[experiment]
+            if settings["index"]["type"] == "flat":
+                return VectorIndex.open(path)
+            collection = self.collection(experiment)
+            files = [self.embeddings_file(model, each) for each in settings["datasets"]]
+            return VectorIndex.of(*read(files, collection.ids[collection.in_index]))
+
+        return self._indexes.get((experiment, model, _version(path)), load)
+
+    def duplicates(self, experiment: str) -> dict[int, frozenset]:
+        """Index image -> the query images that the audit found it to be a near duplicate of."""
+        path = Path(layout.NEAR_DUPLICATES.format(experiment=experiment))
+        version = _version(path) if path.is_file() else None
+        return self._duplicates.get((experiment, version), lambda: shared_duplicates(path))
+
+    def vector(self, experiment: str, model: str, identity: int) -> np.ndarray:
+        """The unit vector of an image of the catalog, of the index or of a query split.
+
+        Raises :class:`InputError` where the model has none of it.
+        """
+        index = self.index(experiment, model)
+        place = index.positions(np.array([identity]))[0]
+        if place >= 0:
+            return np.array(index.vectors[place])
+        dataset = self._described(experiment, identity)["dataset"]
+        with open_embeddings(self.embeddings_file(model, dataset)) as file:
+            row = np.flatnonzero(file["ids"][:] == identity)
+            if len(row):
+                return unit_rows(file, slice(row[0], row[0] + 1))[0]
+        raise InputError(
+            f"{self.project.cards[model]['name']} has no embedding of this image: take another one"
+        )
+
+    def check_weights(self, experiment: str, model: str, sha256: str) -> None:
+        """Raise :class:`InputError` where the stored embeddings are of other weights than these."""
+        for dataset in self.project.experiments[experiment]["datasets"]:
+            file = self.embeddings_file(model, dataset)
+            if file.is_file() and read_attributes(file)["weights_sha256"] != sha256:
+                raise InputError(
+                    f"the weights of {self.project.cards[model]['name']} are not those that its "
+                    "index was made with: put those back, or run `snakemake --cores all` with these"
+                )
+
+    def address(self, experiment: str, identity: int) -> tuple[str, Path]:
+        """Dataset and address of an image of the catalog: nothing else is ever opened for the page.
+
+        Raises :class:`InputError`.
+        """
+        self.check_experiment(experiment)
+        found = self._described(experiment, identity)
+        root = self.project.datasets[found["dataset"]].get("images")
+        if root is None:
+            raise InputError("this dataset has no images here, only embeddings")
+        return found["dataset"], reader.resolve(root, found["path"])
+
+    def shown_path(self, dataset: str, path: str) -> str:
+        """The path of an image as the user would write it."""
+        root = self.project.datasets[dataset].get("images")
+        return str(Path(root, path)) if root else path
+
+    def check_known(self, experiment: str, ids: np.ndarray) -> None:
+        """Raise :class:`InputError` where an id is none of the catalog's."""
+        if len(ids) and (self.collection(experiment).rows(ids) < 0).any():
+            raise InputError("an image is not in the catalog (any more): reload the page")
+
+    def _described(self, experiment: str, identity: int) -> dict:
+        self.check_known(experiment, np.array([identity]))
+        collection = self.collection(experiment)
+        return collection.describe(collection.rows(np.array([identity])))[0]
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """What changes when a file is replaced, so that a run beside the page is seen."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ino
