@@ -18,7 +18,7 @@ arguments = argparse.ArgumentParser(
 )
 arguments.add_argument("--experiments", type=int, default=4000)
 arguments.add_argument("--resamples", type=int, default=500)
-arguments.add_argument("--coverage", type=float, default=0.90)
+arguments.add_argument("--coverage", type=float, default=0.88)
 arguments.add_argument("--wrong", type=float, default=0.07)
 options = arguments.parse_args()
 root = Path(__file__).resolve().parents[2]

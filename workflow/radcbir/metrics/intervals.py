@@ -25,6 +25,7 @@ repeats it.
 They speak of the queries. The index is taken as given.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,6 +70,40 @@ def caution(effective: float) -> str:
     if not _at_least(effective, FEWEST_FOR_VERDICT):
         return "no verdict"
     return "" if _at_least(effective, FEW) else "few patients"
+
+
+def reading(clusters: int, unit: str, effective: Mapping[str, float]) -> str:
+    """What intervals follow from and what must not be concluded, in words.
+
+    ``clusters`` is how many patients there are, ``unit`` what they are
+    (:func:`patients_as_clusters`), ``effective`` what an average runs over -> the effective number.
+    """
+    units = {"patient": "patients", "image": "images (no patient is known)"}.get(
+        unit, "patients, or images without one"
+    )
+    numbers = {f"{number:.1f}" for number in effective.values()}
+    equal = numbers == {f"{clusters:.1f}"}
+    counted = ", ".join(f"{number:.1f} for {name}" for name, number in effective.items())
+    amount = numbers.pop() if len(numbers) == 1 else counted
+    found = f"{clusters:,} {units}" + ("" if equal else f", effectively {amount}")
+    least = {caution(number) for number in effective.values()}
+    if "no interval" in least:
+        return (
+            f"{found}: with fewer than {FEWEST_FOR_INTERVAL} there is no interval, and no verdict "
+            "on which model is better."
+        )
+    found = f"95 % intervals by patient, from {found}"
+    if "no verdict" in least:
+        return (
+            f"{found}: with fewer than {FEWEST_FOR_VERDICT}, which model is better cannot be told, "
+            "and nothing is framed."
+        )
+    if "few patients" in least:
+        return (
+            f"{found}: with fewer than {FEW}, intervals may be too narrow, and most real "
+            "differences stay undecided."
+        )
+    return f"{found}."
 
 
 def _at_least(effective: float | np.ndarray, wanted: int) -> bool | np.ndarray:

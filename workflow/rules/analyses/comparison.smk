@@ -31,6 +31,7 @@ rule comparison_summary:
         precision=of_all_models(layout.metrics("precision.csv")),
         summary=of_all_models(layout.metrics("summary.csv")),
         by_group=of_all_models(layout.metrics("by_group.csv")),
+        per_query=of_all_models(layout.metrics("per_query.parquet")),
     output:
         precision=layout.comparison("precision.csv"),
         summary=report(
