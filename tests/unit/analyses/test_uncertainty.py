@@ -6,15 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from radcbir.analyses.uncertainty import compute
-from radcbir.analyses.uncertainty.compute import (
-    METRICS,
-    bootstrap,
-    interval,
-    mean_rank,
-    resampled_means,
-    share_first,
-)
+from radcbir.analyses.uncertainty.compute import METRICS, bootstrap, mean_rank, share_first
 
 
 def queries(patients, images, models, seed=0, spread=0.3):
@@ -39,41 +31,6 @@ def queries(patients, images, models, seed=0, spread=0.3):
             | table
         )
     return tables, pd.Series([f"p{each}" for each in patient], index=ids)
-
-
-def by_loop(values, answered, labels, clusters, resamples, seed):
-    """The same draws, one query at a time: micro and macro of one metric of one model."""
-    random, count = np.random.default_rng(seed), clusters.max() + 1
-    micro, macro = [], []
-    for _ in range(resamples):
-        taken, by_class = [], {}
-        for cluster in random.integers(0, count, count):
-            for query in np.flatnonzero(clusters == cluster):
-                if answered[query]:
-                    taken.append(values[query])
-                    by_class.setdefault(labels[query], []).append(values[query])
-        micro.append(np.mean(taken))
-        macro.append(np.mean([np.mean(each) for each in by_class.values()]))
-    return np.array(micro), np.array(macro)
-
-
-@pytest.mark.parametrize("block", [7, 50])
-def test_resampled_means_equal_a_plain_loop_whatever_the_blocks(monkeypatch, block):
-    monkeypatch.setattr(compute, "RESAMPLES_PER_BLOCK", block)
-    random = np.random.default_rng(1)
-    # The rare class 2 lies in one patient, so that some resamples lack it.
-    clusters = np.repeat(np.arange(9), [1, 5, 2, 2, 7, 1, 3, 4, 5])
-    labels = np.where(clusters == 3, 2, np.arange(30) % 2)
-    values, answered = random.random((30, 2, 3)), random.random((30, 2)) < 0.8
-    micro, macro = resampled_means(values, answered, labels, clusters, 40, 5)
-    assert micro.shape == macro.shape == (40, 2, 3)
-    for model in range(2):
-        for metric in range(3):
-            expected = by_loop(
-                values[:, model, metric], answered[:, model], labels, clusters, 40, 5
-            )
-            np.testing.assert_allclose(micro[:, model, metric], expected[0], rtol=1e-12)
-            np.testing.assert_allclose(macro[:, model, metric], expected[1], rtol=1e-12)
 
 
 def test_intervals_agree_with_scipy_over_patients():
@@ -104,20 +61,6 @@ def test_images_of_one_patient_are_not_independent():
     assert by_patient["value"] == by_image["value"]
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    random = np.random.default_rng(8)
-    clusters, answered = np.repeat(np.arange(80), 3), np.ones((240, 1), dtype=bool)
-    # 200 experiments side by side, as metrics of one model: patients of mixed ease, half of all
-    # queries are hits.
-    ease = np.clip(random.normal(0.5, 0.2, (80, 200)), 0, 1)[clusters]
-    hits = (random.random((240, 200)) < ease).astype(float)
-    low, high = interval(
-        resampled_means(hits[:, None], answered, np.zeros(240, dtype=int), clusters, 1000, 0)[0]
-    )
-    held = ((low <= 0.5) & (high >= 0.5)).mean()
-    assert 0.90 <= held <= 0.985
-
-
 def test_patients_that_are_partly_known_are_said_to_be():
     tables, patients = queries(4, 3, {"net": 0})
     patients.iloc[:3] = None
@@ -137,6 +80,7 @@ def test_a_difference_is_model_minus_other_on_the_same_resamples():
     expected = tables["good"]["precision_at_1"].mean() - tables["bad"]["precision_at_1"].mean()
     assert row["difference"] == pytest.approx(expected, abs=1e-12) and expected > 0
     assert row["low"] > 0 and row["distinguishable"]
+    assert row["verdict"] == "better" and row["p_adjusted"] <= 0.05
     first = ranks[(ranks["metric"] == "precision_at_1") & (ranks["average"] == "micro")].set_index(
         "model"
     )["first"]
@@ -215,9 +159,81 @@ def test_the_order_of_rows_changes_nothing_and_the_seed_does():
     )
     for one, other in zip(first, again, strict=True):
         pd.testing.assert_frame_equal(one, other)
-    assert not bootstrap(tables, patients, 100, 1)[0]["low"].equals(first[0]["low"])
+    other_seed = bootstrap(tables, patients, 100, 1)
+    assert other_seed[0].equals(first[0]), "nothing is drawn for an interval"
+    assert not other_seed[1]["p_adjusted"].equals(first[1]["p_adjusted"])
 
 
-def test_the_interval_is_that_of_percentiles():
-    low, high = interval(np.arange(1001.0)[:, None])
-    assert (low[0], high[0]) == pytest.approx((25, 975))
+def planted(patients, misses):
+    """Two models on ``patients`` with five queries each: equal but that the first lacks the ten
+    queries that the other one misses where it would miss them, too."""
+    tables, known = queries(patients, 5, {"picky": 0})
+    hits = np.ones(patients * 5)
+    hits[misses] = 0
+    for metric in METRICS:
+        tables["picky"][metric] = hits
+    tables["whole"] = tables["picky"].copy()
+    return tables, known
+
+
+def test_the_best_is_judged_on_the_queries_that_all_answered():
+    """A model that rejects ten of its misses has the higher figure of its own, and the lower one
+    on the same queries."""
+    tables, patients = planted(40, np.arange(0, 200, 4))
+    kept = np.ones(200, dtype=bool)
+    kept[np.arange(0, 40, 4)] = False
+    picky = tables["picky"].iloc[kept].copy()
+    for metric in METRICS:
+        picky.loc[picky.index[1:8], metric] = 0.0
+    tables["picky"] = picky
+    intervals, differences, ranks = bootstrap(tables, patients, 200, 0)
+    chosen = (intervals["metric"] == "precision_at_1") & (intervals["average"] == "micro")
+    own = intervals[chosen].set_index("model")
+    assert own.loc["picky", "value"] > own.loc["whole", "value"] == 0.75
+    assert own.loc["picky", "common_value"] < own.loc["whole", "common_value"]
+    assert own["queries"].to_dict() == {"picky": 190, "whole": 200}
+    assert own["lacking_queries"].to_dict() == {"picky": 10, "whole": 0}
+    assert own["common_queries"].tolist() == [190, 190]
+    expected = tables["whole"]["precision_at_1"].to_numpy()[kept].mean()
+    assert own.loc["whole", "common_value"] == pytest.approx(expected)
+    assert (own["common_low"] < own["common_value"]).all()
+    first = ranks[(ranks["metric"] == "precision_at_1") & (ranks["average"] == "micro")]
+    assert first.set_index("model")["first"]["whole"] > 0.9
+    pair = differences[(differences["metric"] == "precision_at_1")].iloc[0]
+    difference = own.loc["picky", "common_value"] - own.loc["whole", "common_value"]
+    assert pair["difference"] == pytest.approx(difference)
+
+
+@pytest.mark.parametrize(
+    ("patients", "caution", "verdict"),
+    [(2, "no interval", "too few patients"), (5, "no verdict", "too few patients"),
+     (8, "few patients", "better"), (45, "", "better")],
+)  # fmt: skip
+def test_few_patients_give_a_warning_no_verdict_and_no_interval(patients, caution, verdict):
+    """However clear it looks: one model is right always, the other never."""
+    tables, known = planted(patients, [])
+    for metric in METRICS:
+        tables["whole"][metric] = 0.0
+    intervals, differences, ranks = bootstrap(tables, known, 500, 0)
+    assert set(intervals["caution"]) == {caution}
+    assert set(differences["verdict"]) == {verdict}
+    assert intervals["effective_clusters"].iloc[0] == pytest.approx(patients)
+    assert intervals["low"].isna().all() == (patients == 2)
+    assert ranks["first"].isna().all() == (patients < 6)
+
+
+def test_where_all_are_right_the_interval_is_not_a_point():
+    tables, known = planted(10, [])
+    row = bootstrap(tables, known, 100, 0)[0].iloc[0]
+    assert row["value"] == row["high"] == 1
+    assert row["low"] == pytest.approx(10 / (10 + stats.t.ppf(0.975, 9) ** 2))
+
+
+def test_a_split_without_any_answer_has_neither_interval_nor_verdict():
+    tables, known = planted(6, [])
+    for table in tables.values():
+        table["relevant_in_index"] = 0
+    intervals, differences, ranks = bootstrap(tables, known, 100, 0)
+    assert intervals[["value", "low", "high"]].isna().all(axis=None)
+    assert set(intervals["caution"]) == {"no interval"} and (intervals["queries"] == 0).all()
+    assert set(differences["verdict"]) == {"too few patients"} and ranks["first"].isna().all()

@@ -75,32 +75,65 @@ def test_the_column_for_other_patients_appears_where_patients_are_known():
     assert model_table.model_columns(known)[-1][0] == "P@1 other patients"
 
 
-def uncertain(low, high):
-    """Intervals and differences of every headline for `summary`: floor minus net lies in (low,
-    high)."""
+def uncertain(verdict):
+    """Intervals and differences of every headline for `summary`, and the verdict on net against
+    floor."""
     keys = [
         {"query_split": "test", "neighbors": "all", "metric": metric, "average": average}
         for _, metric, average, _ in model_table.HEADLINES
     ]
     intervals = [
-        key | {"model": model, "low": 0.1, "high": 0.7, "resampled": "patient", "clusters": 12}
+        key
+        | {"model": model, "common_low": 0.1, "common_high": 0.7, "resampled": "patient"}
+        | {"clusters": 12, "effective_clusters": 12.0}
         for key in keys
         for model in ("net", "floor")
     ]
-    pairs = [key | {"model": "net", "other": "floor", "low": -high, "high": -low} for key in keys]
+    pairs = [key | {"model": "net", "other": "floor", "verdict": verdict} for key in keys]
     return pd.DataFrame(intervals), pd.DataFrame(pairs)
 
 
-@pytest.mark.parametrize(("low", "alike"), [(0.05, False), (-0.05, True)])
-def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(low, alike):
+@pytest.mark.parametrize(
+    ("verdict", "alike"), [("worse", False), ("undecided", True), ("too few patients", False)]
+)
+def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(verdict, alike):
     (split,) = model_table.model_table(
-        summary({"net": 0.25, "floor": 0.5}), CARDS, *uncertain(low, 0.4)
+        summary({"net": 0.25, "floor": 0.5}), CARDS, *uncertain(verdict)
     )
     best, other = split["rows"]
     assert all(cell["best"] and not cell["alike"] for cell in best["cells"])
     assert all(cell["alike"] == alike and not cell["best"] for cell in other["cells"])
     assert other["cells"][0]["interval"] == "0.100 – 0.700"
-    assert split["resampled"] == {"count": "12", "units": "patients", "few": True, "none": False}
+    assert split["resampled"].startswith("95 % intervals by patient, from 12 patients: with fewer")
+
+
+def test_order_and_best_follow_the_queries_that_all_models_answered():
+    """The one that rejected its misses has the higher figure of its own, and is not the best."""
+    table = summary({"net": 0.75, "floor": 0.7}).assign(
+        common_value=[0.72] * len(model_table.HEADLINES) + [0.8] * len(model_table.HEADLINES),
+        common_queries=10, lacking_queries=0, lacking_index_images=0,
+    )  # fmt: skip
+    net = table["model"] == "net"
+    table.loc[net, ["queries", "lacking_queries", "lacking_index_images"]] = [10, 2, 1]
+    (split,) = model_table.model_table(table, CARDS)
+    best, other = split["rows"]
+    assert (best["name"], other["name"]) == ("floor", "Net <1>")
+    assert all(cell["best"] for cell in best["cells"])
+    assert (best["cells"][0]["text"], best["cells"][0]["own"]) == ("0.800", "0.700")
+    assert (other["cells"][0]["text"], other["cells"][0]["own"]) == ("0.720", "0.750")
+    assert (best["lacks"], other["lacks"]) == ("", "lacks 2 queries and 1 index image")
+    assert "over the 10 queries that all models answered" in split["note"]
+    assert "10 to 12 queries" in split["note"]
+
+
+def test_one_class_and_no_answer_are_said():
+    one = summary({"net": 1.0, "floor": 1.0}).assign(classes=1)
+    (split,) = model_table.model_table(one, CARDS)
+    assert "All queries have the same class" in split["note"]
+    none = summary({"net": np.nan, "floor": np.nan}).assign(classes=0, queries=0)
+    (split,) = model_table.model_table(none, CARDS)
+    assert split["note"].startswith("No query has an index image of its class")
+    assert not any(cell["best"] for row in split["rows"] for cell in row["cells"])
 
 
 def test_the_table_of_models_works_without_intervals():

@@ -67,11 +67,9 @@ def bounds(
                 for metric in chance_metrics(pairs[:0, 0], pairs[:0, 1], k):
                     each = values[metric][place.ravel()][answered]
                     macro = group_means(each, classes, int(classes.max(initial=-1)) + 1)
-                    averages = (
-                        {"micro": each.mean(), "macro": macro.mean()}
-                        if len(each)
-                        else {"micro": np.nan}
-                    )
+                    averages = {"micro": np.nan, "macro": np.nan}
+                    if len(each):
+                        averages = {"micro": each.mean(), "macro": macro.mean()}
                     rows += [
                         (name, split, variant, averaged_name(metric), average, value)
                         for average, value in averages.items()

@@ -35,7 +35,7 @@ class Evaluation:
     P@k."""
     summary: pd.DataFrame
     """query_split, neighbors, metric, average, k, value, queries, queries_without_relevant,
-    classes."""
+    classes, index_images (with an embedding and one label)."""
     by_group: pd.DataFrame
     """query_split, neighbors, level, group, index_images, queries, queries_without_relevant,
     :data:`GROUP_METRICS`."""
@@ -119,7 +119,7 @@ def _evaluate_lists(
     }
     return Evaluation(
         precision=precision_curve(lists, labels),
-        summary=_summary(metrics, lists, labels),
+        summary=_summary(metrics, lists, labels).assign(index_images=len(images.index)),
         by_group=_by_group(metrics, lists, queries, images),
         per_query=pd.DataFrame(per_query | metrics),
     )

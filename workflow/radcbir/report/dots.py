@@ -14,6 +14,15 @@ def legend_on_the_right(figure: plt.Figure, axis: plt.Axes) -> None:
     figure.legend(handles, labels, loc="outside right center")
 
 
+def sentence(axis: plt.Axes, text: str) -> None:
+    """A sentence in place of a panel that has nothing to show."""
+    axis.text(
+        0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, fontsize=9.5, wrap=True
+    )
+    axis.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    axis.grid(visible=False)
+
+
 def of_all_neighbors(table: pd.DataFrame, split: str) -> pd.DataFrame:
     """The rows of a query split that count every neighbor."""
     return table[(table["neighbors"] == "all") & (table["query_split"] == split)]

@@ -31,6 +31,7 @@ rule comparison_summary:
         precision=of_all_models(layout.metrics("precision.csv")),
         summary=of_all_models(layout.metrics("summary.csv")),
         by_group=of_all_models(layout.metrics("by_group.csv")),
+        per_query=of_all_models(layout.metrics("per_query.parquet")),
     output:
         precision=layout.comparison("precision.csv"),
         summary=report(
@@ -74,9 +75,11 @@ rule comparison_summary:
         layout.log("comparison_summary", "{experiment}"),
     benchmark:
         layout.benchmark("comparison_summary", "{experiment}")
-    localrule: True
     conda:
         "../../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
     params:
         cards=experiment_cards,
         code=code("analyses/comparison_summary.py", template="analyses/comparison/labels.html.j2"),

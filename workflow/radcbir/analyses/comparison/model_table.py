@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from radcbir.cards.model_card import NOT_STATED, is_control
+from radcbir.metrics.intervals import reading
 from radcbir.metrics.registry import columns
 from radcbir.report.heat import is_missing, three_decimals
-
-FEW_PATIENTS = 20
-"""With fewer resampled patients than this, percentile intervals are known to be too narrow."""
 
 HEADLINES = [
     (column.heading, metric.averaged, column.average, column.help) for metric, column in columns()
@@ -35,46 +33,57 @@ def model_table(
     """Rows of the model table per query split, best first by micro P@1, from a comparison's
     ``summary.csv``.
 
-    ``cards`` gives the model cards in the order of the configuration. The column for other patients
-    appears where those figures exist. ``intervals`` and ``differences`` (both or none, see
-    ``uncertainty.bootstrap``) add an interval to each cell and mark the models that cannot be told
-    from the best, whose paired difference from it may be 0. ``bounds`` adds the ceiling above the
-    models and the floor below them, ``marks`` a contamination mark per model
-    (:func:`radcbir.analyses.contamination.compute.mark`).
+    Cells show averages over the queries that all models answered (``common_value``), and the
+    model's own average where that is another one. Order and best marks follow the former; without
+    the column, the latter. ``cards`` gives the model cards in the order of the configuration. The
+    column for other patients appears where those figures exist. ``intervals`` and ``differences``
+    (both or none, see ``uncertainty.bootstrap``) add an interval to each cell and mark the models
+    that cannot be told from the best: those whose verdict against it is ``undecided``. ``bounds``
+    adds the ceiling above the models and the floor below them, ``marks`` a contamination mark per
+    model (:func:`radcbir.analyses.contamination.compute.mark`).
     """
     columns = _columns(summary)
-    values = _by_figure(summary, "model")["value"]
+    figures = _by_figure(summary, "model")
     known = None if intervals is None else _by_figure(intervals, "model")
     splits = []
     for split in summary["query_split"].unique():
         here = summary[summary["query_split"] == split]
-        rows = []
-        for model in cards:
-            cells = [values.get((split, *column, model)) for column in columns]
-            rows.append(
-                {
-                    "model": model,
-                    "values": [None if is_missing(value) else float(value) for value in cells],
-                }
-            )
+        places = {model: [(split, *column, model) for column in columns] for model in cards}
+        own = {model: _values(figures["value"], of) for model, of in places.items()}
+        shown = own
+        if "common_value" in summary:
+            shown = {model: _values(figures["common_value"], of) for model, of in places.items()}
         best = [
-            max((v for v in column if v is not None), default=None)
-            for column in zip(*(r["values"] for r in rows), strict=True)
-        ]
-        leaders = [
-            next(
-                (row["model"] for row in rows if top is not None and row["values"][place] == top),
-                None,
-            )
-            for place, top in enumerate(best)
+            max((value for value in column if value is not None), default=None)
+            for column in zip(*shown.values(), strict=True)
         ]
         alike = [
-            set()
-            if differences is None or leader is None
-            else _alike(differences, (split, *column), leader)
-            for column, leader in zip(columns, leaders, strict=True)
+            _alike(differences, (split, *column), [m for m in cards if shown[m][place] == top])
+            for place, (column, top) in enumerate(zip(columns, best, strict=True))
         ]
-        rows.sort(key=lambda row: -(row["values"][0] if row["values"][0] is not None else -1))
+        rows = [
+            {
+                "name": card["name"],
+                "control": is_control(card),
+                "mark": (marks or {}).get(model),
+                "lacks": _lacks(here[here["model"] == model]),
+                "cells": [
+                    {
+                        "value": value,
+                        "text": three_decimals(value),
+                        "own": "" if value == alone else three_decimals(alone),
+                        "interval": _interval(known, figure, value),
+                        "best": value is not None and value == top,
+                        "alike": value is not None and value != top and model in near,
+                    }
+                    for value, alone, figure, top, near in zip(
+                        shown[model], own[model], places[model], best, alike, strict=True
+                    )
+                ],
+            }
+            for model, card in cards.items()
+        ]
+        rows.sort(key=_first, reverse=True)
         splits.append(
             {
                 "name": split,
@@ -84,31 +93,32 @@ def model_table(
                 else _resampled(intervals[intervals["query_split"] == split]),
                 "ceiling": _bound(bounds, "oracle", split, columns),
                 "floor": _bound(bounds, "chance", split, columns),
-                "rows": [
-                    {
-                        "name": cards[row["model"]]["name"],
-                        "control": is_control(cards[row["model"]]),
-                        "mark": (marks or {}).get(row["model"]),
-                        "cells": [
-                            {
-                                "value": value,
-                                "text": three_decimals(value),
-                                "interval": _interval(known, (split, *column, row["model"]), value),
-                                "best": value is not None and value == top,
-                                "alike": value is not None
-                                and value != top
-                                and row["model"] in near,
-                            }
-                            for value, top, column, near in zip(
-                                row["values"], best, columns, alike, strict=True
-                            )
-                        ],
-                    }
-                    for row in rows
-                ],
+                "rows": rows,
             }
         )
     return splits
+
+
+def _first(row: Mapping) -> float:
+    value = row["cells"][0]["value"]
+    return -1.0 if value is None else value
+
+
+def _values(figures: pd.Series, places: Sequence[tuple[str, ...]]) -> list[float | None]:
+    """Figures by their places, None where one is missing."""
+    found = [figures.get(place) for place in places]
+    return [None if is_missing(value) else float(value) for value in found]
+
+
+def _lacks(of_model: pd.DataFrame) -> str:
+    """What a model lacks that others have, in words; nothing where it lacks nothing."""
+    here = of_model[of_model["neighbors"] == "all"]
+    parts = []
+    for column, what in (("lacking_queries", "queries"), ("lacking_index_images", "index images")):
+        count = 0 if column not in here or here.empty else int(here[column].iloc[0])
+        if count:
+            parts.append(f"{count:,} {what if count > 1 else what.replace('ies', 'y').rstrip('s')}")
+    return f"lacks {' and '.join(parts)}" if parts else ""
 
 
 def _columns(summary: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -125,39 +135,39 @@ def _by_figure(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.set_index(["query_split", "neighbors", "metric", "average", *columns])
 
 
-def _alike(differences: pd.DataFrame, figure: tuple[str, ...], leader: str) -> set[str]:
-    """The models whose paired difference from the leader has an interval that holds 0."""
-    keys = ("query_split", "neighbors", "metric", "average")
-    here = differences
-    for key, wanted in zip(keys, figure, strict=True):
+def _alike(
+    differences: pd.DataFrame | None, figure: tuple[str, ...], leaders: Sequence[str]
+) -> set[str]:
+    """The models of which it is undecided whether they differ from the leaders."""
+    if differences is None:
+        return set()
+    here = differences[differences["verdict"] == "undecided"]
+    for key, wanted in zip(("query_split", "neighbors", "metric", "average"), figure, strict=True):
         here = here[here[key] == wanted]
-    near = here[(here["low"] <= 0) & (here["high"] >= 0)]
-    return set(near.loc[near["other"] == leader, "model"]) | set(
-        near.loc[near["model"] == leader, "other"]
+    return set(here.loc[here["other"].isin(leaders), "model"]) | set(
+        here.loc[here["model"].isin(leaders), "other"]
     )
 
 
 def _interval(known: pd.DataFrame | None, figure: tuple[str, ...], value: float | None) -> str:
-    if (
-        known is None
-        or value is None
-        or figure not in known.index
-        or is_missing(float(known.loc[figure, "low"]))
-    ):
+    if known is None or value is None or figure not in known.index:
         return ""
-    return f"{known.loc[figure, 'low']:.3f} – {known.loc[figure, 'high']:.3f}"
+    low, high = known.loc[figure, ["common_low", "common_high"]]
+    return "" if is_missing(float(low)) else f"{low:.3f} – {high:.3f}"
 
 
-def _resampled(intervals: pd.DataFrame) -> dict:
-    """What the intervals of a query split go by: how many of what were resampled, and whether those
-    are few.
-    """
-    first = intervals[intervals["neighbors"] == "all"].iloc[0]
-    count, unit = int(first["clusters"]), str(first["resampled"])
-    units = {"patient": "patients", "image": "images (no patient is known)"}.get(
-        unit, "patients, or images without one"
+def _resampled(intervals: pd.DataFrame) -> str:
+    """What the intervals of a query split follow from, and what they do not allow, in words."""
+    here = intervals[(intervals["neighbors"] == "all") & (intervals["metric"] == "precision_at_1")]
+    micro, macro = (here[here["average"] == each].iloc[0] for each in ("micro", "macro"))
+    return reading(
+        int(micro["clusters"]),
+        str(micro["resampled"]),
+        {
+            "means over queries": micro["effective_clusters"],
+            "over classes": macro["effective_clusters"],
+        },
     )
-    return {"count": f"{count:,}", "units": units, "few": count < FEW_PATIENTS, "none": count < 2}
 
 
 def _bound(
@@ -222,24 +232,34 @@ def _has_other_patients(summary: pd.DataFrame) -> bool:
 
 
 def _denominators(summary: pd.DataFrame) -> str:
-    """One sentence on what the averages run over; models may differ where images were rejected."""
+    """What the averages run over, in words; models may differ where images were rejected."""
     first = summary[
         (summary["neighbors"] == "all")
         & (summary["metric"] == "precision_at_1")
         & (summary["average"] == "micro")
     ]
-    queries, lone = (
-        sorted(first["queries"].unique()),
-        sorted(first["queries_without_relevant"].unique()),
+    own, classes = _range(first["queries"]), _range(first["classes"])
+    further = (
+        f"{_range(first['queries_without_relevant'])} further queries have no index image of their "
+        "class and are in no average."
     )
-    return (
-        f"Averages over {_range(queries)} queries of {_range(sorted(first['classes'].unique()))} "
-        "classes; "
-        f"{_range(lone)} further queries have no index image of their class and stand in no "
-        "average."
-    )
+    if not first["queries"].any():
+        return f"No query has an index image of its class, so nothing can be measured; {further}"
+    found = f"Averages over {own} queries of {classes} classes; {further}"
+    if "common_queries" in first and (first["common_queries"] != first["queries"]).any():
+        found = (
+            f"Averages over the {_range(first['common_queries'])} queries that all models answered; "
+            f"in gray, a model's average over all that it answered ({own} queries of {classes} "
+            f"classes). {further}"
+        )
+    if first["classes"].max() == 1:
+        found += (
+            " All queries have the same class: what is measured is how much of the index has it, "
+            "not how well a model retrieves."
+        )
+    return found
 
 
-def _range(values: Sequence) -> str:
-    low, high = int(values[0]), int(values[-1])
+def _range(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,92 +1,37 @@
-"""How sure a figure is: bootstrap intervals by patient, paired differences between models, and how
-often each ranks first.
+"""How sure a figure is: intervals by patient, paired differences between models, and how often each
+ranks first.
 
-Images of one patient resemble one another, so patients are resampled, not queries: each resample
-draws as many patients as there are, with replacement, and takes all their queries along (the
-cluster bootstrap; Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section
-3.8). Intervals are 95 % percentile intervals. All models see the same resamples, so that
-differences are paired. They speak of the queries; the index is taken as given.
+What is concluded from the patients is in :mod:`radcbir.metrics.intervals`. All models see the same
+draws, so that differences are paired. They speak of the queries; the index is taken as given.
 """
 
-import itertools
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from radcbir.metrics import registry
+from radcbir.metrics.intervals import (
+    Average,
+    average,
+    caution,
+    difference_interval,
+    drawn_signs,
+    patients_as_clusters,
+    swapped,
+)
 
 METRICS = tuple(metric.name for metric in registry.METRICS if metric.interval)
 """The metrics of one query whose averages get an interval."""
 
-LEVEL = 0.95
+AVERAGES = ("micro", "macro")
 
-RESAMPLES_PER_BLOCK = 50
+ADJUSTED_LEVEL = 0.05
+"""Two models differ where the adjusted p is at most this."""
 
-
-def resampled_means(
-    values: np.ndarray,
-    answered: np.ndarray,
-    labels: np.ndarray,
-    clusters: np.ndarray,
-    resamples: int,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Micro and macro means ``(resamples, models, metrics)`` of resampled clusters.
-
-    ``values`` ``(q, models, metrics)`` are the queries' metrics, ``answered`` ``(q, models)`` bool
-    says which of them count, ``labels`` and ``clusters`` ``(q,)`` are codes from 0. A query counts
-    as often as its cluster was drawn. The macro mean is the mean over the classes that the resample
-    holds (of the model's answered queries). A class, not a query, is a step of the loop; beside the
-    arguments, memory follows q x :data:`RESAMPLES_PER_BLOCK` numbers.
-    """
-    queries, models, metrics = values.shape
-    order = np.lexsort((clusters, labels))
-    new = (np.diff(labels[order], prepend=-1) != 0) | (np.diff(clusters[order], prepend=-1) != 0)
-    # A metric and the count of queries side by side: one matrix product per class gives numerators
-    # and denominators.
-    counted = np.concatenate([values, np.ones((queries, models, 1))], axis=2)
-    columns = np.where(answered[:, :, None], counted, 0.0).reshape(queries, -1)[order]
-    # Queries of one class and cluster are drawn together: they are summed once.
-    columns, cluster = np.add.reduceat(columns, np.flatnonzero(new), axis=0), clusters[order][new]
-    bounds = np.flatnonzero(np.diff(labels[order][new], prepend=-1, append=np.iinfo(np.int64).max))
-    count = int(clusters.max(initial=-1)) + 1
-    random = np.random.default_rng(seed)
-    micro, macro = np.empty((2, resamples, models, metrics))
-    for start in range(0, resamples, RESAMPLES_PER_BLOCK):
-        block = slice(start, min(start + RESAMPLES_PER_BLOCK, resamples))
-        drawn = np.stack(
-            [
-                np.bincount(random.integers(0, count, count), minlength=count)
-                for _ in range(start, block.stop)
-            ],
-            axis=1,
-        ).astype(np.float64)
-        total = np.zeros((drawn.shape[1], models, metrics + 1))
-        class_means, classes = (
-            np.zeros((len(total), models, metrics)),
-            np.zeros((len(total), models, 1)),
-        )
-        for first, end in itertools.pairwise(bounds):
-            sums = (drawn[cluster[first:end]].T @ columns[first:end]).reshape(total.shape)
-            total += sums
-            present = sums[:, :, -1:] > 0
-            class_means += np.divide(
-                sums[:, :, :-1], sums[:, :, -1:], out=np.zeros_like(class_means), where=present
-            )
-            classes += present
-        micro[block], macro[block] = (
-            _mean(total[:, :, :-1], total[:, :, -1:]),
-            _mean(class_means, classes),
-        )
-    return micro, macro
-
-
-def interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the 95 % percentile interval along the first axis."""
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    return low, high
+KEYS = ["query_split", "neighbors", "metric", "average"]
 
 
 def share_first(resampled: np.ndarray) -> np.ndarray:
@@ -106,6 +51,33 @@ def mean_rank(resampled: np.ndarray) -> np.ndarray:
     return (1 + better + (alike - 1) / 2).mean(axis=0)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """The queries of one split and variant that any of M models answered, by id."""
+
+    values: np.ndarray
+    """``(q, M, K)``: the metrics, NaN where a model did not answer."""
+    answered: np.ndarray
+    """``(q, M)`` bool."""
+    labels: np.ndarray
+    """``(q,)`` codes."""
+    clusters: np.ndarray
+    """``(q,)`` codes of the patients."""
+    unit: str
+
+    @property
+    def patients(self) -> int:
+        """How many patients have a query."""
+        return int(self.clusters.max(initial=-1)) + 1
+
+    def averages(self, kind: str, rows: np.ndarray, models: slice | int) -> Average:
+        """The averages of all metrics of some models, side by side, over some of the queries."""
+        values = self.values[rows, models]
+        values = values.reshape(len(values), math.prod(values.shape[1:]))
+        classes = self.labels[rows] if kind == "macro" else None
+        return average(values, self.clusters[rows], classes, self.patients)
+
+
 def bootstrap(
     per_query: Mapping[str, pd.DataFrame], patients: pd.Series, resamples: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -117,106 +89,142 @@ def bootstrap(
 
     Returns three tidy tables with the columns query_split, neighbors, metric, average, then
 
-    - intervals: model, value, low, high, queries (the model's own), resampled (what was resampled),
-      clusters (how many);
+    - intervals: model, value, low, high, queries (the model's own), resampled (what counts as a
+      patient), clusters (how many there are), effective_clusters (Kish's number of them in this
+      average), lone_classes (classes with one patient), caution
+      (:func:`~radcbir.metrics.intervals.caution`); common_value, common_low, common_high,
+      common_queries: the same over the queries that *all* models answered; lacking_queries: those
+      that another model answered and this one did not;
     - differences: model, other, difference (model minus other), low, high, distinguishable (the
-      interval leaves 0 out), queries, model_only, other_only: over the queries that *all* models
-      answered; what else each of the two answered is counted;
-    - ranks: model, first (share of resamples in which it is the best), mean_rank, queries: over the
-      same queries.
-
-    With fewer than two clusters there is nothing to resample and the intervals are missing.
+      interval of this pair alone leaves 0 out), queries, model_only, other_only: over the queries
+      that all models answered; what else each of the two answered is counted; p_adjusted (for all
+      pairs of this metric and average), effective_clusters, verdict: ``better``, ``worse`` (of the
+      model against the other), ``undecided``, or ``too few patients``;
+    - ranks: model, first (share of resamples in which it is the best), mean_rank, queries,
+      effective_clusters: over the same queries; missing where patients are too few for a verdict.
     """
-    names = [registry.averaged_name(metric) for metric in METRICS]
     models = list(per_query)
     tables: dict[str, list[pd.DataFrame]] = {"intervals": [], "differences": [], "ranks": []}
     first = per_query[models[0]]
     for split, variant in (
         first[["query_split", "neighbors"]].drop_duplicates().itertuples(index=False)
     ):
-        values, answered, labels, cluster_of, unit = _aligned(per_query, patients, split, variant)
-        clusters = int(cluster_of.max(initial=-1)) + 1
-        common = answered.all(axis=1)
-        own = _averages(values, answered, labels, cluster_of, resamples, seed)
-        paired = own
-        if not (answered == common[:, None]).all():
-            all_answered = np.repeat(common[:, None], len(models), axis=1)
-            paired = _averages(values, all_answered, labels, cluster_of, resamples, seed)
-        for average in ("micro", "macro"):
-            estimate, drawn = own[average]
-            low, high = interval(drawn)
-            common_estimate, common_drawn = paired[average]
-            for place, metric in enumerate(names):
-                keys = {
-                    "query_split": split,
-                    "neighbors": variant,
-                    "metric": metric,
-                    "average": average,
+        answers = _answers(per_query, patients, split, variant)
+        for kind in AVERAGES:
+            keys = {"query_split": split, "neighbors": variant, "average": kind}
+            common = answers.averages(kind, answers.answered.all(axis=1), slice(None))
+            found = (
+                _intervals(answers, kind, common, models),
+                *_compared(answers, common, models, resamples, seed),
+            )
+            for name, table in zip(tables, found, strict=True):
+                tables[name].append(table.assign(**keys))
+    return tuple(_stacked(parts) for parts in tables.values())
+
+
+def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    table = pd.concat(parts, ignore_index=True)
+    return table[[*KEYS, *(each for each in table if each not in KEYS)]]
+
+
+def _intervals(answers: Answers, kind: str, common: Average, models: list[str]) -> pd.DataFrame:
+    """The table of intervals of one average: a row per metric and model."""
+    everyone = int(answers.answered.all(axis=1).sum())
+    shape = len(models), len(METRICS)
+    ends = [each.reshape(shape) for each in (common.value, *common.interval())]
+    tables = []
+    for place, model in enumerate(models):
+        rows = answers.answered[:, place]
+        own, own_ends = common, [each[place] for each in ends]
+        if rows.sum() != everyone:
+            own = answers.averages(kind, rows, place)
+            own_ends = [own.value, *own.interval()]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "metric": [registry.averaged_name(metric) for metric in METRICS],
+                    "model": model,
+                    **dict(zip(("value", "low", "high"), own_ends, strict=True)),
+                    "queries": int(rows.sum()),
+                    "resampled": answers.unit,
+                    "clusters": answers.patients,
+                    "effective_clusters": own.effective,
+                    "lone_classes": own.lone_classes,
+                    "caution": caution(own.effective),
+                    "common_value": ends[0][place],
+                    "common_low": ends[1][place],
+                    "common_high": ends[2][place],
+                    "common_queries": everyone,
+                    "lacking_queries": len(rows) - int(rows.sum()),
                 }
-                tables["intervals"].append(
-                    pd.DataFrame(
-                        keys
-                        | {"model": models, "value": estimate[:, place], "low": low[:, place]}
-                        | {"high": high[:, place], "queries": answered.sum(axis=0)}
-                        | {"resampled": unit, "clusters": clusters}
-                    )
-                )
-                tables["differences"].append(
-                    _differences(
-                        common_estimate[:, place], common_drawn[:, :, place], models, answered
-                    ).assign(**keys)
-                )
-                known = np.isfinite(common_drawn[:, :, place]).all()
-                tables["ranks"].append(
-                    pd.DataFrame(
-                        keys
-                        | {"model": models}
-                        | {"first": share_first(common_drawn[:, :, place]) if known else np.nan}
-                        | {"mean_rank": mean_rank(common_drawn[:, :, place]) if known else np.nan}
-                        | {"queries": int(common.sum())}
-                    )
-                )
-    intervals, differences, ranks = (
-        pd.concat(parts, ignore_index=True) for parts in tables.values()
-    )
-    keys = ["query_split", "neighbors", "metric", "average"]
-    return (
-        intervals,
-        differences[[*keys, *(each for each in differences if each not in keys)]],
-        ranks,
-    )
+            )
+        )
+    table = pd.concat(tables)
+    return table.sort_index(kind="stable").reset_index(drop=True)
 
 
-def _differences(
-    estimate: np.ndarray, drawn: np.ndarray, models: list[str], answered: np.ndarray
-) -> pd.DataFrame:
-    """The pairs of models: ``estimate`` ``(models,)`` and ``drawn`` ``(resamples, models)`` of the
-    common queries.
-    """
+def _compared(
+    answers: Answers, common: Average, models: list[str], resamples: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of differences and of ranks of one average: metric by metric."""
+    shape = -1, len(models), len(METRICS)
+    value = common.value.reshape(shape)[0]
+    moves, totals = (each.reshape(shape) for each in (common.moves, common.totals))
+    signed = [
+        each.reshape(shape) for each in drawn_signs([common.totals, common.moves], resamples, seed)
+    ]
     one, other = np.triu_indices(len(models), 1)
-    low, high = interval(drawn[:, one] - drawn[:, other])
-    only = answered.sum(axis=0) - answered.all(axis=1).sum()
-    return pd.DataFrame(
-        {
-            "model": np.array(models, dtype=object)[one],
-            "other": np.array(models, dtype=object)[other],
-            "difference": estimate[one] - estimate[other],
-            "low": low,
-            "high": high,
-            "distinguishable": (low > 0) | (high < 0),
-            "queries": int(answered.all(axis=1).sum()),
+    difference = value[one] - value[other]
+    ends = np.empty((2, *difference.shape))
+    for place, (left, right) in enumerate(zip(one, other, strict=True)):
+        ends[:, place] = difference_interval(
+            difference[place], moves[:, left] - moves[:, right], common.effective
+        )
+    low, high = ends
+    p = swapped(totals, signed[0], one, other)
+    judged = caution(common.effective) in ("", "few patients")
+    apart = (low > 0) | (high < 0)
+    verdict = np.full(difference.shape, "undecided", dtype=object)
+    sure = apart & (p <= ADJUSTED_LEVEL)
+    verdict[sure] = np.where(difference[sure] > 0, "better", "worse")
+    if not judged:
+        verdict[:] = "too few patients"
+    # Matrix products may differ in the last bits between columns that are alike: models that tie
+    # have to tie exactly.
+    drawn = np.round(value + signed[1], 12)
+    everyone = int(answers.answered.all(axis=1).sum())
+    only = answers.answered.sum(axis=0) - everyone
+    names = np.array(models, dtype=object)
+    differences, ranks = [], []
+    for place, metric in enumerate(METRICS):
+        about = {"metric": registry.averaged_name(metric)}
+        counts = {"queries": everyone, "effective_clusters": common.effective}
+        columns = {
+            "model": names[one],
+            "other": names[other],
+            "difference": difference[:, place],
+            "low": low[:, place],
+            "high": high[:, place],
+            "distinguishable": apart[:, place],
             "model_only": only[one],
             "other_only": only[other],
+            "p_adjusted": p[:, place],
+            "verdict": verdict[:, place],
         }
-    )
+        differences.append(pd.DataFrame(columns).assign(**about, **counts))
+        known = judged and np.isfinite(drawn[:, :, place]).all()
+        shares = {
+            "first": share_first(drawn[:, :, place]) if known else np.nan,
+            "mean_rank": mean_rank(drawn[:, :, place]) if known else np.nan,
+        }
+        ranks.append(pd.DataFrame({"model": models} | shares).assign(**about, **counts))
+    return pd.concat(differences), pd.concat(ranks)
 
 
-def _aligned(
+def _answers(
     per_query: Mapping[str, pd.DataFrame], patients: pd.Series, split: str, variant: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
-    """Values, answered, labels and clusters for :func:`resampled_means`, over all queries of any
-    model, by id.
-    """
+) -> Answers:
+    """Line the tables of the models up by query."""
     parts = []
     for table in per_query.values():
         here = table[(table["query_split"] == split) & (table["neighbors"] == variant)]
@@ -231,63 +239,6 @@ def _aligned(
         answered[rows, place] = part["relevant_in_index"].to_numpy() > 0
         label.iloc[rows] = part["label"].to_numpy(object)
     asked = answered.any(axis=1)
-    patient = patients.reindex(ids[asked])
-    known = patient.notna().to_numpy()
-    codes = pd.factorize(patient)[0]
-    codes[~known] = codes.max(initial=-1) + 1 + np.arange((~known).sum())
-    unit = (
-        "patient"
-        if known.all()
-        else "image"
-        if not known.any()
-        else "patient, or image where unknown"
-    )
-    return values[asked], answered[asked], pd.factorize(label[asked], sort=True)[0], codes, unit
-
-
-def _averages(
-    values: np.ndarray,
-    answered: np.ndarray,
-    labels: np.ndarray,
-    clusters: np.ndarray,
-    resamples: int,
-    seed: int,
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Estimates ``(models, metrics)`` and resampled means ``(resamples, models, metrics)``, micro
-    and macro.
-
-    A metric that is unknown for an answered query (a list too short to tell) is unknown on average,
-    as in the summary.
-    """
-    unknown = (np.isnan(values) & answered[:, :, None]).any(axis=0)
-    filled = np.nan_to_num(values)
-    counts = answered.sum(axis=0)[:, None]
-    kept = np.where(answered[:, :, None], filled, 0.0)
-    shape = (int(labels.max(initial=-1)) + 1, *kept.shape[1:])
-    sums, sizes = np.zeros(shape), np.zeros((*shape[:2], 1))
-    np.add.at(sums, labels, kept)
-    np.add.at(sizes, labels, answered[:, :, None].astype(float))
-    class_means = np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
-    estimates = (
-        _mean(kept.sum(axis=0), counts),
-        _mean(class_means.sum(axis=0), (sizes > 0).sum(axis=0)),
-    )
-    if clusters.max(initial=-1) >= 1:
-        resampled = resampled_means(filled, answered, labels, clusters, resamples, seed)
-    else:
-        resampled = (np.full((resamples, *unknown.shape), np.nan),) * 2
-    # Matrix products may differ in the last bits between columns that are alike: models that tie
-    # have to tie exactly.
-    return {
-        average: (
-            np.where(unknown, np.nan, estimate),
-            np.where(unknown, np.nan, np.round(drawn, 12)),
-        )
-        for average, estimate, drawn in zip(("micro", "macro"), estimates, resampled, strict=True)
-    }
-
-
-def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """The quotient, NaN where nothing was counted."""
-    quotient = np.full(np.broadcast_shapes(total.shape, count.shape), np.nan)
-    return np.divide(total, count, out=quotient, where=count > 0)
+    clusters, unit = patients_as_clusters(patients.reindex(ids[asked]))
+    labels = pd.factorize(label[asked], sort=True)[0]
+    return Answers(values[asked], answered[asked], labels, clusters, unit)

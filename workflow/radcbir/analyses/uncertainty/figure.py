@@ -7,7 +7,8 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from radcbir.report.dots import of_all_neighbors
+from radcbir.metrics.intervals import FEWEST_FOR_VERDICT
+from radcbir.report.dots import of_all_neighbors, sentence
 from radcbir.report.style import STYLE, model_styles
 
 FOREST = [
@@ -16,6 +17,11 @@ FOREST = [
     ("P@10", "precision_at_10", "micro"),
     ("mAP", "mean_average_precision", "micro"),
 ]
+
+
+NO_ANSWER = "no query has an index image of its class"
+ONE_MODEL = "one model: nothing to compare"
+FEW_PATIENTS = f"fewer than {FEWEST_FOR_VERDICT} effective patients:\nno ranks, no verdicts"
 
 
 def forest_plot(
@@ -27,13 +33,16 @@ def forest_plot(
 ) -> plt.Figure:
     """Headline metrics with intervals, a row per model, best on top, and how often each ranks first
     by P@1.
+
+    All is of the queries that every model answered; a hollow marker shows the average over all that
+    a model answered, where these are more.
     """
     splits, styles = list(intervals["query_split"].unique()), model_styles(list(names), controls)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
             len(FOREST) + 1,
-            figsize=(15, 0.9 + len(splits) * (0.9 + 0.34 * len(names))),
+            figsize=(15, 1.1 + len(splits) * (1.1 + 0.34 * len(names))),
             squeeze=False,
             sharey="row",
             layout="constrained",
@@ -41,61 +50,88 @@ def forest_plot(
         for row, split in enumerate(splits):
             here = of_all_neighbors(intervals, split)
             order = _best_last(here, names)
-            for axis, (head, metric, average) in zip(axes[row], FOREST, strict=False):
-                chosen = here[(here["metric"] == metric) & (here["average"] == average)].set_index(
-                    "model"
-                )
-                for place, model in enumerate(order):
-                    value, low, high = chosen.loc[model, ["value", "low", "high"]]
-                    color, marker = styles[model]["color"], styles[model]["marker"] or "|"
-                    axis.plot(
-                        [low, high],
-                        [place, place],
-                        color=color,
-                        linewidth=2.2,
-                        solid_capstyle="butt",
-                    )
-                    axis.plot(value, place, color=color, marker=marker, markersize=7, linestyle="")
-                floor = of_all_neighbors(bounds, split)
-                floor = floor[
-                    (floor["metric"] == metric) & (floor["average"] == average)
-                ].set_index("model")["value"]
-                axis.axvline(floor["chance"], color="#47505e", linestyle=":", linewidth=1.2)
-                axis.set_xlim(left=0)
-                axis.set_title(f"{head}, queries: {split}", fontsize=10.5, loc="left")
-            first = of_all_neighbors(ranks, split)
-            first = first[
-                (first["metric"] == "precision_at_1") & (first["average"] == "micro")
-            ].set_index("model")
-            shares = first["first"].reindex(order)
-            axis = axes[row][-1]
-            axis.barh(
-                range(len(order)),
-                shares.fillna(0),
-                color=[styles[model]["color"] for model in order],
-                height=0.6,
-            )
-            for place, share in enumerate(shares):
-                axis.text(
-                    min(share, 0.8) + 0.02 if share < 0.8 else share - 0.02,
-                    place,
-                    _percent(share),
-                    ha="left" if not share >= 0.8 else "right",
-                    va="center",
-                    fontsize=9,
-                    color="#fff" if share >= 0.8 else "#1c2430",
-                )
-            axis.set_xlim(0, 1)
-            axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
-            axis.set_title("first by P@1", fontsize=10.5, loc="left")
-            axes[row][0].set_yticks(range(len(order)), [names[model] for model in order])
+            floor = of_all_neighbors(bounds, split)
             axes[row][0].set_ylim(-0.6, len(order) - 0.4)
+            for axis, (head, metric, average) in zip(axes[row], FOREST, strict=False):
+                axis.set_title(f"{head}, queries: {split}", fontsize=10.5, loc="left")
+                _forest(
+                    axis, _figure(here, metric, average), _figure(floor, metric, average), order,
+                    styles,
+                )  # fmt: skip
+            axis = axes[row][-1]
+            axis.set_title("first by P@1", fontsize=10.5, loc="left")
+            first = _figure(of_all_neighbors(ranks, split), "precision_at_1", "micro")
+            _shares(axis, first["first"].reindex(order), styles)
+            own = _figure(here, "precision_at_1", "micro")["lacking_queries"]
+            lacks = [f"  (lacks {own[model]:,})" if own[model] else "" for model in order]
+            axes[row][0].set_yticks(
+                range(len(order)),
+                [names[model] + lack for model, lack in zip(order, lacks, strict=True)],
+            )
+            axes[row][0].tick_params(labelleft=True)
     return figure
 
 
+def _figure(table: pd.DataFrame, metric: str, average: str) -> pd.DataFrame:
+    """The rows of one metric and average, by model."""
+    chosen = (table["metric"] == metric) & (table["average"] == average)
+    return table[chosen].set_index("model")
+
+
+def _forest(
+    axis: plt.Axes,
+    chosen: pd.DataFrame,
+    floor: pd.DataFrame,
+    order: Sequence[str],
+    styles: Mapping[str, Mapping],
+) -> None:
+    """One panel: a value, its interval and what random neighbors reach."""
+    if chosen["common_value"].isna().all():
+        sentence(axis, NO_ANSWER if chosen["value"].isna().all() else "no query in common")
+        return
+    for place, model in enumerate(order):
+        value, low, high, own = chosen.loc[
+            model, ["common_value", "common_low", "common_high", "value"]
+        ]
+        color, marker = styles[model]["color"], styles[model]["marker"] or "|"
+        axis.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="butt")
+        axis.plot(value, place, color=color, marker=marker, markersize=7, linestyle="")
+        if chosen.loc[model, "queries"] != chosen.loc[model, "common_queries"]:
+            hollow = {"markerfacecolor": "white", "markersize": 5, "marker": marker}
+            axis.plot(own, place - 0.25, color=color, linestyle="", **hollow)
+    axis.axvline(floor.loc["chance", "value"], color="#47505e", linestyle=":", linewidth=1.2)
+    axis.set_xlim(left=0)
+    effective = chosen["effective_clusters"].iloc[0]
+    unit = "images" if chosen["resampled"].iloc[0] == "image" else "patients"
+    axis.set_xlabel(f"{effective:.1f} effective {unit}", fontsize=9)
+
+
+def _shares(axis: plt.Axes, shares: pd.Series, styles: Mapping[str, Mapping]) -> None:
+    """The panel of shares of first ranks."""
+    if len(shares) == 1 or shares.isna().all():
+        sentence(axis, ONE_MODEL if len(shares) == 1 else FEW_PATIENTS)
+        return
+    axis.barh(
+        range(len(shares)), shares, color=[styles[each]["color"] for each in shares.index],
+        height=0.6,
+    )  # fmt: skip
+    for place, share in enumerate(shares):
+        axis.text(
+            min(share, 0.8) + 0.02 if share < 0.8 else share - 0.02,
+            place,
+            _percent(share),
+            ha="left" if share < 0.8 else "right",
+            va="center",
+            fontsize=9,
+            color="#fff" if share >= 0.8 else "#1c2430",
+        )
+    axis.set_xlim(0, 1)
+    axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
+
+
 def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> plt.Figure:
-    """Row model minus column model in P@1, micro and macro; bold with a frame where the interval
-    leaves 0 out.
+    """Row model minus column model in P@1, micro and macro; bold with a frame where the two differ,
+    adjusted for all pairs.
     """
     splits, models = list(differences["query_split"].unique()), list(names)
     side = max(3.2, 0.75 * len(models))
@@ -109,65 +145,62 @@ def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> pl
         )
         if len(models) == 1:
             for axis in axes.ravel():
-                axis.text(0.5, 0.5, "one model: nothing to compare", ha="center")
+                axis.text(0.5, 0.5, ONE_MODEL, ha="center")
                 axis.set_axis_off()
             return figure
         chosen = differences[
             (differences["metric"] == "precision_at_1") & (differences["neighbors"] == "all")
         ]
-        largest = max(float(chosen["difference"].abs().max()), 1e-9)
+        largest = max(float(chosen["difference"].abs().fillna(0).max()), 1e-9)
         for row, split in enumerate(splits):
             for axis, average in zip(axes[row], ("micro", "macro"), strict=True):
                 pairs = chosen[(chosen["query_split"] == split) & (chosen["average"] == average)]
-                matrix = np.full((len(models), len(models)), np.nan)
-                for pair in pairs.itertuples():
-                    one, other = models.index(pair.model), models.index(pair.other)
-                    matrix[one, other], matrix[other, one] = pair.difference, -pair.difference
-                    for place, value in (
-                        ((one, other), pair.difference),
-                        ((other, one), -pair.difference),
-                    ):
-                        sure = bool(pair.distinguishable)
-                        axis.text(
-                            place[1],
-                            place[0],
-                            f"{100 * value:+.1f}",
-                            ha="center",
-                            va="center",
-                            fontsize=9,
-                            color="#fff" if abs(value) > 0.6 * largest else "#1c2430",
-                            fontweight="bold" if sure else "normal",
-                        )
-                        if sure:
-                            corner = (place[1] - 0.46, place[0] - 0.46)
-                            axis.add_patch(
-                                plt.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor="#1c2430")
-                            )
-                axis.imshow(matrix, cmap="PuOr_r", vmin=-largest, vmax=largest)
+                axis.set_title(f"P@1 ({average}), queries: {split}", fontsize=10.5, loc="left")
+                axis.spines[:].set_visible(False)
+                if pairs["difference"].isna().all():
+                    sentence(axis, "no query in common")
+                    continue
+                _matrix(axis, pairs, models, largest)
                 axis.set_xticks(range(len(models)), names.values(), rotation=35, ha="right")
                 axis.set_yticks(range(len(models)), names.values())
-                axis.spines[:].set_visible(False)
-                title = f"P@1 ({average}), queries: {split}"
-                axis.set_title(title, fontsize=10.5, loc="left")
+                if (pairs["verdict"] == "too few patients").any():
+                    axis.set_xlabel(FEW_PATIENTS.replace("\n", " "), fontsize=9)
         figure.suptitle(
-            "row minus column, percentage points; framed: the 95 % interval leaves 0 out",
+            "row minus column, percentage points; framed: the two differ, adjusted for all pairs",
             fontsize=10.5,
         )
     return figure
 
 
+def _matrix(axis: plt.Axes, pairs: pd.DataFrame, models: list[str], largest: float) -> None:
+    """The differences of one average, both ways round."""
+    matrix = np.full((len(models), len(models)), np.nan)
+    for pair in pairs.itertuples():
+        one, other = models.index(pair.model), models.index(pair.other)
+        sure = pair.verdict in ("better", "worse")
+        for place, value in (((one, other), pair.difference), ((other, one), -pair.difference)):
+            matrix[place] = value
+            axis.text(
+                place[1],
+                place[0],
+                f"{100 * value:+.1f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="#fff" if abs(value) > 0.6 * largest else "#1c2430",
+                fontweight="bold" if sure else "normal",
+            )
+            if sure:
+                corner = (place[1] - 0.46, place[0] - 0.46)
+                axis.add_patch(plt.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor="#1c2430"))
+    axis.imshow(matrix, cmap="PuOr_r", vmin=-largest, vmax=largest)
+
+
 def _best_last(table: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
-    """The models by micro P@1, the best last (it is drawn on top)."""
-    first = table[(table["metric"] == "precision_at_1") & (table["average"] == "micro")].set_index(
-        "model"
-    )["value"]
-    return sorted(
-        names,
-        key=lambda model: first.get(model, np.nan) if first.get(model) == first.get(model) else -1,
-    )
+    """The models by micro P@1 over common queries, the best last (it is drawn on top)."""
+    first = _figure(table, "precision_at_1", "micro")["common_value"].fillna(-1)
+    return sorted(names, key=lambda model: first.get(model, -1))
 
 
 def _percent(share: float) -> str:
-    if not np.isfinite(share):
-        return "–"
     return f"{100 * share:.0f} %" if share >= 0.005 or share == 0 else "< 1 %"
