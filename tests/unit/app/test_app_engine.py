@@ -15,7 +15,7 @@ from radcbir.app.vectors import VectorIndex, folded, mean_query, refined, unit
 from radcbir.app.worker import Worker
 from radcbir.app.workers import WorkerProcess, Workers
 from radcbir.core.errors import InputError
-from radcbir.images import intensity, raster
+from radcbir.images import intensity
 from radcbir.retrieval import index_file
 from radcbir.retrieval.exact import search
 
@@ -222,8 +222,7 @@ def upload(content, name="x.png", **more):
 
 
 @pytest.fixture
-def worker(tmp_path, monkeypatch):
-    monkeypatch.setattr(raster, "MAX_PIXELS", raster.MAX_PIXELS)  # put back afterwards
+def worker(tmp_path):
     card = {"loader": "control", "architecture": "histogram", "dimension": 64}
     settings = {
         "folder": str(tmp_path),

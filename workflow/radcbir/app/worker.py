@@ -25,6 +25,7 @@ from radcbir.core.errors import InputError
 from radcbir.encoders import Encoder, load_encoder
 from radcbir.images import raster, reader
 from radcbir.images.address import PLANES, join_address
+from radcbir.images.limits import Limits
 
 SUFFIXES = (".nii.gz", ".nii", ".dcm", ".dicom", ".ima", ".tif", ".tiff")
 """Names that tell the format where the content does not."""
@@ -42,9 +43,7 @@ class Worker:
         """``settings``: ``folder`` for uploads while they are read, ``pixels`` at most, and
         ``model``, ``card``, ``weights``, ``device``, ``runtime`` where it has an encoder.
         """
-        raster.MAX_PIXELS = settings[
-            "pixels"
-        ]  # of this process: refused before anything is decoded
+        self.limits = Limits(pixels=settings["pixels"])
         self.folder = settings["folder"]
         self.encoder: Encoder | None = None
         if settings.get("model"):
@@ -131,15 +130,14 @@ class Worker:
         finally:
             Path(path).unlink()
 
-    @staticmethod
-    def _part(path: str, source: Mapping) -> tuple[dict, dict]:
+    def _part(self, path: str, source: Mapping) -> tuple[dict, dict]:
         """What a file holds, and which part is meant: the one that is named, else the first frame
         or the middle slice.
         """
         try:
-            parts = reader.parts(path)
+            parts = reader.parts(path, self.limits)
         except raster.UnreadableImage as error:
-            raise _unreadable(source, error) from None
+            raise self._unreadable(source, error) from None
         if not parts:
             return {}, {}
         given = source.get("part") or {}
@@ -156,12 +154,22 @@ class Worker:
             )
         return parts, {name: number}
 
-    @staticmethod
-    def _read(path: str, source: Mapping) -> Image.Image:
+    def _read(self, path: str, source: Mapping) -> Image.Image:
         try:
-            return reader.read(path, source["intensity"])
+            return reader.read(path, source["intensity"], self.limits)
         except raster.UnreadableImage as error:
-            raise _unreadable(source, error) from None
+            raise self._unreadable(source, error) from None
+
+    def _unreadable(self, source: Mapping, error: raster.UnreadableImage) -> InputError:
+        reason = str(error)
+        if reason.startswith("too large: ") and reason.endswith(" pixels"):
+            return InputError(
+                f"{_name(source)} is {reason}, more than {self.limits.pixels:,}: make it smaller"
+            )
+        return InputError(
+            f"{_name(source)} cannot be read ({reason}): choose a PNG, JPEG, TIFF, DICOM or NIfTI "
+            "file"
+        )
 
     @staticmethod
     def _cropped(image: Image.Image, source: Mapping) -> Image.Image:
@@ -193,17 +201,6 @@ def data_uri(image: Image.Image) -> str:
 
 def _name(source: Mapping) -> str:
     return f"the image '{source.get('name') or Path(source['path']).name}'"
-
-
-def _unreadable(source: Mapping, error: raster.UnreadableImage) -> InputError:
-    reason = str(error)
-    if reason.startswith("too large"):
-        return InputError(
-            f"{_name(source)} is {reason}, more than {raster.MAX_PIXELS:,}: make it smaller"
-        )
-    return InputError(
-        f"{_name(source)} cannot be read ({reason}): choose a PNG, JPEG, TIFF, DICOM or NIfTI file"
-    )
 
 
 def main(descriptor: int) -> None:
