@@ -56,6 +56,7 @@ import pyarrow as pa
 
 from radcbir.metrics.evaluation import evaluate
 from radcbir.retrieval import exact, index_file, neighbor_table
+from radcbir.retrieval.neighbor_table import Queries
 
 STEPS = {"read": "read embeddings", "knn": "index and k-NN", "precision": "P@k"}
 
@@ -169,7 +170,7 @@ def our_side(folder: Path, catalog: pd.DataFrame, clock: Clock) -> pd.DataFrame:
             folder / "train.faiss", [(ids[in_index], vectors[in_index])], options.dimension
         )
         index = index_file.read_index(folder / "train.faiss")
-        table = exact.neighbor_table(index, ids[~in_index], vectors[~in_index], options.k)
+        table = exact.neighbor_table(index, Queries(ids[~in_index], vectors[~in_index], options.k))
         neighbor_table.write_neighbors(folder / "test.parquet", table)
     with clock.step("precision"):
         neighbors = pd.read_parquet(folder / "test.parquet")
@@ -196,7 +197,9 @@ def our_search(folder: Path, vectors: np.ndarray) -> float:
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        exact.neighbor_table(index, np.arange(options.queries), vectors[options.index :], options.k)
+        exact.neighbor_table(
+            index, Queries(np.arange(options.queries), vectors[options.index :], options.k)
+        )
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 

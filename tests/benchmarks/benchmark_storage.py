@@ -27,6 +27,7 @@ import yaml
 from radcbir.embedding import store
 from radcbir.metrics.evaluation import evaluate
 from radcbir.retrieval import exact, index_file, neighbor_table
+from radcbir.retrieval.neighbor_table import Queries
 
 
 def precision(
@@ -53,7 +54,7 @@ def neighbors_of(path: Path, catalog: pd.DataFrame, k: int) -> pd.DataFrame:
     )
     index = path.with_suffix(".faiss")
     index_file.build_index(index, [indexed], indexed[1].shape[1], len(indexed[0]))
-    parts = exact.neighbor_tables(index, *asked, k, known.loc[asked[0]].to_numpy(), known)
+    parts = exact.neighbor_tables(index, Queries(*asked, k, known.loc[asked[0]].to_numpy(), known))
     neighbor_table.write_neighbors(path.with_suffix(".parquet"), parts)
     return pd.read_parquet(path.with_suffix(".parquet"))
 

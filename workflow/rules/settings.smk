@@ -168,4 +168,4 @@ def named_weights(wildcards):
 def archive_settings(wildcards):
     """Where an archive comes from; which of its files are wanted is no reason to fetch it again."""
     settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
-    return {key: value for key, value in settings.items() if key != "files"}
+    return {key: value for key, value in settings.items() if key not in ("files", "unpacked")}

@@ -99,6 +99,7 @@ def test_every_part_equals_a_search_by_hand(data):
 
 def test_the_whole_index_is_the_full_result_exactly(data):
     from radcbir.retrieval import exact
+    from radcbir.retrieval.neighbor_table import Queries
 
     catalog, vectors = data
     table = compute(data)
@@ -108,9 +109,15 @@ def test_the_whole_index_is_the_full_result_exactly(data):
     whole = faiss.IndexIDMap2(faiss.IndexFlatIP(8))
     whole.add_with_ids(vectors[index], catalog.loc[index, "id"].to_numpy())
     found = exact.neighbor_table(
-        whole, catalog.loc[queries, "id"].to_numpy(), vectors[queries], 10,
-        catalog.loc[queries, "patient_id"].to_numpy(object), catalog[index].set_index("id")["patient_id"],
-    )  # fmt: skip
+        whole,
+        Queries(
+            catalog.loc[queries, "id"].to_numpy(),
+            vectors[queries],
+            10,
+            catalog.loc[queries, "patient_id"].to_numpy(object),
+            catalog[index].set_index("id")["patient_id"],
+        ),
+    )
     summary = evaluate(
         found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10
     ).summary
@@ -135,6 +142,7 @@ def test_metrics_deeper_than_k_are_missing(data):
 @pytest.mark.parametrize("by", ["score", "reciprocal_rank"])
 def test_a_fusion_is_searched_in_its_own_way(data, by):
     from radcbir.retrieval.fused import fused_neighbor_table
+    from radcbir.retrieval.neighbor_table import Queries
 
     catalog, _ = data
     random = np.random.default_rng(7)
@@ -150,9 +158,12 @@ def test_a_fusion_is_searched_in_its_own_way(data, by):
         catalog, "train", "test", [0.01, 1], 1, 10, fused,
     )  # fmt: skip
     found = fused_neighbor_table(
-        by, [3, 5], catalog.loc[index, "id"].to_numpy(), vectors[index], catalog.loc[queries, "id"].to_numpy(),
-        vectors[queries], 10,
-    )  # fmt: skip
+        by,
+        [3, 5],
+        catalog.loc[index, "id"].to_numpy(),
+        vectors[index],
+        Queries(catalog.loc[queries, "id"].to_numpy(), vectors[queries], 10),
+    )
     summary = evaluate(
         found.to_pandas(), catalog, catalog["id"].to_numpy(), "train", "test", 10
     ).summary

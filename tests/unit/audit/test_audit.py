@@ -133,6 +133,47 @@ def test_patients_and_studies_in_two_splits():
     gate.refuse(allowed, ["shared_patients", "shared_studies"], "audit.html")
 
 
+def test_names_that_stand_for_no_patient():
+    names = [
+        "nan",
+        "None",
+        "unknown",
+        "Unknown",
+        "0",
+        "0",
+        "N/A",
+        "-",
+        "",
+        "p1",
+        "p1",
+        "p2",
+        "007",
+        None,
+    ]
+    names += ["Anna", "Nancy", "X1", "anonymous7"]
+    catalog = pooled([("train", "A/b/c", name, None) for name in names])
+    _, found = findings(catalog)
+    row = found["placeholder_patients", "warning"]
+    assert row.count == 9
+    assert row.what == "9 images of the dataset 'chest' have a patient whose name says that none is known"  # fmt: skip
+    assert row.examples.startswith("'0': 2 images; ") and "'nan': 1 images" in row.examples
+
+
+@pytest.mark.parametrize(
+    ("zeros", "others", "counted"),
+    [
+        (2, ["1", "1", "2", "2"], True),  # patients counted from zero
+        (3, ["1", "1", "2", "2"], False),  # more images than any patient has
+        (1, ["2", "3"], False),  # no patient 1
+        (4, [], False),
+    ],
+)
+def test_a_zero_may_be_the_first_of_a_count(zeros, others, counted):
+    catalog = pooled([("train", "A/b/c", name, None) for name in ["0"] * zeros + others])
+    _, found = findings(catalog)
+    assert (("placeholder_patients", "warning") not in found) == counted
+
+
 def test_labels_that_differ_in_case_or_spacing():
     names = ["XR/chest/No Finding", "XR/chest/No_finding", "XR/Chest/no  finding", "XR/chest/Mass"]
     _, found = findings(

@@ -1,5 +1,6 @@
 """Atomic writes: a reader sees the old file or the new one, never half of one."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -91,3 +92,41 @@ def test_the_lock_ends_with_its_process_however_it_ends(tmp_path):
         process.wait()
     time.sleep(0.05)
     assert files.hold_lock(lock)
+
+
+def settled(path, text, ago=100.0):
+    path.write_text(text)
+    os.utime(path, (time.time() - ago,) * 2)
+
+
+def test_a_digest_goes_by_content_and_reads_a_file_once(tmp_path, monkeypatch):
+    path, cache = tmp_path / "a.csv", tmp_path / "cache/digests.json"
+    read = []
+    whole = files.sha256_of_file
+    monkeypatch.setattr(files, "sha256_of_file", lambda each: read.append(each) or whole(each))
+    monkeypatch.setattr(files, "SETTLED", -1.0)  # nothing has to settle in this test
+    settled(path, "one")
+    first = files.content_digest(path, cache)
+    assert first == hashlib.sha256(b"one").hexdigest() == files.content_digest(path, cache)
+    assert len(read) == 1
+    # another content of the same size, with an older date: a backup that is restored
+    settled(tmp_path / "b.csv", "two", ago=10_000)
+    os.replace(tmp_path / "b.csv", path)
+    assert files.content_digest(path, cache) == hashlib.sha256(b"two").hexdigest()
+    # edited in place, and the old date set again
+    before = path.stat()
+    path.write_text("six")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert files.content_digest(path, cache) == hashlib.sha256(b"six").hexdigest()
+    assert len(read) == 3
+    cache.write_text("no JSON {")
+    assert files.content_digest(path, cache) == hashlib.sha256(b"six").hexdigest()
+    cache.write_text("[1]")
+    assert files.content_digest(path, cache) == files.content_digest(path)
+
+
+def test_what_changed_just_now_is_not_kept(tmp_path):
+    path, cache = tmp_path / "a.csv", tmp_path / "digests.json"
+    path.write_text("one")
+    files.content_digest(path, cache)
+    assert not cache.exists()

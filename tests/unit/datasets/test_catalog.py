@@ -100,6 +100,19 @@ HEADER = "filepath,split,label\n"
         ("filepath,split,label,labels\na.png,train,XR/chest/x,XR/chest/x\n", "a column `label` and a column `labels`: keep one"),
         (HEADER + "a.png,train,XR/chest/x\nmissing.png,train,XR/chest/x\n", r"1 of 2 images .* missing\.png \(missing\)"),
         (HEADER + "missing.png,train,XR/chest/x\n", r"all 1 images .* missing\.png \(missing\)"),
+        ("filepath split label\na.png train XR/chest/x\n", "its header is one cell, 'filepath split label'; put commas between"),
+        ("filepath,split,label,Textt,mine\na.png,train,XR/chest/x,1,2\n", "has the unknown columns 'Textt', 'mine': did you mean 'text'.* starts with 'x_', such as 'x_Textt'"),
+        (HEADER + "a.png,train,XR/chest/A|XR/chest/B\n", r"row 2 of .* has the label 'XR/chest/A\|XR/chest/B', which reads as several labels: rename the column `label` to `labels`"),
+        (HEADER + "a.png,train,XR/chest/A;B\nb.png,train,XR/chest/C;D\n", "'XR/chest/A;B', which reads as several .*; so it is in 1 more row"),
+        (HEADER + 'a.png,train,"XR/chest/A, XR/chest/B"\n', "which reads as several labels"),
+        ("filepath,split,labels\na.png,train,XR/chest/A;B\n", "has the labels 'XR/chest/A;B': write them as"),
+        (HEADER + "a.png,train,XR/chest/ \n", "has the label 'XR/chest/': write it as"),
+        ("filepath,split,XR/a/b,XR/a/c,XR/a/b\na.png,train,1,0,1\n", r"has the column 'XR/a/b' 2 times \(columns 3, 5\)"),
+        ("filepath,split,XR/a/b,XR / a/b\na.png,train,1,0\n", "'XR/a/b' and 'XR / a/b', which are the same label"),
+        ("filepath,split,label,age\na.png,train,XR/chest/x,inf\n", "row 2 of .* has the age 'inf'"),
+        ("filepath,split,label,age\na.png,train,XR/chest/x,-1\n", "has the age '-1'"),
+        (HEADER + "a.png,train,XR/chest/x,more\n", "row 2 of the dataset CSV .* has 4 cells, the header has 3 columns"),
+        (HEADER + "File Missing,train,XR/chest/x\n\na.png,train,bad\n", "row 4 of .* has the label 'bad'"),
     ],
 )  # fmt: skip
 def test_bad_csvs_get_one_sentence(dataset, text, sentence):
@@ -136,6 +149,39 @@ def test_spreadsheet_habits_are_read(dataset):
     assert table[["path", "split", "label"]].to_numpy().tolist() == [
         ["a.png", "train", "XR/chest/x"]
     ]
+
+
+def test_a_comma_in_a_finding_is_part_of_it(dataset):
+    table, _ = dataset(HEADER + 'a.png,train,"XR/hand/fracture, left"\n')
+    assert table["label"].tolist() == ["XR/hand/fracture, left"]
+
+
+def test_german_excels_table_is_read(dataset):
+    text = (
+        "filepath;split;labels;age\r\na.png;train;XR/chest/Ödem;47,5\r\nb.png;test;XR/chest/A;\r\n"
+    )
+    (dataset.images.parent / "data.csv").write_bytes(text.encode("cp1252"))
+    table, _ = catalog.build_catalog(dataset.images.parent / "data.csv", "data", dataset.images, 0)
+    assert table["label"].tolist() == ["XR/chest/Ödem", "XR/chest/A"]
+    assert table["age"].fillna(-1).tolist() == [47.5, -1]
+
+
+def test_semicolons_between_labels_are_read_as_bars(dataset):
+    table, _ = dataset("filepath,split,labels\na.png,train,XR/chest/A; XR/chest/B|XR/chest/A\n")
+    assert table["labels"].tolist() == [["XR/chest/A", "XR/chest/B"]]
+
+
+def test_a_csv_that_changes_while_files_are_looked_up_is_refused(dataset, monkeypatch):
+    text = HEADER + "a.png,train,XR/chest/x\n"
+    looked_up = catalog._file_sizes
+
+    def edit_meanwhile(root, paths):
+        (root.parent / "data.csv").write_text(text.replace("XR", "CT"))
+        return looked_up(root, paths)
+
+    monkeypatch.setattr(catalog, "_file_sizes", edit_meanwhile)
+    with pytest.raises(InputError, match=r"data\.csv was changed while it was read: run again"):
+        dataset(text)
 
 
 # --- shards ---

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from radcbir.core.errors import InputError
-from radcbir.datasets import providers
+from radcbir.datasets import preparation_steps, providers
 from radcbir.datasets.preparation import prepare
 from radcbir.datasets.providers import folder
 
@@ -131,3 +131,116 @@ def test_names_that_come_or_go_are_a_change(tmp_path):
     assert providers.folder_digest(tmp_path) == before
     image(tmp_path / "a/c.png")
     assert providers.folder_digest(tmp_path) != before
+
+
+def test_the_commonest_tree_of_all_needs_a_prefix(tmp_path):
+    for name in ("nodule/a.png", "nodule/b.png", "normal/deep/c.png"):
+        image(tmp_path / name)
+    found = table(tmp_path, label_prefix="XR/chest", patients=False)
+    assert found[["filepath", "label"]].values.tolist() == [
+        ["nodule/a.png", "XR/chest/nodule"], ["nodule/b.png", "XR/chest/nodule"],
+        ["normal/deep/c.png", "XR/chest/normal/deep"],
+    ]  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=r"nodule/a\.png .* does not lie as finding/patient/image \(and 1 more\): move it, or "
+        "say `patients: false`",
+    ):
+        table(tmp_path, label_prefix="XR/chest")
+    with pytest.raises(InputError, match="or give what the folders leave out as `label_prefix:"):
+        table(tmp_path, patients=False)
+    image(tmp_path / "a|b/d.png")
+    with pytest.raises(InputError, match=r"'XR/chest/a\|b' .* have a '\|' or ';' in their name"):
+        table(tmp_path, label_prefix="XR/chest", patients=False)
+
+
+def test_folders_that_are_splits_become_no_labels(tmp_path):
+    for name in ("train/nodule/p1/a.png", "train/normal/p2/b.png", "test/nodule/p3/c.png"):
+        image(tmp_path / name)
+    options = {"label_prefix": "XR/chest"}
+    with pytest.raises(
+        InputError, match="the folders test, train below .* say `split_folders: true`"
+    ):
+        table(tmp_path, **options)
+    found = table(tmp_path, split_folders=True, **options)
+    assert found[["split", "label", "patient_id"]].values.tolist() == [
+        ["test", "XR/chest/nodule", "p3"],
+        ["train", "XR/chest/nodule", "p1"],
+        ["train", "XR/chest/normal", "p2"],
+    ]
+
+
+def written(tmp_path, text):
+    (tmp_path / "mine.csv").write_text(text)
+    return {"table": tmp_path / "mine.csv"}
+
+
+def test_every_column_can_have_another_name(tmp_path):
+    files = written(
+        tmp_path,
+        "file;befunde;geraet;teil;alter;fold;edema\n"
+        "a.png;Edema|Mass;CR;thorax;047Y;train;1\nb.png;Mass;DX;;61,5;test;0\nc.png;;;;n/a;test;1\n",
+    )
+    columns = {"filepath": "file", "modality": "geraet", "anatomic_region": "teil", "age": "alter", "split": "fold"}  # fmt: skip
+    for name in ("labels", "label"):
+        found = table(tmp_path, files, columns=columns | {name: "befunde"}, label_prefix="XR/chest")
+        assert found["labels"].fillna("").tolist() == ["XR/chest/Edema|XR/chest/Mass", "XR/chest/Mass", ""]  # fmt: skip
+        assert found["modality"].fillna("").tolist() == ["CR", "DX", ""]
+        assert found["anatomic_region"].fillna("").tolist() == ["thorax", "", ""]
+        assert found["age"].fillna("").tolist() == ["47", "61.5", ""]
+    found = table(tmp_path, files, columns=columns | {"XR/chest/Edema": "edema"})
+    assert found["labels"].fillna("").tolist() == ["XR/chest/Edema", "", "XR/chest/Edema"]
+    # one column of theirs may be two of ours
+    found = table(tmp_path, files, columns=columns | {"labels": "befunde", "source": "fold", "study_id": "file"}, label_prefix="XR/chest")  # fmt: skip
+    assert found["source"].tolist() == found["split"].tolist()
+
+
+def test_our_own_names_need_no_mapping(tmp_path, caplog):
+    for header, cells in (("labels", "XR/a/b|XR/a/c"), ("XR/a/b,XR/a/c", "1,1")):
+        files = written(tmp_path, f"filepath,patient_id,{header}\na.png,p1,{cells}\n")
+        found = table(tmp_path, files)
+        assert found["labels"].tolist() == ["XR/a/b|XR/a/c"] and "patient_id" not in found
+    assert "patient_id, which `columns:` does not name: they are left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "sentence"),
+    [
+        ("filepath,dx\na.png,A;B\n", {"label": "dx"}, "row 2 of .*mine.csv has the label 'A;B', which reads as several labels: name the column under `columns: labels:`"),
+        ("filepath,label,age\na.png,A,old\n", {"age": "age"}, "row 2 of .* has the age 'old': give years as a number, a DICOM age such as 047Y"),
+        ("filepath,label,fold\na.png,A,x\nb.png,A,my test\n", {"split": "fold"}, "row 3 of .* has the split 'my test'"),
+        ("filepath,label\na.png,A\n,B\n", {}, "row 3 of .* has no 'filepath': fill it in"),
+        ("filepath,label\na.png,A\n../b.png,B\n", {}, "row 3 of .* leaves the image root"),
+        ("filepath,label\na.png,A\n\na.png,B\n", {}, "rows 2, 4 of .* list the same image"),
+        ("filepath,label,x\na.png,A,1\n", {"label": "label", "XR/a/b": "x"}, "`columns:` names `label` and `XR/a/b`: keep one way"),
+        ("filepath,x\na.png,2\n", {"XR/a/b": "x"}, "row 2 of .* has '2' in the label column 'x': only 0 and 1"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_csv_of_ones_own_is_named(tmp_path, text, columns, sentence):
+    with pytest.raises(InputError, match=sentence):
+        table(tmp_path, written(tmp_path, text), columns=columns, label_prefix="XR/chest")
+
+
+def test_a_patient_whose_split_is_given_in_one_row_keeps_it_in_the_others(tmp_path):
+    rows = "".join(f"{n}.png,A,p{n % 20},{'test' if n < 20 else ''}\n" for n in range(60))
+    files = written(tmp_path, "filepath,label,patient,fold\n" + rows)
+    found = table(tmp_path, files, columns={"patient_id": "patient", "split": "fold"}, label_prefix="XR/a")  # fmt: skip
+    assert set(found["split"]) == {"test"}
+
+
+def test_drawn_splits_are_counted_by_label(tmp_path):
+    for number in range(15):
+        for label in ("nodule", "normal"):
+            image(tmp_path / f"{label}/p{number}{label}/a.png")
+    _, counts = prepare({}, OPTIONS | {"label_prefix": "XR/chest"}, tmp_path, "mine")
+    of_label = counts[counts["step"] == "images of each label"].set_index(["label", "split"])
+    # 15 patients: 10.5, 1.5, 3; of two labels one is rounded up, and one down
+    for label in ("XR/chest/nodule", "XR/chest/normal"):
+        assert of_label.loc[(label, "test"), "images"] == 3
+    assert of_label["images"].groupby("split").sum().to_dict() == {"train": 21, "val": 3, "test": 6}
+    assert (of_label["images"] == of_label["patients"]).all()
+    shown = preparation_steps.preparation_steps(counts)
+    assert [row["label"] for row in shown["labels"]] == ["XR/chest/nodule", "XR/chest/normal"]
+    assert shown["splits"] == ["train", "val", "test"]
+    assert shown["labels"][0]["cells"][2] == "3 (3)" and shown["labels"][0]["total"] == "15 (15)"
+    assert "images of each label" not in {row["step"] for row in shown["rows"]}

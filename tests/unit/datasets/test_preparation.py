@@ -212,6 +212,8 @@ def test_one_hot_columns_stand_in_the_providers_order(run, tmp_path):
         ("Data_Entry_2017_v2020.csv", "No Finding", "", r"row 4 of .*csv has the unknown label '' in the column"),
         ("test_list.txt", "00030805_000.png", "00000001_000.png", "share the image 00000001_000.png"),
         ("test_list.txt", "00030805_000.png", "", "test_list.txt is empty"),
+        ("Data_Entry_2017_v2020.csv", "00001336_000.png", "", "row 4 of .* has no 'Image Index': fill it in"),
+        ("Data_Entry_2017_v2020.csv", "58,M,AP", "58,M", "row 3 of .* has 7 cells, the header has 8 columns"),
     ],
 )  # fmt: skip
 def test_files_that_are_not_as_handed_out_are_named(run, name, old, new, message):
@@ -293,6 +295,41 @@ def test_chexpert_keeps_support_devices_on_request_and_finds_either_root(run, tm
     root = tmp_path / "CheXpert-v1.0-small"
     (root / "train").mkdir()
     assert run("chexpert", folder=root)[0]["filepath"][0].startswith("train/patient00001/")
+
+
+def test_chexpert_in_the_four_batches_that_are_handed_out(run, tmp_path):
+    tables, train = "CheXpert-v1.0 batch 1 (validate & csv)", "CheXpert-v1.0 batch {} (train {})"
+    files = {
+        f"{tables}/{name.rpartition('/')[2]}": text.replace("-small", "")
+        for name, text in chexpert_files().items()
+    }
+    images = [f"{tables}/valid/patient00006", f"{train.format(2, 1)}/patient00001"]
+    images += [f"{train.format(3, 2)}/patient0000{number}" for number in (2, 3, 4)]
+    for folder in images:
+        (tmp_path / folder / "study1").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=r"1 of 6 patients, such as patient00005, have no folder .* all four"
+    ):
+        run("chexpert", files)
+    (tmp_path / train.format(4, 3) / "train/patient00005").mkdir(parents=True)
+    for metadata in (tmp_path, tmp_path / tables):
+        options = {"metadata": str(metadata), "uncertain": "positive", "validation": 0.0}
+        table, _ = run("chexpert", **options)
+        assert table["filepath"].tolist() == [
+            f"{tables}/valid/patient00006/study1/view1_frontal.jpg",
+            f"{train.format(2, 1)}/patient00001/study1/view1_frontal.jpg",
+            f"{train.format(3, 2)}/patient00004/study2/view2_lateral.jpg",
+            f"{train.format(4, 3)}/train/patient00005/study1/view1_frontal.jpg",
+        ]
+    with pytest.raises(InputError, match="is one batch of CheXpert: name the folder that holds"):
+        run("chexpert", folder=tmp_path / tables)
+
+
+def test_tables_without_an_image_root_have_paths_as_the_provider_lists_them(run, tmp_path):
+    run("nih14", NIH)
+    options = {"from": "nih14", "labels": "single", "test": 0.2, "validation": 0.1, "seed": 0, "harmonise": True}  # fmt: skip
+    found, _ = prepare({"entries": tmp_path / "Data_Entry_2017_v2020.csv"}, options, None, "set")
+    assert found["filepath"].tolist()[0] == "00000001_000.png"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Pseudonyms: keyed, the same for the same name, and links that lead to the images."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
@@ -9,6 +11,7 @@ from radcbir.datasets import pseudonyms
 from radcbir.project.configuration import Project
 
 KEY = b"k" * 32
+CARDS = Path(__file__).parents[3] / "config" / "models"
 ROWS = """filepath,split,label,patient_id,study_id,x_name
 Meier/head.nii.gz#axial=3,train,MR/head/brain,Meier,s1,Anna
 Meier/head.nii.gz#axial=4,train,MR/head/brain,Meier,s1,Anna
@@ -83,8 +86,6 @@ def test_the_configuration_turns_every_dataset_to_its_pseudonyms(csv, tmp_path, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cards").mkdir()
     (tmp_path / "key").write_bytes(KEY)
-    from test_project import CARDS
-
     config = yaml.safe_load(
         """
         datasets: {a: {csv: own.csv, images: img}, b: {prepare: {from: folder}, images: img}}

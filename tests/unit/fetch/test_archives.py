@@ -21,7 +21,7 @@ def server(tmp_path):
             archive.writestr("datasets/nih14.csv", "filepath,split\n" + "a,b\n" * 100_000)
             archive.writestr("datasets/mimic.csv", "other")
         running.files["datasets.zip"] = packed.read_bytes()
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield running
         running.shutdown()
 

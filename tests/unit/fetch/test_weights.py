@@ -76,7 +76,7 @@ def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
         running.asked, running.breaks_after, running.resumes = [], None, True
         running.url = f"http://127.0.0.1:{running.server_port}"
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield running
         running.shutdown()
 

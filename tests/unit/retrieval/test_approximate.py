@@ -17,6 +17,7 @@ from radcbir.retrieval.index_settings import (
     check_index_settings,
     searching,
 )
+from radcbir.retrieval.neighbor_table import Queries
 
 KINDS = [kind for kind in BUILDING if kind != "flat"]
 
@@ -61,13 +62,13 @@ def tables(folder, settings, k, threads=2, size=600, patients=False):
             index_patients,
         )
     index_file.build_index(folder / "exact.faiss", [(ids, vectors)], vectors.shape[1])
-    exact = neighbor_table(index_file.read_index(folder / "exact.faiss"), *asked)
+    exact = neighbor_table(index_file.read_index(folder / "exact.faiss"), Queries(*asked))
     path = folder / "approximate.faiss"
     halves = [(ids[:100], vectors[:100]), (ids[100:], vectors[100:])]
     approximate.build_approximate_index(path, halves, vectors.shape[1], building(settings))
     order = np.argsort(ids)
     found = approximate.approximate_neighbor_table(
-        path, searching(settings), ids[order], vectors[order], *asked
+        path, searching(settings), ids[order], vectors[order], Queries(*asked)
     )
     return (
         exact.to_pandas(),

@@ -19,6 +19,7 @@ from radcbir.core.errors import InputError
 from radcbir.retrieval import exact, index_file
 from radcbir.retrieval import neighbor_table as table_file
 from radcbir.retrieval.exact import ExactSearch, neighbor_table, neighbor_tables, search
+from radcbir.retrieval.neighbor_table import Queries
 
 WORKFLOW = Path(exact.__file__).parents[2]
 
@@ -71,7 +72,7 @@ def search_with_log(path, queries, k):
 
 
 def table_of_file(path, *arguments):
-    return neighbor_table(index_file.read_index(path), *arguments)
+    return neighbor_table(index_file.read_index(path), Queries(*arguments))
 
 
 def depths_of_table(path, *arguments):
@@ -439,7 +440,7 @@ def parted_tables(path, memories, *arguments):
     try:
         for memory in memories:
             mapped.clear()
-            tables = list(neighbor_tables(path, *arguments, memory=memory))
+            tables = list(neighbor_tables(path, Queries(*arguments), memory=memory))
             found.append((len(mapped), tables))
     finally:
         exact.stored_vectors, exact.BYTES_PER_NEIGHBOR = vectors_of, bytes_per_neighbor

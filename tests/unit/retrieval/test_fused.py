@@ -12,6 +12,7 @@ from radcbir.core.errors import InputError
 from radcbir.embedding import fuse, store
 from radcbir.project.configuration import Project
 from radcbir.retrieval.fused import fused_neighbor_table, split
+from radcbir.retrieval.neighbor_table import Queries
 
 COMMON = {name: "" for name in store.COMMON if name != "format"}
 
@@ -78,7 +79,9 @@ def fused_table(by, count, k, threads=1, twin=False):
         index[1] = index[0]
     patients = {identity: f"p{identity % 9}" for identity in ids}
     asking = np.array([f"p{query}" for query in range(7)], dtype=object)
-    table = fused_neighbor_table(by, WIDTHS, ids, index, np.arange(7), queries, k, asking, patients)
+    table = fused_neighbor_table(
+        by, WIDTHS, ids, index, Queries(np.arange(7), queries, k, asking, patients)
+    )
     return ids, table.to_pandas(), table.schema.metadata
 
 

@@ -55,6 +55,7 @@ def audit(
     """
     rows = [
         *_shared(pooled, experiment, index_split, query_splits, shared_patients),
+        *_placeholder_patients(pooled),
         *_alike_labels(pooled, experiment),
         *_classes(pooled, index_split, query_splits),
     ]
@@ -151,6 +152,45 @@ def _shared(
                 list(pooled.loc[unknown, "path"][:6]),
             )
         )
+    return rows
+
+
+PLACEHOLDERS = re.compile(
+    r"nan|none|null|nil|n[./]?a\.?|unk|unknown|undefined|unspecified|unidentified|not[ _-]?(available|"
+    r"known|given|specified)|missing|empty|blank|anon|anonym|anonymous|anonymi[sz]ed|de-?identified|"
+    r"removed|redacted|patient|subject|dummy|default|tbd|x+|[-?.*#_]+|-[19]|-99+|<.*>|\(.*\)",
+    re.IGNORECASE,
+)
+"""Names that exports and anonymisers write where there is no patient to name."""
+
+
+def _placeholder_patients(pooled: pd.DataFrame) -> list[dict]:
+    """Names that stand for no patient; a zero only where it does not look like the first number of
+    a count from zero.
+    """
+    known = pooled.dropna(subset="patient_id")
+    names = known["patient_id"].astype(str)
+    names = pd.Series(
+        [
+            name.removeprefix(f"{dataset}:").strip()
+            for dataset, name in zip(known["dataset"], names, strict=True)
+        ],
+        index=known.index,
+    )
+    rows = []
+    for dataset, own in names.groupby(known["dataset"]):
+        odd = own.str.fullmatch(PLACEHOLDERS) | own.eq("")
+        zero = own.str.fullmatch("0+(?:[.]0*)?")
+        most = own[~odd & ~zero].value_counts().max()
+        counted = own.str.fullmatch("0*1(?:[.]0*)?").any() and not zero.sum() > most
+        found = own[odd | (zero & (not counted))].value_counts()
+        if len(found):
+            what = (
+                f"{found.sum()} images of the dataset '{dataset}' have a patient whose name says "
+                "that none is known"
+            )
+            examples = [f"{name!r}: {count} images" for name, count in found.items()]
+            rows.append(_finding("placeholder_patients", "warning", what, found.sum(), examples))
     return rows
 
 

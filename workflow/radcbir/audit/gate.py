@@ -14,6 +14,7 @@ CHECKS = {
     "unanswerable_classes": "add index images of these classes, or leave their queries out",
     "unasked_classes": "nothing has to be done: these images only stand among the others that can be found",
     "missing_patients": "fill in `patient_id`, without which leaks between splits cannot be seen",
+    "placeholder_patients": "leave `patient_id` blank where the patient is not known: one name is one patient",
     "burned_in_annotation": "look at the images before you share any, and clean them",
     "unreadable": "mend the files, or lower `max_rejected`",
     "odd_range": "look at the images; for blank ones choose another `intensity:` policy, or leave them out",

@@ -1,14 +1,19 @@
 """Atomic writes and digests: a reader never sees half a file."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from radcbir.core.errors import InputError
 
 
 @contextlib.contextmanager
@@ -77,6 +82,34 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
+
+@contextlib.contextmanager
+def writable(path: str | Path, mode: str = "wb") -> Iterator[BinaryIO]:
+    """Open a file for writing; a disk that is full, or not ours, is an :class:`InputError`."""
+    try:
+        with open(path, mode) as file:
+            yield file
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): make room, or mend the permissions of "
+            "the folder, and run again"
+        ) from None
+
+
+def refuse_full_disk(path: str | Path, count: int) -> None:
+    """Raise :class:`InputError` where the disk of ``path`` has no room for ``count`` more bytes."""
+    free = shutil.disk_usage(Path(path).parent).free
+    if count > free:
+        raise InputError(
+            f"the disk of {path} has {free / 1e9:.1f} GB left, and {count / 1e9:.1f} GB are to "
+            "come: make room and run again"
+        )
+
+
 def digest(content: bytes) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of ``content``: long enough to name a file by
     its content.
@@ -95,6 +128,44 @@ def sha256_of_file(path: str | Path) -> str:
     """The full SHA-256 of a file, in hexadecimal, read in blocks."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+SETTLED = 2.0
+"""Seconds after which a file that changes again gets another time stamp on every file system."""
+
+
+def content_digest(path: str | Path, cache: str | Path | None = None) -> str:
+    """The SHA-256 of a file's content, read again only where the file is not the same as last time.
+
+    ``cache`` is a JSON file of what was found before, one entry per path: the digest, and size,
+    times and inode that the file had then. So a file with an older date, or one that was replaced by
+    another of the same size, is read anew. What changed within the last :data:`SETTLED` seconds is
+    not kept: it may change once more under the same time stamp. A cache that cannot be read or
+    written is as good as none. Raises :class:`OSError` where the file cannot be read.
+    """
+    if cache is None:
+        return sha256_of_file(path)
+    key, cache = str(Path(path).absolute()), Path(cache)
+    known = _known_digests(cache)
+    status = Path(path).stat()
+    state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
+    entry = known.get(key)
+    if isinstance(entry, list) and len(entry) == 2 and entry[0] == state:
+        return str(entry[1])
+    found = sha256_of_file(path)
+    if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED:
+        kept = {each: value for each, value in known.items() if Path(each).exists()}
+        with contextlib.suppress(OSError):  # another process may write it at the same time
+            write_text(cache, json.dumps(kept | {key: [state, found]}, sort_keys=True) + "\n")
+    return found
+
+
+def _known_digests(cache: Path) -> dict:
+    try:
+        known = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def hold_lock(path: str | Path) -> bool:

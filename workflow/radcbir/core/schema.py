@@ -4,6 +4,8 @@ meant.
 
 import difflib
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,8 +18,9 @@ def validate(instance: object, schema: str | Path | Mapping, where: str) -> None
     """Check ``instance`` (parsed YAML) against a JSON schema, or the file of one.
 
     Raises :class:`InputError` for the first mistake: one sentence that names ``where`` (a file),
-    the key, and the remedy.
+    the key, and the remedy. Numbers that are not finite are mistakes everywhere.
     """
+    _refuse_not_finite(instance, where)
     if not isinstance(schema, Mapping):
         schema = json.loads(Path(schema).read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
@@ -27,6 +30,25 @@ def validate(instance: object, schema: str | Path | Mapping, where: str) -> None
     )
     if mistakes:
         raise InputError(f"{where}: {_sentence(mistakes[0])}")
+
+
+def _refuse_not_finite(instance: object, where: str) -> None:
+    """Raise :class:`InputError` that names the keys whose value is `.nan` or `.inf`: no limit of a
+    schema catches `.nan`, which is neither less nor more than anything.
+    """
+    found, waiting, seen = [], [((), instance)], set()
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            found.append(f"`{': '.join(map(str, path))}` is {value}")
+        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))  # YAML's aliases may repeat a part, or hold themselves
+            inside = value.items() if isinstance(value, Mapping) else enumerate(value)
+            waiting += [((*path, key), each) for key, each in inside]
+    if found:
+        raise InputError(
+            f"{where}: {', '.join(sorted(found))}, which is no finite number: give a number"
+        )
 
 
 def _innermost(
@@ -53,7 +75,12 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
     match mistake.validator:
         case "additionalProperties":
             allowed = sorted(mistake.schema.get("properties", {}))
-            wrong = next(name for name in mistake.instance if name not in allowed)
+            patterns = mistake.schema.get("patternProperties", {})
+            wrong = next(
+                name
+                for name in mistake.instance
+                if name not in allowed and not any(re.search(each, str(name)) for each in patterns)
+            )
             near = difflib.get_close_matches(str(wrong), allowed, 1)
             hint = f"did you mean `{near[0]}`?" if near else f"allowed are {', '.join(allowed)}"
             return f"unknown key `{wrong}`{at}: {hint}"

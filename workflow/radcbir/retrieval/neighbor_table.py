@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,33 +33,41 @@ SETTINGS = ("k", "neighbors", "index_images")
 size of the index."""
 
 
+@dataclass(frozen=True)
+class Queries:
+    """Query images and what decides which neighbors count."""
+
+    ids: np.ndarray
+    """``(q,)`` int64, each once."""
+    vectors: np.ndarray
+    """``(q, d)``, of length one."""
+    k: int
+    """How many neighbors each query gets, at least."""
+    patients: np.ndarray | None = None
+    """``(q,)``: the patient of each query; None where unknown."""
+    index_patients: Mapping[int, str | None] | pd.Series | None = None
+    """Id of an index image -> its patient; None where unknown."""
+    passed_over: pd.Series | None = None
+    """Bool by id: index images that some ways to count leave out."""
+
+
 def table_of(
     nearest: Callable[[slice, int], tuple[np.ndarray, np.ndarray]],
     index_ids: np.ndarray,
-    query_ids: np.ndarray,
-    k: int,
-    query_patients: np.ndarray | None = None,
-    index_patients: Mapping[int, str | None] | pd.Series | None = None,
-    passed_over: pd.Series | None = None,
+    queries: Queries,
     settings: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """The table of :func:`neighbor_table` from any way to search: that of :func:`tables_of` in one
     piece.
     """
-    parts = tables_of(
-        nearest, index_ids, query_ids, k, query_patients, index_patients, passed_over, settings
-    )
+    parts = tables_of(nearest, index_ids, queries, settings)
     return pa.concat_tables(parts).combine_chunks()
 
 
 def tables_of(
     nearest: Callable[[slice, int], tuple[np.ndarray, np.ndarray]],
     index_ids: np.ndarray,
-    query_ids: np.ndarray,
-    k: int,
-    query_patients: np.ndarray | None = None,
-    index_patients: Mapping[int, str | None] | pd.Series | None = None,
-    passed_over: pd.Series | None = None,
+    queries: Queries,
     settings: Mapping[str, str] | None = None,
     room: int = 0,
 ) -> Iterator[pa.Table]:
@@ -70,19 +79,17 @@ def tables_of(
     beside :data:`SETTINGS`. A run is of :data:`QUERIES_PER_BLOCK` queries, or of more where lists
     of ``room`` neighbors in all may be searched at once.
     """
-    query_ids, images = np.asarray(query_ids, dtype=np.int64), len(index_ids)
+    query_ids, k, images = np.asarray(queries.ids, dtype=np.int64), queries.k, len(index_ids)
     if len(np.unique(query_ids)) != len(query_ids):
         raise ValueError("a query id comes twice: each query may be asked once")
     depth = clamped(k, images)
-    patient, index_patient = _patient_codes(
-        index_ids, len(query_ids), query_patients, index_patients
-    )
+    patient, index_patient = _patient_codes(index_ids, queries)
     own_images = np.bincount(index_patient + 1, minlength=2)
     own_images[0] = 0
     own_images = own_images[patient + 1]
     over = np.zeros(images, dtype=bool)
-    if passed_over is not None:
-        over = passed_over.reindex(index_ids, fill_value=False).to_numpy(dtype=bool)
+    if queries.passed_over is not None:
+        over = queries.passed_over.reindex(index_ids, fill_value=False).to_numpy(dtype=bool)
     # How deep k neighbors that count lie on average, where those that do not are spread evenly.
     spread = int(np.ceil(k * over.sum() / max(1, len(over) - over.sum())))
 
@@ -173,24 +180,20 @@ def neighbor_settings(schema: pa.Schema) -> dict[str, int]:
     return {name: int(metadata[name]) for name in SETTINGS}
 
 
-def _patient_codes(
-    index_ids: np.ndarray,
-    queries: int,
-    query_patients: np.ndarray | None,
-    index_patients: Mapping[int, str | None] | pd.Series | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Patients as numbers, per query ``(q,)`` and per index position ``(n,)``; -1 where unknown or
-    not in the index.
+def _patient_codes(index_ids: np.ndarray, queries: Queries) -> tuple[np.ndarray, np.ndarray]:
+    """Patients as numbers, per query ``(q,)`` and per index position ``(n,)``.
+
+    -1 where unknown, or not in the index.
     """
-    if query_patients is None or index_patients is None:
-        return np.full(queries, -1), np.full(len(index_ids), -1)
-    if len(query_patients) != queries:
-        raise ValueError(f"{len(query_patients)} patients came with {queries} queries")
-    patients = pd.Series(index_patients, dtype=object).reindex(index_ids)
+    count = len(queries.ids)
+    if queries.patients is None or queries.index_patients is None:
+        return np.full(count, -1), np.full(len(index_ids), -1)
+    if len(queries.patients) != count:
+        raise ValueError(f"{len(queries.patients)} patients came with {count} queries")
+    patients = pd.Series(queries.index_patients, dtype=object).reindex(index_ids)
     codes, known = pd.factorize(patients)
-    return pd.Index(known, dtype=object).get_indexer(
-        np.asarray(query_patients, dtype=object)
-    ), codes
+    asked = np.asarray(queries.patients, dtype=object)
+    return pd.Index(known, dtype=object).get_indexer(asked), codes
 
 
 def clamped(k: int, images: int) -> int:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from radcbir.retrieval import exact
 from radcbir.retrieval.approximate import approximate_neighbor_table
 from radcbir.retrieval.fused import fused_neighbor_table
+from radcbir.retrieval.neighbor_table import Queries
 
 
 def neighbors_by(
@@ -18,19 +19,18 @@ def neighbors_by(
     index: Mapping,
     fusion: Mapping | None,
     indexed: Callable[[], tuple[np.ndarray, np.ndarray]],
-    *asked: object,
+    queries: Queries,
     memory: int,
 ) -> pa.Table | Iterable[pa.Table]:
     """The table of :func:`~radcbir.retrieval.exact.neighbor_table`, or its parts.
 
-    ``path`` is the index file and ``index`` what its search needs; ``fusion`` says ``by`` and
-    ``widths`` of a fusion by score or by rank. ``indexed`` gives ids ``(n,)`` and vectors ``(n,
-    d)`` of the index, and is called only where the search goes by these. ``asked`` are the queries
-    and all that follows them in :func:`~radcbir.retrieval.exact.neighbor_table`; an exact search
-    keeps to ``memory`` bytes.
+    ``path`` is the index file and ``index`` what its search needs. ``fusion`` says ``by`` and
+    ``widths`` of a fusion by score or by rank. ``indexed`` gives ids ``(n,)`` and vectors ``(n, d)``
+    of the index; it is called only where the search needs them. An exact search keeps to ``memory``
+    bytes.
     """
     if fusion:
-        return fused_neighbor_table(fusion["by"], fusion["widths"], *indexed(), *asked)
+        return fused_neighbor_table(fusion["by"], fusion["widths"], *indexed(), queries)
     if index["type"] == "flat":
-        return exact.neighbor_tables(path, *asked, memory=memory)
-    return approximate_neighbor_table(path, index, *indexed(), *asked)
+        return exact.neighbor_tables(path, queries, memory)
+    return approximate_neighbor_table(path, index, *indexed(), queries)

@@ -3,7 +3,7 @@
 from radcbir.core.logs import script_log
 from radcbir.datasets.pool import read_split
 from radcbir.embedding import store
-from radcbir.retrieval.neighbor_table import write_neighbors
+from radcbir.retrieval.neighbor_table import Queries, write_neighbors
 from radcbir.retrieval.search import neighbors_by
 
 with script_log(
@@ -17,8 +17,7 @@ with script_log(
         lambda: store.read(
             snakemake.input.embeddings, read_split(snakemake.input.images)["id"].to_numpy()
         ),
-        *store.read([queries], store.read_ids(queries)),
-        snakemake.params.k,
+        Queries(*store.read([queries], store.read_ids(queries)), snakemake.params.k),
         memory=snakemake.resources.mem_mb << 20,
     )
     write_neighbors(snakemake.output[0], tables)

@@ -4,7 +4,7 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import script_log
 from radcbir.datasets.pool import read_split
 from radcbir.embedding import store
-from radcbir.retrieval.neighbor_table import write_neighbors
+from radcbir.retrieval.neighbor_table import Queries, write_neighbors
 from radcbir.retrieval.search import neighbors_by
 
 with script_log(
@@ -19,13 +19,15 @@ with script_log(
             "dataset's ledger for why"
         )
     patients, several_labels = images["patient_id"], images["several_labels"]
-    asked = ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients, several_labels
+    asked = Queries(
+        ids, vectors, snakemake.params.k, queries.loc[ids].to_numpy(), patients, several_labels
+    )
     tables = neighbors_by(
         snakemake.input.index,
         snakemake.params.index,
         snakemake.params.fusion,
         lambda: store.read(snakemake.input.embeddings, images.index.to_numpy()),
-        *asked,
+        asked,
         memory=snakemake.resources.mem_mb << 20,
     )
     write_neighbors(snakemake.output[0], tables)

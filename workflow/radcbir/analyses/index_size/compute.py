@@ -21,6 +21,7 @@ from radcbir.metrics import averages
 from radcbir.metrics.evaluation import evaluate
 from radcbir.retrieval import exact
 from radcbir.retrieval.fused import fused_neighbor_table
+from radcbir.retrieval.neighbor_table import Queries
 
 if TYPE_CHECKING:
     import faiss
@@ -83,17 +84,17 @@ def index_size_table(
         """The metrics of single queries against the part of the index that is held."""
         part = index_images[held]
         ids, vectors = part["id"].to_numpy(), index_vectors[held]
-        asked = (
+        asked = Queries(
             query_images["id"].to_numpy(),
             query_vectors,
             depth,
             query_images["patient_id"].to_numpy(object),
+            part.set_index("id")["patient_id"],
         )
-        known = part.set_index("id")["patient_id"]
         if fused:
-            table = fused_neighbor_table(fused["by"], fused["widths"], ids, vectors, *asked, known)
+            table = fused_neighbor_table(fused["by"], fused["widths"], ids, vectors, asked)
         else:
-            table = exact.neighbor_table(_index_of(ids, vectors), *asked, known)
+            table = exact.neighbor_table(_index_of(ids, vectors), asked)
         embedded = np.concatenate([part["id"], query_images["id"]])
         found = evaluate(table.to_pandas(), catalog, embedded, index_split, query_split, depth)
         return found.per_query

@@ -44,7 +44,8 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
         section = table_section(part, cards, {"probe": PROBES}, setting)
         section |= {
             "title": f"Queries: {split}",
-            "note": f"Trained on {number_range(part['train_images'])} images, epoch and C chosen on {where}. {counts_sentence(part)}",
+            "note": f"Trained on {number_range(part['train_images'])} images, epoch and C chosen on "
+            f"{where}. {counts_sentence(part)}",
         }
         sections.append(section)
     return sections

@@ -1,8 +1,7 @@
 """Neighbor lists as the reference would have them."""
 
-import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radcbir.datasets.catalog import normal_label
+from radcbir.core.csv_reader import CsvFile
+from radcbir.datasets.catalog import normal_label, split_labels
 from radcbir.embedding.store import read_ids
 from radcbir.metrics.lists import with_one_label
 
@@ -34,32 +34,24 @@ def read_listing(csvs: Mapping[str, str | Path]) -> Listing:
     columns: dict[str, None] = {}
     position: dict[tuple[str, str], int] = {}
     for dataset, path in csvs.items():
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            header = [name.strip() for name in next(csv.reader(handle))]
-        written = next((name for name in ("label", "labels") if name in header), None)
+        file = CsvFile(path, "the dataset CSV", ["filepath", "split"])
+        written = next((name for name in ("label", "labels") if name in file.header), None)
+        table = file.table(["filepath", *([written] if written else [])])
         if written:
-            given = (
-                _column(path, header, written)
-                .dropna()
-                .str.split("|" if written == "labels" else "\n", regex=False)
-            )
-            labels: Iterable[str] = sorted(set(given.explode()))
+            given = table[written].dropna().unique()
+            listed = (split_labels(text) if written == "labels" else [text] for text in given)
+            labels = sorted({label for each in listed for label in each})
         else:
             labels = [
                 name
-                for name in header
+                for name in file.header
                 if re.match(r"^[^/]+/[^/]+/.+$", name) and not name.startswith("x_")
             ]
         columns |= dict.fromkeys(normal_label(label) for label in labels)
-        for given in _column(path, header, "filepath").fillna(""):
-            key = dataset, str(PurePosixPath(given.strip().replace("\\", "/")))
+        for given in table["filepath"].fillna(""):
+            key = dataset, str(PurePosixPath(given.replace("\\", "/")))
             position.setdefault(key, len(position))
     return Listing(list(columns), position)
-
-
-def _column(path: str | Path, header: Sequence[str], name: str) -> pd.Series:
-    place = header.index(name)
-    return pd.read_csv(path, usecols=[place], dtype=str, encoding="utf-8-sig").iloc[:, 0]
 
 
 @dataclass(frozen=True)

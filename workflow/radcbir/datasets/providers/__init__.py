@@ -25,6 +25,10 @@ class Provider:
     usual one first."""
 
 
+CHEXPERT_TABLES = "CheXpert-v1.0 batch 1 (validate & csv)"
+"""The folder with the tables, where CheXpert comes in four batches."""
+
+
 def module_of(name: str) -> str:
     """The library module of a provider."""
     return f"radcbir.datasets.providers.{name.replace('-', '_')}"
@@ -67,7 +71,7 @@ def _nih14(options: Mapping) -> dict[str, tuple[str, ...]]:
 
 def _chexpert(options: Mapping) -> dict[str, tuple[str, ...]]:
     wanted = ["train", "valid"] if options["test"] == "official" else ["train"]
-    folders = ("", "CheXpert-v1.0/", "CheXpert-v1.0-small/")
+    folders = ("", "CheXpert-v1.0/", "CheXpert-v1.0-small/", f"{CHEXPERT_TABLES}/")
     return {name: _packed(*(f"{folder}{name}.csv" for folder in folders)) for name in wanted}
 
 

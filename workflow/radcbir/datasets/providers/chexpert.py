@@ -2,6 +2,7 @@
 2019).
 """
 
+import glob
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +41,10 @@ FINDINGS = [
 LABELS = {name: f"XR/chest/{name}" for name in FINDINGS}
 
 
+LOST = 0.01
+"""The share of patients that may have no folder, where CheXpert comes in batches."""
+
+
 def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Preparation:
     """The images of CheXpert with the options `test`, `validation`, `seed`, `drop`, `uncertain` and
     `labels`.
@@ -50,7 +55,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     images with an uncertain label are lost, and so are 27,113 images.
     """
     columns = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS]
-    tables = {name: read_table(path, columns) for name, path in files.items()}
+    tables = {name: read_table(path, columns, keys=["Path"]) for name, path in files.items()}
     labels = [value_matrix(table, LABELS, files[name]) for name, table in tables.items()]
     rows = pd.concat(tables.values(), ignore_index=True)
     parts = rows["Path"].str.extract(r"/(patient\d+)/(study\d+)/[^/]+$")
@@ -68,7 +73,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     preparation = Preparation(
         pd.DataFrame(
             {
-                "filepath": below_root(rows["Path"], images),
+                "filepath": _paths(rows["Path"], parts[0], images),
                 "patient_id": parts[0],
                 "study_id": parts[0] + "_" + parts[1],
                 "view": views(
@@ -101,3 +106,32 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     preparation.settle_uncertain(policy)
     preparation.select(options["labels"])
     return preparation
+
+
+def _paths(paths: pd.Series, patients: pd.Series, images: Path) -> pd.Series:
+    """Where the images lie: as one release, or in the four batches in which the full release is
+    handed out, and which the paths in the tables do not name.
+    """
+    whole, batch = images.resolve(), "CheXpert-v1.0 batch "
+    if whole.name.startswith(batch):
+        raise InputError(
+            f"the image root {images} is one batch of CheXpert: name the folder that holds all "
+            f"four of them under `images:`, here {whole.parent}"
+        )
+    batches = sorted(images.glob(f"{glob.escape(batch)}*/")) if images.is_dir() else []
+    if not batches:
+        return below_root(paths, images)
+    folder_of = {
+        patient.name: patient.parent.relative_to(images).as_posix()
+        for folder in batches
+        for below in ("", "train", "valid")
+        for patient in (folder / below).glob("patient*")
+    }
+    lost = sorted(set(patients) - folder_of.keys())
+    if len(lost) > LOST * patients.nunique():
+        raise InputError(
+            f"{len(lost)} of {patients.nunique()} patients, such as {lost[0]}, have no folder in "
+            f"the {len(batches)} batches of CheXpert below {images}: unpack all four batches there"
+        )
+    below = paths.str.extract(r"/(patient\d+/.*)$")[0]
+    return patients.map(lambda patient: folder_of.get(patient, batches[0].name)) + "/" + below

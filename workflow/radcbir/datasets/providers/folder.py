@@ -2,18 +2,31 @@
 of one's own.
 """
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from radcbir.core.csv_reader import CsvFile, wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
-from radcbir.datasets.preparation import SEPARATOR, Preparation, label_matrix, read_table
+from radcbir.datasets.catalog import (
+    LABEL,
+    checked_paths,
+    one_hot_labels,
+    reads_as_several,
+    split_labels,
+)
+from radcbir.datasets.preparation import (
+    IMAGE_COLUMNS,
+    Preparation,
+    ages,
+    label_matrix,
+    read_table,
+)
 from radcbir.datasets.providers import files_below
+from radcbir.datasets.splits import drawn_splits
 from radcbir.images import raster, reader
 from radcbir.images.address import PLANES, join_address, split_address
 
@@ -40,8 +53,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     of `prepare:`.
 
     Volumes and files of several frames are listed slice by slice (`planes`, `step`, `trim`). Splits
-    that the CSV does not give are drawn by patient from a seeded digest of the patient's name: a
-    patient keeps the split when others come.
+    that are not given are drawn by patient (:func:`radcbir.datasets.splits.drawn_splits`).
     """
     if not images.is_dir():
         raise InputError(
@@ -51,7 +63,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     listed = _slices(listed, options, images)
     column = options.get("columns", {}).get("label", "label")
     where = files.get("table", images)
-    labels = listed.pop("labels").tolist()
+    labels = listed.pop("labels")
     names = {name: name for name in sorted({name for each in labels for name in each})}
     if not names:
         raise InputError(
@@ -62,55 +74,101 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     table = preparation.images
     parts = table["filepath"].map(split_address)
     files = parts.str[0].where(parts.str[1].astype(bool))
-    table["patient_id"] = table["patient_id"].fillna(
-        files
-    )  # slices of one volume are of one patient
+    # Slices of one volume are of one patient.
+    table["patient_id"] = table["patient_id"].fillna(files)
     if table["split"].isna().any():
-        patients = table["patient_id"].fillna(table["filepath"])
-        table["split"] = table["split"].fillna(
-            drawn_splits(patients, options["shares"], options["seed"])
-        )
+        _draw_splits(table, labels, options)
         preparation.count("split by patient")
+        preparation.count_labels()
     return preparation
 
 
-def drawn_splits(patients: pd.Series, shares: Mapping[str, float], seed: int) -> pd.Series:
-    """The split of each patient: where a digest of seed and name, as a number from 0 to 1, falls
-    among the shares.
+def _draw_splits(table: pd.DataFrame, labels: pd.Series, options: Mapping) -> None:
+    """Fill in the splits that are not given: a patient with a given one keeps it, the others are
+    drawn.
     """
-    names, bounds = list(shares), np.cumsum(list(shares.values()))
-    bounds[-1] = 1
-
-    def split(patient: str) -> str:
-        drawn = hashlib.sha256(f"{seed}\0{patient}".encode()).digest()[:7]
-        return names[int(np.searchsorted(bounds, int.from_bytes(drawn) / 2**56, side="right"))]
-
-    return patients.map({patient: split(patient) for patient in patients.unique()})
+    patients = table["patient_id"].fillna(table["filepath"])
+    given = table["split"].groupby(patients).first()
+    table["split"] = table["split"].fillna(patients.map(given))
+    drawn = table["split"].isna()
+    table.loc[drawn, "split"] = drawn_splits(
+        patients[drawn], options["shares"], options["seed"], labels[drawn.to_numpy()]
+    )
 
 
 def _of_tree(root: Path, options: Mapping) -> pd.DataFrame:
-    """A row per file of a tree: the folders are the label, and the last one the patient (with
-    `patients`).
+    """A row per file of a tree: the folders are the label, the last one the patient (with
+    `patients`) and the first one the split (with `split_folders`).
     """
-    rows, left_out = [], 0
+    found, left_out = [], 0
     for relative in files_below(root):
-        if not _is_image(root / relative):
+        if _is_image(root / relative):
+            found.append(relative)
+        else:
             left_out += 1
-            continue
-        parts = relative.split("/")[:-1]
-        label, patient = (parts[:-1], parts[-1]) if options["patients"] and parts else (parts, None)
-        if len(label) < 3:
-            form = f"MODALITY/region/finding/{'patient/' if options['patients'] else ''}image"
-            raise InputError(
-                f"the image {relative} below {root} does not lie as {form}: move it"
-                f"{', or say `patients: false` where no folder names the patient' if options['patients'] else ''}"
-            )
-        rows.append({"filepath": relative, "patient_id": patient, "labels": ["/".join(label)]})
     if left_out:
         logger.info("%d files of other kinds are left out", left_out)
-    if not rows:
+    if not found:
         raise InputError(f"there is no image below {root}: correct `images:`, or put images there")
-    return pd.DataFrame(rows)
+    table = pd.DataFrame({"filepath": found})
+    folders = [relative.split("/")[:-1] for relative in found]
+    if options.get("split_folders"):
+        table["split"] = [parts[0] if parts else None for parts in folders]
+        folders = [parts[1:] for parts in folders]
+    else:
+        _refuse_split_folders({parts[0] for parts in folders if parts}, root)
+    table["patient_id"] = None
+    if options["patients"]:
+        table["patient_id"] = [parts[-1] if parts else None for parts in folders]
+        folders = [parts[:-1] for parts in folders]
+    prefix = _prefix(options)
+    table["labels"] = [["/".join(prefix + parts)] if parts else [] for parts in folders]
+    wrong = ~table["labels"].map(lambda each: bool(each) and LABEL.fullmatch(each[0]) is not None)
+    if wrong.any():
+        _refuse_place(table["filepath"][wrong], root, options)
+    for label in table["labels"].str[0].unique():
+        if len(split_labels(label)) > 1:
+            raise InputError(
+                f"the folders of the label '{label}' below {root} have a '|' or ';' in their name, "
+                "which stands between labels: rename them"
+            )
+    return table
+
+
+SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+
+
+def _refuse_split_folders(first: set[str], root: Path) -> None:
+    """Raise :class:`InputError` where the first folders are splits, which would become labels."""
+    if first and {name.lower() for name in first} <= SPLIT_NAMES:
+        raise InputError(
+            f"the folders {', '.join(sorted(first))} below {root} are named as splits: say "
+            "`split_folders: true` under `prepare:`, or rename them"
+        )
+
+
+def _refuse_place(wrong: pd.Series, root: Path, options: Mapping) -> None:
+    """Raise the :class:`InputError` of images whose folders give no full label."""
+    prefix, patients = _prefix(options), options["patients"]
+    kinds = [*["MODALITY", "region", "finding"][min(2, len(prefix)) :]]
+    form = "/".join(
+        ["split"] * bool(options.get("split_folders")) + kinds + ["patient"] * patients + ["image"]
+    )
+    remedies = ["move it"]
+    if patients:
+        remedies.append("say `patients: false` where no folder names the patient")
+    if not prefix:
+        remedies.append("give what the folders leave out as `label_prefix: MODALITY/region`")
+    others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    raise InputError(
+        f"the image {wrong.iloc[0]} below {root} does not lie as {form}{others}: "
+        f"{', or '.join(remedies)}"
+    )
+
+
+def _prefix(options: Mapping) -> list[str]:
+    """The parts of `label_prefix`."""
+    return [part.strip() for part in options.get("label_prefix", "").split("/") if part.strip()]
 
 
 def _is_image(path: Path) -> bool:
@@ -127,31 +185,94 @@ def _is_image(path: Path) -> bool:
 
 def _of_csv(path: Path, options: Mapping) -> pd.DataFrame:
     """A row per row of the user's CSV, its columns under our names."""
-    columns = {"filepath": "filepath", "label": "label"} | dict(options["columns"])
-    table = read_table(path, list(columns.values())).rename(
-        columns={theirs: ours for ours, theirs in columns.items()}
-    )
-    blank = table["filepath"].isna()
-    if blank.any():
-        raise InputError(
-            f"row {int(np.flatnonzero(blank)[0]) + 2} of {path} has no '{columns['filepath']}': "
-            "fill it in"
+    file = CsvFile(path, "the CSV", ["filepath", *options["columns"].values()])
+    columns = {"filepath": "filepath"} | dict(options["columns"])
+    columns |= _label_columns(columns, file.header)
+    table = read_table(file, list(dict.fromkeys(columns.values())), keys=[columns["filepath"]])
+    checked_paths(table[columns["filepath"]], path)
+    ignored = set(IMAGE_COLUMNS) & set(file.header) - set(columns.values()) - set(columns)
+    if ignored:
+        logger.warning(
+            "%s has the columns %s, which `columns:` does not name: they are left out",
+            path,
+            ", ".join(sorted(ignored)),
         )
-    prefix = options.get("label_prefix", "").strip("/")
-    labels = []
-    for row, given in enumerate(table.pop("label").fillna(""), start=2):
-        names = [each.strip() for each in given.split(SEPARATOR) if each.strip()]
-        full = [f"{prefix}/{name}" if prefix else name for name in names]
-        for name in full:
-            if name.count("/") < 2:
-                raise InputError(
-                    f"row {row} of {path} has the label '{name}' in the column "
-                    f"'{columns['label']}': write it as "
-                    "MODALITY/region/finding, or give the first two parts as `label_prefix: "
-                    "MODALITY/region`"
-                )
-        labels.append(full)
-    return table.assign(labels=labels)
+    found = pd.DataFrame(
+        {ours: table[theirs] for ours, theirs in columns.items() if ours in IMAGE_COLUMNS}
+    )
+    if "age" in columns:
+        found["age"] = _years(table[columns["age"]], path)
+    if "split" in columns:
+        wrong = ~found["split"].fillna("x").str.fullmatch(r"[A-Za-z0-9_-]+")
+        if wrong.any():
+            mend = ": give a name of letters, digits, '_' and '-', or leave it blank"
+            raise wrong_cells(wrong, found["split"], path, "the split ", mend)
+    found["labels"] = _labels_of_csv(table, columns, path, _prefix(options))
+    return found
+
+
+def _label_columns(columns: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:
+    """The columns with labels, where `columns:` names none: those with our names."""
+    named = [name for name in ("label", "labels") if name in columns]
+    one_hot = [name for name in columns if LABEL.fullmatch(name)]
+    if len(named) + bool(one_hot) > 1:
+        raise InputError(
+            f"`columns:` names {' and '.join(f'`{name}`' for name in [*named, *one_hot[:1]])}: "
+            "keep one way to give labels"
+        )
+    if named or one_hot:
+        return {}
+    one_hot = [name for name in header if LABEL.fullmatch(name) and not name.startswith("x_")]
+    if "label" not in header and ("labels" in header or one_hot):
+        return {name: name for name in (["labels"] if "labels" in header else one_hot)}
+    return {"label": "label"}
+
+
+def _labels_of_csv(
+    table: pd.DataFrame, columns: Mapping[str, str], path: Path, prefix: Sequence[str]
+) -> list[list[str]]:
+    one_hot = {theirs: ours for ours, theirs in columns.items() if LABEL.fullmatch(ours)}
+    if one_hot:
+        return one_hot_labels(table, one_hot, path)
+    several = "labels" in columns
+    given = table[columns["labels" if several else "label"]]
+    if not several:
+        joined = given.map(
+            lambda text: ";" in text or reads_as_several(text.replace("|", "")), "ignore"
+        )
+        if (joined := joined.eq(True)).any():
+            mend = (
+                ", which reads as several labels: name the column under `columns: labels:` "
+                "instead of `label:`"
+            )
+            raise wrong_cells(joined, given, path, "the label ", mend)
+    parts = given.fillna("").map(split_labels)
+    labels = parts.map(
+        lambda names: ["/".join([*prefix, name.strip()]) for name in names if name.strip()]
+    )
+    wrong = ~labels.map(lambda names: all(map(LABEL.fullmatch, names)))
+    if wrong.any():
+        label = next(name for name in labels[wrong.idxmax()] if not LABEL.fullmatch(name))
+        raise InputError(
+            f"row {wrong.idxmax()} of {path} has the label '{label}' in the column '{given.name}': "
+            "write it as MODALITY/region/finding, or give the first two parts as `label_prefix: "
+            "MODALITY/region`"
+        )
+    return labels.tolist()
+
+
+NO_AGE = {"nan", "none", "null", "na", "n/a", "unknown", "u", "?", "-"}
+
+
+def _years(given: pd.Series, path: Path) -> pd.Series:
+    """Ages in years, missing where they are above 120; :class:`InputError` for what is no age."""
+    known = given.where(~given.str.lower().isin(NO_AGE))
+    years, numbers = ages(known), pd.to_numeric(known.str.extract(r"^(\d+)")[0])
+    wrong = known.notna() & years.isna() & ~(numbers > 120)
+    if wrong.any():
+        mend = ": give years as a number, a DICOM age such as 047Y, or leave it blank"
+        raise wrong_cells(wrong, given, path, "the age ", mend)
+    return years
 
 
 def _slices(listed: pd.DataFrame, options: Mapping, root: Path) -> pd.DataFrame:

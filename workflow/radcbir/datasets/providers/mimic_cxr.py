@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radcbir.core.csv_reader import wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.datasets.preparation import Preparation, read_table, value_matrix, views
 from radcbir.datasets.providers.chexpert import FINDINGS, LABELS
@@ -22,9 +23,10 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     `uncertain: paper` reads uncertain labels as negative: what the reference does here, other than
     for CheXpert.
     """
-    split = read_table(files["split"], ["dicom_id", "study_id", "subject_id", "split"])
-    studies = read_table(files["chexpert"], ["subject_id", "study_id", *FINDINGS])
-    metadata = read_table(files["metadata"], ["dicom_id", "ViewPosition"])
+    names = ["dicom_id", "study_id", "subject_id"]
+    split = read_table(files["split"], [*names, "split"], keys=names)
+    studies = read_table(files["chexpert"], [*names[1:], *FINDINGS], keys=["study_id"])
+    metadata = read_table(files["metadata"], ["dicom_id", "ViewPosition"], keys=["dicom_id"])
     for table, key, path in (
         (split, "dicom_id", "split"),
         (metadata, "dicom_id", "metadata"),
@@ -37,12 +39,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
             )
     unknown = ~split["split"].isin(list(SPLITS))
     if unknown.any():
-        row = int(unknown.to_numpy().argmax())
-        raise InputError(
-            f"row {row + 2} of {files['split']} has '{split['split'].iloc[row]}' in the column "
-            "'split': only "
-            f"{', '.join(SPLITS)} are known there"
-        )
+        mend = f" in the column 'split': only {', '.join(SPLITS)} are known there"
+        raise wrong_cells(unknown, split["split"], files["split"], "", mend)
     labels = value_matrix(studies, LABELS, files["chexpert"])
     place = pd.Index(studies["study_id"]).get_indexer(split["study_id"])
     patient = "p" + split["subject_id"]

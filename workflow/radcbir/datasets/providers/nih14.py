@@ -65,8 +65,9 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         files["entries"],
         ["Image Index", "Finding Labels", "Patient ID"],
         ["Follow-up #", "Patient Age", "Patient Gender", "View Position"],
+        keys=["Image Index", "Patient ID"],
     )
-    listed = entries["Finding Labels"].fillna("").str.split("|").tolist()
+    listed = entries["Finding Labels"].fillna("").str.split("|")
     names = {
         name: "XR/chest/" + (HARMONISED.get(name, name) if options["harmonise"] else name)
         for name in FINDINGS

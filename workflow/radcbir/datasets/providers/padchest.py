@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from radcbir.core.csv_reader import wrong_cells
 from radcbir.core.errors import InputError
 from radcbir.datasets.preparation import (
     Preparation,
@@ -54,7 +55,9 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         "PatientBirth",
         "PatientSex_DICOM",
     ]
-    table = read_table(path, [*columns, "Projection", "Labels"], optional=["Manufacturer_DICOM"])
+    table = read_table(
+        path, [*columns, "Projection", "Labels"], ["Manufacturer_DICOM"], ["ImageID"]
+    )
     lists = {text: _label_list(text) for text in table["Labels"].dropna().unique()}
     wrong = (
         table["Labels"]
@@ -63,13 +66,9 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         .astype(bool)
     )
     if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise InputError(
-            f"row {row + 2} of {path} has {table['Labels'].iloc[row]!r} in the column 'Labels', "
-            "which is no list of labels: "
-            "give the file as the provider hands it out"
-        )
-    listed = [lists.get(text, []) for text in table["Labels"]]
+        mend = " in the column 'Labels', which is no list of labels: give the file as the provider hands it out"
+        raise wrong_cells(wrong, table["Labels"], path, "", mend)
+    listed = table["Labels"].map(lambda text: lists.get(text, []))
     known = sorted({name for names in lists.values() for name in names})
     for name in options["leave_out"]:
         if name not in known:

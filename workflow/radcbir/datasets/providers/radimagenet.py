@@ -22,7 +22,10 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     """The images of RadImageNet with the option `ignore_list`; the split is the official one,
     patients are not given.
     """
-    tables = {split: read_table(files[split], ["filename"]) for split in ("train", "val", "test")}
+    tables = {
+        split: read_table(files[split], ["filename"], keys=["filename"])
+        for split in ("train", "val", "test")
+    }
     rows = pd.concat(
         [table.assign(split=split) for split, table in tables.items()], ignore_index=True
     )

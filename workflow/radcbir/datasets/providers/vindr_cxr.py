@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radcbir.core.csv_reader import CsvFile
 from radcbir.core.errors import InputError
 from radcbir.datasets.preparation import Preparation, read_table, value_matrix
 
@@ -64,16 +65,17 @@ def _findings(path: Path) -> pd.DataFrame:
     """Kaggle's rows, one per box of a reader, as one row per image and reader and a column per
     class.
     """
-    table = read_table(path, ["image_id", "class_name", "rad_id"])
+    columns = ["image_id", "class_name", "rad_id"]
+    table = read_table(path, columns, keys=columns)
     found = pd.crosstab([table["image_id"], table["rad_id"]], table["class_name"]).clip(upper=1)
     return found.reset_index("rad_id", drop=True)
 
 
 def _columns(path: Path, given: list[str]) -> pd.DataFrame:
     """PhysioNet's rows, one per image and reader, with a column per label, by image."""
-    header = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig"))
-    names = [name for name in header if name not in ("image_id", "rad_id")]
-    table = read_table(path, [*given, *names])
+    header = CsvFile(path, "", given).header
+    names = [name for name in header if name and name not in ("image_id", "rad_id")]
+    table = read_table(path, [*given, *names], keys=given)
     return value_matrix(table, {name: SAME.get(name, name) for name in names}, path).set_index(
         table["image_id"]
     )
