@@ -15,7 +15,7 @@ from radcbir.core.errors import InputError
 from radcbir.images import geometry
 from radcbir.images import intensity as scaling
 from radcbir.images.address import split_address
-from radcbir.images.formats import READERS, kind_of
+from radcbir.images.formats import READERS, by_name, kind_of
 from radcbir.images.intensity import INTENSITY, to_8_bit
 from radcbir.images.limits import LIMITS, Limits
 from radcbir.images.raster import PassingError, Raster, UnreadableImage
@@ -75,6 +75,17 @@ def parts(path: str | Path, limits: Limits = LIMITS) -> dict[str, int]:
     """
     with _reasons(), Source(str(path), limits) as source:
         return _kind(source).parts(source, limits)
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether a file is an image by its name, or else by its first bytes.
+
+    Raises :class:`UnreadableImage` where the name says nothing and the file cannot be opened.
+    """
+    if by_name(str(path)):
+        return True
+    with _reasons(), Source(str(path)) as source:
+        return kind_of(source.head, source.path) is not None
 
 
 def thumbnail(

@@ -7,7 +7,7 @@ module adds a format. Its name is the name of the reader.
 import importlib
 import pkgutil
 
-from radcbir.images.source import HEAD, Reader
+from radcbir.images.source import Reader
 
 READERS: tuple[Reader, ...] = tuple(
     importlib.import_module(f"{__name__}.{module.name}").READER
@@ -31,17 +31,3 @@ def by_name(name: str) -> Reader | None:
     """Who reads files of such a name; None where the name says nothing."""
     lower = name.lower()
     return next((reader for reader in READERS if lower.endswith(reader.suffixes)), None)
-
-
-def is_image(path: str) -> bool:
-    """Whether a file is an image, by its name or else by its first bytes.
-
-    A file that cannot be opened is one by its name alone. Its reason is told when it is read.
-    """
-    if by_name(path):
-        return True
-    try:
-        with open(path, "rb") as handle:
-            return kind_of(handle.read(HEAD), path) is not None
-    except OSError:
-        return False

@@ -12,8 +12,8 @@ from radcbir.images.source import Reader, Source
 VERSION = 1
 """Raise it when pixels change."""
 
-_DIRECTORY = b"1.2.840.10008.1.3.10\0"
-"""SOP class of DICOMDIR, the index of a medium: DICOM without an image."""
+_DIRECTORY = b"\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10"
+"""The element with the SOP class of DICOMDIR, the index of a medium: DICOM without an image."""
 
 _FIRST = re.compile(
     rb"""
