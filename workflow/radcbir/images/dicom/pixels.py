@@ -55,7 +55,7 @@ PADDINGS = {
 UNSPECIFIED = {"", "US"}
 """Rescale types that name no unit."""
 
-JPEG, JPEG_COST, JPEG_2000_COST = b"\xff\xd8", 8, 24
+JPEG, JPEG_COST, JPEG_2000_COST = b"\xff\xd8", 5, 16
 """How a JPEG or JPEG-LS codestream begins, and bytes per sample that decoders take."""
 
 SUSPECT = {
@@ -79,7 +79,7 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
     try:
         found = opened(source.stream(), limits)
         frame = _chosen(selectors, found.frames)
-        check_size(found.whole("Rows"), found.whole("Columns"), limits)
+        check_size(found.whole("Rows"), found.whole("Columns"), limits, _cost(found))
         _check_meaning(found)
         check_frames(found)
         return _raster(found, _decoded(found, frame, limits), frame)
@@ -123,6 +123,13 @@ def _chosen(selectors: Mapping[str, int], frames: int) -> int:
             f"no frame {selectors['frame']}: the last of {frames} is #frame={frames - 1}"
         )
     return selectors["frame"]
+
+
+def _cost(found: Opened) -> int:
+    """Bytes of memory that a pixel takes from the decoded frame to the raster."""
+    if found.whole("SamplesPerPixel", 1) == 1:
+        return 8 + found.whole("BitsAllocated") // 4
+    return 33 if _photometric(found.header).startswith("YBR") else 10
 
 
 def _check_meaning(found: Opened) -> None:

@@ -14,23 +14,19 @@ from radcbir.images.source import Reader, Source
 VERSION = 1
 """Raise it when pixels change."""
 
-FORMATS = {
-    "PNG": 14,
-    "JPEG": 14,
-    "WEBP": 30,
-    "GIF": 20,
-    "BMP": 14,
-    "PPM": 14,
-    "JPEG2000": 24,
-    "AVIF": 30,
-}
-"""The formats that are read -> bytes of memory that decoding takes per pixel, measured on RGB.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
+"""The formats that are read.
 
 Pillow knows others. They are left out: EPS starts a program, ICO decodes while it is opened.
 """
 
-APART = {"AVIF"}
-"""Formats whose decoder takes memory that the header does not announce."""
+MODES = {"1": 6, "L": 6, "I;16": 10, "I;16B": 10, "I": 16, "F": 16, "RGB": 16}
+"""Bytes of memory that reading takes per pixel in these modes, and in all others."""
+
+OTHER_MODES = 24
+
+DECODERS = {"WEBP": 26, "AVIF": 20, "JPEG2000": 20, "GIF": 8}
+"""Bytes that these decoders take besides."""
 
 ANIMATION = 2_000_000_000
 """Pixels that may be decoded to reach one frame of an animation, which is made of those before."""
@@ -61,7 +57,7 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
     """Read one frame. Raises :class:`UnreadableImage`."""
     if set(selectors) - {"frame"}:
         raise UnreadableImage("not a volume: it has frames, not planes")
-    if source.head[4:8] == b"ftyp":
+    if source.head[4:8] == b"ftyp":  # AVIF: its decoder takes memory that no header announces
         return apart(_read_apart, source.path, dict(selectors), limits, limits=limits)
     return _read(source, selectors, limits)
 
@@ -84,13 +80,14 @@ def _read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raste
 
 def _opened(source: Source) -> Image.Image:
     try:
-        return Image.open(source.stream(), formats=tuple(FORMATS))
+        return Image.open(source.stream(), formats=FORMATS)
     except UnidentifiedImageError:
         raise UnreadableImage(_other_format(source.head)) from None
 
 
 def _cost(image: Image.Image) -> int:
-    return FORMATS.get(image.format or "", FORMATS["JPEG"])  # MPO is JPEG with more than one image
+    """Bytes of memory that reading an image takes per pixel."""
+    return MODES.get(image.mode, OTHER_MODES) + DECODERS.get(image.format or "", 0)
 
 
 def _other_format(head: bytes) -> str:
