@@ -48,7 +48,7 @@ CONFIGURATION = {
     "wrong type": (change_experiment(k="many"), r"`experiments: findings: k` is 'many', but has to be a whole number"),
     "missing key": (
         change_config(experiments={"findings": {"datasets": ["chest"]}}),
-        r"the key `index_split` is missing under `experiments: findings:`",
+        r"the keys `index_split`, `query_splits` are missing under `experiments: findings:`",
     ),
     "model without a card": (
         change_config(models=["thumbnail", "histogramm"]),
@@ -60,7 +60,7 @@ CONFIGURATION = {
     ),
     "unknown dataset": (change_experiment(datasets=["brain"]), r"names 'brain', which `datasets` does not list: chest"),
     "CSV missing": (change_dataset(csv="data/chests.csv"), r"the CSV data/chests\.csv of `datasets: chest` does not exist"),
-    "index queries itself": (change_experiment(query_splits=["train"]), r"holds the index split 'train', where every image would find itself"),
+    "index queries itself": (change_experiment(query_splits=["train"]), r"names the index split 'train', where every image would find itself"),
     "empty file": (empty_config, r"Config file must be given as JSON or YAML with keys at top level"),
 }  # fmt: skip
 

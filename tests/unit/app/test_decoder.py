@@ -15,7 +15,7 @@ from PIL import Image
 from radcbir.app.decoder import Decoder
 from radcbir.app.worker import Embedder
 from radcbir.core.errors import InputError
-from radcbir.images import nifti, raster
+from radcbir.images.formats import nifti
 from radcbir.images.intensity import INTENSITY
 
 RAW = {"policy": "window", "low": 0, "high": 255}
@@ -33,7 +33,6 @@ def upload(content, name="x.png", **more):
 
 @pytest.fixture
 def decoder(tmp_path, monkeypatch):
-    monkeypatch.setattr(raster, "MAX_PIXELS", raster.MAX_PIXELS)  # put back afterwards
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))

@@ -11,6 +11,7 @@ from radcbir.core.errors import InputError
 from radcbir.datasets import preparation_steps, providers
 from radcbir.datasets.preparation import prepare
 from radcbir.datasets.providers import folder
+from radcbir.images import reader
 
 OPTIONS = {
     "from": "folder", "columns": {}, "patients": True, "shares": {"train": 0.7, "val": 0.1, "test": 0.2}, "seed": 0,
@@ -244,3 +245,66 @@ def test_drawn_splits_are_counted_by_label(tmp_path):
     assert shown["splits"] == ["train", "val", "test"]
     assert shown["labels"][0]["cells"][2] == "3 (3)" and shown["labels"][0]["total"] == "15 (15)"
     assert "images of each label" not in {row["step"] for row in shown["rows"]}
+
+
+def dicom(path, sop_class="1.2.840.10008.5.1.4.1.1.7", preamble=True):
+    """A DICOM file of 4 x 4 pixels, written element by element (Explicit VR Little Endian)."""
+
+    def element(group, number, vr, value):
+        value += b"\0" * (len(value) % 2)
+        long = vr in (b"OW", b"OB")
+        length = bytes(2) + len(value).to_bytes(4, "little") if long else len(value).to_bytes(2, "little")  # fmt: skip
+        return group.to_bytes(2, "little") + number.to_bytes(2, "little") + vr + length + value
+
+    def short(number):
+        return number.to_bytes(2, "little")
+
+    meta = element(2, 2, b"UI", sop_class.encode()) + element(
+        2, 0x10, b"UI", b"1.2.840.10008.1.2.1"
+    )
+    image = b"".join(
+        element(0x28, number, vr, value)
+        for number, vr, value in [
+            (2, b"US", short(1)), (4, b"CS", b"MONOCHROME2"), (0x10, b"US", short(4)),
+            (0x11, b"US", short(4)), (0x100, b"US", short(8)), (0x101, b"US", short(8)),
+            (0x102, b"US", short(7)), (0x103, b"US", short(0)),
+        ]
+    )  # fmt: skip
+    content = element(8, 0x16, b"UI", sop_class.encode()) + image
+    if "1.3.10" not in sop_class:
+        content += element(0x7FE0, 0x10, b"OB", bytes(range(16)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((bytes(128) + b"DICM" + meta if preamble else b"") + content)
+
+
+def test_images_are_known_by_their_content_and_the_rest_is_counted(tmp_path):
+    """Names as archives and scanners give them: UIDs, numbers, nothing, another format's suffix."""
+    place = tmp_path / "CT/abdomen/lesion"
+    names = ["a.dcm", "1.2.840.113619.2.55.31", "IM000001.001", "I10", "scan.img", "wrong.png", "MR.1.2.3.4"]  # fmt: skip
+    for number, name in enumerate(names):
+        dicom(place / f"p{number}" / name)
+    dicom(place / "p7/1.2.3.5", preamble=False)
+    image(place / "p8/shot.png")
+    (place / "p8/shot.png").rename(place / "p8/shot.2024-01-05")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 1), np.int16), np.eye(4)), place / "v.nii.gz")
+    (place / "p9").mkdir()
+    (place / "v.nii.gz").rename(place / "p9/volume")
+    for name in ("notes.txt", "table.CSV", "p8/thumbs.db"):
+        (place / name).write_text("BMI,P5 group\n")
+    (place / "p8/empty").write_bytes(b"")
+    dicom(place / "p10/DICOMDIR", "1.2.840.10008.1.3.10")
+    found, counts = prepare({}, OPTIONS, tmp_path, "mine")
+    assert set(found["patient_id"]) == {f"p{number}" for number in range(10)}
+    assert len(found) == 10
+    (row,) = counts[counts["step"].str.startswith("left out")].to_dict("records")
+    assert row["images"] == 5 and "zero bytes: 1" in row["step"] and ".csv: 1" in row["step"]
+    assert "1 folders have no image, such as CT/abdomen/lesion/p10" in row["step"]
+    assert counts["step"].tolist()[0] == row["step"]
+    for path in found["filepath"]:
+        assert reader.read(tmp_path / path).size in ((4, 4), (2, 2))
+
+
+def test_a_file_that_is_listed_by_its_name_alone_is_left_to_the_ledger(tmp_path):
+    image(tmp_path / "CT/abdomen/lesion/p0/a.png")
+    (tmp_path / "CT/abdomen/lesion/p0/b.png").write_text("<html>")
+    assert len(table(tmp_path)) == 2

@@ -6,7 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from radcbir.images import nifti, raster, reader
+from radcbir.images import raster, reader
+from radcbir.images.formats import nifti
 
 MINMAX = {"policy": "minmax", "low": 0.5, "high": 99.5}
 VALUES = np.arange(4 * 3 * 2, dtype=np.int16).reshape(4, 3, 2)

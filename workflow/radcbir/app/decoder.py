@@ -8,23 +8,21 @@ import base64
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image
 
 from radcbir.core.errors import InputError
-from radcbir.images import raster, reader
+from radcbir.images import reader
 from radcbir.images.address import PLANES, join_address
+from radcbir.images.limits import LIMITS, Limits
+from radcbir.images.raster import UnreadableImage
 
 SMALLEST_CROP = 8
 
 PREVIEW = 640
 """The longest side of a preview in pixels."""
-
-CATALOG_PIXELS = raster.MAX_PIXELS
-"""How many an image of the catalog may have: as many as when it was embedded."""
 
 
 class Decoder:
@@ -35,7 +33,7 @@ class Decoder:
 
     def __init__(self, pixels: int):
         """``pixels`` is how many an uploaded image may have."""
-        self.pixels = pixels
+        self.limits = Limits(pixels=pixels)
 
     def describe(self) -> dict:
         """Decoders are all alike."""
@@ -46,7 +44,7 @@ class Decoder:
         that is shown.
         """
         with self._opened(source) as path:
-            parts, chosen = _part(path, source)
+            parts, chosen = _part(path, source, self.limits)
             image = self._read(join_address(path, chosen), source)
         size = image.size
         image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.BICUBIC)
@@ -64,7 +62,7 @@ class Decoder:
             image = self._read(source["path"], source)
         else:
             with self._opened(source) as path:
-                _, chosen = _part(path, source)
+                _, chosen = _part(path, source, self.limits)
                 image = self._read(join_address(path, chosen), source)
         image = _cropped(image, source)
         return image.mode, image.size, image.tobytes()
@@ -87,27 +85,24 @@ class Decoder:
             yield f"/proc/self/fd/{descriptor}"
         finally:
             os.close(descriptor)
-            if nifti := sys.modules.get("radcbir.images.nifti"):
-                nifti.forget()
+            reader.forget()
 
     def _read(self, address: str, source: Mapping) -> Image.Image:
-        # The limit is the module's, and this process reads one image at a time.
-        raster.MAX_PIXELS = CATALOG_PIXELS if "path" in source else self.pixels
-        name = None if "path" in source else source["name"]
+        limits, name = (LIMITS, None) if "path" in source else (self.limits, source["name"])
         try:
-            return reader.read(address, source["intensity"], name)
-        except raster.UnreadableImage as error:
-            raise _unreadable(source, error) from None
+            return reader.read(address, source["intensity"], limits, name)
+        except UnreadableImage as error:
+            raise _unreadable(source, error, limits) from None
 
 
-def _part(path: str, source: Mapping) -> tuple[dict[str, int], dict[str, int]]:
+def _part(path: str, source: Mapping, limits: Limits) -> tuple[dict[str, int], dict[str, int]]:
     """What a file holds, and which part is meant: the one that is named, else the first frame, or
     the middle slice of the first volume.
     """
     try:
-        parts = reader.parts(path, source["name"])
-    except raster.UnreadableImage as error:
-        raise _unreadable(source, error) from None
+        parts = reader.parts(path, limits, source["name"])
+    except UnreadableImage as error:
+        raise _unreadable(source, error, limits) from None
     if not parts:
         return {}, {}
     given = source.get("part") or {}
@@ -162,13 +157,14 @@ def _name(source: Mapping) -> str:
     return f"the image '{source.get('name') or Path(source['path']).name}'"
 
 
-def _unreadable(source: Mapping, error: raster.UnreadableImage) -> InputError:
+def _unreadable(source: Mapping, error: UnreadableImage, limits: Limits) -> InputError:
     if "path" in source:
         return InputError(f"the image cannot be read any more ({error})")
-    if str(error).startswith("too large"):
+    reason = str(error)
+    if reason.startswith("too large: ") and reason.endswith(" pixels"):
         return InputError(
-            f"{_name(source)} is {error}, more than {raster.MAX_PIXELS:,}: make it smaller"
+            f"{_name(source)} is {reason}, more than {limits.pixels:,}: make it smaller"
         )
     return InputError(
-        f"{_name(source)} cannot be read ({error}): choose a PNG, JPEG, TIFF, DICOM or NIfTI file"
+        f"{_name(source)} cannot be read ({reason}): choose a PNG, JPEG, TIFF, DICOM or NIfTI file"
     )

@@ -183,6 +183,14 @@ def _module(name: str) -> _Module | None:
     return None
 
 
+def _modules_of(package: str) -> list[str]:
+    """The modules of a package, by name."""
+    folder = LIBRARY.joinpath(*package.split(".")[1:])
+    return sorted(
+        f"{package}.{each.stem}" for each in folder.glob("*.py") if each.stem != "__init__"
+    )
+
+
 @functools.cache
 def _source(module: str, name: str) -> _Source:
     """What is at a place, and what it refers to."""
@@ -262,6 +270,9 @@ class _Naming(ast.NodeTransformer):
             return ast.Name(self._number(self.imports[node.id]), node.ctx)
         if node.id in self.definitions:
             return ast.Name(self._number((self.module, node.id)), node.ctx)
+        if node.id == "__path__":  # the package imports whatever modules it finds in its folder
+            for each in _modules_of(self.module):
+                self._number((each, "*"))
         return node
 
     def _named(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:

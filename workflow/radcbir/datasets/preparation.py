@@ -70,6 +70,12 @@ class Preparation:
         shown = ", ".join(f"{row.images:,} {row.split}" for row in counts.itertuples())
         logger.info("%s: %s", step, shown or "no image")
 
+    def left_out(self, step: str, files: int, patients: int) -> None:
+        """Count files that never became images, before all other steps."""
+        row = {"step": step, "split": "all", "images": files, "patients": patients}
+        self._counts.insert(0, pd.DataFrame([row], columns=COUNT_COLUMNS))
+        logger.warning("%d files: %s", files, step)
+
     def count_labels(self) -> None:
         """Count the images and patients of each label in each split, as they are now."""
         positive = self.labels.to_numpy() == 1

@@ -1,11 +1,14 @@
 """The intensity policy of a dataset: the one way from stored values to 8 bit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image
 
 from radcbir.images.raster import Raster, UnreadableImage, Window
+
+VERSION = 1
+"""Raise it when pixels change."""
 
 INTENSITY = {"policy": "window", "low": 0.5, "high": 99.5}
 """The policy where a dataset has none of its own; the defaults of the configuration's schema."""
@@ -13,69 +16,93 @@ INTENSITY = {"policy": "window", "low": 0.5, "high": 99.5}
 SAMPLE = 4_000_000
 """Percentiles of more values than this are taken over every n-th of them."""
 
+BLOCK = 1_000_000
+"""About so many values are scaled at a time: numbers of 8 byte are never held for all of them."""
+
 
 def to_8_bit(raster: Raster, intensity: Mapping) -> Image.Image:
     """Scale a raster by an intensity policy: an image of mode L or RGB.
 
-    Values at or below the lower limit become 0, those at or above the upper one 255, linearly
-    between; an image of one value is black. Raises :class:`UnreadableImage` where pixels are not
-    finite or the policy has nothing to go by.
+    What has units is windowed (:attr:`Raster.in_units`); gray values keep their range, and only the
+    file's own window or table changes them. Values at or below the lower limit become 0, those at
+    or above the upper one 255, linearly between; an image of one value is black.
+
+    Raises :class:`UnreadableImage` where pixels are not finite or the policy cannot be applied.
     """
-    values = raster.values
-    own = raster.window or raster.lookup or raster.inverted or raster.padding is not None
-    if raster.bits == 8 and values.dtype == np.uint8 and raster.full_range == (0, 255) and not own:
+    values, padding = raster.values, raster.padding
+    own = raster.window or raster.lookup or raster.inverted or padding is not None
+    shown_as_stored = values.dtype == np.uint8 and raster.full_range == (0, 255)
+    if shown_as_stored and not raster.in_units and not own:
         return _image(values)
-    shown = np.ones(values.shape[:2], dtype=bool) if raster.padding is None else ~raster.padding
-    if values.dtype.kind == "f" and not np.isfinite(values[shown]).all():
-        raise UnreadableImage("pixels that are not finite")
-    if not shown.any():
+    if values.dtype.kind == "f":
+        finite = np.isfinite(values)
+        if not (finite if padding is None else finite | padding).all():
+            raise UnreadableImage("pixels that are not finite")
+    if padding is not None and padding.all():
         raise UnreadableImage("nothing but padding")
-    policy, given = intensity["policy"], intensity.get("window")
-    if policy == "window" and raster.lookup is not None and not (given and raster.bits > 8):
-        scaled = look_up(values, *raster.lookup)
-    elif policy == "window" and raster.window and raster.window.function == "SIGMOID" and not given:
-        window = raster.window
-        scaled = 255 / (
-            1
-            + np.exp(
-                np.clip(-4 * (values.astype(np.float64) - window.center) / window.width, -700, 700)
-            )
-        )
-    else:
-        low, high = _limits(raster, intensity, shown)
-        scaled = _ramp(values, low, high)
-    if raster.inverted:
-        scaled = 255 - scaled
-    if raster.padding is not None:
-        scaled[raster.padding] = 0
-    return _image(np.rint(scaled).astype(np.uint8))
+    return _image(_scaled(raster, _scale(raster, intensity)))
 
 
-def _limits(raster: Raster, intensity: Mapping, shown: np.ndarray) -> tuple[float, float]:
+def _scale(raster: Raster, intensity: Mapping) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns stored values into shown ones from 0 to 255."""
+    by_window = intensity["policy"] == "window"
+    given = intensity.get("window") if raster.in_units else None
+    if by_window and raster.lookup is not None and not given:
+        table, first = raster.lookup
+        return lambda values: look_up(values, table, first)
+    window = raster.window
+    if by_window and window and window.function == "SIGMOID" and not given:
+        return lambda values: _sigmoid(values, window)
+    low, high = _limits(raster, intensity, given)
+    return lambda values: _ramp(values, low, high)
+
+
+def _scaled(raster: Raster, scale: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The values of a raster as uint8, block of rows by block of rows."""
+    values = raster.values
+    found = np.empty(values.shape, dtype=np.uint8)
+    step = max(1, BLOCK // max(1, values[0].size))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        scaled = scale(values[rows])
+        if raster.inverted:
+            scaled = 255 - scaled
+        if raster.padding is not None:
+            scaled[raster.padding[rows]] = 0
+        found[rows] = np.rint(scaled)
+    return found
+
+
+def _limits(raster: Raster, intensity: Mapping, given: object) -> tuple[float, float]:
     """The values that become 0 and 255."""
-    policy, given = intensity["policy"], intensity.get("window")
-    few = 0 < raster.bits <= 8
+    policy = intensity["policy"]
     if policy == "window":
-        if given and not few:
+        if given:
             return Window(*given, function="LINEAR_EXACT").limits()
         if raster.window:
             return raster.window.limits()
-    if few or policy == "dtype":
+    if not raster.in_units or policy == "dtype":
         if raster.full_range is None:
             raise UnreadableImage(
                 "floating-point pixels have no range of their own: choose another `intensity: "
                 "policy`"
             )
         return raster.full_range
-    population = raster.values[shown] if raster.population is None else raster.population
+    population = _population(raster)
     if policy == "minmax":
         return float(population.min()), float(population.max())
     flat = population.ravel()
     flat = flat[:: max(1, -(-flat.size // SAMPLE))]
     low, high = np.percentile(flat, [intensity["low"], intensity["high"]])
-    if low == high:  # almost all pixels alike: what little differs is all there is to see
+    if low == high:  # almost all pixels are alike, and the few others are all there is to see
         return float(population.min()), float(population.max())
     return float(low), float(high)
+
+
+def _population(raster: Raster) -> np.ndarray:
+    if raster.population is not None:
+        return raster.population
+    return raster.values if raster.padding is None else raster.values[~raster.padding]
 
 
 def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -83,6 +110,11 @@ def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if high <= low:
         return np.where(values > low, 255.0, 0.0)
     return np.clip((values - low) * 255 / (high - low), 0, 255)
+
+
+def _sigmoid(values: np.ndarray, window: Window) -> np.ndarray:
+    exponent = -4 * (values.astype(np.float64) - window.center) / window.width
+    return 255 / (1 + np.exp(np.clip(exponent, -700, 700)))
 
 
 def look_up(values: np.ndarray, table: np.ndarray, first: int) -> np.ndarray:

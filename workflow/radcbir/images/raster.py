@@ -4,18 +4,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-MAX_PIXELS = 200_000_000
-"""Larger images are refused: a file of a few kilobytes can claim them and fill the memory."""
-
 
 class UnreadableImage(Exception):
-    """An image that cannot be used; the message is the short reason that goes into the ledger."""
+    """An image that cannot be used. The message is the short reason that goes into the ledger."""
+
+
+class PassingError(UnreadableImage):
+    """The image could not be read now, for a reason that may pass and says nothing about the image.
+
+    Examples: no permission, an error of the disk or network, no memory.
+    """
 
 
 @dataclass(frozen=True)
 class Window:
-    """A display window in the units of the values: linear from ``low`` to ``high``, or a sigmoid
-    through its centre.
+    """A display window in the units of the values.
+
+    It is linear from ``low`` to ``high``, or a sigmoid through its center.
     """
 
     center: float
@@ -41,35 +46,43 @@ class Raster:
     """(rows, columns) or (rows, columns, 3), of any number type, in the file's units (Hounsfield,
     counts ...)."""
     bits: int
-    """Bits per sample as stored; 0 for floating point, 9 at least for small integers that are no
-    shown values (signed or rescaled ones): what has up to 8 bits keeps its range."""
+    """Bits per sample as stored; 0 for floating point."""
     kind: str
     """Type and channels as stored, for instance ``int16`` or ``uint8 RGB``: what an audit
     compares."""
     full_range: tuple[float, float] | None = None
     """The values that the stored type can hold, in the same units; None for floating point."""
+    signed: bool = False
+    """Whether the stored type has negative values."""
+    rescaled: bool = False
+    """Whether the values come from the stored ones by a slope, an intercept or a table, or the file
+    names their unit."""
     window: Window | None = None
     """The file's own window."""
     lookup: tuple[np.ndarray, int] | None = None
-    """The file's own lookup table of shown values: the table and the value of its first entry."""
+    """The file's own lookup table of shown values: the table, from 0 to 1, and the value of its
+    first entry."""
     inverted: bool = False
     """Whether small values are bright."""
     padding: np.ndarray | None = None
     """(rows, columns), true where there is no image: black, and no part of any range."""
     population: np.ndarray | None = None
-    """The values that percentiles are taken over, where those are more than this image: its
+    """The values that percentiles are taken over, where those are not the ones of this image: its
     volume."""
+    spacing: tuple[float, float] | None = None
+    """Distance between rows and between columns, in any unit; None where the file says nothing."""
     facts: dict[str, str] = field(default_factory=dict)
     """What an audit wants to know of the header: ``burned_in``, the reason to suspect annotations
     in the pixels."""
 
+    @property
+    def in_units(self) -> bool:
+        """Whether the values are measured and have to be windowed; if not, they are gray values.
 
-def check_size(rows: int, columns: int) -> None:
-    """Raise :class:`UnreadableImage` for an image of too many pixels, or of none."""
-    if rows * columns > MAX_PIXELS:
-        raise UnreadableImage(f"too large: {columns} x {rows} pixels")
-    if rows < 1 or columns < 1:
-        raise UnreadableImage(f"no pixels: {columns} x {rows}")
+        Gray values are unsigned integers of up to 8 bit that nothing rescales. All others are
+        measured: floating point, more than 8 bit, signed, rescaled.
+        """
+        return not 0 < self.bits <= 8 or self.signed or self.rescaled
 
 
 def integer_range(bits: int, signed: bool) -> tuple[float, float]:

@@ -1,39 +1,36 @@
-"""Image files -> gray or RGB images of 8 bit: whatever depth and mode, decoded whole or refused
-with a reason.
+"""Image files -> gray or RGB images of 8 bit, whatever depth and mode they have.
+
+An image is decoded whole, or refused with a reason.
 """
 
 import contextlib
 import errno
-import io
 import os
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from radcbir.core.errors import InputError
+from radcbir.images import geometry
+from radcbir.images import intensity as scaling
 from radcbir.images.address import split_address
+from radcbir.images.formats import READERS, by_name, kind_of, nifti
 from radcbir.images.intensity import INTENSITY, to_8_bit
-from radcbir.images.pillow_reader import AT_ONCE, read_with_pillow
-from radcbir.images.raster import Raster, UnreadableImage
+from radcbir.images.limits import LIMITS, Limits
+from radcbir.images.raster import PassingError, Raster, UnreadableImage
+from radcbir.images.source import Reader, Source
 
-Image.MAX_IMAGE_PIXELS = None  # the limit of `rasters` is checked before anything is decoded
-
-
-BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-)
-"""What Pillow raises on damaged files."""
+LASTING = {
+    errno.ENOENT: "missing",
+    errno.ENOTDIR: "missing",
+    errno.EISDIR: "not a file",
+    errno.ENXIO: "not a file",
+    errno.ELOOP: "a link to itself",
+    errno.ENAMETOOLONG: "missing",
+    errno.EINVAL: "broken: it points beyond its end",
+}
+"""Errors of the operating system that the next try gives again -> reason. All others may pass."""
 
 
 def resolve(root: str | Path, path: str) -> Path:
@@ -46,72 +43,89 @@ def resolve(root: str | Path, path: str) -> Path:
     return Path(root, path)
 
 
-def read(path: str | Path, intensity: Mapping = INTENSITY, name: str | None = None) -> Image.Image:
-    """Read an image as 8 bit, upright (EXIF): mode L where it is gray, else RGB.
+def read(
+    path: str | Path,
+    intensity: Mapping = INTENSITY,
+    limits: Limits = LIMITS,
+    name: str | None = None,
+) -> Image.Image:
+    """Read an image as 8 bit, upright (EXIF), with square pixels: mode L where it is gray, else
+    RGB.
 
-    PNG, JPEG, TIFF, WebP, BMP and what else Pillow reads, DICOM, and slices of NIfTI volumes;
-    ``path`` may name a frame or slice (:mod:`radcbir.images.address`). Pixels of more than 8 bit
-    are scaled by the dataset's ``intensity`` policy (:mod:`radcbir.images.raster`); transparency is
-    put on black. Of several pages of a TIFF or GIF the first is taken where none is named. ``name``
-    tells the format by its suffix where ``path`` does not, as that of an open descriptor.
+    The formats are those of :mod:`radcbir.images.formats`. ``path`` may name a frame or slice
+    (:mod:`radcbir.images.address`). Values that have units are scaled by the dataset's
+    ``intensity`` policy (:mod:`radcbir.images.intensity`). Transparency is put on black. Of several
+    pages of a TIFF or GIF the first is taken where none is named. Where neither the content tells
+    the format nor ``path``, as that of an open descriptor, the file's ``name`` does.
 
     Raises :class:`UnreadableImage` with a short reason: missing, zero bytes, not an image,
-    truncated, too large.
+    truncated, too large. Where the reason may pass it is a :class:`PassingError`.
     """
-    return to_8_bit(read_raster(path, name), intensity)
-
-
-def read_raster(path: str | Path, name: str | None = None) -> Raster:
-    """Read an image as it is stored. ``name`` and what is raised are those of :func:`read`."""
-    file, selectors = split_address(str(path))
-    name = (name or file).lower()
+    raster = read_raster(path, limits, name)
     with _reasons():
-        if name.endswith((".nii", ".nii.gz")):
-            from radcbir.images import nifti  # takes a while to load, and few datasets need it
-
-            _stream(file).close()
-            return nifti.read(file, selectors)
-        with _stream(file) as stream:
-            if _is_dicom(stream, name):
-                from radcbir.images import dicom
-
-                return dicom.read(stream, selectors)
-            return read_with_pillow(stream, selectors)
+        return to_8_bit(raster, intensity)
 
 
-def parts(path: str | Path, name: str | None = None) -> dict[str, int]:
+def read_raster(path: str | Path, limits: Limits = LIMITS, name: str | None = None) -> Raster:
+    """Read an image as it is stored, with square pixels. ``name`` and what is raised are those of
+    :func:`read`.
+    """
+    file, selectors = split_address(str(path))
+    with _reasons(), Source(file, limits, name) as source:
+        return geometry.square(_kind(source).read(source, selectors, limits), limits)
+
+
+def parts(path: str | Path, limits: Limits = LIMITS, name: str | None = None) -> dict[str, int]:
     """How many images a file holds, from its header: ``{}`` for one, ``{"frame": 30}``, or a
     volume's slices per plane (``sagittal``, ``coronal``, ``axial``) and its volumes (``volume``).
 
     ``name`` is that of :func:`read`. Raises :class:`UnreadableImage`.
     """
-    file = str(path)
-    name = (name or file).lower()
-    with _reasons():
-        if name.endswith((".nii", ".nii.gz")):
-            from radcbir.images import nifti
-
-            return nifti.sizes(file)
-        with open(file, "rb") as stream:
-            if _is_dicom(stream, name):
-                from radcbir.images import dicom
-
-                frames = dicom.count_frames(stream)
-            elif name.endswith((".tif", ".tiff")):
-                with Image.open(stream) as image:
-                    frames = image.n_frames
-            else:
-                frames = 1
-        return {"frame": frames} if frames > 1 else {}
+    with _reasons(), Source(str(path), limits, name) as source:
+        return _kind(source).parts(source, limits)
 
 
-def thumbnail(path: str | Path, pixels: int, intensity: Mapping = INTENSITY) -> Image.Image:
+def is_image(path: str | Path) -> bool:
+    """Whether a file is an image by its name, or else by its first bytes.
+
+    Raises :class:`UnreadableImage` where the name says nothing and the file cannot be opened.
+    """
+    if by_name(str(path)):
+        return True
+    with _reasons(), Source(str(path)) as source:
+        return kind_of(source.head, source.name) is not None
+
+
+def thumbnail(
+    path: str | Path, pixels: int, intensity: Mapping = INTENSITY, limits: Limits = LIMITS
+) -> Image.Image:
     """The image reduced so that its longer side has at most ``pixels`` pixels. Raises as
     :func:`read` does.
     """
-    image = read(path, intensity)
+    image = read(path, intensity, limits)
     image.thumbnail((pixels, pixels), Image.Resampling.BICUBIC)
     return image
+
+
+def forget() -> None:
+    """Let go of what readers keep in memory of the files that they read last."""
+    nifti.forget()
+
+
+def versions() -> dict[str, int]:
+    """The versions of all code that pixels depend on: readers, geometry, intensity.
+
+    A version is raised when pixels change. Golden pixels in the tests check that it was.
+    """
+    readers = {reader.name: reader.version for reader in READERS}
+    return readers | {"geometry": geometry.VERSION, "intensity": scaling.VERSION}
+
+
+def _kind(source: Source) -> Reader:
+    kind = kind_of(source.head, source.name)
+    if kind is None:
+        raise UnreadableImage("not an image")
+    return kind
 
 
 @contextlib.contextmanager
@@ -119,40 +133,25 @@ def _reasons() -> Iterator[None]:
     """Turns what readers raise into the reason of the ledger."""
     try:
         yield
-    except FileNotFoundError:
-        raise UnreadableImage("missing") from None
-    except UnidentifiedImageError:
-        raise UnreadableImage("not an image") from None
-    except BROKEN as error:
+    except UnreadableImage:
+        raise
+    except MemoryError:
+        raise PassingError("no memory left") from None
+    except OSError as error:
+        if error.errno is None:
+            raise UnreadableImage(_reason(error)) from None
+        if error.errno in LASTING:
+            raise UnreadableImage(LASTING[error.errno]) from None
+        raise PassingError(_of_system(error)) from None
+    except Exception as error:  # a hundred decoders raise whatever they do on damaged files
         raise UnreadableImage(_reason(error)) from None
 
 
-def _stream(file: str) -> BinaryIO:
-    """The file, read already where it is not large."""
-    handle = open(file, "rb")  # noqa: SIM115 - closed below, or by the reader
-    size = os.fstat(handle.fileno()).st_size
-    if not size:
-        handle.close()
-        raise UnreadableImage("zero bytes")
-    if size > AT_ONCE:
-        return handle
-    with handle:
-        return io.BytesIO(handle.read())
-
-
-def _is_dicom(stream: BinaryIO, name: str) -> bool:
-    """Whether a file is DICOM by its preamble, or by its name where it has none. Leaves the stream
-    at its start.
-    """
-    head = stream.read(132)
-    stream.seek(0)
-    return head[128:] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima"))
+def _of_system(error: OSError) -> str:
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    return "no permission" if denied else os.strerror(error.errno or 0)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return {errno.EACCES: "no permission", errno.EISDIR: "not a file"}.get(
-            error.errno, os.strerror(error.errno)
-        )
     text = " ".join(str(error).split()) or type(error).__name__
     return "truncated" if "truncated" in text or "Truncated" in text else f"broken: {text}"[:120]

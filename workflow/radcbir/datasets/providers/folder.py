@@ -2,6 +2,7 @@
 of one's own.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,22 +31,8 @@ from radcbir.datasets.splits import drawn_splits
 from radcbir.images import raster, reader
 from radcbir.images.address import PLANES, join_address, split_address
 
-SUFFIXES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".tif",
-    ".tiff",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".dcm",
-    ".dicom",
-    ".ima",
-    ".nii",
-    ".nii.gz",
-)
-"""A file of another name is taken if it has no suffix and is DICOM."""
+MOST_KINDS = 5
+"""Kinds of files that a count names."""
 
 
 def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Preparation:
@@ -59,7 +46,12 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         raise InputError(
             f"the image root {images} is not a folder: correct `images:` in the configuration"
         )
-    listed = _of_csv(files["table"], options) if "table" in files else _of_tree(images, options)
+    left_out: dict[str, str] = {}
+    if "table" in files:
+        listed = _of_csv(files["table"], options)
+    else:
+        found, left_out = _images_below(images)
+        listed = _of_tree(images, found, options)
     listed = _slices(listed, options, images)
     column = options.get("columns", {}).get("label", "label")
     where = files.get("table", images)
@@ -71,6 +63,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
             "to write them"
         )
     preparation = Preparation(listed, label_matrix(labels, names, where, column))
+    if left_out:
+        _count_left_out(preparation, left_out)
     table = preparation.images
     parts = table["filepath"].map(split_address)
     files = parts.str[0].where(parts.str[1].astype(bool))
@@ -96,20 +90,46 @@ def _draw_splits(table: pd.DataFrame, labels: pd.Series, options: Mapping) -> No
     )
 
 
-def _of_tree(root: Path, options: Mapping) -> pd.DataFrame:
-    """A row per file of a tree: the folders are the label, the last one the patient (with
-    `patients`) and the first one the split (with `split_folders`).
+def _images_below(root: Path) -> tuple[list[str], dict[str, str]]:
+    """The images below a folder, and the files that are none by name or content: how their names
+    end, or why they cannot be opened.
     """
-    found, left_out = [], 0
-    for relative in files_below(root):
-        if _is_image(root / relative):
-            found.append(relative)
-        else:
-            left_out += 1
-    if left_out:
-        logger.info("%d files of other kinds are left out", left_out)
+
+    def left_out(file: str) -> str:
+        try:
+            is_image = reader.is_image(root / file)
+        except raster.UnreadableImage as error:
+            return str(error)
+        return "" if is_image else Path(file).suffix.lower() or "no suffix"
+
+    files = list(files_below(root))
+    with ThreadPoolExecutor(8) as pool:
+        kinds = dict(zip(files, pool.map(left_out, files), strict=True))
+    found = [file for file, kind in kinds.items() if not kind]
     if not found:
         raise InputError(f"there is no image below {root}: correct `images:`, or put images there")
+    return found, {file: kind for file, kind in kinds.items() if kind}
+
+
+def _count_left_out(preparation: Preparation, files: Mapping[str, str]) -> None:
+    """Count the files that are no images by their kind, and the folders with no image at all."""
+    kinds = Counter(files.values()).most_common()
+    named = ", ".join(f"{kind}: {count}" for kind, count in kinds[:MOST_KINDS])
+    more = f", {len(kinds) - MOST_KINDS} kinds more" if len(kinds) > MOST_KINDS else ""
+    folders = {Path(each).parent for each in files}
+    with_images: set[Path] = set()
+    for each in preparation.images["filepath"]:
+        with_images.update(Path(split_address(each)[0]).parents)
+    alone = folders - with_images
+    where = f"; {len(alone)} folders have no image, such as {min(alone)}" if alone else ""
+    step = f"left out, no image by name or content ({named}{more}){where}"
+    preparation.left_out(step, len(files), len(folders))
+
+
+def _of_tree(root: Path, found: Sequence[str], options: Mapping) -> pd.DataFrame:
+    """A row per image of a tree: the folders are the label, the last one the patient (with
+    `patients`) and the first one the split (with `split_folders`).
+    """
     table = pd.DataFrame({"filepath": found})
     folders = [relative.split("/")[:-1] for relative in found]
     if options.get("split_folders"):
@@ -169,18 +189,6 @@ def _refuse_place(wrong: pd.Series, root: Path, options: Mapping) -> None:
 def _prefix(options: Mapping) -> list[str]:
     """The parts of `label_prefix`."""
     return [part.strip() for part in options.get("label_prefix", "").split("/") if part.strip()]
-
-
-def _is_image(path: Path) -> bool:
-    if path.name.lower().endswith(SUFFIXES):
-        return True
-    if path.suffix:
-        return False
-    try:
-        with open(path, "rb") as handle:
-            return handle.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def _of_csv(path: Path, options: Mapping) -> pd.DataFrame:
