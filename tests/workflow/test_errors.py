@@ -59,7 +59,7 @@ CONFIGURATION = {
         r"model card config/models/histogram\.yaml: (unknown key `dimensions`: did you mean `dimension`\?|the key `dimension` is missing)",
     ),
     "unknown dataset": (change_experiment(datasets=["brain"]), r"names 'brain', which `datasets` does not list: chest"),
-    "CSV missing": (change_dataset(csv="data/chests.csv"), r"the CSV data/chests\.csv of `datasets: chest` does not exist"),
+    "CSV missing": (change_dataset(csv="data/chests.csv"), r"`datasets: chest: csv` names the CSV data/chests\.csv, which does not exist"),
     "index queries itself": (change_experiment(query_splits=["train"]), r"names the index split 'train', where every image would find itself"),
     "empty file": (empty_config, r"Config file must be given as JSON or YAML with keys at top level"),
 }  # fmt: skip
@@ -82,7 +82,7 @@ CATALOG = {
     ),
     "unknown column": (
         change_csv("split,label,", "split,finding,"),
-        r"data/chest\.csv has an unknown column 'finding': a column of your own starts with 'x_'",
+        r"data/chest\.csv has an unknown column 'finding': a column of your own needs a name that starts with 'x_'",
     ),
     "no label": (
         change_csv("split,label,", "split,x_label,"),
@@ -98,7 +98,7 @@ CATALOG = {
     ),
     "image root missing": (
         without_images,
-        r"the image root data/images of dataset 'chest' is not a folder",
+        r"`datasets: chest: images` names the folder data/images, which does not exist",
     ),
     "all images missing": (
         lambda project: [path.unlink() for path in (project / "data/images").rglob("*.png")],

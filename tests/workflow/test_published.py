@@ -16,15 +16,16 @@ from published import GROUP, MODEL, Published
 from record import Record
 
 CONFIG = "config/paper-biomedclip.yaml"
-COMPARISON = "results/experiments/radiology/comparison"
+EXPERIMENT = "results/experiments/radiology"
+COMPARISON = f"{EXPERIMENT}/comparison"
 DATASETS = ("nih14", "mimic", "radimagenet", "chexpert")
 LISTS = "biomedclip-published"
 TARGETS = [
     f"{COMPARISON}/models.html",
     "results/experiments/radiology/gallery/test.html",
     "results/datasets/nih14/ledger.html",
-    f"{COMPARISON}/paper-mode.html",
-    f"{COMPARISON}/knn_classification.html",
+    f"{EXPERIMENT}/paper_mode/paper_mode.html",
+    f"{EXPERIMENT}/knn_classification/knn_classification.html",
     "reference_exports",
 ]
 
@@ -110,7 +111,7 @@ def test_exports_are_the_published_files(evaluated, published):
 
 
 def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
-    table = pd.read_csv(evaluated / COMPARISON / "paper-mode.csv").set_index("metric")
+    table = pd.read_csv(evaluated / EXPERIMENT / "paper_mode/paper_mode.csv").set_index("metric")
     assert table.loc["micro_precision_at_10", "paper"] == pytest.approx(
         published.precision()[9]["micro_precision_mean"]
     )
@@ -126,14 +127,14 @@ def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
             corrected, abs=1e-12
         )
         assert table.loc[f"{average}_precision_at_10", "cut_list"] > 0
-    knn = pd.read_csv(evaluated / COMPARISON / "knn_classification.csv")
+    knn = pd.read_csv(evaluated / EXPERIMENT / "knn_classification/knn_classification.csv")
     assert set(knn["votes"]) == {"equal"}, "lists without scores have no weighted votes"
     knn = knn[knn["query_split"] == "test"].set_index(["metric", "average"])
     assert set(knn["k"]) == {table.loc["knn_k", "corrected"]}
     for metric, average in (("roc_auc", "micro"), ("f1", "macro"), ("recall", "macro")):
         corrected = table.loc[f"knn_{average}_{metric}", "corrected"]
         assert knn.loc[(metric, average), "value"] == pytest.approx(corrected, abs=1e-12)
-    page = (evaluated / COMPARISON / "paper-mode.html").read_text()
+    page = (evaluated / EXPERIMENT / "paper_mode/paper_mode.html").read_text()
     assert "<code>k_off_by_one</code> -1" in page and "label_leak" in page
 
 

@@ -56,9 +56,9 @@ def test_new_dates_on_the_same_content_are_no_change(project):
 def test_an_edited_label_embeds_and_searches_nothing(project, slow):
     """Whichever of the two checkpoints is done first."""
     project.edit(
-        f"workflow/scripts/{slow}.py",
-        "import _library",
-        "import time; time.sleep(5)\nimport _library",
+        f"workflow/scripts/datasets/{slow}.py",
+        "import pandas as pd",
+        "import time; time.sleep(5)\nimport pandas as pd",
     )
     project.edit(
         "data/chest.csv", "p00/000.png,train,XR/chest/disc", "p00/000.png,train,CT/abdomen/ring"

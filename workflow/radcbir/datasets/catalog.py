@@ -148,11 +148,11 @@ def _check_header(header: Sequence[str], schema: Mapping, csv: str | Path) -> No
     ]
     if unknown:
         near = difflib.get_close_matches(unknown[0], list(schema["properties"]), 1, 0.6)
-        meant = f"did you mean '{near[0]}'? " if near else ""
+        meant = f"did you mean '{near[0]}'? A" if near else "a"
         which = ", ".join(f"'{name}'" for name in unknown[:5]) + (" ..." if unknown[5:] else "")
         raise InputError(
             f"the dataset CSV {csv} has {'an unknown column' if len(unknown) == 1 else 'the unknown columns'} "
-            f"{which}: {meant}A column of your own needs a name that starts with 'x_', such as "
+            f"{which}: {meant} column of your own needs a name that starts with 'x_', such as "
             f"'x_{unknown[0]}'"
         )
 
