@@ -113,7 +113,6 @@ def test_each_job_goes_to_its_partition_and_small_ones_stay_with_snakemake(submi
         "audited",
         "admitted",
         "audit_verdict",
-        "comparison_summary",
         "model_table",
     }
     assert small < finished.first_run.keys()
