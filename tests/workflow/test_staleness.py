@@ -3,6 +3,7 @@ was changed."""
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -178,12 +179,42 @@ def test_library_code_reruns_the_rules_that_reach_it(project, path, old, new, ex
     assert set(project.run()) == expected
 
 
-def test_encoder_code_embeds_again(project):
+def test_a_module_that_moves_reruns_nothing(project):
+    """Every reference to it changes with it."""
+    library = project / "workflow/radcbir"
+    for old, new in (
+        ("metrics/per_query", "metrics/of_each_query"),
+        ("images/geometry", "images/square_pixels"),
+        ("encoders/preprocessing", "encoders/prepared"),
+        ("retrieval/neighbor_table", "core/neighbor_table"),
+    ):
+        (library / f"{old}.py").rename(library / f"{new}.py")
+        before, after = (f"radcbir.{each.replace('/', '.')}" for each in (old, new))
+        package, _, name = before.rpartition(".")
+        for path in (
+            each for end in ("py", "smk") for each in project.glob(f"workflow/**/*.{end}")
+        ):
+            text = path.read_text()
+            changed = re.sub(rf"{re.escape(before)}\b", after, text)
+            changed = re.sub(
+                rf"from {re.escape(package)} import {name}$",
+                f"from {after.rpartition('.')[0]} import {after.rpartition('.')[2]} as {name}",
+                changed,
+                flags=re.M,
+            )
+            if changed != text:
+                path.write_text(changed)
+    assert not project.run()
+
+
+def test_encoder_code_embeds_again_where_its_version_is_raised(project):
     project.edit(
         "workflow/radcbir/encoders/loaders/control.py",
         "Image.Resampling.BOX",
         "Image.Resampling.BILINEAR",
     )
+    assert not project.run()
+    project.edit("workflow/radcbir/cards/loaders/control.py", "version=1", "version=2")
     jobs = project.run()
     assert jobs["embed"] == 2 * len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
     assert not EVERY_RUN_OF_THE_CATALOG & set(jobs)

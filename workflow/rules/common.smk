@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 from radcbir import analyses
 from radcbir.analyses.contamination import compute as contamination
 from radcbir.cards import model_card as cards
+from radcbir.cards.versions import versions
 from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
 from radcbir.core.errors import InputError
@@ -17,6 +18,7 @@ from radcbir.core.files import hold_lock
 from radcbir.core.logs import expect_this_library
 from radcbir.datasets import providers
 from radcbir.fetch.weights import is_superseded
+from radcbir.images import reader
 from radcbir.project import targets
 from radcbir.project.configuration import WITHOUT_RESULTS, Project
 from radcbir.query import image_list

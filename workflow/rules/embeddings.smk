@@ -34,7 +34,7 @@ rule embed:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=dataset_setting("intensity"),
         storage=project.settings["storage"],
-        code=encoder_code,
+        code=embedding_versions,
     script:
         "../scripts/embedding/embed.py"
 

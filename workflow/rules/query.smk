@@ -52,7 +52,7 @@ rule embed_query:
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         intensity=query_setting("intensity"),
-        code=query_encoder_code,
+        code=embedding_versions,
     script:
         "../scripts/query/embed.py"
 

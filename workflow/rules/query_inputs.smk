@@ -20,10 +20,6 @@ def query_listing(wildcards):
     return image_list.listing_digest(image_list.find_queries(project.query["images"]))
 
 
-def query_encoder_code(wildcards):
-    return code("query/embed.py", *cards.encoder_modules(project.cards[wildcards.model]))
-
-
 def query_members(wildcards):
     """The members' vectors of the query images, of a fusion."""
     members = project.meanings[wildcards.model]["of"]

@@ -136,8 +136,14 @@ def models_without_text(wildcards):
     return [project.cards[each]["name"] for each in models if each not in with_text]
 
 
-def encoder_code(wildcards):
-    return code("embedding/embed.py", *cards.encoder_modules(project.cards[wildcards.model]))
+def embedding_versions(wildcards):
+    """The versions of the code that makes a model's vectors from image files, as JSON.
+
+    They take the place of a digest of that code: a change that gives the same vectors must not
+    embed millions of images again.
+    """
+    found = versions(project.meanings[wildcards.model]) | {"images": reader.versions()}
+    return json.dumps(found, sort_keys=True)
 
 
 def text_encoder_code(wildcards):

@@ -276,14 +276,6 @@ def runtime_of(card: Mapping[str, Any]) -> str:
     return "torch" if runtime == "auto" and card.get("precision") != "float32" else runtime
 
 
-def encoder_modules(card: Mapping[str, Any]) -> list[str]:
-    """The library modules that are loaded by name for this card, with those of all runtimes, since
-    the runtime changes no embeddings.
-    """
-    runtimes = dict.fromkeys(module for module, _ in RUNTIMES.values()) if has_network(card) else ()
-    return [loader_module(card), *runtimes]
-
-
 def seen_benchmarks(card: Mapping[str, Any]) -> list[str]:
     """Those of the paper's datasets that the weights have seen; "perhaps others" where the list may
     lack some.

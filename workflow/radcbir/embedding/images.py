@@ -36,7 +36,7 @@ class Job:
     card: Mapping
     """The meaning of its card (:func:`radcbir.cards.model_card.card_meaning`)."""
     code: str
-    """What identifies the code that makes the vectors."""
+    """The versions of the code that makes the vectors, as text."""
     dataset: str = ""
     """The dataset of the images; empty for query images."""
     intensity: Mapping = field(default_factory=lambda: INTENSITY)
