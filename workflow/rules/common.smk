@@ -17,6 +17,7 @@ from radcbir.core.errors import InputError
 from radcbir.core.files import hold_lock
 from radcbir.core.logs import expect_this_library
 from radcbir.datasets import providers
+from radcbir.datasets.providers.folder.listing import folder_digest
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
 from radcbir.project import targets

@@ -27,12 +27,12 @@ def preparation_options(wildcards):
 def folder_listing(wildcards):
     """A digest of the names below the image root, for a dataset that is made from a folder."""
     is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
-    return providers.folder_digest(original_images(wildcards)) if is_folder else None
+    return folder_digest(original_images(wildcards)) if is_folder else None
 
 
 def preparation_code(wildcards):
     provider = dataset_setting("prepare")(wildcards)["from"]
-    return code("datasets/prepare.py", providers.module_of(provider))
+    return code("datasets/prepare.py", providers.registry()[provider].module)
 
 
 def original_csv(wildcards):

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from radcbir.core.errors import InputError
-from radcbir.datasets import preparation_steps, providers
+from radcbir.datasets import preparation_steps
 from radcbir.datasets.preparation import prepare
-from radcbir.datasets.providers import folder
+from radcbir.datasets.providers.folder import prepare as folder
+from radcbir.datasets.providers.folder.listing import folder_digest
 from radcbir.images import reader
 
 OPTIONS = {
@@ -128,10 +129,10 @@ def test_a_csv_with_other_names(tmp_path):
 
 def test_names_that_come_or_go_are_a_change(tmp_path):
     image(tmp_path / "a/b.png")
-    before = providers.folder_digest(tmp_path)
-    assert providers.folder_digest(tmp_path) == before
+    before = folder_digest(tmp_path)
+    assert folder_digest(tmp_path) == before
     image(tmp_path / "a/c.png")
-    assert providers.folder_digest(tmp_path) != before
+    assert folder_digest(tmp_path) != before
 
 
 def test_the_commonest_tree_of_all_needs_a_prefix(tmp_path):

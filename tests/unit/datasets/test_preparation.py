@@ -14,7 +14,8 @@ from radcbir.core.errors import InputError
 from radcbir.core.tables import write_csv
 from radcbir.datasets import catalog, preparation_steps
 from radcbir.datasets.preparation import ages, draw_patients, prepare, sexes, views
-from radcbir.datasets.providers import PROVIDERS, chexpert, provider_files
+from radcbir.datasets.providers import provider_files, registry
+from radcbir.datasets.providers.chexpert import prepare as chexpert
 from radcbir.project.configuration import Project
 
 CARDS = Path(__file__).parents[3] / "config" / "models"
@@ -113,11 +114,11 @@ def test_a_wrong_preparation_is_named_with_its_key(dataset, message):
     assert str(caught.value).startswith("my.yaml: ") and message in str(caught.value)
 
 
-@pytest.mark.parametrize("provider", [name for name, each in PROVIDERS.items() if each.page])
+@pytest.mark.parametrize("provider", [name for name, each in registry().items() if each.page])
 def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider):
     with pytest.raises(InputError) as caught:
         project({"images": str(tmp_path), "prepare": {"from": provider, "metadata": str(tmp_path)}})
-    message, known = str(caught.value), PROVIDERS[provider]
+    message, known = str(caught.value), registry()[provider]
     assert all(
         part in message
         for part in (f"the folder {tmp_path} lacks ", known.title, known.page, known.terms)

@@ -15,8 +15,8 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.core.text.csv_reader import CsvFile, wrong_cells
 from radcbir.core.text.plain_text import read_text
+from radcbir.datasets import providers
 from radcbir.datasets.catalog import SEPARATOR
-from radcbir.datasets.providers import PROVIDERS, module_of
 
 IMAGE_COLUMNS = [
     "filepath",
@@ -193,14 +193,15 @@ def prepare(
     the checked `prepare:` of the configuration, ``images`` the image root, or None where no image
     is needed: paths are then as the provider lists them.
     """
-    module = importlib.import_module(module_of(options["from"]))
+    provider = providers.registry()[options["from"]]
+    module = importlib.import_module(provider.module)
     root = Path(images or os.devnull)  # nothing lies below it
     made = module.prepare({role: Path(path) for role, path in files.items()}, options, root)
     if not len(made.images):
         raise InputError(
             f"no image of dataset '{dataset}' is left after the step "
             f"'{made.counts['step'].iloc[-1]}': compare the "
-            f"options of `prepare:` with the files of {PROVIDERS[options['from']].title}"
+            f"options of `prepare:` with the files of {provider.title}"
         )
     return made.table(dataset, options.get("one_hot", False)), made.counts
 

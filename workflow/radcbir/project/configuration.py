@@ -15,6 +15,7 @@ from radcbir.core import layout, package_data
 from radcbir.core.errors import Mistakes
 from radcbir.core.files import digest_of
 from radcbir.core.schema import validate
+from radcbir.datasets import providers
 from radcbir.project import models
 from radcbir.project.checks import with_defaults
 from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous
@@ -30,6 +31,7 @@ CONFIG_SCHEMA = package_data.schema("config")
 def config_schema() -> dict:
     """The JSON schema of the configuration, with what the library's registries add to it."""
     schema = json.loads(CONFIG_SCHEMA.read_text(encoding="utf-8"))
+    schema["$defs"] |= providers.definitions()
     schema["$defs"]["analyses"]["items"] = {"enum": list(analyses.optional())}
     return schema
 

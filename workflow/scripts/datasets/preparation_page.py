@@ -2,8 +2,7 @@
 
 from radcbir.core.logs import script_log
 from radcbir.core.tables import read_csv
-from radcbir.datasets import preparation_steps
-from radcbir.datasets.providers import PROVIDERS
+from radcbir.datasets import preparation_steps, providers
 from radcbir.report.render import render
 
 with script_log(snakemake.log[0], f"preparation {snakemake.wildcards.dataset}"):
@@ -12,7 +11,7 @@ with script_log(snakemake.log[0], f"preparation {snakemake.wildcards.dataset}"):
         "report/templates/preparation.html.j2",
         snakemake.output[0],
         title=f"Preparation of the dataset {snakemake.wildcards.dataset}",
-        provider=PROVIDERS[options.pop("from")],
+        provider=providers.registry()[options.pop("from")],
         options=options,
         **preparation_steps.preparation_steps(read_csv(snakemake.input[0])),
     )

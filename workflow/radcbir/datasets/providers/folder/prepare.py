@@ -26,7 +26,7 @@ from radcbir.datasets.preparation import (
     label_matrix,
     read_table,
 )
-from radcbir.datasets.providers import files_below
+from radcbir.datasets.providers.folder.listing import files_below
 from radcbir.datasets.splits import drawn_splits
 from radcbir.images import raster, reader
 from radcbir.images.address import PLANES, join_address, split_address

@@ -11,7 +11,7 @@ import pandas as pd
 from radcbir.core.errors import InputError
 from radcbir.core.text.csv_reader import wrong_cells
 from radcbir.datasets.preparation import Preparation, read_table, value_matrix, views
-from radcbir.datasets.providers.chexpert import FINDINGS, LABELS
+from radcbir.datasets.providers.chexpert.prepare import FINDINGS, LABELS
 
 SPLITS = {"train": "train", "validate": "val", "test": "test"}
 

@@ -1,0 +1,103 @@
+"""A folder of one's own images, with a CSV or without."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from radcbir.core.errors import InputError
+from radcbir.datasets.providers import Provider
+
+
+def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
+    if "csv" not in options:
+        return {}
+    if not Path(options["csv"]).is_file():
+        raise InputError(
+            f"`prepare: csv:` names {options['csv']}, which does not exist (looked for from "
+            f"{Path.cwd()}): correct it, or "
+            "leave it out where the folders name label and patient"
+        )
+    return {"table": (options["csv"],)}
+
+
+PROVIDER = Provider(
+    name="folder",
+    title="one's own folder",
+    page="",
+    terms="",
+    files=_files,
+    options={
+        "csv": {
+            "description": "A CSV with column names of your own; without one the folders below `images` name label and patient.",
+            "type": "string",
+            "minLength": 1,
+        },
+        "columns": {
+            "description": "Our names of columns -> yours; a label column with 0 and 1 as MODALITY/region/finding.",
+            "type": "object",
+            "additionalProperties": False,
+            "default": {},
+            "patternProperties": {"^[^/]+/[^/]+/.+$": {"type": "string", "minLength": 1}},
+            "properties": {
+                "filepath": {"type": "string", "minLength": 1},
+                "label": {"type": "string", "minLength": 1},
+                "labels": {"type": "string", "minLength": 1},
+                "split": {"type": "string", "minLength": 1},
+                "modality": {"type": "string", "minLength": 1},
+                "anatomic_region": {"type": "string", "minLength": 1},
+                "patient_id": {"type": "string", "minLength": 1},
+                "study_id": {"type": "string", "minLength": 1},
+                "view": {"type": "string", "minLength": 1},
+                "sex": {"type": "string", "minLength": 1},
+                "age": {"type": "string", "minLength": 1},
+                "source": {"type": "string", "minLength": 1},
+                "scanner": {"type": "string", "minLength": 1},
+                "text": {"type": "string", "minLength": 1},
+            },
+        },
+        "label_prefix": {
+            "description": "Put before each label of the CSV or of the folders, such as XR/chest.",
+            "type": "string",
+            "minLength": 1,
+        },
+        "patients": {
+            "description": "Whether the last folder of the tree is the patient.",
+            "type": "boolean",
+            "default": True,
+        },
+        "split_folders": {
+            "description": "Whether the first folder of the tree is the split, such as train or test.",
+            "type": "boolean",
+            "default": False,
+        },
+        "shares": {
+            "description": "Split -> its share of the patients; the shares add up to 1.",
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"$ref": "#/$defs/split"},
+            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+            "default": {"train": 0.7, "val": 0.1, "test": 0.2},
+        },
+        "seed": {"$ref": "#/$defs/seed", "default": 0},
+        "planes": {
+            "description": "The planes in which volumes are cut.",
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"enum": ["axial", "coronal", "sagittal"]},
+            "default": ["axial"],
+        },
+        "step": {
+            "description": "Every how many-th slice or frame is taken.",
+            "type": "integer",
+            "minimum": 1,
+            "default": 1,
+        },
+        "trim": {
+            "description": "Share of the slices or frames left out at both ends.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 0.49,
+            "default": 0,
+        },
+    },
+)

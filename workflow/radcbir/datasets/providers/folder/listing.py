@@ -1,0 +1,32 @@
+"""The files below a folder, by name."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from radcbir.core.files import digest
+
+
+def files_below(root: str | Path) -> Iterator[str]:
+    """The files below a folder as relative paths, in order; hidden ones are left out, links are
+    followed once.
+    """
+    seen = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        below = Path(folder).relative_to(root).as_posix()
+        yield from (
+            name if below == "." else f"{below}/{name}"
+            for name in sorted(names)
+            if not name.startswith(".")
+        )
+
+
+def folder_digest(root: str | Path) -> str:
+    """The digest of the names below a folder: images that come or go are a change."""
+    return digest("\0".join(files_below(root)).encode("utf-8", "surrogateescape"))
