@@ -17,7 +17,7 @@ def recall_against_speed(
     """Recall@10 against queries per second, a panel per model, a curve per type of index along its
     search parameter.
 
-    ``table`` is a comparison's ``index-fidelity.csv``, ``timings`` its ``index-timings.csv``,
+    ``table`` is a comparison's ``index_fidelity.csv``, ``timings`` its ``index_timings.csv``,
     ``names`` maps the models drawn to the names shown; ``split`` is the query split drawn.
     """
     merged = table[table["query_split"] == split].merge(
