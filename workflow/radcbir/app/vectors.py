@@ -61,11 +61,9 @@ class VectorIndex:
     @classmethod
     def of(cls, ids: np.ndarray, vectors: np.ndarray) -> VectorIndex:
         """An index in memory of ``ids`` ``(n,)`` and ``vectors`` ``(n, d)``."""
-        import faiss
+        from radcbir.retrieval.index_file import index_in_memory
 
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-        index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
-        return cls(index)
+        return cls(index_in_memory(ids, vectors))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -49,6 +49,20 @@ def build_index(
     return write_index(path, index)
 
 
+def index_in_memory(ids: np.ndarray, vectors: np.ndarray) -> faiss.IndexIDMap2:
+    """An exact inner-product index of ``ids`` ``(n,)`` and ``vectors`` ``(n, d)`` in memory.
+
+    The vectors need not have length one.
+    """
+    import faiss
+
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+    index.add_with_ids(
+        np.ascontiguousarray(vectors, dtype=np.float32), np.ascontiguousarray(ids, dtype=np.int64)
+    )
+    return index
+
+
 def write_index(path: str | Path, index: faiss.IndexIDMap2) -> int:
     """Write an index, atomically, and return how many images it holds; errors as for
     :func:`build_index`.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from radcbir.metrics.per_query import capped_precision
 from radcbir.retrieval.exact import search
+from radcbir.retrieval.index_file import index_in_memory
 from radcbir.retrieval.joined import Neighborhood, codes
 
 PRECISION_AT = (1, 10)
@@ -27,10 +28,7 @@ def nearest(
     """The ids ``(q, k)`` of the nearest among some images, exactly, k at most as many as there
     are.
     """
-    import faiss
-
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(index_vectors.shape[1]))
-    index.add_with_ids(np.ascontiguousarray(index_vectors, dtype=np.float32), index_ids)
+    index = index_in_memory(index_ids, index_vectors)
     return search(index, queries, min(k, len(index_ids)))[0]
 
 

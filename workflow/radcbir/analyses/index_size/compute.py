@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,8 @@ from radcbir.metrics import averages
 from radcbir.metrics.evaluation import evaluate
 from radcbir.retrieval import exact
 from radcbir.retrieval.fused import fused_neighbor_table
+from radcbir.retrieval.index_file import index_in_memory
 from radcbir.retrieval.neighbor_table import Queries
-
-if TYPE_CHECKING:
-    import faiss
 
 METRICS = ("precision_at_1", "precision_at_10", "plain_precision_at_10")
 
@@ -94,7 +91,7 @@ def index_size_table(
         if fused:
             table = fused_neighbor_table(fused["by"], fused["widths"], ids, vectors, asked)
         else:
-            table = exact.neighbor_table(_index_of(ids, vectors), asked)
+            table = exact.neighbor_table(index_in_memory(ids, vectors), asked)
         embedded = np.concatenate([part["id"], query_images["id"]])
         found = evaluate(table.to_pandas(), catalog, embedded, index_split, query_split, depth)
         return found.per_query
@@ -134,17 +131,6 @@ def index_size_table(
         "value",
     ]
     return pd.DataFrame(rows)[[*columns, "queries", "answerable"]]
-
-
-def _index_of(ids: np.ndarray, vectors: np.ndarray) -> faiss.IndexIDMap2:
-    """An exact inner-product index in memory."""
-    import faiss
-
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-    index.add_with_ids(
-        np.ascontiguousarray(vectors, dtype=np.float32), np.ascontiguousarray(ids, dtype=np.int64)
-    )
-    return index
 
 
 def _averages(asked: pd.DataFrame, found: pd.DataFrame, about: dict) -> list[dict]:
