@@ -52,7 +52,9 @@ def test_the_cosine_of_a_concatenation_is_the_mean_of_the_members(tmp_path):
     fuse.fuse(
         {f"m{place}": tmp_path / f"m{place}.h5" for place in range(3)},
         tmp_path / "fused.h5",
-        COMMON,
+        "fused",
+        {"of": ["m0", "m1", "m2"]},
+        "1",
     )
     found, fused = store.read([tmp_path / "fused.h5"], ids)
     assert found.tolist() == [each for each in ids if each != 12]

@@ -3,7 +3,6 @@ in bounded memory.
 """
 
 import csv
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from radcbir import __version__
 from radcbir.core.errors import InputError
-from radcbir.core.files import digest_of
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
-from radcbir.embedding.store import write_shard
+from radcbir.embedding.store import provenance, write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
 from radcbir.images import raster, reader
 from radcbir.images.intensity import INTENSITY
@@ -85,17 +82,15 @@ def embed_shard(
     )
     bad = [(path, reason) for _, path, reason in rejected]
     check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{job.dataset}'")
-    libraries = {"radcbir": __version__, **encoder.libraries}
-    attributes = {
-        "model": job.model,
-        "dataset": job.dataset,
-        "card": json.dumps(job.card, sort_keys=True),
-        "card_digest": digest_of(job.card),
-        "weights_sha256": encoder.weights_sha256,
-        "libraries": json.dumps(libraries, sort_keys=True),
-        "code": job.code,
-        "intensity": json.dumps(job.intensity, sort_keys=True),
-    }
+    attributes = provenance(
+        job.model,
+        job.card,
+        job.code,
+        dataset=job.dataset,
+        weights_sha256=encoder.weights_sha256,
+        libraries=encoder.libraries,
+        intensity=job.intensity,
+    )
     write_shard(output, ids, vectors, rejected, attributes, job.storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 

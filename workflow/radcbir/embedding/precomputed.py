@@ -1,20 +1,18 @@
 """The embedding file of a dataset whose vectors (or neighbors) exist already."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from radcbir import __version__
-from radcbir.core.files import digest_of, sha256_of_file
+from radcbir.core.files import sha256_of_file
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_rejected
 from radcbir.datasets.shards import read_shards
 from radcbir.embedding.child import in_child
 from radcbir.embedding.hdf5_sources import ROWS_PER_BLOCK
 from radcbir.embedding.sources import open_source
-from radcbir.embedding.store import write_blocks
+from radcbir.embedding.store import provenance, write_blocks
 
 
 def take_embeddings(
@@ -93,14 +91,13 @@ def _take(
             [(path, reason) for _, path, reason in missing], len(rows), max_rejected, described
         )
 
-    attributes = {
-        "model": model,
-        "dataset": dataset,
-        "card": json.dumps(card, sort_keys=True),
-        "card_digest": digest_of(card),
-        "weights_sha256": sha256_of_file(source),
-        "libraries": json.dumps({"radcbir": __version__, **opened.libraries}, sort_keys=True),
-        "code": code,
-    }
+    attributes = provenance(
+        model,
+        card,
+        code,
+        dataset=dataset,
+        weights_sha256=sha256_of_file(source),
+        libraries=opened.libraries,
+    )
     write_blocks(output, blocks(), opened.dimension, attributes, storage)
     logger.info("%s: %d images taken from %s, %d rejected", dataset, found, source, len(missing))

@@ -33,6 +33,10 @@ LASTING = {
 """Errors of the operating system that the next try gives again -> reason. All others may pass."""
 
 
+SMALLEST = 16
+"""No format has an image in fewer bytes. Pillow fails on files of less than four."""
+
+
 def resolve(root: str | Path, path: str) -> Path:
     """``root / path``. Raises :class:`InputError` where ``path`` would leave the image root."""
     if path.startswith("/") or ".." in path.split("/"):
@@ -123,7 +127,7 @@ def versions() -> dict[str, int]:
 
 def _kind(source: Source) -> Reader:
     kind = kind_of(source.head, source.name)
-    if kind is None:
+    if kind is None or source.size < SMALLEST:
         raise UnreadableImage("not an image")
     return kind
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from radcbir.core.files import digest_of
 from radcbir.core.logs import logger
 from radcbir.embedding.images import Job, Means, embed_images
-from radcbir.embedding.store import write_shard
+from radcbir.embedding.store import provenance, write_shard
 from radcbir.query.image_list import read_queries
 
 
@@ -21,11 +20,13 @@ def embed_queries(queries: str | Path, output: str | Path, job: Job, means: Mean
     ids, vectors, rejected = embed_images(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )
-    attributes = {
-        "model": job.model,
-        "card_digest": digest_of(job.card),
-        "weights_sha256": encoder.weights_sha256,
-        "code": job.code,
-    }
+    attributes = provenance(
+        job.model,
+        job.card,
+        job.code,
+        weights_sha256=encoder.weights_sha256,
+        libraries=encoder.libraries,
+        intensity=job.intensity,
+    )
     write_shard(output, ids, vectors, rejected, attributes)
     logger.info("%d query images embedded, %d rejected", len(ids), len(rejected))

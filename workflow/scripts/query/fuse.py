@@ -1,6 +1,5 @@
 """The members' vectors of query images -> those of their fusion."""
 
-from radcbir.core.files import digest_of
 from radcbir.core.logs import script_log
 from radcbir.embedding.fuse import fuse
 
@@ -8,9 +7,10 @@ with script_log(
     snakemake.log[0], f"fuse_query {snakemake.wildcards.query} {snakemake.wildcards.model}"
 ):
     card = snakemake.params.card
-    attributes = {
-        "model": snakemake.wildcards.model,
-        "card_digest": digest_of(card),
-        "code": snakemake.params.code,
-    }
-    fuse(dict(zip(card["of"], snakemake.input, strict=True)), snakemake.output[0], attributes)
+    fuse(
+        dict(zip(card["of"], snakemake.input, strict=True)),
+        snakemake.output[0],
+        snakemake.wildcards.model,
+        card,
+        snakemake.params.code,
+    )
