@@ -33,8 +33,8 @@ LASTING = {
 """Errors of the operating system that the next try gives again -> reason. All others may pass."""
 
 
-SMALLEST = 16
-"""No format has an image in fewer bytes. Pillow fails on files of less than four."""
+SMALLEST = 4
+"""No format has an image in fewer bytes, and Pillow fails on such files."""
 
 
 def resolve(root: str | Path, path: str) -> Path:
