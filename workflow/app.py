@@ -8,7 +8,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from radcbir.app.serving import serve
+from radcbir.app.server import serve
 from radcbir.core import layout
 from radcbir.core.errors import InputError
 from radcbir.core.logs import script_log

@@ -36,7 +36,7 @@ from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
 from radcbir.app.engine import Engine
-from radcbir.app.server import KEY_HEADER, application
+from radcbir.app.routes import KEY_HEADER, application
 from radcbir.project.configuration import Project as Configuration
 from radcbir.retrieval import index_file
 

@@ -1,6 +1,6 @@
 """The project's results -> a page that answers queries, until it is ended."""
 
-from radcbir.app.serving import serve
+from radcbir.app.server import serve
 from radcbir.core.logs import script_log
 from radcbir.project.configuration import Project
 

@@ -10,7 +10,7 @@ import time
 import pytest
 import uvicorn
 
-from radcbir.app import serving
+from radcbir.app import server as server_module
 
 ANSWER = b"HTTP/1.1 200 OK"
 BODIES = re.compile(rb"(HTTP.+?\r\n\r\n0)+", re.DOTALL)
@@ -39,17 +39,17 @@ async def answers(scope, receive, send):
 @pytest.fixture(scope="module")
 def port():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "HEADER_SECONDS", 0.6)
-        patch.setattr(serving, "BODY_SECONDS", 0.4)
-        patch.setattr(serving, "MOST_CONNECTIONS", 20)
-        listener = serving._listener(0)
+        patch.setattr(server_module, "HEADER_SECONDS", 0.6)
+        patch.setattr(server_module, "BODY_SECONDS", 0.4)
+        patch.setattr(server_module, "MOST_CONNECTIONS", 20)
+        listener = server_module._listener(0)
         config = uvicorn.Config(
             answers,
-            http=serving.Connection,
+            http=server_module.Connection,
             log_config=None,
             lifespan="off",
             timeout_keep_alive=1,
-            h11_max_incomplete_event_size=serving.HEADER_BYTES,
+            h11_max_incomplete_event_size=server_module.HEADER_BYTES,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
