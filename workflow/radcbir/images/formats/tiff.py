@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from radcbir.images.codestream import check_scans
 from radcbir.images.formats import pillow
 from radcbir.images.limits import Limits, check_claim, check_size
 from radcbir.images.raster import Raster, UnreadableImage, integer_range
@@ -28,6 +29,9 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 
 MODES = {RGB: "RGB", CMYK: "CMYK", YCBCR: "YCbCr"}
 """Photometric interpretations of color -> modes of Pillow."""
+
+JPEG = {6, 7}
+"""Values of the tag Compression."""
 
 ASSOCIATED, UNASSOCIATED = 1, 2
 """Values of the tag ExtraSamples: transparency that colors are multiplied with, and other."""
@@ -54,6 +58,9 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
     _check(page, source.size, limits)
     if is_read(page):
         return _meant(upright(samples(stream, page), page.orientation), page)
+    if page.compression in JPEG:
+        stream.seek(0)
+        check_scans(stream.read(), *(page.block or (page.rows, page.columns)))
     with _opened(stream, page, frame) as image:
         image.tile = [_native(each) for each in image.tile]
         image.load()
