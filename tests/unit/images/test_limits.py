@@ -171,7 +171,7 @@ def test_one_pixel_is_not_spread_over_a_frame(tmp_path, monkeypatch):
     content = dicom_file(GRAY, JPEG, fragments=[stream.getvalue()])
     refused(tmp_path / "a.dcm", content, "the pixels hold 1 x 1 x 1")
     monkeypatch.setattr(decoding, "_check_code", lambda *given: None)
-    refused(tmp_path / "a.dcm", content, "truncated")
+    refused(tmp_path / "a.dcm", content, "broken: not valid DICOM")
     short = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x00\x07"
     content = dicom_file(GRAY, RLE, fragments=[short])
     refused(tmp_path / "a.dcm", content, "truncated")

@@ -88,10 +88,8 @@ def _as_array(
     decoder = get_decoder(UID(syntax))
     found = decoder.as_array(content, index=index, decoding_plugin=plugin, **options)[0]
     if UID(syntax).is_encapsulated and found.size > 1 and (found == found.flat[0]).all():
-        # pydicom spreads a single pixel over a frame of any size.
-        frame = decoder.as_buffer(content, index=index, decoding_plugin=plugin, **options)[0]
-        if len(frame) < found.size:
-            raise UnreadableImage("truncated")
+        # A single pixel would be spread over a frame of any size: as bytes it is an error.
+        decoder.as_buffer(content, index=index, decoding_plugin=plugin, **options)
     return found
 
 
