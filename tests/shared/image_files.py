@@ -49,12 +49,17 @@ TAGS = {
     "LUTDescriptor": (0x0028, 0x3002, "US"),
     "LUTData": (0x0028, 0x3006, "OW"),
     "VOILUTSequence": (0x0028, 0x3010, "SQ"),
+    "SegmentedRedPaletteColorLookupTableData": (0x0028, 0x1221, "OW"),
+    "SegmentedGreenPaletteColorLookupTableData": (0x0028, 0x1222, "OW"),
+    "SegmentedBluePaletteColorLookupTableData": (0x0028, 0x1223, "OW"),
+    "ExtendedOffsetTable": (0x7FE0, 0x0001, "OV"),
+    "ExtendedOffsetTableLengths": (0x7FE0, 0x0002, "OV"),
     "FloatPixelData": (0x7FE0, 0x0008, "OF"),
     "PixelData": (0x7FE0, 0x0010, "OW"),
 }
 """Group, element and usual value representation of what the tests write."""
 
-_LONG = {"OB", "OW", "OF", "SQ", "UN"}
+_LONG = {"OB", "OW", "OF", "OV", "SQ", "UN"}
 
 
 def dicom_file(elements, syntax=EXPLICIT, vrs=None, fragments=None, offsets=b"", preamble=True):

@@ -13,6 +13,17 @@ TILE_BYTES = 8192
 """What a JPEG 2000 decoder takes for each tile before it decodes one."""
 
 
+SCANS = 4_000_000_000
+"""Pixels times scans of a progressive JPEG, each of which goes through the whole image."""
+
+
+def check_scans(code: bytes, rows: int, columns: int) -> None:
+    """Raise :class:`UnreadableImage` for a JPEG with scans without end."""
+    scans = code.count(b"\xff\xda")
+    if scans * rows * columns > SCANS:
+        raise UnreadableImage(f"too large: {scans} scans of {columns} x {rows}")
+
+
 class Claim(NamedTuple):
     """What a codestream says of itself."""
 

@@ -24,6 +24,8 @@ class Limits:
     """Bytes of one volume that has to be unpacked into memory."""
     pages: int = 100_000
     """Pages of a TIFF file."""
+    parts: int = 1_000_000
+    """Images of one file: frames, or slices of all volumes in one plane."""
     extensions: int = 16 * 2**20
     """Bytes between the header and the voxels of a NIfTI file."""
     seconds: float = 60.0

@@ -86,7 +86,11 @@ def parts(path: str | Path, limits: Limits = LIMITS, name: str | None = None) ->
     ``name`` is that of :func:`read`. Raises :class:`UnreadableImage`.
     """
     with _reasons(), Source(str(path), limits, name) as source:
-        return _kind(source).parts(source, limits)
+        found = _kind(source).parts(source, limits)
+    several = max((count for name, count in found.items() if name != "volume"), default=1)
+    if several * found.get("volume", 1) > limits.parts:
+        raise UnreadableImage(f"too large: a file of more than {limits.parts} images")
+    return found
 
 
 def is_image(path: str | Path) -> bool:

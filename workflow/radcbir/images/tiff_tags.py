@@ -1,6 +1,7 @@
 """The tags of TIFF files that decide how pixels are read (TIFF 6.0, and BigTIFF)."""
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -10,12 +11,15 @@ from radcbir.images.limits import Limits
 from radcbir.images.raster import UnreadableImage
 
 COLUMNS, ROWS, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 256, 257, 258, 259, 262, 277
-STORED, PLANAR, TILE_COLUMNS, TILE_ROWS, TILES_STORED = 279, 284, 322, 323, 325
-COLORS, SAMPLE_FORMAT, SUBSAMPLING = 320, 339, 530
+FILL_ORDER, STRIPS, ORIENTATION, STRIP_ROWS, STORED, PLANAR = 266, 273, 274, 278, 279, 284
+PREDICTOR = 317
+TILE_COLUMNS, TILE_ROWS, TILES, TILES_STORED = 322, 323, 324, 325
+COLORS, EXTRA, SAMPLE_FORMAT, SUBSAMPLING = 320, 338, 339, 530
 
 _WANTED = {
-    *(COLUMNS, ROWS, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, STORED, PLANAR, TILE_COLUMNS),
-    *(TILE_ROWS, TILES_STORED, COLORS, SAMPLE_FORMAT, SUBSAMPLING),
+    *(COLUMNS, ROWS, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, FILL_ORDER, STRIPS, STRIP_ROWS),
+    *(STORED, PLANAR, TILE_COLUMNS, TILE_ROWS, TILES, TILES_STORED, COLORS, EXTRA),
+    *(SAMPLE_FORMAT, SUBSAMPLING, ORIENTATION, PREDICTOR),
 }
 
 _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
@@ -56,18 +60,38 @@ class Page:
     compression: int
     photometric: int
     sample_format: int
-    tile_pixels: int
-    """Pixels of a tile; 0 where there are strips."""
-    stored: int
-    """Bytes of all strips or tiles."""
+    extra: tuple[int, ...]
+    """What samples are that are no color."""
+    order: str
+    """The order of bytes, as in :mod:`struct`."""
+    fill_order: int
+    """2 where the lowest bit of a byte comes first."""
+    in_planes: bool
+    """Whether each sample has strips or tiles of its own."""
+    block: tuple[int, int] | None
+    """Rows and columns of a tile; None where there are strips."""
+    strip_rows: int
+    offsets: tuple[int, ...]
+    """Where the strips or tiles are."""
+    lengths: tuple[int, ...]
+    """The bytes of each."""
+    predictor: int
+    orientation: int
     subsampling: tuple[int, ...]
     colors: np.ndarray | None
     """(entries, 3) of uint8: a palette."""
     at: tuple[int, bytes]
     """The place in the file of the pointer to the first page, and the pointer to this page."""
-    in_planes: tuple[int, bytes] | None
-    """The place of PlanarConfiguration where it says that samples are in planes, and the bytes that
-    would say that they are not."""
+    tags: Mapping[int, Tag]
+
+    def changed(self, tag: int, value: int) -> list[tuple[int, bytes]]:
+        """The place of a tag's numbers in the file, and the bytes that make each of them ``value``;
+        empty where the file does not have the tag.
+        """
+        if tag not in self.tags:
+            return []
+        values, place, number = self.tags[tag]
+        return [(place, struct.pack(number, value) * len(values))]
 
 
 def pages(stream: BinaryIO, limits: Limits, wanted: int | None = None) -> list[int]:
@@ -100,11 +124,7 @@ def read_page(stream: BinaryIO, place: int) -> Page:
     def several(tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         return tags[tag].values if tag in tags else default
 
-    samples, planar = one(SAMPLES, 1), tags.get(PLANAR)
-    tile_pixels = one(TILE_COLUMNS, 0) * one(TILE_ROWS, 0)
-    in_planes = None
-    if planar and one(PLANAR, 1) != 1:
-        in_planes = planar.place, struct.pack(planar.number, 1)
+    samples, tiled = one(SAMPLES, 1), TILE_COLUMNS in tags
     return Page(
         rows=one(ROWS, 0),
         columns=one(COLUMNS, 0),
@@ -113,12 +133,20 @@ def read_page(stream: BinaryIO, place: int) -> Page:
         compression=one(COMPRESSION, 1),
         photometric=one(PHOTOMETRIC, 0),
         sample_format=one(SAMPLE_FORMAT, 1),
-        tile_pixels=tile_pixels,
-        stored=sum(several(TILES_STORED if tile_pixels else STORED)),
+        extra=several(EXTRA),
+        order=layout.order,
+        fill_order=one(FILL_ORDER, 1),
+        in_planes=one(PLANAR, 1) == 2,
+        block=(one(TILE_ROWS, 0), one(TILE_COLUMNS, 0)) if tiled else None,
+        strip_rows=one(STRIP_ROWS, 2**32 - 1),
+        offsets=several(TILES if tiled and TILES in tags else STRIPS),
+        lengths=several(TILES_STORED if tiled and TILES_STORED in tags else STORED),
+        predictor=one(PREDICTOR, 1),
+        orientation=one(ORIENTATION, 1),
         subsampling=several(SUBSAMPLING, (2, 2)),
         colors=_palette(several(COLORS)),
         at=(layout.first, struct.pack(layout.pointer, place)),
-        in_planes=in_planes,
+        tags=tags,
     )
 
 

@@ -76,9 +76,11 @@ def encapsulated(opened: Opened, frame: int) -> bytes:
     extended = opened.header.get("ExtendedOffsetTable")
     if extended:
         offsets = _offsets(extended, "<u8")
+        basic = _basic(opened, table)
+        if len(basic) and basic.tolist() != (offsets % 2**32).tolist():
+            raise UnreadableImage("broken: two offset tables that contradict each other")
     else:
-        stream.seek(table.start)
-        offsets = _offsets(stream.read(table.length), "<u4")
+        offsets = _basic(opened, table)
     if not len(offsets):
         return _by_fragments(stream, list(_fragments(opened, first)), frame, frames)
     _check_offsets(offsets, frames, end - first)
@@ -90,6 +92,11 @@ def encapsulated(opened: Opened, frame: int) -> bytes:
             raise UnreadableImage("broken: an offset table whose lengths are not those of frames")
         code = code[: int(lengths[frame])]
     return code
+
+
+def _basic(opened: Opened, table: Fragment) -> np.ndarray:
+    opened.stream.seek(table.start)
+    return _offsets(opened.stream.read(table.length), "<u4")
 
 
 def _offsets(content: bytes, kind: str) -> np.ndarray:

@@ -46,6 +46,12 @@ _PIXELS = {
 
 _UNDEFINED = 0xFFFFFFFF
 
+_READS = 600_000
+"""Reads that pydicom may do before the pixels. An element takes two or three, 60,000 are many."""
+
+_NESTED = 2**20, 2**14
+"""Bytes of a sequence at most: so many, and so many more per frame."""
+
 # What fails becomes a reason; the traceback in the log says no more.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
@@ -98,6 +104,7 @@ def opened(stream: BinaryIO, limits: Limits) -> Opened:
     if "Rows" not in header or "Columns" not in header:
         raise UnreadableImage("DICOM without pixels")
     implicit, little = header.original_encoding
+    _check_sequences(header)
     syntax = header.file_meta.get("TransferSyntaxUID")
     if not syntax:
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -114,6 +121,21 @@ def _read(stream: BinaryIO, limits: Limits) -> tuple[BinaryIO, pydicom.Dataset]:
         return stream, header
     except _Deflated as found:
         return _read(_inflated(stream, found.args[0], limits), limits)
+
+
+def _check_sequences(header: pydicom.Dataset) -> None:
+    """Raise :class:`UnreadableImage` for a sequence with more elements than frames can need:
+    pydicom makes objects of all of them when the first is wanted.
+    """
+    try:
+        frames = max(1, int(header.get("NumberOfFrames") or 1))
+    except (TypeError, ValueError):
+        frames = 1
+    for name in WANTED:
+        raw = header.get_item(name) if name.endswith("Sequence") and name in header else None
+        size = len(raw.value) if raw is not None and isinstance(raw.value, bytes) else 0
+        if size > _NESTED[0] + _NESTED[1] * min(frames, 2**12):
+            raise UnreadableImage("too large: a header of too many elements")
 
 
 def _pixels(stream: BinaryIO, implicit: bool, little: bool) -> tuple[str, str, int, int, bool]:
@@ -145,16 +167,20 @@ class _Deflated(Exception):
 
 class _Guarded:
     """A stream for pydicom that cannot be read whole: it does so for a deflated data set alone,
-    which it would unpack without a limit.
+    which it would unpack without a limit. Nor can it be read without end: a file of some megabytes
+    can hold millions of elements.
     """
 
     def __init__(self, stream: BinaryIO):
-        self._stream = stream
+        self._stream, self._left = stream, _READS
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int = -1) -> bytes:
         if size is None or size < 0:
             raise _Deflated(self._stream.tell())
+        self._left -= 1
+        if self._left < 0:
+            raise UnreadableImage("too large: a header of too many elements")
         return self._stream.read(size)
 
 
@@ -162,8 +188,8 @@ def _inflated(stream: BinaryIO, start: int, limits: Limits) -> BinaryIO:
     """A deflated file as the same file in Explicit VR Little Endian."""
     stream.seek(start)
     unpacker, parts, total = zlib.decompressobj(-zlib.MAX_WBITS), [], 0
-    while block := stream.read(1 << 16):
-        while block:
+    while not unpacker.eof and (block := stream.read(1 << 16)):
+        while block and not unpacker.eof:
             try:
                 parts.append(unpacker.decompress(block, 1 << 24))
             except zlib.error:

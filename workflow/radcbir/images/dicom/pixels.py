@@ -1,28 +1,18 @@
 """One frame of a DICOM file -> a raster: decoding, geometry, units, windows, padding."""
 
-import struct
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.pixels import as_pixel_options, get_decoder
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import UID
 
-from radcbir.images.apart import apart
-from radcbir.images.codestream import TILE_BYTES, claim
-from radcbir.images.dicom.frames import ITEM, check_frames, encapsulated, native
+from radcbir.images.dicom.decoding import by_codestream, decoded, is_jpeg_2000, photometric
+from radcbir.images.dicom.frames import check_frames
 from radcbir.images.dicom.header import Opened, group, number, opened
 from radcbir.images.dicom.tables import palette, table
 from radcbir.images.limits import Limits, check_size
 from radcbir.images.raster import Raster, UnreadableImage, Window, integer_range
 from radcbir.images.source import Source
-
-PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow", "gdcm")
-"""pydicom's decoders in the order of preference."""
-
-APART = {"gdcm"}
-"""Decoders that end their process on damaged pixels."""
 
 GRAY = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"}
 COLOR = {"RGB", "YBR_FULL", "YBR_FULL_422"}
@@ -39,12 +29,6 @@ NOT_READ = {
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 """Attributes that give the sides of a pixel, between rows first (PS3.3, C.7.6.3.1.7)."""
 
-HIGH_THROUGHPUT = {f"1.2.840.10008.1.2.4.20{each}" for each in (1, 2, 3)}
-"""Transfer syntaxes of High-Throughput JPEG 2000."""
-
-PHOTOMETRIC = "photometric_interpretation"
-"""Name of an option of pydicom's decoders."""
-
 PADDINGS = {
     "PixelData": "PixelPadding",
     "FloatPixelData": "FloatPixelPadding",
@@ -54,9 +38,6 @@ PADDINGS = {
 
 UNSPECIFIED = {"", "US"}
 """Rescale types that name no unit."""
-
-JPEG, JPEG_COST, JPEG_2000_COST = b"\xff\xd8", 5, 16
-"""How a JPEG or JPEG-LS codestream begins, and bytes per sample that decoders take."""
 
 SUSPECT = {
     "BurnedInAnnotation": "burned-in annotation",
@@ -82,7 +63,7 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         check_size(found.whole("Rows"), found.whole("Columns"), limits, _cost(found))
         _check_meaning(found)
         check_frames(found)
-        return _raster(found, _decoded(found, frame, limits), frame)
+        return _raster(found, decoded(found, frame, limits), frame)
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # a parser and a hundred decoders raise whatever they do
@@ -98,6 +79,9 @@ def parts(source: Source, limits: Limits) -> dict[str, int]:
     try:
         found = opened(source.stream(), limits)
         if found.frames > 1:
+            check_size(found.whole("Rows"), found.whole("Columns"), limits)
+            if not found.whole("BitsAllocated"):
+                raise UnreadableImage("broken: pixels of no bits")
             check_frames(found)
             return {"frame": found.frames}
         return {}
@@ -129,108 +113,27 @@ def _cost(found: Opened) -> int:
     """Bytes of memory that a pixel takes from the decoded frame to the raster."""
     if found.whole("SamplesPerPixel", 1) == 1:
         return 8 + found.whole("BitsAllocated") // 4
-    return 33 if _photometric(found.header).startswith("YBR") else 10
+    return 33 if photometric(found.header).startswith("YBR") else 10
 
 
 def _check_meaning(found: Opened) -> None:
     """Raise :class:`UnreadableImage` for pixels whose shape is right and whose meaning is not
     known.
     """
-    samples, photometric = found.whole("SamplesPerPixel", 1), _photometric(found.header)
-    known = {1: GRAY, 3: COLOR | (JPEG_2000_COLOR if _is_jpeg_2000(found.syntax) else set())}
+    samples, space = found.whole("SamplesPerPixel", 1), photometric(found.header)
+    known = {1: GRAY, 3: COLOR | (JPEG_2000_COLOR if is_jpeg_2000(found.syntax) else set())}
     if samples not in known:
         raise UnreadableImage(f"{samples} samples per pixel: not read")
-    if photometric and photometric not in known[samples]:
-        name = photometric if photometric in NOT_READ else "unknown"
+    if space and space not in known[samples]:
+        name = space if space in NOT_READ else "unknown"
         raise UnreadableImage(f"the color space {name} with {samples} samples: not read")
     if found.keyword != "PixelData":
         return
     stored, high = found.whole("BitsStored"), found.header.get("HighBit")
-    if high is not None and high != "" and int(high) != stored - 1 and not _by_codestream(found):
+    if high is not None and high != "" and int(high) != stored - 1 and not by_codestream(found):
         raise UnreadableImage(f"broken: the high bit {int(high)} of {stored} bits stored")
     if samples == 3 and found.whole("PixelRepresentation"):
         raise UnreadableImage("broken: colors with a sign")
-
-
-def _is_jpeg_2000(syntax: UID) -> bool:
-    return syntax in JPEG2000TransferSyntaxes or syntax in HIGH_THROUGHPUT
-
-
-def _photometric(header: pydicom.Dataset) -> str:
-    return str(header.get("PhotometricInterpretation") or "").upper().strip()
-
-
-def _by_codestream(found: Opened) -> bool:
-    """Whether the codestream of the pixels says how many bits they have."""
-    return found.syntax.is_encapsulated and found.syntax != RLELossless
-
-
-def _decoded(found: Opened, frame: int, limits: Limits) -> np.ndarray:
-    """The stored values of a frame: (rows, columns), or (rows, columns, 3) in RGB.
-
-    Bits that are not stored are still there where gray pixels are native or RLE.
-    """
-    options = as_pixel_options(found.header)
-    options.pop("extended_offsets", None)
-    options = {name: int(value) for name, value in options.items() if name != PHOTOMETRIC} | {
-        PHOTOMETRIC: _photometric(found.header),
-        "pixel_keyword": found.keyword,
-        "pixel_vr": found.vr,
-        "correct_unused_bits": _by_codestream(found) or options.get("samples_per_pixel") != 1,
-    }
-    if not found.syntax.is_encapsulated:
-        content, index, options["number_of_frames"] = native(found, frame)
-        return _as_array(str(found.syntax), content, index, "", options)
-    code = encapsulated(found, frame)
-    _check_code(found, code, limits)
-    plugin = _plugin(found.syntax)
-    arguments = str(found.syntax), _wrapped(code), 0, plugin, options | {"number_of_frames": 1}
-    if plugin in APART:
-        return apart(_as_array, *arguments, limits=limits)
-    return _as_array(*arguments)
-
-
-def _as_array(
-    syntax: str, content: bytes, index: int, plugin: str, options: Mapping[str, Any]
-) -> np.ndarray:
-    decoder = get_decoder(UID(syntax))
-    return decoder.as_array(content, index=index, decoding_plugin=plugin, **options)[0]
-
-
-def _wrapped(code: bytes) -> bytes:
-    """A codestream as the only fragment of encapsulated pixels, without an offset table."""
-    code += b"\0" * (len(code) % 2)
-    return ITEM + bytes(4) + ITEM + struct.pack("<I", len(code)) + code
-
-
-def _plugin(syntax: UID) -> str:
-    """The decoder of a transfer syntax."""
-    offered = get_decoder(syntax).available_plugins
-    return next((name for name in PLUGINS if name in offered), "")
-
-
-def _check_code(found: Opened, code: bytes, limits: Limits) -> None:
-    """Raise :class:`UnreadableImage` where a codestream claims more than it may take, or not what
-    the header says.
-    """
-    rows, columns, samples = (
-        found.whole(name, 1) for name in ("Rows", "Columns", "SamplesPerPixel")
-    )
-    if found.syntax == RLELossless:
-        size = rows * columns * samples * found.whole("BitsAllocated") // 8
-        if len(code) > 2 * size + 4096:
-            raise UnreadableImage("broken: a frame of more bytes than its pixels")
-        return
-    claimed = claim(code)
-    cost = JPEG_2000_COST if code[:2] != JPEG else JPEG_COST
-    check_size(claimed.rows, claimed.columns, limits, cost * claimed.components)
-    if claimed.tiles * TILE_BYTES * claimed.components > limits.memory:
-        raise UnreadableImage(f"too large: {claimed.tiles} tiles")
-    if (claimed.rows, claimed.columns, claimed.components) != (rows, columns, samples):
-        raise UnreadableImage(
-            f"broken: the header says {columns} x {rows} x {samples}, the pixels hold "
-            f"{claimed.columns} x {claimed.rows} x {claimed.components}"
-        )
 
 
 def _raster(found: Opened, values: np.ndarray, frame: int) -> Raster:
@@ -244,7 +147,7 @@ def _raster(found: Opened, values: np.ndarray, frame: int) -> Raster:
     kind = f"{'int' if signed else 'uint'}{stored}" if whole else values.dtype.name
     full = integer_range(stored, signed) if whole else None
     common = {"spacing": _spacing(header, frame), "facts": _facts(header)}
-    if _photometric(header) == "PALETTE COLOR":
+    if photometric(header) == "PALETTE COLOR":
         colors, first = palette(found, full or (0, 0))
         values = colors[np.clip(values.astype(np.int64) - first, 0, len(colors) - 1)]
         return Raster(values, 8, f"{kind} palette", (0, 255), **common)
@@ -260,7 +163,7 @@ def _raster(found: Opened, values: np.ndarray, frame: int) -> Raster:
         rescaled=rescaled,
         window=_window(header, frame),
         lookup=_lookup(found, full, frame),
-        inverted=_photometric(header) == "MONOCHROME1",
+        inverted=photometric(header) == "MONOCHROME1",
         padding=padding,
         **common,
     )
@@ -270,7 +173,7 @@ def _stored_bits(found: Opened, values: np.ndarray) -> np.ndarray:
     """Cells without the bits that are not stored, which may hold anything (PS3.5, 8.1.1)."""
     unused = 8 * values.dtype.itemsize - found.whole("BitsStored")
     allocated = found.whole("BitsAllocated")
-    if values.dtype.kind not in "iu" or _by_codestream(found) or allocated == 1 or unused <= 0:
+    if values.dtype.kind not in "iu" or by_codestream(found) or allocated == 1 or unused <= 0:
         return values
     if values.ndim == 3:
         return values

@@ -125,6 +125,8 @@ def _segmented(
     data = header[f"Segmented{prefix}Data"]
     words = _words(data.value, data.VR, opened)
     numbers = [int(each) for each in (_bytes(words) if declared <= 8 else words)]
+    if len(numbers) > 4 * LONGEST:
+        raise UnreadableImage("broken: a lookup table of more segments than entries")
     expanded = _expanded(numbers, wide=declared > 8, most=LONGEST)
     count = count % LONGEST or LONGEST
     if len(expanded) < count:
@@ -134,14 +136,20 @@ def _segmented(
 
 
 def _expanded(
-    numbers: Sequence[int], wide: bool, most: int, last: int | None = None, segments: int = LONGEST
+    numbers: Sequence[int],
+    wide: bool,
+    most: int,
+    last: int | None = None,
+    segments: int = LONGEST,
+    place: int = 0,
 ) -> list[int]:
     """The entries of segments, ``most`` of them at most: 0 discrete, 1 linear from the entry
     before, 2 a copy of segments that came before.
 
-    ``last`` is the entry before, ``segments`` how many are expanded; a copy has both.
+    ``last`` is the entry before, ``segments`` how many are expanded, ``place`` where the first of
+    them is; a copy has all three.
     """
-    found, place = [] if last is None else [last], 0
+    found = [] if last is None else [last]
     while place + 1 < len(numbers) and len(found) <= most and segments:
         kind, length = numbers[place], numbers[place + 1]
         place, segments = place + 2, segments - 1
@@ -156,7 +164,7 @@ def _expanded(
         elif kind == 2 and found and last is None:  # no copies of copies
             parts = numbers[place : place + (2 if wide else 4)]
             start = sum(each << (16 if wide else 8) * number for number, each in enumerate(parts))
-            found += _expanded(numbers[start:], wide, most - len(found), found[-1], length)
+            found += _expanded(numbers, wide, most - len(found), found[-1], length, start)
             place += len(parts)
         else:
             raise UnreadableImage("broken: a lookup table with unknown segments")

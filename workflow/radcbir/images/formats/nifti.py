@@ -34,10 +34,17 @@ DEFLATE = 1032
 CHUNK = 2**22
 """Bytes that are unpacked at a time."""
 
+SERIES_KEPT = 2**29
+"""A packed series of up to so many bytes is unpacked once for all its volumes, which are then cut
+out of it."""
+
 SERIES = 8
 """So many times the largest volume may be unpacked to reach one volume of a series."""
 
 _kept: OrderedDict[tuple, "Volume"] = OrderedDict()
+
+_series: dict[tuple, np.ndarray] = {}
+"""The voxels of the packed series that was read last, as bytes."""
 
 _lock = threading.Lock()
 
@@ -205,6 +212,7 @@ def forget() -> None:
     """Let go of the volumes that are held in memory."""
     with _lock:
         _kept.clear()
+        _series.clear()
 
 
 def _voxels(source: Source, number: int, header: Header) -> np.ndarray:
@@ -213,8 +221,22 @@ def _voxels(source: Source, number: int, header: Header) -> np.ndarray:
     shape, dtype = header.shape[:3], header.dtype
     if not header.packed:
         return np.memmap(source.path, dtype, "r", start, shape, order="F")
-    content = np.empty(header.volume_bytes, dtype=np.uint8)  # takes memory as it is filled
-    with gzip.open(source.path) as unpacked:
+    whole = header.volume_bytes * header.shape[3]
+    if header.shape[3] == 1 or whole > SERIES_KEPT:
+        content = _unfolded(source.path, start, header.volume_bytes)
+        return content.view(dtype).reshape(shape, order="F")
+    key = (source.path, source.modified, source.size)
+    if key not in _series:
+        _series.clear()
+        _series[key] = _unfolded(source.path, header.offset, whole)
+    content = _series[key][number * header.volume_bytes :][: header.volume_bytes]
+    return content.view(dtype).reshape(shape, order="F")
+
+
+def _unfolded(path: str, start: int, size: int) -> np.ndarray:
+    """So many bytes of a packed file, in memory."""
+    content = np.empty(size, dtype=np.uint8)  # takes memory as it is filled
+    with gzip.open(path) as unpacked:
         unpacked.seek(start)
         for place in range(0, len(content), CHUNK):
             chunk = content[place : place + CHUNK]
@@ -222,7 +244,7 @@ def _voxels(source: Source, number: int, header: Header) -> np.ndarray:
             if len(found) < len(chunk):
                 raise UnreadableImage("truncated")
             chunk[:] = np.frombuffer(found, dtype=np.uint8)
-    return content.view(dtype).reshape(shape, order="F")
+    return content
 
 
 def _unpacked(head: bytes) -> bytes:

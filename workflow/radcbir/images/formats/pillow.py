@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from radcbir.images.apart import apart
+from radcbir.images.codestream import check_scans
 from radcbir.images.limits import Limits, check_claim, check_size
 from radcbir.images.raster import Raster, UnreadableImage
 from radcbir.images.source import Reader, Source
@@ -31,9 +32,6 @@ DECODERS = {"WEBP": 26, "AVIF": 20, "JPEG2000": 20, "GIF": 8}
 ANIMATION = 2_000_000_000
 """Pixels that may be decoded to reach one frame of an animation, which is made of those before."""
 
-SCANS = 4_000_000_000
-"""Pixels times scans of a progressive JPEG, each of which goes through the whole image."""
-
 _HEADS = re.compile(
     rb"""
       \x89PNG\r\n\x1a\n
@@ -50,6 +48,10 @@ _HEADS = re.compile(
 )
 """How files of these formats begin."""
 
+_APART = re.compile(rb".{4}ftyp|\0\0\0\x0cjP\ {2}|\xff\x4f\xff\x51", re.DOTALL)
+"""How AVIF, whose decoder takes memory that no header announces, and JPEG 2000 begin, whose decoder
+does not come to an end on some damaged files."""
+
 Image.MAX_IMAGE_PIXELS = None  # sizes are checked here, before anything is decoded
 
 
@@ -57,7 +59,7 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
     """Read one frame. Raises :class:`UnreadableImage`."""
     if set(selectors) - {"frame"}:
         raise UnreadableImage("not a volume: it has frames, not planes")
-    if source.head[4:8] == b"ftyp":  # AVIF: its decoder takes memory that no header announces
+    if _APART.match(source.head):
         return apart(_read_apart, source.path, dict(selectors), limits, limits=limits)
     return _read(source, selectors, limits)
 
@@ -112,9 +114,7 @@ def _check_depth(image: Image.Image, source: Source) -> None:
 def _check_scans(image: Image.Image, source: Source) -> None:
     """Raise :class:`UnreadableImage` for a JPEG with scans without end."""
     if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
-        scans = source.stream().read().count(b"\xff\xda")
-        if scans * image.width * image.height > SCANS:
-            raise UnreadableImage(f"too large: {scans} scans of {image.width} x {image.height}")
+        check_scans(source.stream().read(), image.height, image.width)
 
 
 def _select(image: Image.Image, frame: int, limits: Limits) -> None:

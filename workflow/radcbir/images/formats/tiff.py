@@ -1,23 +1,43 @@
-"""TIFF -> rasters. Its own tags say what it holds; Pillow decodes one page of it."""
+"""TIFF -> rasters. The tags of a page say what its samples mean.
+
+Samples that are not compressed, or with deflate, are read from the tags alone. Pillow decodes all
+others (JPEG, LZW, PackBits, fax and newer ones), one page of a file.
+"""
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from radcbir.images.codestream import check_scans
 from radcbir.images.formats import pillow
 from radcbir.images.limits import Limits, check_claim, check_size
 from radcbir.images.raster import Raster, UnreadableImage, integer_range
 from radcbir.images.source import Reader, Source
-from radcbir.images.tiff_tags import Page, pages, read_page
+from radcbir.images.tiff_samples import FLOAT, SIGNED, is_read, samples
+from radcbir.images.tiff_tags import PHOTOMETRIC, PLANAR, Page, pages, read_page
 
-VERSION = 1
+VERSION = 2
 """Raise it when pixels change."""
 
 COLORS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}
 """Photometric interpretations of color -> samples of a pixel, without alpha."""
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+
+MODES = {RGB: "RGB", CMYK: "CMYK", YCBCR: "YCbCr"}
+"""Photometric interpretations of color -> modes of Pillow."""
+
+JPEG = {6, 7}
+"""Values of the tag Compression."""
+
+ASSOCIATED, UNASSOCIATED = 1, 2
+"""Values of the tag ExtraSamples: transparency that colors are multiplied with, and other."""
+
+NATIVE = {"F;32BF": "F;32NF", "I;16BS": "I;16NS", "I;32BS": "I;32NS"}
+"""Pillow's names of big-endian samples -> the same of this machine: what libtiff unpacks is."""
 
 NOT_READ = {4: "a mask", 8: "the color space CIELab", 9: "the color space ICCLab", 10: "ITULab"}
 """Photometric interpretations that are refused."""
@@ -36,7 +56,13 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         raise UnreadableImage(f"no frame {frame}: the last is #frame={len(starts) - 1}")
     page = read_page(stream, starts[frame])
     _check(page, source.size, limits)
+    if is_read(page):
+        return _meant(upright(samples(stream, page), page.orientation), page)
+    if page.compression in JPEG:
+        stream.seek(0)
+        check_scans(stream.read(), *(page.block or (page.rows, page.columns)))
     with _opened(stream, page, frame) as image:
+        image.tile = [_native(each) for each in image.tile]
         image.load()
         return _raster(ImageOps.exif_transpose(image), page)
 
@@ -50,14 +76,14 @@ def _check(page: Page, size: int, limits: Limits) -> None:
     if page.samples > 1 and bits > 8:
         what = "color" if colors > 1 or page.samples > 2 else "transparency"
         raise UnreadableImage(f"{what} of 16 bit per channel: save it with 8 bit, or as DICOM")
-    if page.tile_pixels > max(page.rows * page.columns, 4096 * 4096):
+    if page.block and np.prod(page.block, dtype=object) > max(page.rows * page.columns, 4096**2):
         raise UnreadableImage("broken: tiles larger than the image")
     if page.compression != 1:
         check_claim(page.rows, page.columns, size)
         return
     needed = page.rows * -(-page.columns * page.samples * bits // 8)
     subsampled = page.photometric == 6 and page.samples == 3 and page.subsampling != (1, 1)
-    if subsampled and page.stored < needed:
+    if subsampled and sum(page.lengths) < needed:
         raise UnreadableImage("YCbCr with fewer color samples than pixels, not compressed")
     if needed > size:
         raise UnreadableImage("truncated")
@@ -66,8 +92,14 @@ def _check(page: Page, size: int, limits: Limits) -> None:
 def _opened(stream: BinaryIO, page: Page, frame: int) -> Image.Image:
     """The page as an open image. The first page that Pillow sees is the one that is meant."""
     changed = [page.at] if frame else []
-    if page.samples == 1 and page.in_planes:  # a plane per sample is no other order for one sample
-        changed.append(page.in_planes)
+    if page.in_planes and page.samples > COLORS.get(page.photometric, 1):
+        raise UnreadableImage(
+            f"{page.samples} samples in planes of their own, compressed: not read"
+        )
+    if page.samples == 1:  # for one sample these say nothing about how it is stored
+        changed += page.changed(PLANAR, 1)
+        if page.photometric == WHITE_IS_ZERO:
+            changed += page.changed(PHOTOMETRIC, BLACK_IS_ZERO)
     try:
         return Image.open(_changed(stream, changed), formats=("TIFF",))
     except UnidentifiedImageError:
@@ -88,29 +120,86 @@ def _changed(stream: BinaryIO, changed: Sequence[tuple[int, bytes]]) -> BinaryIO
     return io.BytesIO(content)
 
 
+def _native(tile: Any) -> Any:
+    """A part of an image as libtiff unpacks it."""
+    layout, *rest = tile.args
+    return tile._replace(args=(NATIVE.get(layout, layout), *rest))
+
+
 def _raster(image: Image.Image, page: Page) -> Raster:
-    bits, signed = page.bits[0], page.sample_format == 2
-    if image.mode in ("I", "F") or image.mode.startswith("I;") or signed:
-        values, kind = np.asarray(image), f"{'int' if signed else 'uint'}{bits}"
-        if image.mode == "F":
-            bits, kind = 0, "float32"
-        elif image.mode == "I" and bits == 32 and not signed:
+    """What Pillow has decoded."""
+    if page.samples == 1 and page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO):
+        values, bits, signed = np.asarray(image), page.bits[0], page.sample_format == SIGNED
+        if image.mode == "1":
+            values = values.astype(np.uint8)
+        if image.mode == "L" and bits < 8:  # Pillow has scaled them
+            values = values // (255 // (2**bits - 1))
+        if image.mode == "I" and bits == 32 and not signed:
             values = values.view(np.uint32)
-        elif image.mode == "L":
+        if image.mode == "L" and signed:
             values = values.view(np.int8)
-        return Raster(
-            values,
-            bits,
-            kind,
-            integer_range(bits, signed) if bits else None,
-            signed=signed,
-            inverted=page.photometric == 0,
-        )
+        return _gray(values, page)
     if image.mode == "P" and page.colors is not None:
-        values = page.colors[np.asarray(image)]
+        return _shown(page.colors[np.asarray(image)])
+    return _shown(np.asarray(pillow.flattened(image)))
+
+
+def _meant(values: np.ndarray, page: Page) -> Raster:
+    """Samples (rows, columns, samples) by what the tags say that they are."""
+    if page.samples == 1 and page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO):
+        return _gray(values[..., 0], page)
+    count = COLORS.get(page.photometric, 1)
+    if values.shape[2] < count or (page.photometric == PALETTE and page.colors is None):
+        raise UnreadableImage(f"{values.shape[2]} samples of a color: not read")
+    colors = values[..., :count]
+    if page.photometric == PALETTE:
+        colors = page.colors[np.minimum(colors[..., 0], len(page.colors) - 1)]
+    elif page.bits[0] != 8 or page.sample_format == SIGNED:
+        raise UnreadableImage(f"color of {page.bits[0]} bit: not read")
+    elif page.photometric in MODES:
+        mode = MODES[page.photometric]
+        image = Image.frombytes(mode, colors.shape[1::-1], np.ascontiguousarray(colors).tobytes())
+        colors = np.asarray(image.convert("RGB"))
     else:
-        values = np.asarray(pillow.flattened(image))
+        colors = colors if page.photometric == BLACK_IS_ZERO else 255 - colors
+    # A further sample that no tag explains is transparency, as most writers mean it.
+    meaning = page.extra[0] if page.extra else UNASSOCIATED
+    if values.shape[2] > count and meaning not in (0, ASSOCIATED):
+        colors = np.rint(colors * (values[..., count : count + 1] / 255)).astype(np.uint8)
+    return _shown(colors[..., 0] if colors.shape[2] == 1 else colors)
+
+
+def _gray(values: np.ndarray, page: Page) -> Raster:
+    """The only samples of a page, as they are stored."""
+    bits, signed, inverted = page.bits[0], page.sample_format == SIGNED, not page.photometric
+    if page.sample_format == FLOAT:
+        values = values.astype(np.float32) if values.dtype.itemsize < 4 else values
+        return Raster(values, 0, values.dtype.name, inverted=inverted)
+    if bits <= 8 and not signed:
+        if bits < 8:
+            values = np.rint(np.arange(2**bits) * 255 / (2**bits - 1)).astype(np.uint8)[values]
+        return _shown(255 - values if inverted else values)
+    return Raster(
+        values,
+        bits,
+        f"{'int' if signed else 'uint'}{bits}",
+        integer_range(bits, signed),
+        signed=signed,
+        inverted=inverted,
+    )
+
+
+def _shown(values: np.ndarray) -> Raster:
     return Raster(values, 8, f"uint8{' RGB' if values.ndim == 3 else ''}", (0.0, 255.0))
+
+
+def upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Rows and columns in the order in which they are seen (TIFF 6.0, section 8)."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values[::-1] if orientation in (3, 4, 7, 8) else values
 
 
 def _parts(source: Source, limits: Limits) -> dict[str, int]:
