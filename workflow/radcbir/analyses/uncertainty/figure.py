@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.metrics.intervals import FEWEST_FOR_VERDICT
-from radcbir.report.dots import of_all_neighbors, sentence
+from radcbir.report.dots import NO_ANSWER, of_all_neighbors, sentence
 from radcbir.report.style import STYLE, model_styles
 
 FOREST = [
@@ -19,7 +19,6 @@ FOREST = [
 ]
 
 
-NO_ANSWER = "no query has an index image of its class"
 ONE_MODEL = "one model: nothing to compare"
 FEW_PATIENTS = f"fewer than {FEWEST_FOR_VERDICT} effective patients:\nno ranks, no verdicts"
 
