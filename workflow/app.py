@@ -4,14 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from radcbir.app.server import serve
 from radcbir.core import layout
 from radcbir.core.errors import InputError
 from radcbir.core.logs import script_log
+from radcbir.core.text.yaml_file import read_yaml
 from radcbir.project.configuration import Project
 
 parser = argparse.ArgumentParser(
@@ -27,12 +26,7 @@ try:
             f"the configuration {path} does not exist (looked for from {Path.cwd()}): name another "
             "one"
         )
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the configuration {path} is not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+    config = read_yaml(path, "the configuration")
     cards = [Path("config/models"), Path(__file__).resolve().parents[1] / "config/models"]
     project = Project(config, cards, str(path))
 except InputError as error:

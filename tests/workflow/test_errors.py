@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 import pytest
+import yaml
 from conftest import CONFIG, rows
 
 EXPERIMENT = CONFIG["experiments"]["findings"]
@@ -61,6 +62,14 @@ CONFIGURATION = {
     "unknown dataset": (change_experiment(datasets=["brain"]), r"names 'brain', which `datasets` does not list: chest"),
     "CSV missing": (change_dataset(csv="data/chests.csv"), r"`datasets: chest: csv` names the CSV data/chests\.csv, which does not exist"),
     "index queries itself": (change_experiment(query_splits=["train"]), r"names the index split 'train', where every image would find itself"),
+    "a key twice": (
+        lambda project: project.edit("config/config.yaml", "models:", "models: [histogram]\nmodels:"),
+        r"the configuration config/config\.yaml gives the key `models` twice, in line \d+ and in line \d+: remove one",
+    ),
+    "no YAML": (
+        lambda project: project.edit("config/config.yaml", "models:", "models: [x"),
+        r"the configuration config/config\.yaml is not valid YAML: line \d+, column \d+: ",
+    ),
     "empty file": (empty_config, r"Config file must be given as JSON or YAML with keys at top level"),
 }  # fmt: skip
 
@@ -174,15 +183,23 @@ def test_bad_images_go_to_the_ledger_and_the_rest_is_embedded(project):
     assert "p01/006.png" in page
 
 
-def test_too_many_bad_images_stop_the_job_and_nothing_else(project):
-    for path in list((project / "data/images").rglob("*.png"))[:20]:
+def test_too_many_bad_images_stop_the_run_at_the_audit(fresh):
+    """Once, before any image is embedded, whatever `stop_on` says; raising `max_rejected` goes on."""
+    for path in sorted((fresh / "data/images").rglob("*.png"))[:20]:
         path.write_text("no image")
-    output = project.snakemake("--forcerun", "catalog", fails=True)
-    assert re.search(
-        r"images of this shard of dataset 'chest' are rejected, more than `max_rejected: 0.1` allows",
-        output,
+    fresh.configure(audit={"stop_on": []})
+    output = fresh.snakemake("--keep-going", fails=True)
+    sentence = (
+        r"20 of 48 images of the dataset 'chest' cannot be read, more than its "
+        r"`max_rejected: 0.1` allows \(p00/000.png \(not an image\);.*: "
+        r"mend the files, or raise `max_rejected:` of the dataset; the findings are listed in "
     )
-    assert "(not an image)" in output
+    assert re.search(sentence, output), output[-3000:]
+    assert not list((fresh / "results").glob("embeddings/*/chest/*.h5"))
+    chest = CONFIG["datasets"]["chest"] | {"max_rejected": 0.5}
+    fresh.configure(audit={"stop_on": []}, datasets={"chest": chest})
+    done = fresh.run("embeddings")
+    assert done["inspect_images"] == 0 and done["audit"] == 1 and done["embed"] == 6
 
 
 def test_k_larger_than_the_index_is_clamped(project):
@@ -200,3 +217,51 @@ def test_k_larger_than_the_index_is_clamped(project):
         (curve["definition"] == "plain") & (curve["neighbors"] == "all") & curve["value"].notna()
     ]
     assert plain["k"].max() == size, "plain P@k ends where the index does"
+
+
+def test_a_model_that_fails_leaves_a_report_of_the_rest(fresh):
+    """The message says the exact commands; the page names what is missing; without the model, the
+    others are compared and nothing is embedded again."""
+    fresh.edit(
+        "workflow/scripts/embedding/embed.py",
+        "    max_rejected =",
+        "    assert snakemake.wildcards.model != 'histogram'\n    max_rejected =",
+    )
+    (fresh / "my.yaml").write_text((fresh / "config/config.yaml").read_text())
+    output = fresh.snakemake("--configfile", "my.yaml", fails=True)
+    commands = re.findall(r"^    snakemake (.*)$", output, flags=re.MULTILINE)
+    assert commands == [
+        "--cores 1 missing --configfile my.yaml",
+        "--report results/report.html available --configfile my.yaml",
+    ]
+    for each in commands:
+        fresh.snakemake(*each.split()[2 if each.startswith("--cores") else 0 :])
+    page = (fresh / "results/missing.html").read_text()
+    assert "embeddings of &#39;chest&#39; by" in page
+    assert "results/embeddings/histogram/chest.h5" in page
+    assert "results/experiments/findings/comparison/models.html" in page
+    assert "results/embeddings/thumbnail/chest.h5" not in page
+    report = (fresh / "results/report.html").read_text()
+    assert "what is missing" in report and "audit of the data" in report
+    fresh.configure(models=["thumbnail"])
+    done = fresh.run()
+    assert done["embed"] == 0 and done["comparison_summary"] == 1
+
+
+def test_a_query_that_nothing_can_answer_is_said_at_the_audit_and_breaks_no_analysis(fresh):
+    """Four images, a in the index and b in the queries; all analyses, and the report."""
+    listed = rows(4)
+    for row, split, label in zip(listed, ["train"] * 2 + ["test"] * 2, "aabb", strict=True):
+        row |= {"split": split, "label": f"CT/chest/{label}", "patient_id": row["filepath"]}
+    fresh.write_csv(listed)
+    experiment = EXPERIMENT | {"query_splits": ["test"], "k": 3}
+    config = {k: v for k, v in CONFIG.items() if k != "analyses"}
+    config |= {"experiments": {"findings": experiment}, "models": ["thumbnail"]}
+    config |= {"index_size": {"seeds": 1}, "bootstrap": {"resamples": 100, "seed": 0}}
+    (fresh / "config/config.yaml").write_text(yaml.safe_dump(config))
+    output = fresh.snakemake()
+    assert "no query of the split 'test' can be answered: no index image (split 'train')" in output
+    figure = fresh / "results/experiments/findings/dimensions/dimensions.svg"
+    assert figure.is_file()
+    fresh.snakemake("--report", "report.html")
+    assert (fresh / "report.html").stat().st_size > 100_000

@@ -58,6 +58,7 @@ rule audit:
         query_splits=experiment_setting("query_splits"),
         shared_patients=experiment_setting("shared_patients"),
         distance=project.settings["audit"]["distance"],
+        max_rejected=allowed_rejections,
         intensities=intensities,
         code=code("audit/audit.py", template="audit/audit.html.j2"),
     script:

@@ -3,9 +3,10 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from radcbir import analyses
 from radcbir.analyses.contamination import compute as contamination
@@ -13,7 +14,6 @@ from radcbir.cards import model_card as cards
 from radcbir.cards.versions import versions
 from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
-from radcbir.core.errors import InputError
 from radcbir.core.files import hold_lock
 from radcbir.core.logs import expect_this_library
 from radcbir.datasets import providers
@@ -74,6 +74,25 @@ def refuse_held_back_arrays():
             f"{arrays} wait for, for ever: leave out `--slurm-array-jobs`, or give `--jobs 100000 "
             "--max-jobs-per-timespan 100000/1s` with it"
         )
+
+
+def say_how_to_report_the_rest():
+    """After a failure, the exact commands for a report of what there is."""
+    with_configuration = "".join(f" --configfile {each}" for each in configfiles_named())
+    if targets.available(project) and not workflow.dryrun:
+        logger.error(
+            "A report of what is there, with a page that names what is missing:\n"
+            f"    snakemake --cores 1 missing{with_configuration}\n"
+            f"    snakemake --report results/report.html available{with_configuration}"
+        )
+
+
+def configfiles_named():
+    """The configuration files that the command line named, as it may name them again."""
+    named = [Path(each).resolve() for each in workflow.overwrite_configfiles]
+    here = Path.cwd()
+    short = [each.relative_to(here) if each.is_relative_to(here) else each for each in named]
+    return [shlex.quote(str(each)) for each in short]
 
 
 def names(values):

@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.sourcecache import HostingProviderFile, LocalGitFile
 
 
@@ -44,3 +45,16 @@ def unpacked(repository, ref):
 
 WORKFLOW = workflow_folder(workflow.current_basedir)
 sys.path.insert(0, str(WORKFLOW))
+
+from radcbir.core.errors import InputError
+from radcbir.core.text.yaml_file import read_yaml
+
+
+def refuse_faulty_yaml(*paths):
+    """Snakemake takes the last of two equal keys, and names no line: so read the files again."""
+    for path in map(Path, paths):
+        if path.is_file() and path.suffix != ".json":
+            try:
+                read_yaml(path, "the configuration")
+            except InputError as error:
+                raise WorkflowError(str(error)) from None

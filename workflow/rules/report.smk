@@ -30,3 +30,33 @@ rule provenance:
         code=code("report/provenance.py", template="report/templates/provenance.html.j2"),
     script:
         "../scripts/report/provenance.py"
+
+
+# After a run that failed in part: what is missing, as a page of the report. `available` is what is
+# there, so that the report can be made of it.
+rule missing:
+    output:
+        report(
+            layout.MISSING_PAGE,
+            caption="../report/missing.rst",
+            category="Missing",
+            labels={"dataset": "all", "what": "what is missing"},
+        ),
+    log:
+        layout.log("missing"),
+    benchmark:
+        layout.benchmark("missing")
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        missing=lambda wildcards: targets.missing(project),
+        code=code("report/missing.py", template="report/templates/tables.html.j2"),
+    script:
+        "../scripts/report/missing.py"
+
+
+rule available:
+    input:
+        [each for each in [layout.MISSING_PAGE] if Path(each).exists()],
+        targets.available(project),

@@ -49,6 +49,12 @@ def max_rejected(wildcards):
     return str(project.datasets[wildcards.dataset]["max_rejected"])
 
 
+def allowed_rejections(wildcards):
+    """The share of images that may be rejected, of each dataset of an experiment."""
+    datasets = experiment_setting("datasets")(wildcards)
+    return {each: project.datasets[each]["max_rejected"] for each in datasets}
+
+
 def image_roots(wildcards):
     """Image root per dataset of an experiment, as JSON: a resource, since it changes no result."""
     datasets = experiment_setting("datasets")(wildcards)

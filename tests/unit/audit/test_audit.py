@@ -112,8 +112,9 @@ def pooled(rows):
     )
 
 
-def findings(catalog, inspected=None, shared="refuse", distance=4):
-    found = audit(catalog, inspected, "x", "train", ["val", "test"], shared, distance)
+def findings(catalog, inspected=None, shared="refuse", distance=4, max_rejected=0.2):
+    allowed = {"chest": max_rejected}
+    found = audit(catalog, inspected, "x", "train", ["val", "test"], shared, distance, allowed)
     return found, {(row.check, row.severity): row for row in found.findings.itertuples()}
 
 
@@ -193,15 +194,53 @@ def test_labels_of_images_that_have_several_are_compared_too():
 
 
 def test_classes_that_cannot_be_answered_for():
-    found, rows = findings(pooled([("train", "A/b/c", "1", None), ("test", "A/b/d", "2", None), ("val", "A/b/d", "3", None)]))  # fmt: skip
+    listed = [("train", "A/b/c"), ("train", "A/b/e"), ("test", "A/b/d"), ("test", "A/b/e"), ("val", "A/b/e")]  # fmt: skip
+    found, rows = findings(pooled([(*each, str(n), None) for n, each in enumerate(listed)]))
     assert rows["unanswerable_classes", "warning"].examples == "A/b/d"
     assert rows["unasked_classes", "notice"].examples == "A/b/c"
+    assert len(rows) == 2
     assert found.classes.to_dict("list") == {
-        "label": ["A/b/c", "A/b/d"],
-        "train": [1, 0],
-        "val": [0, 1],
-        "test": [0, 1],
+        "label": ["A/b/c", "A/b/d", "A/b/e"],
+        "train": [1, 0, 1],
+        "val": [0, 0, 1],
+        "test": [0, 1, 1],
     }
+
+
+def test_no_query_with_an_answer_and_one_label_alone_are_said_in_one_sentence():
+    _, rows = findings(pooled([("train", "A/b/c", "1", None), ("test", "A/b/d", "2", None), ("val", "A/b/c", "3", None)]))  # fmt: skip
+    assert rows["no_answerable_query", "warning"].what == (
+        "no query of the split 'test' can be answered: no index image (split 'train') has the "
+        "label of a query, so that there are no figures"
+    )
+    assert ("unanswerable_classes", "warning") not in rows
+    _, rows = findings(pooled([(split, "A/b/c", split, None) for split in ("train", "val", "test")]))  # fmt: skip
+    assert list(rows) == [("single_class", "warning")]
+    assert "one label, 'A/b/c'" in rows["single_class", "warning"].what
+    [said] = gate.sentences([each._asdict() for each in rows.values()])
+    assert said.endswith("every figure is 1: add images with another label, or correct the labels")
+
+
+@pytest.mark.parametrize("allowed, severity", [(0.1, "serious"), (0.5, "warning")])
+def test_unreadable_images_beyond_max_rejected_stop_the_run(tmp_path, allowed, severity):
+    images = {f"{n}.png": None if n < 2 else picture(n) for n in range(6)}
+    listed = [("train", "val", "test")[n % 3] for n in range(6)]
+    catalog = pooled([(split, f"A/b/{n // 3}", str(n), None) for n, split in enumerate(listed)])
+    # an image that the experiment leaves out counts for its dataset all the same
+    found, rows = findings(catalog[1:], looked_at(tmp_path, images), max_rejected=allowed)
+    row = rows["unreadable", severity]
+    assert row.what.startswith("2 of 6 images of the dataset 'chest' cannot be read")
+    assert row.examples == "0.png (not an image); 1.png (not an image)"
+    if severity == "warning":
+        return gate.refuse(found.findings.to_dict("records"), [], "audit.html")
+    for stop_on in ([], ["unreadable"]):
+        with pytest.raises(InputError) as error:
+            gate.refuse(found.findings.to_dict("records"), stop_on, "audit.html")
+        assert str(error.value).endswith(
+            "more than its `max_rejected: 0.1` allows (0.png (not an image); 1.png (not an "
+            "image)): mend the files, or raise `max_rejected:` of the dataset; the findings are "
+            "listed in audit.html"
+        )
 
 
 def test_images_with_several_labels_count_for_each():
@@ -219,7 +258,10 @@ def test_images_with_several_labels_count_for_each():
 def test_a_dataset_without_images_is_audited_by_its_tables(tmp_path):
     inspected = looked_at(tmp_path, {"0.png": picture(1), "1.png": picture(2)})
     catalog = pooled(
-        [(split, "A/b/c", str(number), None) for number, split in enumerate(["train", "test"] * 2)]
+        [
+            (split, f"A/b/{number // 2}", str(number), None)
+            for number, split in enumerate(["train", "test"] * 2)
+        ]
     )
     catalog.loc[2:, "dataset"] = "published"
     assert findings(catalog, inspected)[0].findings.empty
@@ -262,7 +304,7 @@ def test_nothing_is_found_in_sound_data(tmp_path):
     inspected = looked_at(tmp_path, {f"{number}.png": picture(number) for number in range(6)})
     catalog = pooled(
         [
-            (split, "A/b/c", str(number), None)
+            (split, f"A/b/{number // 3}", str(number), None)
             for number, split in enumerate(["train", "val", "test"] * 2)
         ]
     )
@@ -300,8 +342,8 @@ def test_the_run_is_stopped_by_what_the_configuration_names():
         gate.refuse(FOUND, ["shared_patients", "near_duplicates"], "audit.html")
     assert str(error.value) == (
         "the splits share 2 patients (a; b): split by patient, or set `shared_patients: allow` and read the figures without "
-        "same-patient neighbors; to go on all the same, take 'shared_patients' out of `audit: stop_on:`; the findings "
-        "(1 more of them stop the run) stand in audit.html"
+        "same-patient neighbors; to go on all the same, remove 'shared_patients' from `audit: stop_on:`; the findings "
+        "(1 more of them stop the run) are listed in audit.html"
     )
     with pytest.raises(InputError, match="3 images look alike: look at the pairs"):
         gate.refuse(FOUND, ["near_duplicates"], "audit.html")

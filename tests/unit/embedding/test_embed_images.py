@@ -202,6 +202,17 @@ def test_too_many_rejected_images_stop_the_job_and_leave_no_file(folder):
     assert len(store.read_ids(embed_shard(folder, rows(), max_rejected=0.2))) == 34
 
 
+def test_what_the_audit_accepts_of_the_dataset_is_accepted_in_each_shard(folder):
+    """4 of 40 images of this shard are bad; the dataset has 60: 4 of 60 are less than 0.07."""
+    for number in range(4):
+        (folder / f"images/{number:02d}.png").write_bytes(b"")
+    lines = [f"{number}\tmore/{number}.png\t1\n" for number in range(20)]
+    (folder / "other.tsv").write_text("id\tpath\tbytes\n" + "".join(lines))
+    assert len(store.read_ids(embed_shard(folder, rows(), max_rejected=0.07))) == 36
+    with pytest.raises(InputError, match=r"4 of 40 .*allows of 60 images of the dataset"):
+        embed_shard(folder, rows(), output="refused.h5", max_rejected=0.06)
+
+
 def test_a_shard_of_bad_images_alone_is_refused_whatever_is_allowed(folder):
     for number in range(3):
         (folder / f"images/{number:02d}.png").write_bytes(b"")

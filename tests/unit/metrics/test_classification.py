@@ -392,6 +392,7 @@ def test_without_a_validation_split_k_is_fixed():
     assert set(found.chosen["neighbors"]) == {"all"}
     beyond = classify_by_neighbors(tables, catalog, embedded, "train", None, 50, 20)
     assert set(beyond.chosen["k"]) == {12}, "the index holds twelve images"
+    assert set(beyond.chosen["selected_on"]) == {"fixed (20, but there are 12 neighbors)"}
 
 
 def test_scores_that_are_no_cosines_weigh_no_votes():

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from radcbir.analyses.comparison import label_table, model_table
+from radcbir.analyses.comparison.common_queries import without_empty_metrics
 from radcbir.analyses.comparison.figure import precision_by_group, precision_curves
 from radcbir.analyses.gallery.compute import choose_queries, gallery
 from radcbir.datasets import ledger
@@ -134,6 +135,23 @@ def test_one_class_and_no_answer_are_said():
     (split,) = model_table.model_table(none, CARDS)
     assert split["note"].startswith("No query has an index image of its class")
     assert not any(cell["best"] for row in split["rows"] for cell in row["cells"])
+
+
+def test_a_metric_that_cannot_exist_has_no_column_and_no_row():
+    """Plain P@10 at k = 5."""
+    table = summary({"net": 0.25, "floor": 0.5})
+    table.loc[table["metric"] == "plain_precision_at_10", "value"] = np.nan
+    heads = [head for head, _ in model_table.model_columns(table)]
+    whole = [head for head, *_ in model_table.HEADLINES]
+    assert heads == [each for each in whole if each != "plain P@10"] and len(heads) < len(whole)
+    (split,) = model_table.model_table(table, CARDS)
+    assert {len(row["cells"]) for row in split["rows"]} == {len(heads)}
+    assert all(cell["text"] for row in split["rows"] for cell in row["cells"])
+    kept = without_empty_metrics(table)
+    assert len(table) - len(kept) == 2 and kept["value"].notna().all()
+    nothing = table.assign(value=np.nan)
+    assert len(without_empty_metrics(nothing)) == len(nothing)
+    assert [head for head, _ in model_table.model_columns(nothing)] == whole
 
 
 def test_the_table_of_models_works_without_intervals():

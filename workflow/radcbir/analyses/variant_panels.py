@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from radcbir.report.dots import sentence
 from radcbir.report.style import STYLE
 
 COLUMNS = 4
@@ -17,10 +18,15 @@ def panels(
     x: str,
     y: str,
     drawn: str,
+    nothing: str,
 ) -> plt.Figure:
     """A panel per model, axes shared and as high as the column ``drawn`` needs, the legend in a row
     below.
+
+    A model without a value gets a sentence in place of its panel.
     """
+    table = table.assign(**{drawn: pd.to_numeric(table[drawn])})
+    lowest, highest = table[drawn].min(), table[drawn].max()
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
     with plt.rc_context(STYLE):
@@ -34,9 +40,13 @@ def panels(
             layout="constrained",
         )
         for axis, (model, name) in zip(axes.flat, names.items(), strict=False):
-            draw(axis, table[table["model"] == model])
+            part = table[table["model"] == model]
             axis.set_title(name, fontsize=10.5, loc="left")
-            axis.set_ylim(table[drawn].min() - 0.03, min(1.02, table[drawn].max() + 0.03))
+            if part[drawn].isna().all():
+                sentence(axis, nothing)
+                continue
+            draw(axis, part)
+            axis.set_ylim(lowest - 0.03, min(1.02, highest + 0.03))
         for axis in axes.flat[len(names) :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:
@@ -44,8 +54,16 @@ def panels(
         for axis in axes.flat[max(0, len(names) - columns) : len(names)]:
             axis.set_xlabel(x)
             axis.tick_params(labelbottom=True)
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * columns + 2)
+        legends = dict(
+            pair
+            for axis in axes.flat
+            for pair in zip(*axis.get_legend_handles_labels()[::-1], strict=True)
         )
+        if legends:
+            figure.legend(
+                legends.values(),
+                legends,
+                loc="outside lower center",
+                ncols=min(len(legends), 2 * columns + 2),
+            )
     return figure

@@ -3,7 +3,7 @@ can be answered for.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from radcbir.audit.gate import CHECKS
 from radcbir.audit.near_duplicates import near_pairs
+from radcbir.datasets.checks import too_many
 
 FINDING_COLUMNS = ["check", "severity", "what", "count", "examples"]
 
@@ -46,12 +47,15 @@ def audit(
     query_splits: Sequence[str],
     shared_patients: str,
     distance: int,
+    max_rejected: Mapping[str, float],
     shown: int = 12,
 ) -> Audit:
     """Audit the pooled catalog of an experiment.
 
-    ``inspected`` holds the inspections of (at least) its images, None where pixels were not looked
-    at. ``distance`` is the number of bits by which two hashes of near duplicates may differ.
+    ``inspected`` holds the inspections of all images of its datasets, None where pixels were not
+    looked at. ``distance`` is the number of bits by which two hashes of
+    near duplicates may differ, ``max_rejected`` the share of each dataset's images that may be
+    unreadable.
     """
     rows = [
         *_shared(pooled, experiment, index_split, query_splits, shared_patients),
@@ -61,9 +65,9 @@ def audit(
     ]
     near, pairs = pd.DataFrame({name: pd.Series(dtype=np.int64) for name in NEAR_COLUMNS}), []
     if inspected is not None:
-        looked = pooled.merge(
-            inspected, on="id", validate="one_to_one"
-        )  # a dataset may have no images at all
+        # a dataset may have no images at all
+        seen = inspected.drop(columns=["dataset", "path"])
+        looked = pooled.merge(seen, on="id", validate="one_to_one")
         with_images = pooled["dataset"].isin(looked["dataset"].unique())
         if len(looked) != with_images.sum():
             raise ValueError("images of the experiment were not looked at")
@@ -71,7 +75,8 @@ def audit(
         near = _near(readable[readable["levels"] > 1], index_split, query_splits, distance)
         rows += _duplicates(readable[readable["levels"] > 1], index_split, query_splits)
         rows += _near_findings(looked, near, index_split, query_splits, distance)
-        rows += _odd(looked, readable)
+        rows += _unreadable(inspected, max_rejected)
+        rows += _odd(readable)
         query = near.merge(looked[["id", "split"]], left_on="image", right_on="id")
         query = query[query["split"] != index_split].sort_values(["distance", "image", "other"])
         pairs = list(
@@ -221,9 +226,21 @@ def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]
         for split in (index_split, *query_splits)
     }
     rows = []
+    labels = pooled["labels"].explode().dropna().unique()
+    if len(labels) == 1:
+        what = (
+            f"all images have one label, '{labels[0]}': every neighbor is right, every figure is 1"
+        )
+        rows.append(_finding("single_class", "warning", what, 1))
     for split in query_splits:
         lone = sorted(found[split] - found[index_split])
-        if lone:
+        if (pooled["split"] == split).any() and not found[split] & found[index_split]:
+            what = (
+                f"no query of the split '{split}' can be answered: no index image (split "
+                f"'{index_split}') has the label of a query, so that there are no figures"
+            )
+            rows.append(_finding("no_answerable_query", "warning", what, len(lone), lone))
+        elif lone:
             queries = int(((pooled["split"] == split) & pooled["label"].isin(lone)).sum())
             what = f"{len(lone)} classes of the split '{split}' have no index image; their {queries} queries enter no average"
             rows.append(_finding("unanswerable_classes", "warning", what, len(lone), lone))
@@ -334,7 +351,24 @@ def _near_findings(
     return rows
 
 
-def _odd(looked: pd.DataFrame, readable: pd.DataFrame) -> list[dict]:
+def _unreadable(inspected: pd.DataFrame, max_rejected: Mapping[str, float]) -> list[dict]:
+    """The unreadable images of each dataset: serious where they are more than it may have."""
+    rows = []
+    for dataset, images in inspected.groupby("dataset", sort=False):
+        bad = images[images["reason"] != ""]
+        if bad.empty:
+            continue
+        what = f"{len(bad)} of {len(images)} images of the dataset '{dataset}' cannot be read"
+        severity, allowed = "warning", max_rejected[dataset]
+        if too_many(len(bad), len(images), allowed):
+            severity = "serious"
+            what += f", more than its `max_rejected: {allowed:g}` allows"
+        examples = [f"{row.path} ({row.reason})" for row in bad.head(SHOWN + 1).itertuples()]
+        rows.append(_finding("unreadable", severity, what, len(bad), examples))
+    return rows
+
+
+def _odd(readable: pd.DataFrame) -> list[dict]:
     rows = []
 
     def note(
@@ -348,14 +382,6 @@ def _odd(looked: pd.DataFrame, readable: pd.DataFrame) -> list[dict]:
             listed = list(odd["path"][: SHOWN + 1]) if examples is None else examples
             rows.append(_finding(check, severity, f"{len(odd)} images {what}", len(odd), listed))
 
-    bad = looked[looked["reason"] != ""]
-    note(
-        "unreadable",
-        "warning",
-        bad,
-        "cannot be read",
-        [f"{row.path} ({row.reason})" for row in bad.head(6).itertuples()],
-    )
     marked = readable[readable["burned_in"] != ""]
     examples = [f"{row.path} ({row.burned_in})" for row in marked.head(6).itertuples()]
     note(

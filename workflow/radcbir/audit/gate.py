@@ -12,11 +12,13 @@ CHECKS = {
     "conflicting_labels": "settle which label is right",
     "labels_alike": "write them alike in the dataset CSVs",
     "unanswerable_classes": "add index images of these classes, or leave their queries out",
-    "unasked_classes": "nothing has to be done: these images only stand among the others that can be found",
+    "no_answerable_query": "correct the labels or the splits, so that a query and an index image have the same label",
+    "single_class": "add images with another label, or correct the labels",
+    "unasked_classes": "nothing has to be done: these images can only be found as wrong neighbors",
     "missing_patients": "fill in `patient_id`, without which leaks between splits cannot be seen",
     "placeholder_patients": "leave `patient_id` blank where the patient is not known: one name is one patient",
     "burned_in_annotation": "look at the images before you share any, and clean them",
-    "unreadable": "mend the files, or lower `max_rejected`",
+    "unreadable": "mend the files, or raise `max_rejected:` of the dataset",
     "odd_range": "look at the images; for blank ones choose another `intensity:` policy, or leave them out",
     "odd_size": "look at the images: thumbnails, strips and empty scans find each other",
     "pixel_types": "nothing has to be done where the intensity policy suits each of them",
@@ -25,26 +27,44 @@ CHECKS = {
 under `stop_on`."""
 
 
+ALWAYS = ("unreadable",)
+"""Checks whose serious findings stop the run whatever `stop_on` says: `max_rejected` is their
+switch."""
+
+
 def stopping(findings: Sequence[Mapping], stop_on: Sequence[str]) -> list[Mapping]:
     """The findings that stop the run: those of the checks in ``stop_on`` that are more than a
-    notice.
+    notice, and serious ones of :data:`ALWAYS`.
     """
-    return [each for each in findings if each["check"] in stop_on and each["severity"] != "notice"]
+    return [
+        each
+        for each in findings
+        if (each["check"] in stop_on and each["severity"] != "notice")
+        or (each["check"] in ALWAYS and each["severity"] == "serious")
+    ]
+
+
+def sentences(findings: Sequence[Mapping]) -> list[str]:
+    """The warnings as sentences, each with what to do about it."""
+    return [
+        f"{each['what']}: {CHECKS[each['check']]}"
+        for each in findings
+        if each["severity"] == "warning"
+    ]
 
 
 def refuse(findings: Sequence[Mapping], stop_on: Sequence[str], page: str) -> None:
     """Raise :class:`InputError` with the first finding that stops the run, and how many more do."""
     found = stopping(findings, stop_on)
-    if found:
-        first = found[0]
-        examples = f" ({first['examples']})" if first["examples"] else ""
-        others = (
-            f"the findings ({len(found) - 1} more of them stop the run)"
-            if len(found) > 1
-            else "the findings"
-        )
-        raise InputError(
-            f"{first['what']}{examples}: {CHECKS[first['check']]}; to go on all the same, take "
-            f"'{first['check']}' out of "
-            f"`audit: stop_on:`; {others} stand in {page}"
-        )
+    if not found:
+        return
+    first = found[0]
+    examples = f" ({first['examples']})" if first["examples"] else ""
+    switch = ""
+    if not (first["check"] in ALWAYS and first["severity"] == "serious"):
+        switch = f"; to go on all the same, remove '{first['check']}' from `audit: stop_on:`"
+    others = f" ({len(found) - 1} more of them stop the run)" if len(found) > 1 else ""
+    raise InputError(
+        f"{first['what']}{examples}: {CHECKS[first['check']]}{switch}; the findings{others} are "
+        f"listed in {page}"
+    )

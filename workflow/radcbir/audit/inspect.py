@@ -18,6 +18,8 @@ from radcbir.images.raster import UnreadableImage
 
 INSPECTION_COLUMNS = [
     "id",
+    "dataset",
+    "path",
     "digest",
     "hash",
     "kind",
@@ -48,9 +50,9 @@ def inspect_images(
 
     def look(row: tuple[int, str]) -> dict:
         try:
-            return {"id": row[0], **_inspection(reader.resolve(image_root, row[1]), intensity)}
+            return _inspection(reader.resolve(image_root, row[1]), intensity)
         except UnreadableImage as error:
-            return {"id": row[0], "reason": str(error)}
+            return {"reason": str(error)}
         finally:
             progress.advance()
 
@@ -67,7 +69,11 @@ def inspect_images(
         "burned_in": "",
     }
     table = pd.DataFrame(
-        [{**blank, "reason": "", **each} for each in found], columns=INSPECTION_COLUMNS
+        [
+            {"id": image, "dataset": dataset, "path": path, **blank, "reason": "", **each}
+            for (image, path), each in zip(rows, found, strict=True)
+        ],
+        columns=INSPECTION_COLUMNS,
     )
     integers = dict.fromkeys(("id", "width", "height", "levels"), np.int64)
     logger.info(

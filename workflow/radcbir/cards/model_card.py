@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from radcbir.cards import fusion
 from radcbir.cards.card_schema import check_card
 from radcbir.cards.fusion import is_fusion as is_fusion
@@ -26,7 +24,7 @@ from radcbir.cards.versions import versions
 from radcbir.cards.weights import WEIGHTS as WEIGHTS
 from radcbir.cards.weights import content_of as content_of
 from radcbir.cards.weights import weights_file, weights_files, weights_location, weights_meaning
-from radcbir.core.errors import InputError
+from radcbir.core.text.yaml_file import read_yaml
 
 DEFAULTS = {"precision": "float32", "runtime": "auto", "batch_size": 32, "training_data": []}
 """What a card has where it does not say otherwise."""
@@ -219,12 +217,7 @@ def load_card(path: str | Path) -> ModelCard:
 
     Raises :class:`InputError` that names the file and every wrong key.
     """
-    try:
-        card = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"the model card {path} is not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+    card = read_yaml(path, "the model card")
     check_card(card, f"model card {path}")
     return ModelCard(({"training_data": []} if is_precomputed(card) else DEFAULTS) | card)
 

@@ -70,18 +70,20 @@ def embed_shard(
     A bad image and a vector that is zero or not finite are rejected, with the reason, and nothing
     else is lost by them.
 
-    Raises :class:`InputError` where all images, or more than the share ``max_rejected`` of them,
-    are rejected.
+    Raises :class:`InputError` where all images are rejected, or more than the share
+    ``max_rejected`` of the whole dataset's, whose shard lists are beside this one: what the audit
+    accepted of the dataset is accepted here.
     """
-    with open(shard, newline="", encoding="utf-8") as handle:
-        rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
+    rows = _listed(shard)
     check_image_root(means.image_root, job.dataset)
     encoder = means.load(job)
     ids, vectors, rejected = embed_images(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )
     bad = [(path, reason) for _, path, reason in rejected]
-    check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{job.dataset}'")
+    where = f"this shard of dataset '{job.dataset}'"
+    of = sum(len(_listed(each)) for each in Path(shard).parent.glob("*.tsv")) if bad else 0
+    check_rejected(bad, len(rows), max_rejected, where, of)
     attributes = provenance(
         job.model,
         job.card,
@@ -93,6 +95,12 @@ def embed_shard(
     )
     write_shard(output, ids, vectors, rejected, attributes, job.storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
+
+
+def _listed(shard: str | Path) -> list[tuple[int, str]]:
+    """The images of a shard list: id and path."""
+    with open(shard, newline="", encoding="utf-8") as handle:
+        return [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
 
 
 def embed_images(

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from radcbir.core import package_data
 from radcbir.core.errors import InputError
 from radcbir.core.schema import validate
+from radcbir.core.text.yaml_file import read_yaml
 
 PROMPTS_SCHEMA = package_data.schema("prompts")
 
@@ -20,12 +20,7 @@ def load_prompts(path: str | Path) -> dict:
     """Read and check a file of prompt templates. Raises :class:`InputError` that names the file and
     the key.
     """
-    try:
-        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"the prompts {path} are not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+    settings = read_yaml(path, "the file of prompts")
     validate(settings, PROMPTS_SCHEMA, f"prompts {path}")
     for where, templates in {
         "templates": settings["templates"],

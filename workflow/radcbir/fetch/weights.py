@@ -21,6 +21,7 @@ from radcbir.cards.weights import content_of, weights_files
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write, sha256_of_file, write_text
 from radcbir.core.logs import logger
+from radcbir.core.text.yaml_file import read_yaml
 from radcbir.fetch.addresses import shown, without_secrets
 from radcbir.fetch.download import LIMIT, TooLarge, Unreachable, download
 from radcbir.fetch.zips import copy_member, opened
@@ -189,11 +190,7 @@ def read_lock(lock: str | Path) -> dict[str, dict]:
     """What was recorded when files were fetched: model -> file -> sha256, and hub, revision, commit
     where it has them.
     """
-    return (
-        (yaml.safe_load(Path(lock).read_text(encoding="utf-8")) or {})
-        if Path(lock).exists()
-        else {}
-    )
+    return (read_yaml(lock, "the weights' lock") or {}) if Path(lock).exists() else {}
 
 
 def _record(lock: Path, model: str, name: str, found: Mapping) -> None:

@@ -24,6 +24,32 @@ def everything(project: Project) -> list[str]:
     ]
 
 
+def available(project: Project) -> list[str]:
+    """What is there of :func:`everything`: all that a report can show after a run that failed."""
+    return [each for each in everything(project) if Path(each).exists()]
+
+
+def missing(project: Project) -> list[tuple[str, str]]:
+    """What is not there of a run: (what, file), the embeddings first, since a model that failed is
+    missing in all that compares models.
+    """
+    embeddings = {
+        layout.EMBEDDINGS.format(model=model, dataset=dataset): (
+            f"embeddings of '{dataset}' by {project.cards[model]['name']}"
+        )
+        for model, dataset in project.embedded
+        if model in project.searched
+    }
+    files = embeddings | {
+        file: f"{analysis.title} of {name}"
+        for name, experiment in project.experiments.items()
+        for analysis in map(analyses.registry().get, ("comparison", *experiment["analyses"]))
+        for file in analysis.results(project, name)
+    }
+    files = files | {each: "page or verdict" for each in everything(project) if each not in files}
+    return [(what, file) for file, what in files.items() if not Path(file).exists()]
+
+
 def weights(project: Project) -> list[str]:
     """The weights files of all models that have some."""
     files = {model: model_card.weights_files(card) for model, card in project.cards.items()}

@@ -7,6 +7,9 @@ import pandas as pd
 
 from radcbir.report.style import STYLE, model_styles
 
+NO_ANSWER = "no query has an index image of its class"
+"""Why a panel of figures about queries is empty."""
+
 
 def legend_on_the_right(figure: plt.Figure, axis: plt.Axes) -> None:
     """The legend of one panel, beside all panels."""

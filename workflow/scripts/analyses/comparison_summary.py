@@ -1,6 +1,6 @@
 """The models' metric tables -> one table per kind, figures, and the table of labels."""
 
-from radcbir.analyses.comparison.common_queries import with_common_queries
+from radcbir.analyses.comparison.common_queries import with_common_queries, without_empty_metrics
 from radcbir.analyses.comparison.figure import precision_by_group, precision_curves
 from radcbir.analyses.comparison.label_table import label_sections
 from radcbir.analyses.summary import Summary, write
@@ -14,7 +14,7 @@ with script_log(snakemake.log[0], f"comparison {snakemake.wildcards.experiment}"
     kinds = ("precision", "summary", "by_group")
     tables = {kind: stacked(snakemake.input[kind], list(cards)) for kind in kinds}
     per_query = dict(zip(cards, snakemake.input.per_query, strict=True))
-    tables["summary"] = with_common_queries(tables["summary"], per_query)
+    tables["summary"] = without_empty_metrics(with_common_queries(tables["summary"], per_query))
     figures = {
         "precision_at_k": precision_curves(tables["precision"], *shown),
         "precision_by_group": precision_by_group(tables["by_group"], *shown),

@@ -26,6 +26,7 @@ with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
         snakemake.params.query_splits,
         snakemake.params.shared_patients,
         snakemake.params.distance,
+        snakemake.params.max_rejected,
     )
     write_csv(found.findings, snakemake.output.findings)
     write_csv(found.classes, snakemake.output.classes)

@@ -2,10 +2,10 @@
 
 import csv
 
-from radcbir.audit.gate import refuse
+from radcbir.audit.gate import refuse, sentences
 from radcbir.core import layout
 from radcbir.core.files import write_text
-from radcbir.core.logs import script_log
+from radcbir.core.logs import logger, script_log
 
 with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
     with open(snakemake.input.findings, newline="", encoding="utf-8") as handle:
@@ -15,6 +15,8 @@ with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
         snakemake.params.stop_on,
         layout.AUDIT_PAGE.format(experiment=snakemake.wildcards.experiment),
     )
+    for sentence in sentences(findings):
+        logger.warning("Warning: %s", sentence)
     counts = {
         severity: sum(row["severity"] == severity for row in findings)
         for severity in ("serious", "warning")

@@ -71,3 +71,12 @@ def _averages(path: str | Path, common: Mapping[tuple, np.ndarray]) -> pd.DataFr
                 for average, value in (("micro", values.mean()), ("macro", macro))
             ]
     return pd.DataFrame(rows, columns=[*VARIANT, "metric", "average", "common_value"])
+
+
+def without_empty_metrics(summary: pd.DataFrame) -> pd.DataFrame:
+    """The table without metrics that have no value for any model and split, such as plain P@10 at
+    k = 5; the whole table where nothing has a value.
+    """
+    there = summary.loc[summary["value"].notna(), "metric"].unique()
+    kept = summary[summary["metric"].isin(there)].reset_index(drop=True)
+    return summary if kept.empty else kept

@@ -123,12 +123,20 @@ def _lacks(of_model: pd.DataFrame) -> str:
 
 def _columns(summary: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Neighbors, metric and average of the model table's columns."""
-    columns = [("all", metric, average) for _, metric, average, _ in HEADLINES]
+    columns = [("all", metric, average) for _, metric, average, _ in _headlines(summary)]
     return (
         [*columns, ("other_patients", *OTHER_PATIENTS[1:3])]
         if _has_other_patients(summary)
         else columns
     )
+
+
+def _headlines(summary: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """The headlines whose metric has a value: P@10 has none at k = 5. All of them, where nothing
+    has one.
+    """
+    there = set(summary.loc[summary["value"].notna(), "metric"])
+    return [each for each in HEADLINES if each[1] in there or not there]
 
 
 def _by_figure(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -186,7 +194,8 @@ def _bound(
 
 def model_columns(summary: pd.DataFrame) -> list[tuple[str, str]]:
     """Heads and explanations of the model table's columns."""
-    columns = [*HEADLINES, OTHER_PATIENTS] if _has_other_patients(summary) else HEADLINES
+    columns = _headlines(summary)
+    columns += [OTHER_PATIENTS] if _has_other_patients(summary) else []
     return [(head, explanation) for head, _, _, explanation in columns]
 
 

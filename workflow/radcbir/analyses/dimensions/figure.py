@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from radcbir.analyses.variant_panels import panels
+from radcbir.report.dots import NO_ANSWER
 from radcbir.report.style import COLORS, MARKERS
 
 LINES = {
@@ -77,4 +78,4 @@ def precision_against_bytes(
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
     shown = table[table["query_split"] == split]
-    return panels(shown, names, draw, "bytes per vector", "P@1", "precision_at_1")
+    return panels(shown, names, draw, "bytes per vector", "P@1", "precision_at_1", NO_ANSWER)

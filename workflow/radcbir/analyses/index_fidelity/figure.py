@@ -50,5 +50,11 @@ def recall_against_speed(
         axis.set_xscale("log")
 
     return panels(
-        merged, names, draw, "queries per second, one thread", "recall@10", "recall_at_10"
+        merged,
+        names,
+        draw,
+        "queries per second, one thread",
+        "recall@10",
+        "recall_at_10",
+        "fewer than 10 index images",
     )

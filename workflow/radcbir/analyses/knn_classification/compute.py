@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.core.errors import InputError
+from radcbir.core.logs import logger
 from radcbir.metrics.calibration import reliability
 from radcbir.metrics.classification import classification_counts, in_front
 from radcbir.metrics.lists import LabelledLists, labelled_lists
@@ -24,7 +25,7 @@ class NeighborClassification:
     split."""
     chosen: pd.DataFrame
     """The same at one k per variant, for the splits that did not choose it, and ``selected_on``:
-    that split, or fixed."""
+    that split, or `fixed`, with a remark where there are fewer neighbors than that."""
     reliability: pd.DataFrame
     """query_split, neighbors, votes, k, bin, lower, upper, queries, confidence, accuracy: at the
     same k."""
@@ -85,8 +86,13 @@ def classify_by_neighbors(
             own = curves.get((validation_split, variant, votes))
             usable = own is not None and own["value"].notna().any()
             best = best_k(own if usable else curves[validation_split, "all", votes])
-        best = min(best, here.neighbor_labels.shape[1])
-        at_best = curve[curve["k"] == best].assign(selected_on=validation_split or "fixed")
+        there = here.neighbor_labels.shape[1]
+        selected = validation_split or "fixed"
+        if not validation_split and fixed_k > there:
+            logger.warning("`fixed_k: %d` becomes %d: there are no more neighbors", fixed_k, there)
+            selected = f"fixed ({fixed_k}, but there are {there} neighbors)"
+        best = min(best, there)
+        at_best = curve[curve["k"] == best].assign(selected_on=selected)
         chosen.append(in_front(at_best, about))
         [(_, predictions)] = voted_predictions(
             here.neighbor_labels, here.labels, [best], weights=_weights(here, votes)

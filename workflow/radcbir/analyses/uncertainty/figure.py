@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.metrics.intervals import FEWEST_FOR_VERDICT
-from radcbir.report.dots import of_all_neighbors, sentence
+from radcbir.report.dots import NO_ANSWER, of_all_neighbors, sentence
 from radcbir.report.style import STYLE, model_styles
 
 FOREST = [
@@ -19,7 +19,6 @@ FOREST = [
 ]
 
 
-NO_ANSWER = "no query has an index image of its class"
 ONE_MODEL = "one model: nothing to compare"
 FEW_PATIENTS = f"fewer than {FEWEST_FOR_VERDICT} effective patients:\nno ranks, no verdicts"
 
@@ -37,12 +36,14 @@ def forest_plot(
     All is of the queries that every model answered; a hollow marker shows the average over all that
     a model answered, where these are more.
     """
+    drawn = intervals.loc[intervals["value"].notna(), "metric"].unique()
+    forest = [each for each in FOREST if each[1] in drawn] or FOREST
     splits, styles = list(intervals["query_split"].unique()), model_styles(list(names), controls)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
-            len(FOREST) + 1,
-            figsize=(15, 1.1 + len(splits) * (1.1 + 0.34 * len(names))),
+            len(forest) + 1,
+            figsize=(3 * len(forest) + 3, 1.1 + len(splits) * (1.1 + 0.34 * len(names))),
             squeeze=False,
             sharey="row",
             layout="constrained",
@@ -52,7 +53,7 @@ def forest_plot(
             order = _best_last(here, names)
             floor = of_all_neighbors(bounds, split)
             axes[row][0].set_ylim(-0.6, len(order) - 0.4)
-            for axis, (head, metric, average) in zip(axes[row], FOREST, strict=False):
+            for axis, (head, metric, average) in zip(axes[row], forest, strict=False):
                 axis.set_title(f"{head}, queries: {split}", fontsize=10.5, loc="left")
                 _forest(
                     axis, _figure(here, metric, average), _figure(floor, metric, average), order,
