@@ -10,6 +10,7 @@ from radcbir.core.errors import InputError
 from radcbir.metrics.calibration import reliability
 from radcbir.metrics.classification import classification_counts, in_front
 from radcbir.metrics.lists import LabelledLists, labelled_lists
+from radcbir.metrics.selection import selection_doubt, validation_in_words
 from radcbir.metrics.votes import VOTES, best_k, vote_weights, voted_predictions, voting_curve
 
 
@@ -23,8 +24,10 @@ class NeighborClassification:
     """query_split, neighbors, votes, metric, average, k, value, counts: every k, every query
     split."""
     chosen: pd.DataFrame
-    """The same at one k per variant, for the splits that did not choose it, and ``selected_on``:
-    that split, or fixed."""
+    """The same at one k per variant, for the splits that did not choose it, with ``selected_on``
+    (that split, or fixed), ``chosen_by`` (the same in words, with the number of patients),
+    ``at_edge`` (whether it is the last k that was tried) and ``doubt`` (why the choice means little, or
+    empty)."""
     reliability: pd.DataFrame
     """query_split, neighbors, votes, k, bin, lower, upper, queries, confidence, accuracy: at the
     same k."""
@@ -78,16 +81,22 @@ def classify_by_neighbors(
             lists[split][variant],
             {"query_split": split, "neighbors": variant, "votes": votes},
         )
-        best = fixed_k
+        best, choice = fixed_k, {"selected_on": "fixed", "chosen_by": "fixed"}
+        choice |= {"at_edge": False, "doubt": ""}
         if validation_split:
             # Where the validation split has no patients, or no answers without them, all its
             # neighbors choose.
             own = curves.get((validation_split, variant, votes))
             usable = own is not None and own["value"].notna().any()
-            best = best_k(own if usable else curves[validation_split, "all", votes])
+            source = variant if usable else "all"
+            best, choice = _choice(
+                curves[validation_split, source, votes],
+                lists[validation_split][source],
+                catalog,
+                validation_split,
+            )
         best = min(best, here.neighbor_labels.shape[1])
-        at_best = curve[curve["k"] == best].assign(selected_on=validation_split or "fixed")
-        chosen.append(in_front(at_best, about))
+        chosen.append(in_front(curve[curve["k"] == best].assign(**choice), about))
         [(_, predictions)] = voted_predictions(
             here.neighbor_labels, here.labels, [best], weights=_weights(here, votes)
         )
@@ -102,6 +111,24 @@ def classify_by_neighbors(
     ]
     tables = (pd.concat(parts, ignore_index=True) for parts in (every, chosen, calibration))
     return NeighborClassification(*tables)
+
+
+def _choice(
+    curve: pd.DataFrame, lists: LabelledLists, catalog: pd.DataFrame, split: str
+) -> tuple[int, dict]:
+    """The k that the queries of a split choose, and what the table says of the choice."""
+    k = best_k(curve)
+    counted = lists.query_ids[lists.relevant > 0]
+    known = catalog.set_index("id")["patient_id"].loc[counted]
+    patients = known.nunique() + int(known.isna().sum())
+    seen, classes = len(np.unique(lists.labels[lists.relevant > 0])), (lists.index_images > 0).sum()
+    accuracy = curve[(curve["metric"] == "accuracy") & (curve["k"] == k)]["value"].item()
+    return k, {
+        "selected_on": split,
+        "chosen_by": validation_in_words(patients, seen, classes),
+        "at_edge": k == curve["k"].max() > 1,
+        "doubt": selection_doubt(patients, seen, classes, accuracy),
+    }
 
 
 def _weights(lists: LabelledLists, votes: str) -> np.ndarray | None:
