@@ -383,6 +383,20 @@ def test_k_is_chosen_on_the_validation_split_and_tested_on_the_others():
         assert errors[key] == pytest.approx(calibration_error(bins))
 
 
+def test_who_chose_k_is_told_and_a_choice_of_few_is_marked():
+    tables, catalog, embedded = an_experiment()
+    asked = catalog.set_index("id").loc[tables["val"]["query"].unique()]
+    patients = asked["patient_id"].nunique()
+    found = classify_by_neighbors(tables, catalog, embedded, "train", "val", 7, 20)
+    assert (
+        found.chosen["chosen_by"].str.startswith(f"validation split, {patients} patients, ").all()
+    )
+    one = catalog.assign(patient_id=catalog["patient_id"].where(catalog["split"] != "val", "one"))
+    found = classify_by_neighbors(tables, one, embedded, "train", "val", 7, 20)
+    assert found.chosen["chosen_by"].str.startswith("validation split, 1 patient, ").all()
+    assert found.chosen["doubt"].str.startswith("1 patient").all()
+
+
 def test_without_a_validation_split_k_is_fixed():
     tables, catalog, embedded = an_experiment(patients=False)
     del tables["val"]
@@ -392,7 +406,7 @@ def test_without_a_validation_split_k_is_fixed():
     assert set(found.chosen["neighbors"]) == {"all"}
     beyond = classify_by_neighbors(tables, catalog, embedded, "train", None, 50, 20)
     assert set(beyond.chosen["k"]) == {12}, "the index holds twelve images"
-    assert set(beyond.chosen["selected_on"]) == {"fixed (20, but there are 12 neighbors)"}
+    assert set(beyond.chosen["chosen_by"]) == {"fixed (20, but there are 12 neighbors)"}
 
 
 def test_scores_that_are_no_cosines_weigh_no_votes():

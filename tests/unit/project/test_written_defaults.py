@@ -33,7 +33,8 @@ def defaults_of(name: str, schema: dict) -> list:
 
 def test_defaults_in_the_comments_are_those_of_the_schema():
     comments = re.sub(r"\n#", "", "\n".join(re.findall(r"^# .*$", TEXT, flags=re.MULTILINE)))
-    said = re.findall(r"`(\w+)`(?:(?!`|\(default).)*\(default ([\d.]+)\)", comments)
+    said = re.findall(r"^#   (\w+) .*\(default ([\d.]+)\)$", TEXT, flags=re.MULTILINE)
+    said += re.findall(r"`(\w+)`(?:(?!`|\(default).)*\(default ([\d.]+)\)", comments)
     assert {"k", "max_rejected"} <= {name for name, _ in said}
     for name, value in said:
         assert float(value) in defaults_of(name, PROPERTIES), name

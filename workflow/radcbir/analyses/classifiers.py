@@ -40,6 +40,11 @@ COLUMNS = [
 ]
 """The tables' columns: head, metric, average, and what it means."""
 
+CHOSEN_BY = (
+    "images that chose the setting: none of them is tested. Fixed: nothing could choose it. At the "
+    "end of what was tried: a better setting may be beyond it"
+)
+
 CURVES = [
     ("accuracy", "micro", "accuracy (micro F1)"),
     ("balanced_accuracy", "macro", "balanced accuracy (macro recall)"),
@@ -63,6 +68,7 @@ def table_section(
         {"text": kind, "help": "", "is_text": True},
     ]
     heads.append({"text": setting[0], "help": setting[2], "is_text": False})
+    heads.append({"text": "chosen by", "help": CHOSEN_BY, "is_text": True})
     heads += [
         {"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS
     ]
@@ -78,6 +84,7 @@ def table_section(
                 cell(card["name"], is_text=True),
                 cell(title, is_text=True),
                 cell(f"{chosen:g}", chosen),
+                cell(choice_in_words(own.iloc[0]), is_text=True),
             ]
             for _, metric, average, _ in COLUMNS:
                 value = float(own["value"].loc[(metric, average)])
@@ -87,7 +94,7 @@ def table_section(
                         None if math.isnan(value) else value,
                     )
                 )
-            order = cells[3]["value"]
+            order = cells[4]["value"]
             rows.append(
                 {
                     "control": is_control(card),
@@ -97,9 +104,20 @@ def table_section(
             )
     # A classifier that knows nothing and says so has a low calibration error: no best one is marked
     # there.
-    mark_best(rows, range(3, len(heads) - 1))
+    mark_best(rows, range(4, len(heads) - 1))
     rows.sort(key=lambda row: row["order"])
     return {"heads": heads, "rows": rows}
+
+
+def choice_in_words(row: pd.Series) -> str:
+    """How a setting was chosen, with a mark where that means little or a better one may be
+    beyond.
+    """
+    text = row["chosen_by"]
+    if row["at_edge"]:
+        text += " (at the end of what was tried)"
+    doubt = row["doubt"]
+    return f"{text} – chosen on too little: {doubt}" if isinstance(doubt, str) and doubt else text
 
 
 def cell(text: str, value: float | None = None, is_text: bool = False) -> dict:

@@ -11,6 +11,7 @@ from radcbir.core.logs import logger
 from radcbir.metrics.calibration import reliability
 from radcbir.metrics.classification import classification_counts, in_front
 from radcbir.metrics.lists import LabelledLists, labelled_lists
+from radcbir.metrics.selection import selection_doubt, validation_in_words
 from radcbir.metrics.votes import VOTES, best_k, vote_weights, voted_predictions, voting_curve
 
 
@@ -24,8 +25,10 @@ class NeighborClassification:
     """query_split, neighbors, votes, metric, average, k, value, counts: every k, every query
     split."""
     chosen: pd.DataFrame
-    """The same at one k per variant, for the splits that did not choose it, and ``selected_on``:
-    that split, or `fixed`, with a remark where there are fewer neighbors than that."""
+    """The same at one k per variant, for the splits that did not choose it, with ``selected_on``
+    (that split, or fixed), ``chosen_by`` (the same in words, with the number of patients),
+    ``at_edge`` (whether it is the last k that was tried) and ``doubt`` (why the choice means little, or
+    empty)."""
     reliability: pd.DataFrame
     """query_split, neighbors, votes, k, bin, lower, upper, queries, confidence, accuracy: at the
     same k."""
@@ -79,21 +82,23 @@ def classify_by_neighbors(
             lists[split][variant],
             {"query_split": split, "neighbors": variant, "votes": votes},
         )
-        best = fixed_k
+        there = here.neighbor_labels.shape[1]
         if validation_split:
             # Where the validation split has no patients, or no answers without them, all its
             # neighbors choose.
             own = curves.get((validation_split, variant, votes))
             usable = own is not None and own["value"].notna().any()
-            best = best_k(own if usable else curves[validation_split, "all", votes])
-        there = here.neighbor_labels.shape[1]
-        selected = validation_split or "fixed"
-        if not validation_split and fixed_k > there:
-            logger.warning("`fixed_k: %d` becomes %d: there are no more neighbors", fixed_k, there)
-            selected = f"fixed ({fixed_k}, but there are {there} neighbors)"
+            source = variant if usable else "all"
+            best, choice = _choice(
+                curves[validation_split, source, votes],
+                lists[validation_split][source],
+                catalog,
+                validation_split,
+            )
+        else:
+            best, choice = _fixed(fixed_k, there)
         best = min(best, there)
-        at_best = curve[curve["k"] == best].assign(selected_on=selected)
-        chosen.append(in_front(at_best, about))
+        chosen.append(in_front(curve[curve["k"] == best].assign(**choice), about))
         [(_, predictions)] = voted_predictions(
             here.neighbor_labels, here.labels, [best], weights=_weights(here, votes)
         )
@@ -108,6 +113,33 @@ def classify_by_neighbors(
     ]
     tables = (pd.concat(parts, ignore_index=True) for parts in (every, chosen, calibration))
     return NeighborClassification(*tables)
+
+
+def _fixed(k: int, there: int) -> tuple[int, dict]:
+    """The k of the configuration, where nothing chooses one and lists have ``there`` neighbors."""
+    chosen_by = "fixed"
+    if k > there:
+        logger.warning("`fixed_k: %d` becomes %d: there are no more neighbors", k, there)
+        chosen_by = f"fixed ({k}, but there are {there} neighbors)"
+    return k, {"selected_on": "fixed", "chosen_by": chosen_by, "at_edge": False, "doubt": ""}
+
+
+def _choice(
+    curve: pd.DataFrame, lists: LabelledLists, catalog: pd.DataFrame, split: str
+) -> tuple[int, dict]:
+    """The k that the queries of a split choose, and what the table says of the choice."""
+    k = best_k(curve)
+    counted = lists.query_ids[lists.relevant > 0]
+    known = catalog.set_index("id")["patient_id"].loc[counted]
+    patients = known.nunique() + int(known.isna().sum())
+    seen, classes = len(np.unique(lists.labels[lists.relevant > 0])), (lists.index_images > 0).sum()
+    accuracy = curve[(curve["metric"] == "accuracy") & (curve["k"] == k)]["value"].item()
+    return k, {
+        "selected_on": split,
+        "chosen_by": validation_in_words(patients, seen, classes),
+        "at_edge": k == curve["k"].max() > 1,
+        "doubt": selection_doubt(patients, seen, classes, accuracy),
+    }
 
 
 def _weights(lists: LabelledLists, votes: str) -> np.ndarray | None:

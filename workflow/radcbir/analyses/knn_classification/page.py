@@ -20,7 +20,8 @@ def knn_sections(chosen: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dic
     sections = []
     for (split, variant), part in chosen.groupby(["query_split", "neighbors"], sort=False):
         selected = part["selected_on"].iloc[0]
-        how = f"k is {selected}" if selected.startswith("fixed") else f"k was chosen on {selected}"
+        chosen_by = part["chosen_by"].iloc[0]
+        how = f"k is {chosen_by}" if selected == "fixed" else f"k was chosen on {selected}"
         section = table_section(part, cards, {"votes": VOTES}, ("k", "k", "neighbors that vote"))
         section |= {
             "title": f"Queries: {split}{NEIGHBORS[variant]}",

@@ -2,16 +2,23 @@
 figures grow with them.
 
 The index split trains, the validation split selects, the other query splits are tested. Without a
-validation split a tenth of the index is held out for it, by patient.
+validation split, folds of the index select, by patient.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from radcbir.analyses.linear_probing.linear_probe import LinearProbe, train_adamw, train_lbfgs
+from radcbir.analyses.linear_probing.linear_probe import LinearProbe
+from radcbir.analyses.linear_probing.selection import (
+    cross_validated_adamw,
+    cross_validated_lbfgs,
+    patient_folds,
+    train_adamw,
+    train_lbfgs,
+)
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.metrics.calibration import reliability
@@ -21,9 +28,7 @@ from radcbir.metrics.classification import (
     from_probabilities,
     in_front,
 )
-
-HELD_OUT = 0.1
-"""The share of the index that selects where there is no validation split."""
+from radcbir.metrics.selection import selection_doubt, validation_in_words
 
 SEED = 0
 
@@ -53,12 +58,13 @@ class ProbingData:
     """The images of an experiment by what they do in linear probing."""
 
     train: LabelledVectors
-    validation: LabelledVectors
+    validation: LabelledVectors | None
+    """None: folds of the training images select."""
     tested: dict[str, LabelledVectors]
     names: np.ndarray
     """``(C,)``: the labels of the training images, sorted; codes refer to them."""
     selected_on: str
-    """The name of the validation split, or ``held-out`` for a part of the index."""
+    """The name of the validation split, or ``cross-validation``."""
 
 
 def probing_data(
@@ -109,18 +115,16 @@ def probing_data(
     def images(wanted: np.ndarray) -> LabelledVectors:
         return LabelledVectors(vectors[wanted], labels[wanted], groups[wanted])
 
-    train, selected_on = images(training), validation_split or "held-out"
+    validation = None
     if validation_split:
         validation = images((split == validation_split) & (labels >= 0))
-    else:
-        apart = held_out(train.labels, train.groups, HELD_OUT, SEED)
-        train, validation = train[~apart], train[apart]
-    if not len(validation):
-        raise InputError(
-            "there is no image to choose a linear classifier on: "
-            f"{_why_none(validation_split, index_split)}; name another "
-            "`val_split:` for the experiment, or take `linear_probing` out of its `analyses:`"
-        )
+        if not len(validation):
+            raise InputError(
+                "there is no image to choose a linear classifier on: no embedded image of "
+                f"'{validation_split}' has a label that an image of '{index_split}' has; name "
+                "another `val_split:` for the experiment, or take `linear_probing` out of its "
+                "`analyses:`"
+            )
     tested = {each: images(split == each) for each in query_splits if each != validation_split}
     for name, part in tested.items():
         if not len(part):
@@ -129,45 +133,9 @@ def probing_data(
                 "on it: see the ledger "
                 "for why its images were rejected, or take it out of `query_splits:`"
             )
-    return ProbingData(train, validation, tested, names, selected_on)
-
-
-def _why_none(validation_split: str | None, index_split: str) -> str:
-    if validation_split:
-        return f"no embedded image of '{validation_split}' has a label that an image of '{index_split}' has"
-    return f"no patient of '{index_split}' can be held out without leaving a label with no image to train on"
-
-
-def held_out(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """About ``share`` of the images, whole groups in seeded order, as a mask ``(n,)``; every label
-    keeps an image.
-
-    Groups that would make it more than twice as many are passed over; where none is small enough,
-    the smallest that can be spared is taken.
-    """
-    remaining, apart, wanted = (
-        np.bincount(labels),
-        np.zeros(len(labels), dtype=bool),
-        share * len(labels),
+    return ProbingData(
+        images(training), validation, tested, names, validation_split or "cross-validation"
     )
-    order = np.argsort(groups, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    members = [members[each] for each in np.random.default_rng(seed).permutation(len(members))]
-
-    def can_be_spared(group: np.ndarray) -> bool:
-        taken = np.bincount(labels[group], minlength=len(remaining))
-        return bool(((remaining > taken) | (taken == 0)).all())
-
-    count = 0
-    for group in members:
-        if count >= wanted:
-            break
-        if count + len(group) <= 2 * wanted and can_be_spared(group):
-            remaining -= np.bincount(labels[group], minlength=len(remaining))
-            apart[group], count = True, count + len(group)
-    if not count:
-        apart[next(filter(can_be_spared, sorted(members, key=len)), np.empty(0, dtype=int))] = True
-    return apart
 
 
 def fraction_subset(groups: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -198,15 +166,21 @@ def shots_subset(labels: np.ndarray, groups: np.ndarray, shots: int, seed: int) 
 
 @dataclass(frozen=True)
 class ProbingTables:
-    """Tidy tables of one model."""
+    """Tidy tables of one model.
+
+    ``selected_on`` is the validation split, ``cross-validation`` or ``fixed``; ``chosen_by`` the
+    same in words, with the number of patients; ``doubt`` why the choice means little, or empty;
+    ``at_edge`` whether the last epoch, or the first or last C, was chosen.
+    """
 
     metrics: pd.DataFrame
-    """probe, selected_on, setting, train_images, query_split, metric, average, value, counts."""
+    """probe, selected_on, chosen_by, setting, at_edge, doubt, train_images, query_split, metric,
+    average, value, counts."""
     reliability: pd.DataFrame
     """probe, query_split, bin, lower, upper, queries, confidence, accuracy."""
     label_fractions: pd.DataFrame
-    """subset (fraction, shots), amount, try, train_images, train_classes, setting, query_split,
-    metric, average, value, counts."""
+    """subset (fraction, shots), amount, try, train_images, train_share, train_classes, selected_on,
+    chosen_by, setting, at_edge, doubt, query_split, metric, average, value, counts."""
 
 
 def probe_linearly(
@@ -221,41 +195,35 @@ def probe_linearly(
     """Train both linear classifiers on all training images, and the L-BFGS one on subsets of them;
     test each.
 
-    The subsets are nested in each of the ``tries``, drawn by patient; they are chosen on the same
-    validation images as the whole. All training images give the same result in every try, so that
-    they are tried once.
+    The subsets are nested in each of the ``tries``, drawn by patient. The validation split chooses
+    for them as for the whole; without one, folds of the subset itself. All training images give the
+    same result in every try, so that they are tried once.
     """
-    selection = (data.validation.vectors, data.validation.labels, len(data.names))
-    settings = {"device": device}
     probes = {
-        "adamw": train_adamw(
-            data.train.vectors, data.train.labels, *selection, epochs=epochs, seed=SEED, **settings
+        "adamw": _train(
+            train_adamw, cross_validated_adamw, data.train, data, device, epochs=epochs
         ),
-        "lbfgs": train_lbfgs(data.train.vectors, data.train.labels, *selection, **settings),
+        "lbfgs": _train(train_lbfgs, cross_validated_lbfgs, data.train, data, device),
     }
     metrics, calibration = [], []
-    for name, probe in probes.items():
-        about = {
-            "probe": name,
-            "selected_on": data.selected_on,
-            "setting": probe.setting,
-            "train_images": len(data.train),
-        }
+    for name, (probe, chosen) in probes.items():
+        about = {"probe": name, **chosen, "train_images": len(data.train)}
         metrics.append(_test(probe, data, calibration, name).pipe(in_front, about))
     parts = []
     subsets = list(_subsets(data.train, fractions, shots, tries))
     progress = Progress(len(subsets), "subsets")
     for subset, amount, attempt, rows in subsets:
-        part, probe = data.train[rows], probes["lbfgs"]
+        part, (probe, chosen) = data.train[rows], probes["lbfgs"]
         if len(part) < len(data.train):
-            probe = train_lbfgs(part.vectors, part.labels, *selection, **settings)
+            probe, chosen = _train(train_lbfgs, cross_validated_lbfgs, part, data, device)
         about = {
             "subset": subset,
             "amount": amount,
             "try": attempt,
             "train_images": len(part),
+            "train_share": len(part) / len(data.train),
             "train_classes": len(np.unique(part.labels)),
-            "setting": probe.setting,
+            **chosen,
         }
         parts.append(_test(probe, data).pipe(in_front, about))
         progress.advance()
@@ -264,6 +232,41 @@ def probe_linearly(
         reliability=pd.concat(calibration, ignore_index=True),
         label_fractions=pd.concat(parts, ignore_index=True),
     )
+
+
+def _train(
+    by_validation: Callable[..., LinearProbe],
+    by_folds: Callable[..., LinearProbe],
+    part: LabelledVectors,
+    data: ProbingData,
+    device: str,
+    **settings: int,
+) -> tuple[LinearProbe, dict]:
+    """A classifier of some training images, and what the tables say of how it was chosen."""
+    classes, settings = len(data.names), {"device": device, **settings}
+    if data.validation is not None:
+        held_out = data.validation
+        probe = by_validation(
+            part.vectors, part.labels, held_out.vectors, held_out.labels, classes, **settings
+        )
+        patients, seen = len(np.unique(held_out.groups)), len(np.unique(held_out.labels))
+        selected_on = data.selected_on
+        chosen_by = validation_in_words(patients, seen, classes)
+        doubt = selection_doubt(patients, seen, classes, probe.validation_accuracy)
+    else:
+        folds = patient_folds(part.vectors, part.labels, part.groups, SEED)
+        probe = by_folds(part.vectors, part.labels, folds, classes, **settings)
+        patients = len(np.unique(part.groups))
+        selected_on = data.selected_on if folds else "fixed"
+        chosen_by = f"cross-validation over {patients} patients" if folds else "fixed"
+        doubt = selection_doubt(patients, classes, classes, probe.validation_accuracy) * bool(folds)
+    return probe, {
+        "selected_on": selected_on,
+        "chosen_by": chosen_by,
+        "setting": probe.setting,
+        "at_edge": probe.at_edge,
+        "doubt": doubt,
+    }
 
 
 def _subsets(

@@ -1,11 +1,12 @@
-"""Linear classifiers on frozen embeddings, trained with torch from arrays in memory: AdamW, and
-L-BFGS over a grid.
+"""Linear classifiers on frozen embeddings, fitted with torch to arrays in memory: AdamW step by
+step, and logistic regression by L-BFGS for one C after another.
 
-Both are chosen on validation images, never on those they are tested with. The same input, seed,
+What is chosen of it is in :mod:`~radcbir.analyses.linear_probing.selection`. The same input, seed,
 device and number of threads give the same weights on a CPU.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,6 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from radcbir.core.logs import logger
 from radcbir.core.machine.devices import torch_device
 
 LEARNING_RATE = 1e-3
@@ -30,20 +30,31 @@ INVERSE_PENALTIES = tuple(10.0**power for power in range(-2, 7))
 """C of the grid, strongest penalty first; embeddings have length one, so that weights have to grow
 large."""
 
-ITERATIONS = 300
+ITERATIONS = 1000
 """L-BFGS iterations per C at most; each starts from the weights of the C before."""
 
-GRADIENT_TOLERANCE = 1e-5
-"""Where L-BFGS stops: the largest slope of the mean loss along the scaled axes that the fit walks
-on."""
+MEMORY = 10
+"""Steps that L-BFGS remembers."""
+
+FIXED_INVERSE_PENALTY = 100.0
+"""C where nothing can choose it."""
+
+GRADIENT_TOLERANCE = 3e-5
+"""Where L-BFGS stops: the largest slope along the scaled axes that the fit walks on, as a share of
+the root of the mean loss where it starts. A slope counts squared in what is left to gain, so that
+the objective ends as near to its optimum, relative to its size, with a weak penalty as with a
+strong one."""
+
+FLAT = 1e-6
+"""The least curvature that the step of a bias is scaled for."""
 
 PARALLEL_FROM = 30_000_000
 """Multiplications per matrix product that are worth more than one thread: below, threads wait for
 one another."""
 
-ROWS_PER_BLOCK = 65536
-"""Images whose logits exist at a time: memory for 185 classes stays below 100 MB however many
-images there are."""
+ROWS_PER_BLOCK = 16384
+"""Images that are in double precision at a time: memory for 768 dimensions and 185 classes stays
+below 150 MB however many images there are."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +66,11 @@ class LinearProbe:
     bias: np.ndarray
     """``(C,)`` float32."""
     setting: float
-    """What was chosen on the validation images: the epoch (from 1) with AdamW, C with L-BFGS."""
+    """What was chosen: the epoch (from 1) with AdamW, C with L-BFGS."""
     validation_accuracy: float
+    """Of what was chosen, on the images that chose it; NaN where the setting is fixed."""
+    at_edge: bool = False
+    """Whether it is the last epoch, or the first or last C: a better one may be beyond."""
 
     def probabilities(self, vectors: np.ndarray) -> np.ndarray:
         """The softmax of the logits ``(n, C)`` float64."""
@@ -66,25 +80,10 @@ class LinearProbe:
         return logits / logits.sum(axis=1, keepdims=True)
 
 
-def train_adamw(
-    vectors: np.ndarray,
-    labels: np.ndarray,
-    validation_vectors: np.ndarray,
-    validation_labels: np.ndarray,
-    classes: int,
-    *,
-    epochs: int = 100,
-    patience: int = 20,
-    seed: int = 0,
-    device: str = "cpu",
-) -> LinearProbe:
-    """A linear layer trained as in Denner et al.: cross-entropy, AdamW, batches of 512 in seeded
-    random order.
-
-    ``vectors`` ``(n, d)`` float32 of length one, ``labels`` ``(n,)`` below ``classes``. Training
-    ends after ``epochs``, or once the validation accuracy has not risen for ``patience`` epochs;
-    the epoch with the highest one (the first of equal ones) is returned.
-    """
+def adamw_epochs(
+    vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int, device: str
+) -> Iterator[torch.nn.Linear]:
+    """The layer after each epoch, without end."""
     where = torch_device(device)
     random = torch.Generator().manual_seed(seed)
     layer = torch.nn.Linear(vectors.shape[1], classes)
@@ -96,77 +95,59 @@ def train_adamw(
         torch.from_numpy(vectors).to(where),
         torch.from_numpy(labels.astype(np.int64)).to(where),
     )
-    held_out = torch.from_numpy(validation_vectors).to(where)
-    held_out_truth = torch.from_numpy(validation_labels.astype(np.int64)).to(where)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    best = None
-    with _threads(min(len(images), BATCH_SIZE) * layer.weight.numel()):
-        for epoch in range(1, epochs + 1):
-            for batch in torch.randperm(len(images), generator=random).to(where).split(BATCH_SIZE):
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(layer(images[batch]), truth[batch]).backward()
-                optimizer.step()
-            accuracy, _ = _validated(layer.weight, layer.bias, held_out, held_out_truth)
-            if best is None or accuracy > best.validation_accuracy:
-                best = _probe(layer.weight, layer.bias, epoch, accuracy)
-            elif epoch - best.setting >= patience:
-                break
-    logger.info(
-        "AdamW: epoch %d of %d, validation accuracy %.4f",
-        best.setting,
-        epoch,
-        best.validation_accuracy,
-    )
-    return best
+    while True:
+        for batch in torch.randperm(len(images), generator=random).to(where).split(BATCH_SIZE):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(layer(images[batch]), truth[batch]).backward()
+            optimizer.step()
+        yield layer
 
 
-def train_lbfgs(
+def lbfgs_path(
     vectors: np.ndarray,
     labels: np.ndarray,
-    validation_vectors: np.ndarray,
-    validation_labels: np.ndarray,
     classes: int,
+    inverse_penalties: Sequence[float],
     *,
-    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
     iterations: int = ITERATIONS,
     tolerance: float = GRADIENT_TOLERANCE,
     device: str = "cpu",
-) -> LinearProbe:
-    """Multinomial logistic regression by L-BFGS for each C, each starting where the one before
-    ended.
+) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
+    """C, weight ``(C, d)`` and bias ``(C,)`` of logistic regression for each C, each starting where
+    the one before ended.
 
     Minimises C x (sum of the cross-entropies) + half the squared weights, the bias free, as
-    scikit-learn's ``LogisticRegression`` does. The C with the highest validation accuracy is
-    returned, of equal ones that with the lowest validation cross-entropy. For the fit the
-    embeddings are centered and turned to their principal axes, and each axis is scaled by about the
-    curvature of the loss along it, so that axes of small variance, in which embeddings tell most,
-    are not left where they started. That changes the path and not the optimum.
+    scikit-learn's ``LogisticRegression`` does. For the fit the embeddings are centered and turned
+    to their principal axes, and each weight is scaled by about the curvature of the loss along it
+    where the fit starts, so that axes of small variance, in which embeddings tell most, are not
+    left where they started. That changes the path and not the optimum. Images are kept in float32; all sums are in double
+    precision, without which large weights stop short of the optimum.
 
     An iteration is two products of ``(n, d)`` and ``(d, C)`` matrices in blocks of rows, on the
     device; beside two copies of the vectors, memory does not grow with n. For a million images of
-    768 dimensions and 185 classes that is 0.6 Tflop, the whole grid at most 1,600 Tflop: minutes on
-    a GPU, a night on a few CPU cores.
+    768 dimensions and 185 classes that is 0.6 Tflop. The whole grid takes some 500 iterations.
     """
-    where = torch_device(device)
+    where = _device_of_doubles(device)
     images, truth = (
         torch.from_numpy(vectors).to(where),
         torch.from_numpy(labels.astype(np.int64)).to(where),
     )
-    held_out = torch.from_numpy(validation_vectors).to(where)
-    held_out_truth = torch.from_numpy(validation_labels.astype(np.int64)).to(where)
-    center = images.mean(dim=0)
-    images = images - center
+    center = images.mean(dim=0, dtype=torch.float64)
+    images = images - center.float()
     axes = _principal_axes(images)
     images = images @ axes
     variances = images.square().mean(dim=0).cpu().numpy().astype(np.float64)
-    parameters, best, lowest = np.zeros(classes * (images.shape[1] + 1)), None, np.inf
-    with _threads(len(images) * len(parameters)):
-        for inverse_penalty in inverse_penalties:
-            strength = 1 / (inverse_penalty * len(images))
+    axes, center = axes.double(), center.float().double()
+    parameters = np.zeros(classes * (images.shape[1] + 1))
+    for inverse_penalty in inverse_penalties:
+        strength = 1 / (inverse_penalty * len(images))
+        with threads(len(images) * len(parameters)):
             # Softmax bends the loss by share x (1 - share) times the variance, and the penalty by
             # its strength.
-            steps = np.tile(1 / np.sqrt(variances / classes + strength), classes)
-            steps = np.concatenate([steps, np.ones(classes)])
+            loss, bend = _curvature(parameters, images, truth, strength)
+            steps = 1 / np.sqrt(np.outer(bend, variances) + strength)
+            steps = np.concatenate([steps.ravel(), 1 / np.sqrt(np.maximum(bend, FLAT))])
             parameters = (
                 steps
                 * scipy.optimize.minimize(
@@ -175,21 +156,28 @@ def train_lbfgs(
                     (steps, images, truth, strength),
                     "L-BFGS-B",
                     jac=True,
-                    options={"maxiter": iterations, "maxcor": 10, "gtol": tolerance, "ftol": 0},
+                    options={
+                        "maxiter": iterations,
+                        "maxfun": 2 * iterations,
+                        "maxcor": MEMORY,
+                        "gtol": tolerance * math.sqrt(loss),
+                        "ftol": 0,
+                    },
                 ).x
             )
-            weight, bias = _split(parameters, images)
-            weight = weight @ axes.T
-            bias = bias - weight @ center
-            accuracy, loss = _validated(weight, bias, held_out, held_out_truth)
-            if best is None or (accuracy, -loss) > (best.validation_accuracy, -lowest):
-                best, lowest = _probe(weight, bias, inverse_penalty, accuracy), loss
-    logger.info("L-BFGS: C = %g, validation accuracy %.4f", best.setting, best.validation_accuracy)
-    return best
+        weight, bias = _split(parameters, images)
+        weight = weight @ axes.T
+        yield inverse_penalty, weight, bias - weight @ center
+
+
+def _device_of_doubles(device: str) -> torch.device:
+    """The device, or the CPU in place of Apple's, which has no double precision."""
+    where = torch_device(device)
+    return torch.device("cpu") if where.type == "mps" else where
 
 
 @contextlib.contextmanager
-def _threads(multiplications: int) -> Iterator[None]:
+def threads(multiplications: int) -> Iterator[None]:
     """One thread for products as small as that; as many as torch was given otherwise."""
     given = torch.get_num_threads()
     torch.set_num_threads(given if multiplications >= PARALLEL_FROM else 1)
@@ -239,48 +227,66 @@ def _penalised_loss(
     for block, answers in zip(
         images.split(ROWS_PER_BLOCK), truth.split(ROWS_PER_BLOCK), strict=True
     ):
+        block = block.double()
         log_shares = torch.log_softmax(torch.addmm(bias, block, weight.T), dim=1)
         own = log_shares.gather(1, answers[:, None])
-        loss -= float(own.sum(dtype=torch.float64 if own.device.type != "mps" else None)) / len(
-            images
-        )
+        loss -= float(own.sum()) / len(images)
         residual = log_shares.exp_().scatter_add_(1, answers[:, None], torch.full_like(own, -1))
         gradients[0].addmm_(residual.T, block)
         gradients[1].add_(residual.sum(dim=0))
-    gradient = np.concatenate([each.cpu().numpy().ravel() for each in gradients]).astype(
-        np.float64
-    ) / len(images)
+    gradient = np.concatenate([each.cpu().numpy().ravel() for each in gradients]) / len(images)
     gradient[: weight.numel()] += strength * parameters[: weight.numel()]
     return loss, gradient
 
 
+@torch.no_grad()
+def _curvature(
+    parameters: np.ndarray, images: torch.Tensor, truth: torch.Tensor, strength: float
+) -> tuple[float, np.ndarray]:
+    """The loss where a fit starts, and the mean of share x (1 - share) of each class ``(C,)``."""
+    weight, bias = _split(parameters, images)
+    bend, loss = torch.zeros_like(bias), strength / 2 * float(weight.square().sum())
+    for block, answers in zip(
+        images.split(ROWS_PER_BLOCK), truth.split(ROWS_PER_BLOCK), strict=True
+    ):
+        log_shares = torch.log_softmax(torch.addmm(bias, block.double(), weight.T), dim=1)
+        loss -= float(log_shares.gather(1, answers[:, None]).sum()) / len(images)
+        shares = log_shares.exp_()
+        bend += (shares * (1 - shares)).sum(dim=0)
+    return loss, (bend / len(images)).cpu().numpy()
+
+
 def _split(parameters: np.ndarray, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight ``(C, d)`` and bias ``(C,)`` of the parameters, float32 on the device of the
-    images.
-    """
+    """Weight ``(C, d)`` and bias ``(C,)`` of the parameters, on the device of the images."""
     dimension = images.shape[1]
-    values = torch.from_numpy(parameters.astype(np.float32)).to(images.device)
+    values = torch.from_numpy(parameters).to(images.device)
     bias_starts = len(values) // (dimension + 1) * dimension
     return values[:bias_starts].reshape(-1, dimension), values[bias_starts:]
 
 
 @torch.no_grad()
-def _validated(
+def validated(
     weight: torch.Tensor, bias: torch.Tensor, images: torch.Tensor, truth: torch.Tensor
-) -> tuple[float, float]:
-    """Accuracy and mean cross-entropy."""
+) -> tuple[int, float, int]:
+    """How many are right, the summed cross-entropy, and how many there are."""
     right, loss = 0, 0.0
+    weight, bias = (each.to(images.device, images.dtype) for each in (weight, bias))
     for block, answers in zip(
         images.split(ROWS_PER_BLOCK), truth.split(ROWS_PER_BLOCK), strict=True
     ):
         logits = torch.addmm(bias, block, weight.T)
         right += int((logits.argmax(dim=1) == answers).sum())
         loss += float(torch.nn.functional.cross_entropy(logits, answers, reduction="sum"))
-    return right / len(images), loss / len(images)
+    return right, loss, len(images)
 
 
-def _probe(
-    weight: torch.Tensor, bias: torch.Tensor, setting: float, accuracy: float
+def probe_of(
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    setting: float,
+    accuracy: float,
+    at_edge: bool = False,
 ) -> LinearProbe:
-    arrays = (each.detach().cpu().numpy().copy() for each in (weight, bias))
-    return LinearProbe(*arrays, setting=setting, validation_accuracy=accuracy)
+    """The classifier of weights and bias on any device, copied: they may change afterwards."""
+    arrays = (each.detach().cpu().float().numpy().copy() for each in (weight, bias))
+    return LinearProbe(*arrays, setting=setting, validation_accuracy=accuracy, at_edge=at_edge)

@@ -17,10 +17,12 @@ from radcbir.cards.model_card import is_control
 
 LINEAR_INTRODUCTION = [
     "A linear classifier is trained on the embeddings of the index images. Twice: with AdamW as in "
-    "Denner et al. (few "
-    "steps on a small index, so that it may stay undertrained there), and as logistic regression "
-    "with L-BFGS, its penalty "
+    "Denner et al. (for at least 1,000 steps), and as logistic regression with L-BFGS, its penalty "
     "chosen.",
+    "Epoch and C are chosen on the validation split. Without one they are chosen by "
+    "cross-validation over the patients of the index, and all index images train with what was "
+    "chosen. Where patients are too few for that (below six, or most images of classes that one "
+    "patient has), they are fixed: all epochs, and C = 100.",
 ]
 
 
@@ -30,11 +32,11 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
     """
     sections = []
     for split, part in metrics.groupby("query_split", sort=False):
-        selected = part["selected_on"].iloc[0]
-        where = (
-            "a part of the index that does not train"
-            if selected == "held-out"
-            else f"the split {selected}"
+        selected = " and ".join(
+            {"cross-validation": "chosen by cross-validation", "fixed": "fixed"}.get(
+                each, f"chosen on the split {each}"
+            )
+            for each in part["selected_on"].unique()
         )
         setting = (
             "chosen",
@@ -44,8 +46,8 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
         section = table_section(part, cards, {"probe": PROBES}, setting)
         section |= {
             "title": f"Queries: {split}",
-            "note": f"Trained on {number_range(part['train_images'])} images, epoch and C chosen on "
-            f"{where}. {counts_sentence(part)}",
+            "note": f"Trained on {number_range(part['train_images'])} images, epoch and C {selected}. "
+            f"{counts_sentence(part)}",
         }
         sections.append(section)
     return sections

@@ -1,0 +1,277 @@
+"""Which epoch and which C: chosen on images that do not train, never on those that are tested.
+
+Either one set of validation images chooses, or several folds of the training images
+(:func:`patient_folds`), after which the chosen setting trains on all of them. Where patients are
+too few for folds, the setting is fixed.
+"""
+
+import dataclasses
+import itertools
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedGroupKFold
+
+from radcbir.analyses.linear_probing.linear_probe import (
+    BATCH_SIZE,
+    GRADIENT_TOLERANCE,
+    INVERSE_PENALTIES,
+    ITERATIONS,
+    LinearProbe,
+    adamw_epochs,
+    lbfgs_path,
+    probe_of,
+    threads,
+    validated,
+)
+from radcbir.core.logs import logger
+from radcbir.core.machine.devices import torch_device
+from radcbir.metrics.selection import FEWEST_PATIENTS
+
+FOLDS = 5
+
+LARGE = 100_000
+"""Training images from which on one fold chooses in place of five: its fifth of the images is
+enough, and the others would take five times as long."""
+
+FIXED_INVERSE_PENALTY = 100.0
+"""C where nothing can choose it."""
+
+LEAST_STEPS = 1000
+"""Steps of AdamW before training may end. On a small index an epoch is one step, and as many epochs
+as on a large one leave the layer about where it started."""
+
+
+def patient_folds(
+    vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int = 0
+) -> list["Fold"]:
+    """Up to :data:`FOLDS` folds of the training images, by patient (``groups``) and balanced by
+    class (scikit-learn's ``StratifiedGroupKFold``); none where patients are too few.
+
+    They are too few below :data:`~radcbir.metrics.selection.FEWEST_PATIENTS` patients, or where
+    less than half of the images have a class that a second patient has: an image whose class does
+    not train cannot be right, so that it does not validate.
+    """
+    pairs = np.unique(np.stack([labels, groups]), axis=1)
+    answerable = np.bincount(pairs[0])[labels] > 1
+    if len(np.unique(groups)) < FEWEST_PATIENTS or answerable.mean() < 0.5:
+        return []
+    count = min(FOLDS, int(np.bincount(labels).max()))
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    found = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")
+        for train, apart in splitter.split(labels, labels, groups):
+            apart = apart[np.isin(labels[apart], labels[train])]
+            if len(apart):
+                found.append(Fold(vectors[train], labels[train], vectors[apart], labels[apart]))
+            if found and len(labels) >= LARGE:
+                break
+    return found
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Images that train, ``(n, d)`` unit vectors and labels ``(n,)``, and others that validate."""
+
+    vectors: np.ndarray
+    labels: np.ndarray
+    validation_vectors: np.ndarray
+    validation_labels: np.ndarray
+
+
+@dataclass
+class _Scores:
+    """Right answers and summed cross-entropy of each setting, over all folds."""
+
+    right: int = 0
+    loss: float = 0.0
+    images: int = 0
+
+    def add(self, right: int, loss: float, images: int) -> None:
+        self.right, self.loss = self.right + right, self.loss + loss
+        self.images += images
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.images
+
+
+def train_adamw(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    validation_vectors: np.ndarray,
+    validation_labels: np.ndarray,
+    classes: int,
+    *,
+    epochs: int = 100,
+    patience: int = 20,
+    least_steps: int = LEAST_STEPS,
+    seed: int = 0,
+    device: str = "cpu",
+) -> LinearProbe:
+    """A linear layer trained as in Denner et al.: cross-entropy, AdamW, batches of 512 in seeded
+    random order.
+
+    ``vectors`` ``(n, d)`` float32 of length one, ``labels`` ``(n,)`` below ``classes``. Training
+    ends after ``epochs``, or once the validation accuracy has not risen for ``patience`` epochs,
+    but not before ``least_steps`` batches. The epoch with the highest accuracy (the first of equal
+    ones) is returned.
+    """
+    fold = Fold(vectors, labels, validation_vectors, validation_labels)
+    return _best_epoch([fold], classes, epochs, patience, least_steps, seed, device)
+
+
+def cross_validated_adamw(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    folds: Sequence[Fold],
+    classes: int,
+    *,
+    epochs: int = 100,
+    patience: int = 20,
+    least_steps: int = LEAST_STEPS,
+    seed: int = 0,
+    device: str = "cpu",
+) -> LinearProbe:
+    """:func:`train_adamw` on all images for as many steps as are best in ``folds``; without folds,
+    for all ``epochs`` and at least ``least_steps``.
+
+    The folds are trained side by side. Their validation images together give the accuracy of an
+    epoch. The setting is the number of epochs over all images, rounded up.
+    """
+    steps = _batches(vectors)
+    chosen, accuracy, at_edge = _most_epochs([steps], epochs, least_steps), np.nan, False
+    if folds:
+        best = _best_epoch(folds, classes, epochs, patience, least_steps, seed, device)
+        accuracy, at_edge = best.validation_accuracy, best.at_edge
+        in_folds = np.mean([_batches(fold.vectors) for fold in folds])
+        chosen = math.ceil(best.setting * in_folds / steps)
+    with threads(min(len(vectors), BATCH_SIZE) * classes * vectors.shape[1]):
+        training = adamw_epochs(vectors, labels, classes, seed, device)
+        layer = next(itertools.islice(training, chosen - 1, None))
+    return probe_of(layer.weight, layer.bias, chosen, accuracy, at_edge)
+
+
+def _best_epoch(
+    folds: Sequence[Fold],
+    classes: int,
+    epochs: int,
+    patience: int,
+    least_steps: int,
+    seed: int,
+    device: str,
+) -> LinearProbe:
+    """The epoch with the highest accuracy over the folds, with the weights of the first fold."""
+    training = [adamw_epochs(fold.vectors, fold.labels, classes, seed, device) for fold in folds]
+    held_out = [_on_device(fold, device) for fold in folds]
+    steps = [_batches(fold.vectors) for fold in folds]
+    last, best = _most_epochs(steps, epochs, least_steps), None
+    largest = max(len(fold.vectors) for fold in folds)
+    with threads(min(largest, BATCH_SIZE) * classes * folds[0].vectors.shape[1]):
+        for epoch, layers in enumerate(zip(*training, strict=True), start=1):
+            scores = _Scores()
+            for layer, (images, truth) in zip(layers, held_out, strict=True):
+                scores.add(*validated(layer.weight, layer.bias, images, truth))
+            if best is None or scores.accuracy > best.validation_accuracy:
+                best = probe_of(layers[0].weight, layers[0].bias, epoch, scores.accuracy)
+            waited = epoch - best.setting >= patience and epoch * min(steps) >= least_steps
+            if epoch == last or waited:
+                break
+    logger.info(
+        "AdamW: epoch %d of %d, validation accuracy %.4f",
+        best.setting,
+        epoch,
+        best.validation_accuracy,
+    )
+    return dataclasses.replace(best, at_edge=best.setting == last)
+
+
+def _batches(vectors: np.ndarray) -> int:
+    return math.ceil(len(vectors) / BATCH_SIZE)
+
+
+def _most_epochs(batches: Sequence[int], epochs: int, least_steps: int) -> int:
+    """``epochs``, or as many as ``least_steps`` batches take where these are more."""
+    return max(epochs, math.ceil(least_steps / min(batches)))
+
+
+def train_lbfgs(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    validation_vectors: np.ndarray,
+    validation_labels: np.ndarray,
+    classes: int,
+    *,
+    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
+    iterations: int = ITERATIONS,
+    tolerance: float = GRADIENT_TOLERANCE,
+    device: str = "cpu",
+) -> LinearProbe:
+    """Multinomial logistic regression by L-BFGS for each C (:func:`lbfgs_path`), chosen on validation
+    images.
+
+    The C with the highest validation accuracy is returned, of equal ones that with the lowest
+    validation cross-entropy.
+    """
+    settings = {"iterations": iterations, "tolerance": tolerance, "device": device}
+    held_out = _on_device(Fold(vectors, labels, validation_vectors, validation_labels), device)
+    best, lowest = None, np.inf
+    for inverse_penalty, weight, bias in lbfgs_path(
+        vectors, labels, classes, inverse_penalties, **settings
+    ):
+        right, loss, images = validated(weight, bias, *held_out)
+        accuracy = right / images
+        if best is None or (accuracy, -loss) > (best.validation_accuracy, -lowest):
+            best, lowest = probe_of(weight, bias, inverse_penalty, accuracy), loss
+    logger.info("L-BFGS: C = %g, validation accuracy %.4f", best.setting, best.validation_accuracy)
+    return dataclasses.replace(best, at_edge=_at_edge(best.setting, inverse_penalties))
+
+
+def cross_validated_lbfgs(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    folds: Sequence[Fold],
+    classes: int,
+    *,
+    fixed: float = FIXED_INVERSE_PENALTY,
+    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
+    device: str = "cpu",
+) -> LinearProbe:
+    """:func:`train_lbfgs` on all images with the C that is best in ``folds``; without folds, with
+    ``fixed``.
+
+    The validation images of all folds together give accuracy and cross-entropy of a C.
+    """
+    chosen, accuracy, at_edge = fixed, np.nan, False
+    if folds:
+        scores = {each: _Scores() for each in inverse_penalties}
+        for fold in folds:
+            held_out = _on_device(fold, device)
+            for inverse_penalty, weight, bias in lbfgs_path(
+                fold.vectors, fold.labels, classes, inverse_penalties, device=device
+            ):
+                scores[inverse_penalty].add(*validated(weight, bias, *held_out))
+        chosen = max(scores, key=lambda each: (scores[each].accuracy, -scores[each].loss))
+        accuracy, at_edge = scores[chosen].accuracy, _at_edge(chosen, inverse_penalties)
+        logger.info("L-BFGS: C = %g, accuracy over the folds %.4f", chosen, accuracy)
+    grid = [*(each for each in inverse_penalties if each < chosen), chosen]
+    *_, (_, weight, bias) = lbfgs_path(vectors, labels, classes, grid, device=device)
+    return probe_of(weight, bias, chosen, accuracy, at_edge)
+
+
+def _at_edge(chosen: float, grid: Sequence[float]) -> bool:
+    return len(grid) > 1 and chosen in (min(grid), max(grid))
+
+
+def _on_device(fold: Fold, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The validation images of a fold, and their labels."""
+    where = torch_device(device)
+    return (
+        torch.from_numpy(fold.validation_vectors).to(where),
+        torch.from_numpy(fold.validation_labels.astype(np.int64)).to(where),
+    )
