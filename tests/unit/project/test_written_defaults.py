@@ -38,7 +38,7 @@ def test_defaults_in_the_comments_are_those_of_the_schema():
     assert {"k", "max_rejected"} <= {name for name, _ in said}
     for name, value in said:
         assert float(value) in defaults_of(name, PROPERTIES), name
-    low, high = re.search(r"or percentiles ([\d.]+) to ([\d.]+)", comments).groups()
+    low, high = re.search(r"or percentiles ([\d.]+) to ([\d.]+\d)", comments).groups()
     assert ([float(low)], [float(high)]) == (
         defaults_of("low", PROPERTIES),
         defaults_of("high", PROPERTIES),
