@@ -3,6 +3,8 @@ loses nothing."""
 
 import csv
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -265,3 +267,45 @@ def test_a_query_that_nothing_can_answer_is_said_at_the_audit_and_breaks_no_anal
     assert figure.is_file()
     fresh.snakemake("--report", "report.html")
     assert (fresh / "report.html").stat().st_size > 100_000
+
+
+def test_no_text_of_a_user_runs_as_a_script_in_the_report(project):
+    """A card's name, homepage, licence and training data, and the configuration itself."""
+    attack = "</script><script>alert(1)</script>"
+    card = yaml.safe_load((project / "config/models/histogram.yaml").read_text())
+    card |= {"name": f"x{attack}", "licence": attack, "homepage": f"https://x{attack}"}
+    card |= {"training_data": [attack]}
+    (project / "config/models/histogram.yaml").write_text(yaml.safe_dump(card))
+    project.edit("config/config.yaml", "shard_size:", f"# {attack}\nshard_size:")
+    project.snakemake()
+    project.snakemake("--report", "report.html")
+    report = (project / "report.html").read_text()
+    assert attack not in report
+    assert "\\u003c/script>\\u003cscript>alert(1)" in report
+
+
+def test_a_python_in_a_path_with_a_blank_is_refused_in_one_sentence(fresh):
+    """Snakemake does not quote the path of Python: every job would fail with exit 127."""
+    (fresh / "my drive").mkdir()
+    (fresh / "my drive/venv").symlink_to(sys.prefix)
+    python = fresh / "my drive/venv/bin/python"
+    command = [str(python), "-m", "snakemake", "--cores", "1"]
+    done = subprocess.run(command, cwd=fresh.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"the path of Python, {python}, contains a blank" in done.stdout + done.stderr
+    assert not (fresh / "results").exists()
+
+
+def test_another_configuration_with_another_meaning_of_a_name_is_refused(project):
+    """The same file may change k; a second file may not, unless it names the experiment otherwise."""
+    changed = CONFIG | {"experiments": {"findings": EXPERIMENT | {"k": 3}}}
+    (project / "my.yaml").write_text(yaml.safe_dump(changed))
+    output = project.snakemake("--dry-run", "--configfile", "my.yaml", fails=True)
+    assert (
+        "my.yaml: `experiments: findings` differs in `k` from that of config/config.yaml" in output
+    )
+    changed["experiments"] = {"other": changed["experiments"]["findings"]}
+    (project / "my.yaml").write_text(yaml.safe_dump(changed))
+    project.snakemake("--dry-run", "--configfile", "my.yaml")
+    project.configure(experiments={"findings": EXPERIMENT | {"k": 3}})
+    project.snakemake("--dry-run")

@@ -19,7 +19,9 @@ rule fetch_archive:
         "../../envs/analysis.yaml"
     params:
         archive=archive_settings,
-        record=lambda wildcards: project.settings["resources"][wildcards.resource].get("record"),
+        record=lambda wildcards: hidden(
+            project.settings["resources"][wildcards.resource].get("record")
+        ),
     script:
         "../scripts/fetch/archive.py"
 

@@ -16,11 +16,12 @@ from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
 from radcbir.core.files import hold_lock
 from radcbir.core.logs import expect_this_library
+from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.providers.folder.listing import folder_digest
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
-from radcbir.project import targets
+from radcbir.project import side_by_side, targets
 from radcbir.project.configuration import WITHOUT_RESULTS, Project
 from radcbir.query import image_list
 from radcbir.retrieval import index_settings
@@ -31,6 +32,7 @@ try:
         card_folders=["config/models", WORKFLOW.parent / "config" / "models"],
         where=", ".join(map(str, workflow.configfiles)),
     )
+    side_by_side.refuse_clash(project, workflow.configfiles)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -52,6 +54,7 @@ def refuse_second_run():
         raise WorkflowError(
             f"another run is at work in {Path.cwd()}: wait for it, or run in another folder (--directory)"
         )
+    side_by_side.record(project, workflow.configfiles)
 
 
 def refuse_missing_downloads():

@@ -3,6 +3,7 @@
 # has to be there as a whole.
 
 import io
+import re
 import shutil
 import sys
 import tarfile
@@ -11,6 +12,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.sourcecache import HostingProviderFile, LocalGitFile
+
+if re.search(r"\s", sys.executable) and not workflow.deployment_settings.deployment_method:
+    raise WorkflowError(
+        f"the path of Python, {sys.executable}, contains a blank, and Snakemake does not quote it, so "
+        "that every job would fail: move the project to a path without blanks and run `make setup` "
+        "there, or use an environment whose path has none"
+    )
 
 
 def workflow_folder(basedir):

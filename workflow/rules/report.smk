@@ -1,5 +1,24 @@
 # What only the report needs.
 
+import sys
+from types import SimpleNamespace
+
+
+def escape_report():
+    """Let no text end the scripts of Snakemake's report.
+
+    Snakemake (9.27) writes parameters, labels, captions and configuration files as JSON between
+    script tags as they are: `</script>` in a model card would end the script and begin another. In
+    JSON, a backslash and 003c mean the same as the character.
+    """
+    escaped = lambda *given, **settings: json.dumps(*given, **settings).replace("<", "\\u003c")
+    for name, part in list(sys.modules.items()):
+        if name.startswith("snakemake.report.html_reporter") and hasattr(part, "json"):
+            part.json = SimpleNamespace(dumps=escaped)
+
+
+escape_report()
+
 
 # Which weights, code and library versions made each embedding file, and the configuration with its
 # defaults.
@@ -24,9 +43,9 @@ rule provenance:
         mem_mb=per_attempt(2000),
         runtime=per_attempt(30),
     params:
-        configuration={
-            key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS
-        },
+        configuration=hidden(
+            {key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS}
+        ),
         code=code("report/provenance.py", template="report/templates/provenance.html.j2"),
     script:
         "../scripts/report/provenance.py"

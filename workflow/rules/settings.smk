@@ -101,6 +101,8 @@ def shown_cards(models):
     for card in shown.values():
         card.pop("batch_size", None)
         card.pop("runtime", None)
+        if "weights" in card:
+            card["weights"] = hidden(card["weights"])
     return shown
 
 
@@ -162,9 +164,10 @@ def weights_location(wildcards):
     return cards.weights_location(wildcards.model, project.cards[wildcards.model]) or ""
 
 
-def weights_source(wildcards):
-    """Where a weights file comes from, as JSON: a resource, since its address changes no result."""
-    return json.dumps(named_weights(wildcards))
+def card_file(wildcards):
+    """The card that says where weights come from: a resource, since an address changes no result,
+    and may hold a password, which Snakemake would print."""
+    return str(project.card_file(wildcards.model))
 
 
 def weights_content(wildcards):
@@ -180,4 +183,4 @@ def named_weights(wildcards):
 def archive_settings(wildcards):
     """Where an archive comes from; which of its files are wanted is no reason to fetch it again."""
     settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
-    return {key: value for key, value in settings.items() if key not in ("files", "unpacked")}
+    return hidden({key: settings[key] for key in settings if key not in ("files", "unpacked")})

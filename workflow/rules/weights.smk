@@ -15,7 +15,7 @@ rule fetch_weights:
     conda:
         "../../envs/torch.yaml"
     resources:
-        source=weights_source,
+        card=card_file,
     params:
         content=weights_content,
     script:

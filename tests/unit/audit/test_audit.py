@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from radcbir.audit import gate, near_duplicates
-from radcbir.audit.findings import FINDING_COLUMNS, audit
+from radcbir.audit.finding import FINDING_COLUMNS
+from radcbir.audit.findings import audit
 from radcbir.audit.inspect import inspect_images
 from radcbir.core.errors import InputError
 from radcbir.images.intensity import INTENSITY

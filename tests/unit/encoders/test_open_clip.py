@@ -361,7 +361,7 @@ def test_a_configuration_that_is_none_is_named(folder, options, message):
         ({"dimension": 25}, "card 'tiny-clip' says `dimension: 25`, but tiny with `pooling: projection` gives 24"),
         ({"preprocessing": CARD["preprocessing"] | {"size": 40}}, "'tiny-clip' does not take images of `preprocessing: size: 40`"),
         ({"weights": {"hub": "a/b", "revision": "main", "files": ["open_clip_model.safetensors"]}}, "'tiny', which open_clip"),
-        ({"weights": {"hub": "a/b", "revision": "main", "files": ["open_clip_model.bin"]}}, "is missing: run `snakemake weights`"),
+        ({"weights": {"hub": "a/b", "revision": "main", "files": ["open_clip_model.bin"]}}, "is missing: run `snakemake --cores 1 weights`"),
     ],
 )  # fmt: skip
 def test_cards_that_do_not_fit_are_refused(folder, changes, message):

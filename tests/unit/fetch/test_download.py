@@ -12,7 +12,8 @@ import pytest
 
 from radcbir.core import files
 from radcbir.core.errors import InputError
-from radcbir.fetch import addresses, archives, weights
+from radcbir.core.text import addresses
+from radcbir.fetch import archives, weights
 from radcbir.fetch.download import TooLarge, Unreachable, download, read
 
 OLD, NEW = b"old " * 50_000, b"NEW " * 50_000

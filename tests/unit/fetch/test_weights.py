@@ -147,7 +147,9 @@ def test_offline_nothing_is_asked_for(server, target):
 
 
 def test_verify(tmp_path):
-    with pytest.raises(InputError, match="some-model.* is missing: run `snakemake weights`"):
+    with pytest.raises(
+        InputError, match="some-model.* is missing: run `snakemake --cores 1 weights`"
+    ):
         weights.verify(tmp_path / "none", SHA256, "some-model")
     (tmp_path / "file").write_bytes(CONTENT)
     weights.verify(tmp_path / "file", SHA256, "some-model")
@@ -366,6 +368,6 @@ def test_the_files_of_a_model_are_there_and_are_the_right_ones(tmp_path):
     (folder / "text/config.json").unlink()
     with pytest.raises(
         InputError,
-        match=r"config.json of the model 'some-model' is missing: run `snakemake weights`",
+        match=r"config.json of the model 'some-model' is missing: run `snakemake --cores 1 weights`",
     ):
         weights.verified_files("some-model", card, folder)

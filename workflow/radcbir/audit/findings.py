@@ -9,19 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from radcbir.audit.finding import FINDING_COLUMNS, SHOWN, finding
 from radcbir.audit.gate import CHECKS
 from radcbir.audit.near_duplicates import near_pairs
-from radcbir.datasets.checks import too_many
-
-FINDING_COLUMNS = ["check", "severity", "what", "count", "examples"]
+from radcbir.audit.odd_images import odd, unreadable
 
 NEAR_COLUMNS = ["image", "other", "distance"]
-
-SHOWN = 5
-
-FEW_LEVELS, MOST, SHORT, LONG = 16, 0.98, 32, 5
-"""An image is odd with fewer gray levels than this, with more than this share of black and white,
-with a shorter side in pixels, or where one side is so many times the other."""
 
 
 @dataclass
@@ -75,8 +68,8 @@ def audit(
         near = _near(readable[readable["levels"] > 1], index_split, query_splits, distance)
         rows += _duplicates(readable[readable["levels"] > 1], index_split, query_splits)
         rows += _near_findings(looked, near, index_split, query_splits, distance)
-        rows += _unreadable(inspected, max_rejected)
-        rows += _odd(readable)
+        rows += unreadable(inspected, max_rejected)
+        rows += odd(readable)
         query = near.merge(looked[["id", "split"]], left_on="image", right_on="id")
         query = query[query["split"] != index_split].sort_values(["distance", "image", "other"])
         pairs = list(
@@ -92,19 +85,6 @@ def audit(
         columns=[index_split, *query_splits], fill_value=0
     )
     return Audit(findings, near, counts.reset_index().rename_axis(columns=None), pairs)
-
-
-def _finding(
-    check: str, severity: str, what: str, count: int, examples: Sequence[str] = ()
-) -> dict:
-    listed = "; ".join(map(str, examples[:SHOWN])) + (" ..." if len(examples) > SHOWN else "")
-    return {
-        "check": check,
-        "severity": severity,
-        "what": what,
-        "count": int(count),
-        "examples": listed,
-    }
 
 
 def _pairs_of_splits(
@@ -144,12 +124,12 @@ def _shared(
             if found:
                 nouns = noun if len(found) == 1 else "patients" if noun == "patient" else "studies"
                 what = f"the splits '{one}' and '{other}' of experiment '{experiment}' share {len(found)} {nouns}"
-                rows.append(_finding(check, severity, what, len(found), sorted(found)))
+                rows.append(finding(check, severity, what, len(found), sorted(found)))
     unknown = pooled["patient_id"].isna()
     if unknown.any():
         what = f"{int(unknown.sum())} of {len(pooled)} images have no patient"
         rows.append(
-            _finding(
+            finding(
                 "missing_patients",
                 "notice",
                 what,
@@ -195,7 +175,7 @@ def _placeholder_patients(pooled: pd.DataFrame) -> list[dict]:
                 "that none is known"
             )
             examples = [f"{name!r}: {count} images" for name, count in found.items()]
-            rows.append(_finding("placeholder_patients", "warning", what, found.sum(), examples))
+            rows.append(finding("placeholder_patients", "warning", what, found.sum(), examples))
     return rows
 
 
@@ -216,7 +196,7 @@ def _alike_labels(pooled: pd.DataFrame, experiment: str) -> list[dict]:
                 "differ in case or "
                 "spacing alone and would count as two classes"
             )
-            rows.append(_finding("labels_alike", "serious", what, len(alike)))
+            rows.append(finding("labels_alike", "serious", what, len(alike)))
     return rows
 
 
@@ -231,7 +211,7 @@ def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]
         what = (
             f"all images have one label, '{labels[0]}': every neighbor is right, every figure is 1"
         )
-        rows.append(_finding("single_class", "warning", what, 1))
+        rows.append(finding("single_class", "warning", what, 1))
     for split in query_splits:
         lone = sorted(found[split] - found[index_split])
         if (pooled["split"] == split).any() and not found[split] & found[index_split]:
@@ -239,17 +219,17 @@ def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]
                 f"no query of the split '{split}' can be answered: no index image (split "
                 f"'{index_split}') has the label of a query, so that there are no figures"
             )
-            rows.append(_finding("no_answerable_query", "warning", what, len(lone), lone))
+            rows.append(finding("no_answerable_query", "warning", what, len(lone), lone))
         elif lone:
             queries = int(((pooled["split"] == split) & pooled["label"].isin(lone)).sum())
             what = f"{len(lone)} classes of the split '{split}' have no index image; their {queries} queries enter no average"
-            rows.append(_finding("unanswerable_classes", "warning", what, len(lone), lone))
+            rows.append(finding("unanswerable_classes", "warning", what, len(lone), lone))
     unasked = sorted(found[index_split] - set().union(*(found[split] for split in query_splits)))
     if unasked:
         what = (
             f"{len(unasked)} classes of the index split '{index_split}' are asked for by no query"
         )
-        rows.append(_finding("unasked_classes", "notice", what, len(unasked), unasked))
+        rows.append(finding("unasked_classes", "notice", what, len(unasked), unasked))
     return rows
 
 
@@ -267,13 +247,13 @@ def _duplicates(
                 f"{row.path} = {first[row.digest]}" for row in second.head(SHOWN + 1).itertuples()
             ]
             severity = "serious" if searched else "notice"
-            rows.append(_finding("exact_duplicates", severity, what, len(second), examples))
+            rows.append(finding("exact_duplicates", severity, what, len(second), examples))
     for split, inside in copies.groupby("split"):
         again = inside[inside["digest"].duplicated()]
         if len(again):
             what = f"{len(again)} images of the split '{split}' repeat another of the same split"
             rows.append(
-                _finding(
+                finding(
                     "exact_duplicates", "notice", what, len(again), list(again["path"][: SHOWN + 1])
                 )
             )
@@ -286,7 +266,7 @@ def _duplicates(
         )
         examples = [f"{row.path} ({row.label})" for row in torn.head(SHOWN + 1).itertuples()]
         rows.append(
-            _finding("conflicting_labels", "warning", what, torn["digest"].nunique(), examples)
+            finding("conflicting_labels", "warning", what, torn["digest"].nunique(), examples)
         )
     return rows
 
@@ -347,79 +327,5 @@ def _near_findings(
                 f"{row.path} ~ {row.other} ({row.distance})"
                 for row in here.head(SHOWN + 1).itertuples()
             ]
-            rows.append(_finding("near_duplicates", "warning", what, len(here), examples))
-    return rows
-
-
-def _unreadable(inspected: pd.DataFrame, max_rejected: Mapping[str, float]) -> list[dict]:
-    """The unreadable images of each dataset: serious where they are more than it may have."""
-    rows = []
-    for dataset, images in inspected.groupby("dataset", sort=False):
-        bad = images[images["reason"] != ""]
-        if bad.empty:
-            continue
-        what = f"{len(bad)} of {len(images)} images of the dataset '{dataset}' cannot be read"
-        severity, allowed = "warning", max_rejected[dataset]
-        if too_many(len(bad), len(images), allowed):
-            severity = "serious"
-            what += f", more than its `max_rejected: {allowed:g}` allows"
-        examples = [f"{row.path} ({row.reason})" for row in bad.head(SHOWN + 1).itertuples()]
-        rows.append(_finding("unreadable", severity, what, len(bad), examples))
-    return rows
-
-
-def _odd(readable: pd.DataFrame) -> list[dict]:
-    rows = []
-
-    def note(
-        check: str,
-        severity: str,
-        odd: pd.DataFrame,
-        what: str,
-        examples: Sequence[str] | None = None,
-    ) -> None:
-        if len(odd):
-            listed = list(odd["path"][: SHOWN + 1]) if examples is None else examples
-            rows.append(_finding(check, severity, f"{len(odd)} images {what}", len(odd), listed))
-
-    marked = readable[readable["burned_in"] != ""]
-    examples = [f"{row.path} ({row.burned_in})" for row in marked.head(6).itertuples()]
-    note(
-        "burned_in_annotation",
-        "warning",
-        marked,
-        "may show who the patient is: their header says so",
-        examples,
-    )
-    levels = readable["levels"]
-    note("odd_range", "warning", readable[levels == 1], "have one gray value throughout")
-    few = readable[(levels > 1) & (levels < FEW_LEVELS)]
-    note("odd_range", "warning", few, f"have fewer than {FEW_LEVELS} gray levels")
-    extreme = readable[(levels >= FEW_LEVELS) & (readable["extreme"] > MOST)]
-    note(
-        "odd_range",
-        "warning",
-        extreme,
-        f"are black or white in more than {MOST:.0%} of their pixels",
-    )
-    sides = readable[["width", "height"]]
-    note(
-        "odd_size",
-        "warning",
-        readable[sides.min(axis=1) < SHORT],
-        f"have a side of fewer than {SHORT} pixels",
-    )
-    long = readable[(sides.max(axis=1) > LONG * sides.min(axis=1)) & (sides.min(axis=1) >= SHORT)]
-    note(
-        "odd_size",
-        "warning",
-        long,
-        f"are more than {LONG} times as long as they are wide, or as wide as long",
-    )
-    for dataset, part in readable.groupby("dataset"):
-        kinds = part["kind"].value_counts().sort_index()
-        if len(kinds) > 1:
-            what = f"the dataset '{dataset}' mixes {len(kinds)} types of stored pixels"
-            examples = [f"{kind}: {count}" for kind, count in kinds.items()]
-            rows.append(_finding("pixel_types", "notice", what, len(kinds), examples))
+            rows.append(finding("near_duplicates", "warning", what, len(here), examples))
     return rows

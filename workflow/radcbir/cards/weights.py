@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
+from radcbir.core.text.addresses import hidden
+
 WEIGHTS = "resources/weights"
 
 WEIGHTS_MEANING = ("layout", "prefix", "unused", "renamed", "random_seed")
@@ -55,14 +57,14 @@ def weights_location(model: str, card: Mapping[str, Any]) -> str | None:
 
 def content_of(source: Mapping[str, Any]) -> dict[str, str]:
     """What identifies the content of a weights file: its digest in the card, else the commit that
-    holds it, else its address.
+    holds it, else its address, without the secrets that this may hold: a meaning is printed.
 
     ``source`` is one of :func:`weights_files`. A digest that is recorded when a file is fetched is
     no part of it, so that recording it makes nothing stale.
     """
     for names in (("sha256",), ("hub", "revision", "file"), ("url", "member"), ("page", "file")):
         if names[0] in source:
-            return {name: source[name] for name in names if name in source}
+            return {name: hidden(source[name]) for name in names if name in source}
     return {}
 
 

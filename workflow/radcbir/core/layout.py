@@ -68,6 +68,7 @@ QUERY_PAGE = "results/queries/{query}/gallery.html"
 # --- the run --------------------------------------------------------------------------------------
 
 PROVENANCE = "results/provenance/provenance.csv"
+CONFIGURATIONS = "results/provenance/configurations.json"
 MISSING_PAGE = "results/missing.html"
 PROVENANCE_PAGE = "results/provenance/provenance.html"
 AUDITED = "results/checkpoints/audited/{dataset}.txt"

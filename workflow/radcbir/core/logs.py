@@ -1,6 +1,7 @@
 """Log and progress of a script: the same lines in the rule's log file and on the terminal."""
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -37,11 +38,28 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     except InputError as error:
         logger.error("Error: %s", error)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            logger.error(
+                "Error: no space is left on the disk%s: make room and run again; what was finished "
+                "is kept",
+                f" of {error.filename}" if getattr(error, "filename", None) else "",
+            )
+            sys.exit(1)
         logger.exception("the script failed; this is a defect of the workflow, not of the input")
         sys.exit(1)
     finally:
         file.close()
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk or a quota is full: HDF5 says so in words, without the system's number."""
+    if not isinstance(error, OSError):
+        return False
+    said = str(error)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or any(
+        os.strerror(each) in said for each in (errno.ENOSPC, errno.EDQUOT)
+    )
 
 
 LIBRARY = "RADCBIR_LIBRARY"

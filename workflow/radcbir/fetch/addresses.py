@@ -1,27 +1,9 @@
-"""Addresses of files on the network: what a message may show of them, and how they are asked for."""
+"""Requests for addresses on the network."""
 
 import base64
 import netrc
-import re
 import urllib.request
 from urllib.parse import SplitResult, unquote, urlsplit
-
-
-def shown(url: str) -> str:
-    """An address without user name, password, query and fragment, which may hold secrets."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "an address that is none"
-    rest = "?..." if parts.query or parts.fragment else ""
-    return f"{parts.scheme}://{host}{parts.path}{rest}"
-
-
-def without_secrets(text: str) -> str:
-    """A message in one line, its addresses as :func:`shown` gives them."""
-    line = " ".join(text.split())
-    return re.sub(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+", lambda found: shown(found[0]), line)
 
 
 def request(url: str, headers: dict[str, str]) -> urllib.request.Request:

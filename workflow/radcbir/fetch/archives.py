@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write
 from radcbir.core.logs import logger
-from radcbir.fetch.addresses import shown
+from radcbir.core.text.addresses import shown
 from radcbir.fetch.download import LIMIT, TooLarge, Unreachable, download, read
 from radcbir.fetch.zips import copy_member, opened, parts_of
 

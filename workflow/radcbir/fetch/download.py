@@ -10,7 +10,8 @@ from pathlib import Path
 
 from radcbir.core.files import digest, refuse_full_disk, writable, write_text
 from radcbir.core.logs import Progress, logger
-from radcbir.fetch.addresses import request, shown, without_secrets
+from radcbir.core.text.addresses import shown, without_secrets
+from radcbir.fetch.addresses import request
 
 BLOCK = 1 << 20
 

@@ -21,8 +21,8 @@ from radcbir.cards.weights import content_of, weights_files
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write, sha256_of_file, write_text
 from radcbir.core.logs import logger
+from radcbir.core.text.addresses import shown, without_secrets
 from radcbir.core.text.yaml_file import read_yaml
-from radcbir.fetch.addresses import shown, without_secrets
 from radcbir.fetch.download import LIMIT, TooLarge, Unreachable, download
 from radcbir.fetch.zips import copy_member, opened
 
@@ -32,7 +32,10 @@ of a commit."""
 
 COMMIT = re.compile("[0-9a-f]{40}")
 
-LOCK_HEADER = "# Written by `snakemake weights`: digests and commits of weights whose cards give none. Worth committing.\n"
+LOCK_HEADER = (
+    "# Written by `snakemake --cores 1 weights`: digests and commits of weights whose cards give "
+    "none. Worth committing.\n"
+)
 
 
 def fetch(
@@ -128,7 +131,7 @@ def verify(path: str | Path, sha256: str, model: str, source: str = "its card") 
     """Raise :class:`InputError` where the file's SHA-256 is not the one that ``source`` gives."""
     if not Path(path).is_file():
         raise InputError(
-            f"the weights file {path} of the model '{model}' is missing: run `snakemake weights`"
+            f"the weights file {path} of the model '{model}' is missing: run `snakemake --cores 1 weights`"
         )
     found = sha256_of_file(path)
     if found != sha256:
@@ -172,7 +175,7 @@ def verified_files(
         if not path.is_file():
             raise InputError(
                 f"the weights file {path} of the model '{model}' is missing: run `snakemake "
-                "weights`"
+                "--cores 1 weights`"
             )
         if known:
             verify(
@@ -306,7 +309,7 @@ def _hub_errors(weights: Mapping, model: str) -> Iterator[None]:
             f"the weights {weights['hub']} of the model '{model}' are gated: accept their licence "
             f"on {page}, set HF_TOKEN "
             "to a token of that account (hub's settings, Access Tokens, read) and run `snakemake "
-            "weights` again"
+            "--cores 1 weights` again"
         ) from None
     except errors.RevisionNotFoundError:
         raise InputError(

@@ -175,6 +175,10 @@ class Project:
         """Every card of the card folders by its slug, used by the configuration or not."""
         return models.available_cards(self.card_folders)
 
+    def card_file(self, model: str) -> Path:
+        """The file of a model's card."""
+        return models.card_path(model, self.card_folders, "the configuration")
+
     @property
     def fusions(self) -> list[str]:
         """The models that put others together: rule `fuse` makes their embeddings."""

@@ -38,12 +38,13 @@ def load_cards(models: Sequence[str], folders: Sequence[Path], where: str) -> di
     cards, mistakes = {}, Mistakes()
     for model in models:
         with mistakes.noted():
-            cards[model] = model_card.load_card(_card_path(model, folders, where))
+            cards[model] = model_card.load_card(card_path(model, folders, where))
     mistakes.refuse()
     return cards
 
 
-def _card_path(model: str, folders: Sequence[Path], where: str) -> Path:
+def card_path(model: str, folders: Sequence[Path], where: str) -> Path:
+    """The file of a model's card. Raises :class:`InputError` where there is none."""
     for folder in folders:
         if (folder / f"{model}.yaml").is_file():
             return folder / f"{model}.yaml"

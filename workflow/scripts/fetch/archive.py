@@ -4,8 +4,13 @@ from radcbir.core.logs import script_log
 from radcbir.fetch.archives import fetch_archive
 
 with script_log(snakemake.log[0], f"fetch {snakemake.wildcards.archive}"):
-    wildcards, params = snakemake.wildcards, snakemake.params
-    offline = snakemake.config.get("offline", False)
+    wildcards = snakemake.wildcards
+    # not out of params: an address may hold a password, and Snakemake prints params
+    resource = snakemake.config["resources"][wildcards.resource]
     fetch_archive(
-        wildcards.archive, params.archive, params.record, snakemake.output[0], offline=offline
+        wildcards.archive,
+        resource["archives"][wildcards.archive],
+        resource.get("record"),
+        snakemake.output[0],
+        offline=snakemake.config.get("offline", False),
     )
