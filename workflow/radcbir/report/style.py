@@ -5,10 +5,15 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib import font_manager
 
 from radcbir.core.files import atomic_write
 
 matplotlib.use("Agg")
+
+# Fonts of the system differ from machine to machine, those of the same name too.
+for _fonts in (font_manager.fontManager.ttflist, font_manager.fontManager.afmlist):
+    _fonts[:] = [each for each in _fonts if each.fname.startswith(matplotlib.get_data_path())]
 
 
 # Okabe & Ito's palette, told apart with any color vision; the yellow is left out, it is too light
@@ -23,6 +28,8 @@ CONTROL_DASHES = ["--", ":", "-."]
 
 STYLE = {
     "svg.hashsalt": "radcbir",
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
