@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import matplotlib.pyplot as plt
 
 from radcbir.core.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # older releases lack it
 
 matplotlib.use("Agg")
 
@@ -21,7 +25,7 @@ CONTROL_COLORS = ["#8a8f98", "#b3b8bf", "#6b7078"]
 
 CONTROL_DASHES = ["--", ":", "-."]
 
-STYLE = {
+STYLE: "dict[RcKeyType, object]" = {
     "svg.hashsalt": "radcbir",
     "font.size": 10,
     "axes.spines.top": False,

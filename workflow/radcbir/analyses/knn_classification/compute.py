@@ -83,8 +83,9 @@ def classify_by_neighbors(
             # Where the validation split has no patients, or no answers without them, all its
             # neighbors choose.
             own = curves.get((validation_split, variant, votes))
-            usable = own is not None and own["value"].notna().any()
-            best = best_k(own if usable else curves[validation_split, "all", votes])
+            if own is None or not own["value"].notna().any():
+                own = curves[validation_split, "all", votes]
+            best = best_k(own)
         best = min(best, here.neighbor_labels.shape[1])
         at_best = curve[curve["k"] == best].assign(selected_on=validation_split or "fixed")
         chosen.append(in_front(at_best, about))

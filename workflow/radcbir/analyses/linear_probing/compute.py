@@ -226,14 +226,19 @@ def probe_linearly(
     they are tried once.
     """
     selection = (data.validation.vectors, data.validation.labels, len(data.names))
-    settings = {"device": device}
     probes = {
         "adamw": train_adamw(
-            data.train.vectors, data.train.labels, *selection, epochs=epochs, seed=SEED, **settings
+            data.train.vectors,
+            data.train.labels,
+            *selection,
+            epochs=epochs,
+            seed=SEED,
+            device=device,
         ),
-        "lbfgs": train_lbfgs(data.train.vectors, data.train.labels, *selection, **settings),
+        "lbfgs": train_lbfgs(data.train.vectors, data.train.labels, *selection, device=device),
     }
-    metrics, calibration = [], []
+    metrics: list[pd.DataFrame] = []
+    calibration: list[pd.DataFrame] = []
     for name, probe in probes.items():
         about = {
             "probe": name,
@@ -248,7 +253,7 @@ def probe_linearly(
     for subset, amount, attempt, rows in subsets:
         part, probe = data.train[rows], probes["lbfgs"]
         if len(part) < len(data.train):
-            probe = train_lbfgs(part.vectors, part.labels, *selection, **settings)
+            probe = train_lbfgs(part.vectors, part.labels, *selection, device=device)
         about = {
             "subset": subset,
             "amount": amount,

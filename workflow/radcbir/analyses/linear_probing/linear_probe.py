@@ -111,6 +111,7 @@ def train_adamw(
                 best = _probe(layer.weight, layer.bias, epoch, accuracy)
             elif epoch - best.setting >= patience:
                 break
+    assert best is not None
     logger.info(
         "AdamW: epoch %d of %d, validation accuracy %.4f",
         best.setting,
@@ -184,6 +185,7 @@ def train_lbfgs(
             accuracy, loss = _validated(weight, bias, held_out, held_out_truth)
             if best is None or (accuracy, -loss) > (best.validation_accuracy, -lowest):
                 best, lowest = _probe(weight, bias, inverse_penalty, accuracy), loss
+    assert best is not None
     logger.info("L-BFGS: C = %g, validation accuracy %.4f", best.setting, best.validation_accuracy)
     return best
 
@@ -282,5 +284,5 @@ def _validated(
 def _probe(
     weight: torch.Tensor, bias: torch.Tensor, setting: float, accuracy: float
 ) -> LinearProbe:
-    arrays = (each.detach().cpu().numpy().copy() for each in (weight, bias))
-    return LinearProbe(*arrays, setting=setting, validation_accuracy=accuracy)
+    own = [each.detach().cpu().numpy().copy() for each in (weight, bias)]
+    return LinearProbe(own[0], own[1], setting, accuracy)
