@@ -243,7 +243,7 @@ def _raster(found: Opened, values: np.ndarray, frame: int) -> Raster:
     signed, whole = bool(found.whole("PixelRepresentation")), values.dtype.kind in "iub"
     kind = f"{'int' if signed else 'uint'}{stored}" if whole else values.dtype.name
     full = integer_range(stored, signed) if whole else None
-    common = {"spacing": _spacing(header, frame), "facts": _facts(header)}
+    common: dict[str, Any] = {"spacing": _spacing(header, frame), "facts": _facts(header)}
     if _photometric(header) == "PALETTE COLOR":
         colors, first = palette(found, full or (0, 0))
         values = colors[np.clip(values.astype(np.int64) - first, 0, len(colors) - 1)]
