@@ -30,10 +30,21 @@ SECTIONS = (
 class Project(Protocol):
     """What a declaration may use of the checked configuration."""
 
-    settings: Mapping[str, Any]
-    datasets: Mapping[str, Mapping[str, Any]]
-    experiments: Mapping[str, Mapping[str, Any]]
-    cards: Mapping[str, Mapping[str, Any]]
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The configuration, defaults filled in."""
+
+    @property
+    def datasets(self) -> Mapping[str, Mapping[str, Any]]:
+        """Datasets by name."""
+
+    @property
+    def experiments(self) -> Mapping[str, Mapping[str, Any]]:
+        """Experiments by name."""
+
+    @property
+    def cards(self) -> Mapping[str, Mapping[str, Any]]:
+        """Model cards by slug."""
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""

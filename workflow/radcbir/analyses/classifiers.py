@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.typing import LineStyleType
 
 from radcbir.cards.model_card import is_control
 from radcbir.report.style import COLORS, MARKERS, STYLE
@@ -52,7 +53,7 @@ CURVES = [
 ]
 """Metric, average and title of the panels of curves."""
 
-DASHES = ["-", "--"]
+DASHES: list[LineStyleType] = ["-", "--"]
 
 
 def table_section(

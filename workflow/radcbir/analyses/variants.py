@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def variant_table(models: Sequence[str], splits: Sequence[str], files: Files) ->
     return stacked[[*first, *stacked.columns.drop(first)]]
 
 
-def _relevant(path: str | Path) -> dict[str, pd.Series]:
+def _relevant(path: str | Path) -> dict[Any, pd.Series]:
     """Per query split, how many index images are right for each query."""
     columns = ["query", "query_split", "neighbors", "relevant_in_index"]
     table = pd.read_parquet(path, columns=columns)
@@ -130,6 +131,6 @@ def variant_precision(
         rows.append(row)
     table = pd.DataFrame(rows)
     for k in PRECISION_AT:
-        values = table.set_index("variant")[f"precision_at_{k}"]
-        table[f"change_in_precision_at_{k}"] = (values - values[reference]).to_numpy()
+        means = table.set_index("variant")[f"precision_at_{k}"]
+        table[f"change_in_precision_at_{k}"] = (means - means[reference]).to_numpy()
     return table

@@ -90,7 +90,7 @@ class Collection:
             passed &= has
         return passed
 
-    def describe(self, rows: Sequence[int]) -> list[dict]:
+    def describe(self, rows: Sequence[int] | np.ndarray) -> list[dict]:
         """What is shown of some images; ids as text, since they have more digits than a browser's
         numbers.
         """

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,12 @@ class Engine:
         queries = self.vectors.of(question, uploads)
         answers = []
         for model in question.models:
-            answer = {"slug": model, "name": self._name(model), "error": "", "hits": []}
+            answer: dict[str, Any] = {
+                "slug": model,
+                "name": self._name(model),
+                "error": "",
+                "hits": [],
+            }
             try:
                 query = queries[model]
                 if isinstance(query, InputError):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class QueryVectors:
         model gives no features of patches.
         """
         first = next(each for each in question.items if each.kind != "text")
+        assert question.id is not None  # match_question needs one
         target = Item("image", id=question.id)
         images = [self._pixels(question, each, uploads) for each in (first, target)]
         model = question.models[0]
@@ -120,7 +122,7 @@ class QueryVectors:
     ) -> np.ndarray:
         """The unit vector of one item by one encoder."""
         if item.kind == "text":
-            task = ("embed_text", item.text)
+            task: tuple[Any, ...] = ("embed_text", item.text)
         else:
             name = uploads[item.file].name if item.kind == "upload" else str(item.id)
             task = ("embed_image", name, pixels())  # decoded before a model is taken

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from radcbir.core.errors import InputError
 from radcbir.images.address import PLANES
@@ -103,7 +104,7 @@ def preview_question(given: Mapping, files: int) -> Question:
 
 def _question(given: Mapping, files: int, needed: tuple[str, ...]) -> Question:
     """The keys that are given or needed, each checked."""
-    known: dict[str, Callable[[object], object]] = {
+    known: dict[str, Callable[[object], Any]] = {
         "experiment": lambda value: _name(value, "the experiment"),
         "models": _models,
         "items": lambda value: _items(value, files),
@@ -168,7 +169,7 @@ def _items(value: object, files: int) -> tuple[Item, ...]:
     return tuple(_item(each, files) for each in value)
 
 
-def _item(given: object, files: int) -> Item:
+def _item(given: Any, files: int) -> Item:
     kind = given.get("kind") if isinstance(given, Mapping) else None
     if kind not in ("upload", "image", "text"):
         raise InputError("the query has an item of an unknown kind: reload the page")
@@ -225,7 +226,7 @@ def _count(value: object) -> int:
     return value
 
 
-def _similarity(value: object) -> float | None:
+def _similarity(value: Any) -> float | None:
     if value is None:
         return None
     if type(value) not in (int, float) or not 0 < value <= 1:
@@ -244,7 +245,7 @@ def _crop(value: object) -> tuple[float, float, float, float] | None:
     raise InputError("the region is not within the image: draw it again")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     """A number that a float can be made of."""
     return type(value) in (int, float) and abs(value) <= 1e9 and math.isfinite(value)
 

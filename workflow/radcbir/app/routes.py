@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 from starlette.applications import Starlette
@@ -193,8 +194,8 @@ class Endpoints:
 
     async def picture(self, request: Request) -> Response:
         """An image of the catalog, reduced."""
-        side = request.query_params.get("side", "192")
-        side = int(side) if side.isascii() and side.isdigit() and len(side) < 6 else 192
+        wanted = request.query_params.get("side", "192")
+        side = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 6 else 192
         made = await self._in_thread(self.engine.picture, *self._image(request), side)
         return Response(made, media_type="image/jpeg")
 
@@ -273,16 +274,17 @@ async def defect(request: Request, error: Exception) -> Response:
 def application(engine: Engine, upload_megabytes: int, key: str) -> Starlette:
     """The server's routes over an engine; ``key`` is what requests have to bring."""
     most_bytes = (upload_megabytes << 20) + FORM_BYTES
+    handlers: dict[Any, Callable] = {
+        InputError: user_error,
+        HTTPException: http_error,
+        ClientDisconnect: gone,
+        Exception: defect,
+    }
     return Starlette(
         routes=Endpoints(engine, upload_megabytes, most_bytes).routes(),
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=NAMES),
             Middleware(Guard, key=key, most_bytes=most_bytes),
         ],
-        exception_handlers={
-            InputError: user_error,
-            HTTPException: http_error,
-            ClientDisconnect: gone,
-            Exception: defect,
-        },
+        exception_handlers=handlers,
     )

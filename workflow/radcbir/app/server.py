@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -42,13 +43,13 @@ class Connection(H11Protocol):
     waits_for_body = False
     since = 0.0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """Make room: of too many connections, the one that has waited longest without a request
         is closed, or this one where all are at work.
         """
         super().connection_made(transport)
         self.since = self.loop.time()
-        others = [
+        others: list[Any] = [
             each
             for each in self.connections
             if each is not self and not each.transport.is_closing()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from radcbir.core.vectors import normalised
 
@@ -111,6 +112,7 @@ class VectorIndex:
             found = found if admitted is None else found[admitted[found]]
             if len(found) >= depth:
                 return found[:depth]
+        assert admitted is not None  # without a filter, all were searched above
         return self._selected(query, depth, admitted)
 
     def _selected(self, query: np.ndarray, depth: int, admitted: np.ndarray) -> np.ndarray:
@@ -150,7 +152,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="search")
 
 
-def unit(vector: np.ndarray) -> np.ndarray:
+def unit(vector: ArrayLike) -> np.ndarray:
     """A vector ``(d,)`` brought to length one as the store of embeddings does it: in double
     precision, then float32.
 

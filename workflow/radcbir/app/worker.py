@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from radcbir.core.errors import InputError
 from radcbir.core.machine.processes import end_with, keep_no_traces, limit
@@ -32,7 +33,7 @@ class Embedder:
         """``settings``: ``model``, ``card``, ``weights``, ``device``, ``runtime``."""
         from radcbir.encoders import load_encoder
 
-        self.encoder = load_encoder(
+        self.encoder: Any = load_encoder(
             *(settings[name] for name in ("model", "card", "weights", "device", "runtime"))
         )
         if settings["device"] == "cpu":  # a GPU's driver takes addresses as it likes
@@ -71,8 +72,9 @@ class Embedder:
         from radcbir.encoders.patches import best_matches, patch_features, seen
 
         prepared = [self.encoder.preprocess(_image(each)) for each in images]
-        features = [patch_features(self.encoder, each) for each in prepared]
-        if any(each is None for each in features):
+        found = [patch_features(self.encoder, each) for each in prepared]
+        features = [each for each in found if each is not None]
+        if len(features) < len(found):
             return None
         grids = best_matches(*features)
         return [

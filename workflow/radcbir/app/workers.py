@@ -109,6 +109,7 @@ class Table:
         try:
             if place.child is None or not place.child.alive():
                 self._start(place, settings)
+            assert place.child is not None
             yield place.child
         finally:
             with self.changed:
@@ -154,6 +155,9 @@ class Table:
                 self.places.append(place)
                 return place
             other = self._idle(lambda each: True)
+            # It is this thread's turn, so an idle place is there, and an idle one has a child.
+            assert other is not None
+            assert other.child is not None
             other.busy = True
         other.child.end()  # its place is taken over once it has ended
         with self.changed:

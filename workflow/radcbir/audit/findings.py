@@ -3,8 +3,9 @@ can be answered for.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -243,9 +244,8 @@ def _duplicates(
         second = copies[(copies["split"] == other) & copies["digest"].isin(first.index)]
         if len(second):
             what = f"{len(second)} images of the split '{other}' have the same pixels as an image of the split '{one}'"
-            examples = [
-                f"{row.path} = {first[row.digest]}" for row in second.head(SHOWN + 1).itertuples()
-            ]
+            shown: Iterable[Any] = second.head(SHOWN + 1).itertuples()
+            examples = [f"{row.path} = {first[row.digest]}" for row in shown]
             severity = "serious" if searched else "notice"
             rows.append(finding("exact_duplicates", severity, what, len(second), examples))
     for split, inside in copies.groupby("split"):

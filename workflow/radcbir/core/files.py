@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 from radcbir.core.errors import InputError
 
@@ -86,7 +86,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 @contextlib.contextmanager
-def writable(path: str | Path, mode: str = "wb") -> Iterator[BinaryIO]:
+def writable(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a file for writing; a disk that is full, or not ours, is an :class:`InputError`."""
     try:
         with open(path, mode) as file:

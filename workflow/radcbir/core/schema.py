@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 
@@ -38,9 +39,12 @@ def mistakes(instance: object, schema: str | Path | Mapping) -> list[str]:
     not_finite = _not_finite(instance)
     if not_finite:
         return not_finite
-    if not isinstance(schema, Mapping):
-        schema = json.loads(Path(schema).read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
+    read: Any = (
+        schema
+        if isinstance(schema, Mapping)
+        else json.loads(Path(schema).read_text(encoding="utf-8"))
+    )
+    validator = jsonschema.Draft202012Validator(read)
     found = sorted(
         _innermost(validator.iter_errors(instance)),
         key=lambda error: [str(each) for each in error.path],
@@ -61,7 +65,8 @@ def _not_finite(instance: object) -> list[str]:
 
     No limit of a schema catches `.nan`, which is neither less nor more than anything.
     """
-    found, waiting, seen = [], [((), instance)], set()
+    found, seen = [], set()
+    waiting: list[tuple[tuple, object]] = [((), instance)]
     while waiting:
         path, value = waiting.pop()
         if isinstance(value, float) and not math.isfinite(value):
@@ -85,9 +90,10 @@ def _innermost(
     the mistake.
     """
     for mistake in mistakes:
-        missing = [each for each in mistake.context or [] if each.validator == "required"]
+        inside = mistake.context or []
+        missing: list[Any] = [each for each in inside if each.validator == "required"]
         incomplete = {each.relative_schema_path[0] for each in missing}
-        if missing and incomplete == {each.relative_schema_path[0] for each in mistake.context}:
+        if missing and incomplete == {each.relative_schema_path[0] for each in inside}:
             yield max(missing, key=lambda each: len(set(each.validator_value) & set(each.instance)))
         else:
             yield mistake
@@ -96,16 +102,19 @@ def _innermost(
 def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
     """What one mistake is, or several of the same kind."""
     mistake = alike[0]
+    schema: Any = mistake.schema
+    instance: Any = mistake.instance
+    limit: Any = mistake.validator_value
     key = ": ".join(str(each) for each in mistake.absolute_path)
     at = f" under `{key}:`" if key else ""
     match mistake.validator:
         case "additionalProperties":
-            properties = mistake.schema.get("properties", {})
-            patterns = mistake.schema.get("patternProperties", {})
+            properties = schema.get("properties", {})
+            patterns = schema.get("patternProperties", {})
             allowed = sorted(name for name, each in properties.items() if each.get("not") != {})
             wrong = [
                 name
-                for name in mistake.instance
+                for name in instance
                 if name not in properties
                 and not any(re.search(each, str(name)) for each in patterns)
             ]
@@ -115,22 +124,18 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
             if len(missing) > 1:
                 names = ", ".join(f"`{each}`" for each in missing)
                 return f"the keys {names} are missing{at}: add them"
-            what = mistake.schema.get("properties", {}).get(missing[0], {}).get("description", "")
+            what = schema.get("properties", {}).get(missing[0], {}).get("description", "")
             what = f" ({what[0].lower()}{what[1:].rstrip('.')})" if what else ""
             return f"the key `{missing[0]}` is missing{at}: add it{what}"
         case "enum" | "const":
-            allowed = (
-                mistake.validator_value
-                if mistake.validator == "enum"
-                else [mistake.validator_value]
-            )
-            near = difflib.get_close_matches(str(mistake.instance), list(map(str, allowed)), 1)
+            allowed = limit if mistake.validator == "enum" else [limit]
+            near = difflib.get_close_matches(str(instance), list(map(str, allowed)), 1)
             hint = (
                 f"did you mean {near[0]}?"
                 if near
                 else f"allowed are {', '.join(map(str, allowed))}"
             )
-            return f"`{key}` is {mistake.instance!r}: {hint}"
+            return f"`{key}` is {instance!r}: {hint}"
         case "type":
             wanted = {
                 "object": "a mapping",
@@ -139,34 +144,35 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
                 "number": "a number",
             }
             wanted |= {"integer": "a whole number", "boolean": "true or false"}
-            name = wanted.get(mistake.validator_value, mistake.validator_value)
-            return f"{f'`{key}`' if key else 'the file'} is {_short(mistake.instance)}, but has to be {name}"
+            name = wanted.get(limit, limit)
+            return (
+                f"{f'`{key}`' if key else 'the file'} is {_short(instance)}, but has to be {name}"
+            )
         case "oneOf":
             choices = "; ".join(
-                ", ".join(f"`{name}`" for name in each["required"])
-                for each in mistake.validator_value
+                ", ".join(f"`{name}`" for name in each["required"]) for each in limit
             )
             return f"`{key}` mixes keys that exclude one another: keep one of these sets: {choices}"
         case "pattern":
             what = (
                 "lower-case letters, digits, '.', '_' and '-'"
-                if "a-z0-9" in mistake.validator_value
+                if "a-z0-9" in limit
                 else "the pattern"
             )
-            what = what if what != "the pattern" else f"the pattern {mistake.validator_value}"
-            return f"{f'`{key}`' if key else 'a name'} is {_short(mistake.instance)}: use {what}"
+            what = what if what != "the pattern" else f"the pattern {limit}"
+            return f"{f'`{key}`' if key else 'a name'} is {_short(instance)}: use {what}"
         case "not":
-            return f"`{key}` has no use {mistake.schema.get('description', 'here')}: take it out"
-        case "minItems" if mistake.instance:
-            return f"`{key}` is {_short(mistake.instance)}: name at least {mistake.validator_value}"
+            return f"`{key}` has no use {schema.get('description', 'here')}: take it out"
+        case "minItems" if instance:
+            return f"`{key}` is {_short(instance)}: name at least {limit}"
         case "minimum" | "maximum" | "minItems" | "minProperties" | "minLength" | "uniqueItems":
             problem = {
-                "minimum": f"less than {mistake.validator_value}",
-                "maximum": f"more than {mistake.validator_value}",
+                "minimum": f"less than {limit}",
+                "maximum": f"more than {limit}",
                 "uniqueItems": "a list that names something twice",
             }.get(mistake.validator, "empty")
             shown = (
-                f" ({_short(mistake.instance)})"
+                f" ({_short(instance)})"
                 if mistake.validator in ("minimum", "maximum", "uniqueItems")
                 else ""
             )
@@ -176,12 +182,11 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
 
 def _missing(mistake: jsonschema.ValidationError) -> list[str]:
     """The keys that are missing where the instance has to have some, or some beside others."""
-    wanted = mistake.validator_value
+    wanted: Any = mistake.validator_value
+    instance: Any = mistake.instance
     if isinstance(wanted, Mapping):
-        wanted = [
-            name for key, names in wanted.items() if key in mistake.instance for name in names
-        ]
-    return [name for name in wanted if name not in mistake.instance]
+        wanted = [name for key, names in wanted.items() if key in instance for name in names]
+    return [name for name in wanted if name not in instance]
 
 
 def _near(name: object, allowed: Sequence[str]) -> str:

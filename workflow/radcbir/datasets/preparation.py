@@ -7,6 +7,7 @@ import importlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -114,9 +115,11 @@ class Preparation:
         patient count as a patient each.
         """
         patients = self.images["patient_id"].fillna(self.images["filepath"])
-        is_test = test
-        if not isinstance(test, np.ndarray):
-            is_test = patients.isin(draw_patients(patients, test, seed)).to_numpy()
+        is_test = (
+            test
+            if isinstance(test, np.ndarray)
+            else patients.isin(draw_patients(patients, test, seed)).to_numpy()
+        )
         is_val = patients.isin(draw_patients(patients[~is_test], validation, seed)).to_numpy()
         self.images["split"] = np.select([is_test, is_val], ["test", "val"], "train")
         self.count(f"split by {'image' if self.images['patient_id'].isna().all() else 'patient'}")
@@ -136,7 +139,7 @@ class Preparation:
         """Drop labels by finding, as `drop:` lists them; an image may be left with no label at
         all.
         """
-        findings = {label.split("/", 2)[2]: label for label in self.labels}
+        findings = {label.split("/", 2)[2]: label for label in self.labels.columns}
         for name in names:
             if name not in findings:
                 near = difflib.get_close_matches(name, list(findings), 1, 0.3)
@@ -234,9 +237,11 @@ def read_table(
     Raises :class:`InputError` that names the file and the column that is missing, and the one that
     looks like it, or as :class:`radcbir.core.text.csv_reader.CsvFile` does.
     """
-    file = path
-    if not isinstance(path, CsvFile):
-        file = CsvFile(path, "", [*columns, *optional], "fetch it again")
+    file = (
+        path
+        if isinstance(path, CsvFile)
+        else CsvFile(path, "", [*columns, *optional], "fetch it again")
+    )
     path = file.path
     for name in columns:
         if name not in file.header:
@@ -280,7 +285,8 @@ def label_matrix(
     unknown = ~flat.isin(list(names)).to_numpy()
     if unknown.any():
         first = int(np.flatnonzero(unknown)[0])
-        row = listed.index[np.searchsorted(np.cumsum(lengths), first, side="right")]
+        place_of_row: Any = np.searchsorted(np.cumsum(lengths), first, side="right")
+        row = listed.index[place_of_row]
         _refuse_label(flat.iloc[first], list(names), f"row {row} of {path}", column)
     ours = list(dict.fromkeys(names.values()))
     place = {name: ours.index(names[name]) for name in names}

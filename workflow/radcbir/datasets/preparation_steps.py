@@ -21,8 +21,8 @@ def preparation_steps(counts: pd.DataFrame) -> dict:
     def rows(table: pd.DataFrame, by: str) -> list[dict]:
         found = []
         for name, part in table.groupby(by, sort=False):
-            cells = {split: cell(here) for split, here in part.groupby("split")}
-            cells = [cells.get(split, "") for split in splits]
+            of_split = {split: cell(here) for split, here in part.groupby("split")}
+            cells = [of_split.get(split, "") for split in splits]
             found.append({by: name, "cells": cells, "total": cell(part)})
         return found
 

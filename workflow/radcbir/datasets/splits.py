@@ -1,7 +1,8 @@
 """Splits drawn by patient: alike in every run, balanced by label, and kept when others come."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ def drawn_splits(
     patients: pd.Series,
     shares: Mapping[str, float],
     seed: int,
-    labels: Sequence[Sequence[str]] | None = None,
+    labels: Iterable[Sequence[str]] | None = None,
 ) -> pd.Series:
     """The split of each patient; ``patients`` may repeat, ``shares`` add up to 1.
 
@@ -33,7 +34,7 @@ def drawn_splits(
     number = {each: _number(seed, each) for each in patients.unique()}
     of_label = _by_rarest_label(patients, labels)
     order = sorted(of_label, key=lambda label: _number(seed, label))
-    found = {}
+    found: dict[str, Any] = {}
     for rank, label in enumerate(order):
         members = sorted(of_label[label], key=number.__getitem__)
         bounds = _bounds([number[each] for each in members], shares, (rank + 0.5) / len(order))
@@ -61,8 +62,8 @@ def _bounds(numbers: Sequence[float], shares: Mapping[str, float], part: float) 
 
 
 def _by_rarest_label(
-    patients: pd.Series, labels: Sequence[Sequence[str]] | None
-) -> dict[str, list[str]]:
+    patients: pd.Series, labels: Iterable[Sequence[str]] | None
+) -> dict[Any, list[str]]:
     """Label -> the patients of whom it is the one that fewest patients have."""
     if labels is None:
         return {"": list(patients.unique())}

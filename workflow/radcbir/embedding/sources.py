@@ -115,11 +115,11 @@ def flat_vectors(path: Path) -> np.ndarray:
             dimension, count, _, _, _, metric = HEADER.unpack(start)
             if metric > 1:
                 file.read(4)
-            numbers = file.read(8)
+            claimed = file.read(8)
             begin = file.tell()
     except OSError as error:
         raise InputError(damaged.format(error.strerror)) from None
-    numbers = int.from_bytes(numbers, "little") if len(numbers) == 8 else -1
+    numbers = int.from_bytes(claimed, "little") if len(claimed) == 8 else -1
     if dimension < 1 or count < 0 or numbers != dimension * count:
         raise InputError(
             damaged.format(
@@ -151,7 +151,7 @@ class _ListedImages:
         self.libraries = {"pyarrow": pa.__version__}
 
     def read(self, ids: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        names = pd.Index(paths, dtype=object)
+        names = pd.Index(list(paths), dtype=object)
         known = names.isin(self.asked) | (
             True if self.indexed is None else names.isin(self.indexed)
         )

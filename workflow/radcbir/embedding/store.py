@@ -10,6 +10,7 @@ readers get float32 at length one (:func:`unit_rows`).
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -104,7 +105,8 @@ def write_blocks(
     With ``dimension`` 0 (images of which only the neighbors are known) ids alone are kept. Returns
     how many images were stored and rejected.
     """
-    count, rejected = 0, []
+    count = 0
+    rejected: list[tuple[int, str, str]] = []
     rows = max(1, (4 << 20) // (4 * max(1, dimension)))
     with (
         atomic_write(path, verify=lambda part: check(part, count)) as part,
@@ -151,7 +153,8 @@ def gather(shards: Sequence[str | Path], path: str | Path) -> None:
     :class:`ValueError` where shards were not made alike.
     """
     path = Path(path)
-    rejected, common, counts, dimension = [], None, [], 0
+    common: dict[str, Any] = {}
+    rejected, counts, dimension = [], [], 0
     for shard in shards:
         with h5py.File(shard) as file:
             attributes = {name: file.attrs.get(name, "") for name in COMMON} | {

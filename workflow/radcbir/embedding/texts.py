@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -45,7 +46,7 @@ def embed_prompts(
     device: str,
 ) -> None:
     """Write the vectors of the labels to HDF5: ``vectors`` (labels, d) and ``labels``."""
-    encoder = load_encoder(model, card, weights, device)
+    encoder: Any = load_encoder(model, card, weights, device)
     names, vectors = label_vectors(encoder, labels, prompts)
     with atomic_write(output) as part, h5py.File(part, "w") as file:
         file.create_dataset("vectors", data=vectors, track_times=False)

@@ -133,7 +133,7 @@ class NetworkEncoder:
         """:meth:`forward` in float32 whatever the card's precision is."""
         if self.pooling == "inside":
             return self.mean_inside(
-                self.feature_map(batch), shapes or [batch.shape[2:]] * len(batch)
+                self.feature_map(batch), shapes or [(batch.shape[2], batch.shape[3])] * len(batch)
             )
         return self.pool(batch)
 

@@ -33,7 +33,8 @@ def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Ima
     filter_ = FILTERS[preprocessing["interpolation"]]
     if way == "corner":
         scale = size / max(image.size)
-        return image.resize(tuple(max(1, int(each * scale + 0.5)) for each in image.size), filter_)
+        width, height = (max(1, int(each * scale + 0.5)) for each in image.size)
+        return image.resize((width, height), filter_)
     if way == "black_square":
         image = _on_black_square(image, size, preprocessing.get("canvas"))
     target = math.floor(size / preprocessing["crop_pct"])
@@ -41,7 +42,8 @@ def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Ima
         scaled = target, target
     else:
         side, whole = (min, int) if way == "shortest" else (max, round)
-        scaled = tuple(max(1, whole(target * each / side(image.size))) for each in image.size)
+        width, height = (max(1, whole(target * each / side(image.size))) for each in image.size)
+        scaled = width, height
     image = image.resize(scaled, filter_)
     start = (
         (lambda space: space // 2)
@@ -117,12 +119,12 @@ def _on_black_square(image: Image.Image, size: int, canvas: int | None) -> Image
     """
     if canvas is not None:
         scale = canvas / max(image.size)
-        image = image.resize(
-            tuple(max(1, int(each * scale)) for each in image.size), Image.Resampling.LANCZOS
-        )
+        width, height = (max(1, int(each * scale)) for each in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     side = canvas or max(size, *image.size)
     square = Image.new("L", (side, side))
-    square.paste(image.convert("L"), tuple((side - each) // 2 for each in image.size))
+    left, top = ((side - each) // 2 for each in image.size)
+    square.paste(image.convert("L"), (left, top))
     return square
 
 

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 
 from radcbir.core.errors import InputError
 
-NUMBERS = [
+NUMBERS: list[Any] = [
     np.dtype,
     *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")),
     *(

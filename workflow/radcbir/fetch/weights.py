@@ -160,6 +160,7 @@ def verified_files(
     """
     weights = card.get("weights", {})
     if "files" in weights:
+        assert location is not None  # a card that lists files has a folder
         listed = weights["files"] if isinstance(weights["files"], Mapping) else weights_files(card)
         files = {name: (Path(location) / name, source) for name, source in listed.items()}
         folder = Path(location)
@@ -218,7 +219,7 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def _commit(weights: Mapping, lock: Path, model: str, name: str) -> str:
+def _commit(weights: Mapping, lock: Path, model: str, name: str) -> str | None:
     """The commit of a hub repository that the card's revision stands for.
 
     The same for all files of a model, and the same whenever one is fetched again: what a branch
@@ -273,7 +274,7 @@ def _from_package(package: str, member: str, folder: Path) -> Path:
     return found
 
 
-def _head_of(weights: Mapping, model: str) -> str:
+def _head_of(weights: Mapping, model: str) -> str | None:
     """The commit that a branch or tag of a hub repository stands for now."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
@@ -282,7 +283,7 @@ def _head_of(weights: Mapping, model: str) -> str:
         return get_hf_file_metadata(url).commit_hash
 
 
-def _from_hub(weights: Mapping, commit: str, model: str, partial: Path) -> Path:
+def _from_hub(weights: Mapping, commit: str | None, model: str, partial: Path) -> Path:
     """One file of a Hugging Face repository at a commit, going on where an earlier attempt broke
     off.
     """

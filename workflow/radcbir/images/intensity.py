@@ -1,6 +1,7 @@
 """The intensity policy of a dataset: the one way from stored values to 8 bit."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -73,12 +74,13 @@ def _scaled(raster: Raster, scale: Callable[[np.ndarray], np.ndarray]) -> np.nda
     return found
 
 
-def _limits(raster: Raster, intensity: Mapping, given: object) -> tuple[float, float]:
+def _limits(raster: Raster, intensity: Mapping, given: Any) -> tuple[float, float]:
     """The values that become 0 and 255."""
     policy = intensity["policy"]
     if policy == "window":
         if given:
-            return Window(*given, function="LINEAR_EXACT").limits()
+            center, width = given
+            return Window(center, width, "LINEAR_EXACT").limits()
         if raster.window:
             return raster.window.limits()
     if not raster.in_units or policy == "dtype":

@@ -21,7 +21,8 @@ class Thumbnails:
         """``roots`` maps a dataset to its image root, None where there are no images,
         ``intensities`` to its intensity policy; ``pixels`` is the longest side.
         """
-        self.roots, self.pixels, self.names = roots, pixels, {}
+        self.roots, self.pixels = roots, pixels
+        self.names: dict[tuple[str, str], str] = {}
         self.intensities = intensities or {}
 
     def name(self, dataset: str, path: str) -> str:
@@ -40,13 +41,12 @@ class Thumbnails:
 
     def _encode(self, key: tuple[str, str]) -> str:
         dataset, path = key
-        if self.roots[dataset] is None:
+        root = self.roots[dataset]
+        if root is None:
             return ""
         try:
             intensity = self.intensities.get(dataset, INTENSITY)
-            thumbnail = reader.thumbnail(
-                reader.resolve(self.roots[dataset], path), self.pixels, intensity
-            )
+            thumbnail = reader.thumbnail(reader.resolve(root, path), self.pixels, intensity)
         except raster.UnreadableImage:
             return ""
         buffer = io.BytesIO()

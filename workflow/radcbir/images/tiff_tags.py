@@ -26,7 +26,8 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """Types of whole numbers."""
 
 
-class Layout(NamedTuple):
+@dataclass(frozen=True)
+class Layout:
     """How a file writes numbers and directories, as formats of :mod:`struct`."""
 
     pointer: str
@@ -155,8 +156,8 @@ def _layout(stream: BinaryIO) -> tuple[Layout, int]:
     stream.seek(0)
     head = stream.read(4)
     order, big = ("<" if head[:2] == b"II" else ">"), b"+" in head
-    forms = ("Q", "Q", "HHQ8s", 8) if big else ("I", "H", "HHI4s", 4)
-    layout = Layout(*(order + each for each in forms[:3]), forms[3])
+    pointer, count, entry, first = ("Q", "Q", "HHQ8s", 8) if big else ("I", "H", "HHI4s", 4)
+    layout = Layout(order + pointer, order + count, order + entry, first)
     return layout, _number(stream, layout.first, layout.pointer)
 
 

@@ -111,7 +111,7 @@ def _at_least(effective: float | np.ndarray, wanted: int) -> bool | np.ndarray:
 
 
 def score_interval(
-    value: np.ndarray, error: np.ndarray, effective: np.ndarray
+    value: np.ndarray, error: np.ndarray, effective: np.ndarray | np.floating
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ends of the 95 % interval of averages in [0, 1] from their standard errors.
 
@@ -128,12 +128,13 @@ def score_interval(
     center = (value + squared / (2 * size)) / (1 + squared / size)
     half = np.sqrt(squared * (spread / size + squared / (4 * size**2))) / (1 + squared / size)
     unknown = np.isnan(error) | np.isnan(value)
-    return tuple(
+    low, high = (
         np.where(unknown, np.nan, np.clip(each, 0, 1)) for each in (center - half, center + half)
     )
+    return low, high
 
 
-def _quantile(effective: np.ndarray) -> np.ndarray:
+def _quantile(effective: np.ndarray | np.floating) -> np.ndarray:
     return stats.t.ppf((1 + LEVEL) / 2, effective - 1)
 
 

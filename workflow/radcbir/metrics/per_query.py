@@ -13,6 +13,7 @@ tell.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _hits(relevance: np.ndarray) -> np.ndarray:
     return np.count_nonzero(relevance, axis=1)
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan) -> np.ndarray:
+def ratio(numerator: ArrayLike, denominator: ArrayLike, empty: float = np.nan) -> np.ndarray:
     """The quotient as float64, ``empty`` where the denominator is 0."""
     quotient = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), empty)
     return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)

@@ -3,11 +3,12 @@
 import copy
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from radcbir.core.errors import InputError
 
 
-def with_defaults(value: object, schema: Mapping) -> object:
+def with_defaults(value: object, schema: Mapping) -> Any:
     """A copy of ``value`` with the defaults of its schema filled in at every level."""
     if not isinstance(value, Mapping):
         return copy.deepcopy(value)

@@ -1,31 +1,32 @@
 """Tables of pages: sections with a title, a sentence on how to read them, heads and rows."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from radcbir.cards.model_card import is_control
 
-Column = tuple[str, str, str, Callable[[object], str]]
+Column = tuple[str, str, str, Callable[[Any], str]]
 """Of a table's column: the frame's column, the head, what it means, and how a value is written."""
 
 
-def figure(value: object) -> str:
+def figure(value: Any) -> str:
     """Three decimals; nothing for a missing value."""
     return "" if pd.isna(value) else f"{value:.3f}"
 
 
-def difference(value: object) -> str:
+def difference(value: Any) -> str:
     """Three decimals with a sign."""
     return "" if pd.isna(value) else f"{value:+.3f}"
 
 
-def count(value: object) -> str:
+def count(value: Any) -> str:
     """A whole number with thousands apart."""
     return "" if pd.isna(value) else f"{int(value):,}"
 
 
-def text(value: object) -> str:
+def text(value: Any) -> str:
     """Words as they are, underscores as spaces."""
     return "" if pd.isna(value) else str(value).replace("_", " ")
 
@@ -48,7 +49,7 @@ def section(
             }
             for name, _, _, written in columns
         ]
-        rows.append({"control": bool(card) and is_control(card), "cells": first + cells})
+        rows.append({"control": bool(card and is_control(card)), "cells": first + cells})
     heads = [
         {"head": head, "help": meaning, "kind": "text" if how is text else ""}
         for _, head, meaning, how in columns

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
 
 from radcbir.core.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # older releases lack it
 
 matplotlib.use("Agg")
 
@@ -26,7 +30,7 @@ CONTROL_COLORS = ["#8a8f98", "#b3b8bf", "#6b7078"]
 
 CONTROL_DASHES = ["--", ":", "-."]
 
-STYLE = {
+STYLE: "dict[RcKeyType, object]" = {
     "svg.hashsalt": "radcbir",
     "font.family": "DejaVu Sans",
     "mathtext.fontset": "dejavusans",

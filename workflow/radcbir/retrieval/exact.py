@@ -78,7 +78,8 @@ def exact_searcher(
     def nearest(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         queries, depth = np.ascontiguousarray(queries, dtype=np.float32), min(k, len(vectors))
         parts = [exact.nearest(queries[block], depth) for block in query_blocks(len(queries))]
-        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+        positions, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return positions, scores
 
     return nearest
 
@@ -264,12 +265,12 @@ class ExactSearch:
                     )
         positions = np.empty((len(queries), k), dtype=np.int64)
         scores = np.empty((len(queries), k), dtype=np.float32)
-        for row, parts in enumerate(found):
+        for query, parts in enumerate(found):
             places, products = (np.concatenate(each) for each in zip(*parts, strict=True))
             order = np.lexsort((self.ids[places], -products))
             places, products = places[order][None], products[order][None]
-            self._settle(queries[row : row + 1], places, products)
-            positions[row], scores[row] = places[0, :k], products[0, :k]
+            self._settle(queries[query : query + 1], places, products)
+            positions[query], scores[query] = places[0, :k], products[0, :k]
         return positions, scores
 
 

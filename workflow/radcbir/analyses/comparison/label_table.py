@@ -1,6 +1,7 @@
 """The table of labels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -28,7 +29,7 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
             counts = part.drop_duplicates("group").set_index("group").sort_index()
             rows = []
             for group, count in counts.iterrows():
-                cells = [
+                cells: list[Any] = [
                     values.loc[group, model] if group in values.index and model in values else None
                     for model in models
                 ]

@@ -1,6 +1,7 @@
 """The table of models."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -106,7 +107,7 @@ def _first(row: Mapping) -> float:
 
 def _values(figures: pd.Series, places: Sequence[tuple[str, ...]]) -> list[float | None]:
     """Figures by their places, None where one is missing."""
-    found = [figures.get(place) for place in places]
+    found: list[Any] = [figures.get(place) for place in places]
     return [None if is_missing(value) else float(value) for value in found]
 
 
@@ -160,7 +161,8 @@ def _alike(
 def _interval(known: pd.DataFrame | None, figure: tuple[str, ...], value: float | None) -> str:
     if known is None or value is None or figure not in known.index:
         return ""
-    low, high = known.loc[figure, ["common_low", "common_high"]]
+    ends: Any = known.loc[figure, ["common_low", "common_high"]]
+    low, high = ends
     return "" if is_missing(float(low)) else f"{low:.3f} – {high:.3f}"
 
 
@@ -185,7 +187,7 @@ def _bound(
     if bounds is None:
         return []
     values = _by_figure(bounds[bounds["model"] == name])["value"]
-    found = [values.get((split, *column)) for column in columns]
+    found: list[Any] = [values.get((split, *column)) for column in columns]
     return [
         {"value": each, "text": three_decimals(None if is_missing(each) else float(each))}
         for each in found

@@ -43,7 +43,7 @@ def dimension_fidelity(
             found, _ = exact_searcher(kept)(reduction.unit_rows(asked), DEPTH)
         scores = similarities(vectors, queries, found)
         explained = np.nan
-        if method.startswith("pca"):
+        if components is not None and method.startswith("pca"):
             explained = float(components.variances[:width].sum() / components.total_variance)
         rows.append(
             {

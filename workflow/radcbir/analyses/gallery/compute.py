@@ -3,8 +3,9 @@ without network.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -73,9 +74,11 @@ def gallery(
         .to_dict("index")
     )
     shown = []
+    query: Any
     for query in queries.itertuples():
         rows = []
         for model, table in found.items():
+            near: Iterable[Any] = table[table["query"] == query.id].itertuples()
             hits = [
                 {
                     "thumbnail": thumbnails.name(
@@ -86,7 +89,7 @@ def gallery(
                     "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
                     "right": not set(known[hit.neighbor]["labels"]).isdisjoint(query.labels),
                 }
-                for hit in table[table["query"] == query.id].itertuples()
+                for hit in near
             ]
             rows.append(
                 {

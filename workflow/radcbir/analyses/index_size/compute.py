@@ -29,7 +29,7 @@ DEPTH = 10
 
 
 def nested_parts(
-    patients: Sequence[str | None], shares: Sequence[float], seed: int
+    patients: list[str | None] | np.ndarray, shares: Sequence[float], seed: int
 ) -> list[np.ndarray]:
     """Which images ``(n,)`` bool each part holds, in the order of ``shares``: each share's part
     holds the smaller ones'.

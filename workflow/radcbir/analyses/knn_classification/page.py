@@ -1,6 +1,7 @@
 """The tables of the page of kNN classification."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ def knn_sections(chosen: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dic
     one per query split and choice of neighbors, best accuracy first.
     """
     sections = []
+    variant: Any
     for (split, variant), part in chosen.groupby(["query_split", "neighbors"], sort=False):
         selected = part["selected_on"].iloc[0]
         chosen_by = part["chosen_by"].iloc[0]

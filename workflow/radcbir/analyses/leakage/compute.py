@@ -139,8 +139,9 @@ def without_embedding_duplicates(
     :func:`embedding_duplicates`; None, where no model can tell them, gives a table without rows.
     """
     tables = []
-    for model, split, hood in hoods if pairs is not None else ():
-        table = leakage(catalog, hood, {EMBEDDING_DUPLICATES: pairs})
+    known = {} if pairs is None else {EMBEDDING_DUPLICATES: pairs}
+    for model, split, hood in hoods if known else ():
+        table = leakage(catalog, hood, known)
         table = table[table["neighbors"] == EMBEDDING_DUPLICATES]
         tables.append(
             table.assign(model=model, query_split=split)[["model", "query_split", *table]]

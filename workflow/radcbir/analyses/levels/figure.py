@@ -170,7 +170,7 @@ def _marked_rows(
     axis: plt.Axes,
     table: pd.DataFrame,
     key: str,
-    rows: Sequence[str],
+    rows: list[str],
     column: str,
     names: Mapping[str, str],
     styles: Mapping[str, Mapping],

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +63,8 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
     for split, part in accuracy.groupby("query_split", sort=False):
         sizes = part.drop_duplicates(["subset", "amount"])[["subset", "amount", "train_images"]]
         heads = [{"text": "model", "help": "", "is_text": True}]
-        for size in sizes.itertuples():
+        amounts: list[Any] = list(sizes.itertuples())
+        for size in amounts:
             images = f"{size.train_images:,.0f} training images on average"
             heads.append(
                 {"text": subset_name(size.subset, size.amount), "help": images, "is_text": False}
@@ -70,7 +72,7 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
         rows = []
         for model, card in cards.items():
             own = part[part["model"] == model].set_index(["subset", "amount"])
-            values = [own.loc[(size.subset, size.amount)] for size in sizes.itertuples()]
+            values = [own.loc[(size.subset, size.amount)] for size in amounts]
             cells = [cell(card["name"], is_text=True)]
             for value in values:
                 deviation = "" if math.isnan(value["deviation"]) else f" ± {value['deviation']:.3f}"

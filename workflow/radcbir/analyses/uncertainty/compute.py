@@ -112,14 +112,15 @@ def bootstrap(
         answers = _answers(per_query, patients, split, variant)
         for kind in AVERAGES:
             keys = {"query_split": split, "neighbors": variant, "average": kind}
-            common = answers.averages(kind, answers.answered.all(axis=1), slice(None))
+            common = answers.averages(kind, np.all(answers.answered, axis=1), slice(None))
             found = (
                 _intervals(answers, kind, common, models),
                 *_compared(answers, common, models, resamples, seed),
             )
             for name, table in zip(tables, found, strict=True):
                 tables[name].append(table.assign(**keys))
-    return tuple(_stacked(parts) for parts in tables.values())
+    intervals, differences, ranks = (_stacked(parts) for parts in tables.values())
+    return intervals, differences, ranks
 
 
 def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -238,7 +239,7 @@ def _answers(
         values[rows, place] = part[list(METRICS)].to_numpy(float)
         answered[rows, place] = part["relevant_in_index"].to_numpy() > 0
         label.iloc[rows] = part["label"].to_numpy(object)
-    asked = answered.any(axis=1)
+    asked = np.any(answered, axis=1)
     clusters, unit = patients_as_clusters(patients.reindex(ids[asked]))
     labels = pd.factorize(label[asked], sort=True)[0]
     return Answers(values[asked], answered[asked], labels, clusters, unit)

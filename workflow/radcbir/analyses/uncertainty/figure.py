@@ -1,6 +1,7 @@
 """Figures of the intervals and of the differences between models."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import matplotlib.ticker
@@ -91,16 +92,16 @@ def _forest(
         sentence(axis, NO_ANSWER if chosen["value"].isna().all() else "no query in common")
         return
     for place, model in enumerate(order):
-        value, low, high, own = chosen.loc[
-            model, ["common_value", "common_low", "common_high", "value"]
-        ]
+        row: Any = chosen.loc[model]
+        value, low, high, own = row[["common_value", "common_low", "common_high", "value"]]
         color, marker = styles[model]["color"], styles[model]["marker"] or "|"
         axis.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="butt")
         axis.plot(value, place, color=color, marker=marker, markersize=7, linestyle="")
-        if chosen.loc[model, "queries"] != chosen.loc[model, "common_queries"]:
-            hollow = {"markerfacecolor": "white", "markersize": 5, "marker": marker}
+        if row["queries"] != row["common_queries"]:
+            hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 5, "marker": marker}
             axis.plot(own, place - 0.25, color=color, linestyle="", **hollow)
-    axis.axvline(floor.loc["chance", "value"], color="#47505e", linestyle=":", linewidth=1.2)
+    chance: Any = floor.loc["chance", "value"]
+    axis.axvline(chance, color="#47505e", linestyle=":", linewidth=1.2)
     axis.set_xlim(left=0)
     effective = chosen["effective_clusters"].iloc[0]
     unit = "images" if chosen["resampled"].iloc[0] == "image" else "patients"
@@ -176,6 +177,7 @@ def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> pl
 def _matrix(axis: plt.Axes, pairs: pd.DataFrame, models: list[str], largest: float) -> None:
     """The differences of one average, both ways round."""
     matrix = np.full((len(models), len(models)), np.nan)
+    pair: Any
     for pair in pairs.itertuples():
         one, other = models.index(pair.model), models.index(pair.other)
         sure = pair.verdict in ("better", "worse")

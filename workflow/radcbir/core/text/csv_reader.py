@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -223,7 +224,8 @@ def wrong_cells(
     Both series are indexed by the number of the row. The message is "row 3 of ``path`` has
     ``what`` 'cell' ``mend``".
     """
-    row, count = wrong.idxmax(), int(wrong.sum())
+    row: Any = wrong.idxmax()
+    count = int(wrong.sum())
     cell = cells.fillna("").astype(str)[row]
     shown = repr(cell if len(cell) <= 80 else f"{cell[:77]}...")
     alike = "" if count == 1 else f"; so it is in {count - 1} more row{'s' if count > 2 else ''}"

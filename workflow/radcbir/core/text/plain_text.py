@@ -100,6 +100,7 @@ def _western(content: bytes, where: str, marked: bool) -> str:
     """
     text = content.decode("utf-8", "surrogateescape")
     wrong = re.search("[\udc80-\udcff]", text)
+    assert wrong is not None  # UTF-8 throughout does not come here
     line = text.count("\n", 0, wrong.start()) + 1
     broken = len(re.findall("[\udc80-\udcff]", text))
     proper = len(re.findall("[\u0080-\ud7ff\ue000-\U0010ffff]", text))

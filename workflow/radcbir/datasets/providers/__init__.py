@@ -45,7 +45,7 @@ class Provider:
         """The JSON schema of `prepare:`. A provider with a page has its files in a folder,
         `metadata:`.
         """
-        usual: Schema = {"from": {}}
+        usual: dict[str, Any] = {"from": {}}
         if self.page:
             usual |= {
                 "metadata": {"$ref": "#/$defs/metadata"},

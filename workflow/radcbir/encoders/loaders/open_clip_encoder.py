@@ -61,7 +61,8 @@ class OpenClipEncoder(NetworkEncoder):
         length, options = text.get("context_length", 77), text.get("tokenizer_kwargs", {})
         if not text.get("hf_tokenizer_name"):
             return open_clip.SimpleTokenizer(context_length=length, **options)
-        for folder in (self.folder, self.folder / TEXT_FOLDER):
+        folders = [self.folder, self.folder / TEXT_FOLDER] if self.folder else []
+        for folder in folders:
             if any((folder / name).is_file() for name in TOKENIZER_FILES):
                 mode = text.get("tokenizer_mode")
                 return HFTokenizer(

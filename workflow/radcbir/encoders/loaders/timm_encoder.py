@@ -4,6 +4,7 @@ import difflib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -42,7 +43,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     Raises :class:`InputError` naming the model where the architecture is unknown to timm, a tensor
     is missing, left over or of another shape, or the vectors do not have the card's dimension.
     """
-    model = build(slug, card)
+    model: Any = build(slug, card)
     if files:
         weights = card["weights"]
         tensors = selected(read_tensors(next(iter(files.values())), slug), weights)

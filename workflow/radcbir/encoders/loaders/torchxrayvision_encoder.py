@@ -4,6 +4,7 @@ from -1024 to 1024.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def build(architecture: str, classes: int) -> torch.nn.Module:
     return model.eval()
 
 
-def _pickled_classes() -> list[type]:
+def _pickled_classes() -> list[Any]:
     """The classes that the library's files hold as whole objects: layers, and nothing that runs
     code when it is read.
     """

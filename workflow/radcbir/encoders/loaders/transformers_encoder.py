@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ transformers.logging.disable_progress_bar()
 class TransformersEncoder(NetworkEncoder):
     """A model of the transformers library with one of its outputs as the embedding."""
 
-    folder: Path
+    folder: Path | None
 
     def pool(self, batch: torch.Tensor) -> torch.Tensor:
         """Class token, mean of patch tokens or of the feature map, pooler, projection into the
@@ -76,7 +77,7 @@ class TransformersEncoder(NetworkEncoder):
         return {"pixel_values": batch, "noise": order.expand(len(batch), -1)}
 
     @property
-    def _tower(self) -> torch.nn.Module:
+    def _tower(self) -> Any:
         return getattr(self.model, "vision_model", self.model)
 
     @cached_property
@@ -136,6 +137,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     another shape, the model has not what the card's pooling names, or the vectors do not have the
     card's dimension.
     """
+    model: torch.nn.Module
     if card["loader"] == "medclip":
         model = _medclip(slug, card, files)
     else:
@@ -167,7 +169,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
 
 
 def loaded(
-    slug: str, card: Mapping, kind: type, source: Path | None, options: Mapping
+    slug: str, card: Mapping, kind: Any, source: Path | None, options: Mapping
 ) -> torch.nn.Module:
     """A model of the library with its tensors, from a folder or from ``state_dict`` in the
     options.
@@ -208,7 +210,7 @@ def _medclip(slug: str, card: Mapping, files: Mapping[str, Path]) -> MedClip:
     return MedClip(loaded(slug, card, transformers.SwinModel, None, options), projection)
 
 
-def _vectors(output: object) -> torch.Tensor:
+def _vectors(output: Any) -> torch.Tensor:
     """Projected vectors, which releases of the library return as they are or as an output's pooled
     part.
     """

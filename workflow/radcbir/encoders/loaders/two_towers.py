@@ -7,11 +7,11 @@ names of tensors that the published files have.
 """
 
 import json
-import typing
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +57,7 @@ class BioVil(nn.Module):
     one learned vector.
     """
 
+    bert: nn.Module
     longest_text = None
     """Tokens of a text that count; None for as many as the BERT has positions."""
 
@@ -65,12 +66,12 @@ class BioVil(nn.Module):
         self.parts = {
             "bert": "bert."
         }  # those of transformers, and how the names of their tensors start
-        self.encoder = nn.Module()
+        self.encoder: Any = nn.Module()
         self.encoder.encoder = _resnet50()
         if temporal:
             self.encoder.backbone_to_vit = nn.Conv2d(2048, 256, kernel_size=1, bias=False)
             self.encoder.missing_previous_emb = nn.Parameter(torch.zeros(1, 256, 1, 1))
-        self.projector = nn.Module()
+        self.projector: Any = nn.Module()
         self.projector.model = nn.Sequential(
             nn.Conv2d(512 if temporal else 2048, 128, kernel_size=1, bias=False),
             nn.BatchNorm2d(128),
@@ -115,6 +116,8 @@ class CxrClip(nn.Module):
     token, which ends the text.
     """
 
+    bert: nn.Module
+    swin: nn.Module
     longest_text = 256
 
     def __init__(self, swin: bool):
@@ -123,9 +126,10 @@ class CxrClip(nn.Module):
             {"swin": "image_encoder.image_encoder."} if swin else {}
         )
         if not swin:
-            self.image_encoder = nn.Module()
+            self.image_encoder: Any = nn.Module()
             self.image_encoder.resnet = _resnet50()
-        self.image_projection, self.text_projection = nn.Module(), nn.Module()
+        self.image_projection: Any = nn.Module()
+        self.text_projection: Any = nn.Module()
         self.image_projection.projection = nn.Linear(768 if swin else 2048, 512)
         self.text_projection.projection = nn.Linear(768, 512)
 
@@ -160,7 +164,7 @@ class CxrClip(nn.Module):
         return text
 
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Callable[[], BioVil | CxrClip]] = {
     "biovil-resnet50": partial(BioVil, temporal=False),
     "biovil-t-resnet50": partial(BioVil, temporal=True),
     "cxr-clip-resnet50": partial(CxrClip, swin=False),
@@ -224,7 +228,7 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
         raise InputError(
             f"the model card '{slug}' lacks {', '.join(sorted(missing))} among `weights: files:`"
         )
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     with torch.serialization.safe_globals(_settings()):
         for name, path in files.items():
             if Path(name).suffix in (".pt", ".bin", ".safetensors", ".tar"):
@@ -247,7 +251,9 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
     for part, state in of_parts.items():
         setattr(model, part, _of_transformers(part, state, slug, card, files[CONFIGURATION]))
     encoder = TwoTowerEncoder(model.eval(), card, device)
-    encoder.folder = folder_of(files)
+    folder = folder_of(files)
+    assert folder is not None  # the configuration is among the files
+    encoder.folder = folder
     return checked(encoder, slug, card)
 
 
@@ -257,7 +263,8 @@ def _of_transformers(
     """Swin-T, whose configuration is the library's own, or the BERT of a configuration, with its
     tensors.
     """
-    kind, settings = transformers.SwinModel, transformers.SwinConfig()
+    kind: type = transformers.SwinModel
+    settings: transformers.PretrainedConfig = transformers.SwinConfig()
     if part == "bert":
         try:
             written = json.loads(configuration.read_text(encoding="utf-8"))
@@ -285,8 +292,8 @@ def _settings() -> list:
     not be there.
     """
     shells = [(type(name.rpartition(".")[2], (), {}), name) for name in SETTINGS]
-    plain = (
+    plain: tuple[Callable[..., Any], str] = (
         lambda kind: {},
         "collections.defaultdict",
     )  # the reader fills no other mapping than a plain one
-    return [*shells, plain, typing.Any, dict, list, int]
+    return [*shells, plain, Any, dict, list, int]

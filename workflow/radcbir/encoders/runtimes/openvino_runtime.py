@@ -17,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,13 +54,13 @@ class OpenVinoEncoder:
         self.dimension, self.weights_sha256 = encoder.dimension, encoder.weights_sha256
         self.libraries = {**encoder.libraries, "openvino": version}
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         """What is not about the forward pass, the encoder of torch has: preprocessing, batches,
         texts.
         """
         return getattr(self.encoder, name)
 
-    def encode(self, inputs: Sequence[object]) -> np.ndarray:
+    def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Preprocessed images -> embeddings, shape (n, dimension), float32."""
         return self.forward(self.batch(inputs), [np.shape(each)[1:] for each in inputs]).numpy()
 
@@ -74,7 +75,9 @@ class OpenVinoEncoder:
             np.array(self.compiled([batch.contiguous().numpy()])[0], dtype=np.float32)
         )
         if self.encoder.pooling == "inside":
-            return self.encoder.mean_inside(found, shapes or [batch.shape[2:]] * len(batch))
+            return self.encoder.mean_inside(
+                found, shapes or [(batch.shape[2], batch.shape[3])] * len(batch)
+            )
         return found
 
 
@@ -185,7 +188,8 @@ def _openvino(slug: str):
             "`runtime: torch`"
         )
     sys.modules.setdefault(
-        TELEMETRY, None
+        TELEMETRY,
+        None,  # type: ignore[arg-type]  # None is how an import is refused
     )  # an import of it fails, and OpenVINO then has a stand-in that does nothing
     import openvino
 

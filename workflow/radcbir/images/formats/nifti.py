@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -122,8 +123,8 @@ class Volume:
 
         if stored.dtype.fields is not None:
             return np.stack([stored[name] for name in ("R", "G", "B")], axis=-1)
-        slope, intercept = np.asarray(self.header.slope), np.asarray(self.header.intercept)
-        return np.asarray(apply_read_scaling(np.asarray(stored), slope, intercept))
+        scaling: list[Any] = [np.asarray(self.header.slope), np.asarray(self.header.intercept)]
+        return np.asarray(apply_read_scaling(np.asarray(stored), *scaling))
 
 
 def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster:
@@ -142,7 +143,7 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         axis = PLANES.index(plane)
         across, down = (each for number, each in enumerate(volume.spacing) if number != axis)
         cut = np.take(volume.voxels, place, axis=axis)[::-1, ::-1].swapaxes(0, 1)
-        check_size(*cut.shape[:2], limits, 16)
+        check_size(cut.shape[0], cut.shape[1], limits, 16)
         return _raster(volume, volume.scaled(cut), (down, across))
 
 
@@ -153,7 +154,8 @@ def _raster(volume: Volume, values: np.ndarray, spacing: tuple[float, float]) ->
     padding = None
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         padding = ~np.isfinite(values)
-        lowest = volume.population.min() if volume.population.size else 0
+        population = volume.population
+        lowest = population.min() if population is not None and population.size else 0
         values = np.where(padding, lowest, values)
     bits = 8 * dtype.itemsize if dtype.kind in "iu" else 0
     full_range = None

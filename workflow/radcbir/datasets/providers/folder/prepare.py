@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -67,9 +68,9 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         _count_left_out(preparation, left_out)
     table = preparation.images
     parts = table["filepath"].map(split_address)
-    files = parts.str[0].where(parts.str[1].astype(bool))
+    volumes = parts.str[0].where(parts.str[1].astype(bool))
     # Slices of one volume are of one patient.
-    table["patient_id"] = table["patient_id"].fillna(files)
+    table["patient_id"] = table["patient_id"].fillna(volumes)
     if table["split"].isna().any():
         _draw_splits(table, labels, options)
         preparation.count("split by patient")
@@ -260,9 +261,10 @@ def _labels_of_csv(
     )
     wrong = ~labels.map(lambda names: all(map(LABEL.fullmatch, names)))
     if wrong.any():
-        label = next(name for name in labels[wrong.idxmax()] if not LABEL.fullmatch(name))
+        row: Any = wrong.idxmax()
+        label = next(name for name in labels[row] if not LABEL.fullmatch(name))
         raise InputError(
-            f"row {wrong.idxmax()} of {path} has the label '{label}' in the column '{given.name}': "
+            f"row {row} of {path} has the label '{label}' in the column '{given.name}': "
             "write it as MODALITY/region/finding, or give the first two parts as `label_prefix: "
             "MODALITY/region`"
         )
@@ -317,7 +319,7 @@ def _slices(listed: pd.DataFrame, options: Mapping, root: Path) -> pd.DataFrame:
         ]
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(addresses, listed["filepath"]))
+        found: Any = list(pool.map(addresses, listed["filepath"]))
     return listed.assign(filepath=found).explode("filepath", ignore_index=True)
 
 

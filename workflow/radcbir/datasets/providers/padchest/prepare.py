@@ -69,7 +69,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         mend = " in the column 'Labels', which is no list of labels: give the file as the provider hands it out"
         raise wrong_cells(wrong, table["Labels"], path, "", mend)
     listed = table["Labels"].map(lambda text: lists.get(text, []))
-    known = sorted({name for names in lists.values() for name in names})
+    known = sorted({name for names in lists.values() for name in names or ()})
     for name in options["leave_out"]:
         if name not in known:
             raise InputError(f"`leave_out:` names the label '{name}', which {path} does not have")
@@ -96,7 +96,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     preparation.split_by_patient(options["test"], options["validation"], options["seed"])
     left_out = [names[name] for name in options["leave_out"]]
     if left_out:
-        kept = (preparation.labels[left_out] == 0).to_numpy().all(axis=1)
+        kept = (preparation.labels[left_out] == 0).all(axis=1)
         preparation.keep(kept, f"without images labelled {', '.join(options['leave_out'])}")
         preparation.labels = preparation.labels.drop(columns=left_out)
     preparation.select(options["labels"])
