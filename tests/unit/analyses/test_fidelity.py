@@ -211,3 +211,21 @@ def test_figures_hold_the_numbers_and_are_the_same_bytes_twice(tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     lines = {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].get_lines()}
     assert lines["IVF"] == [[60, 0.7], [30, 0.9]] and lines["exact"] == [[10, 1]]
+
+
+def test_one_bit_compares_queries_around_the_mean_of_the_index():
+    """Embeddings in a narrow cone: what they have in common said nothing and outweighed the
+    rest."""
+    random = np.random.default_rng(3)
+    vectors = 0.1 * random.standard_normal((400, 64)) + random.choice([-1, 1], 64)
+    queries = reduction.unit_rows(vectors[:60] + 0.02 * random.standard_normal((60, 64)))
+    vectors = reduction.unit_rows(vectors)
+    kept = reduction.stored(vectors, "binary")
+    signs = np.where(vectors > vectors.mean(axis=0), 1.0, -1.0)
+    by_hand = (signs @ (queries - vectors.mean(axis=0)).T).argmax(axis=0)
+    asked = reduction.compared(queries, vectors, "binary")
+    found = (kept @ asked.T).argmax(axis=0)
+    assert (found == by_hand).mean() == 1
+    assert (found == np.arange(60)).mean() > 0.95
+    assert ((kept @ queries.T).argmax(axis=0) == np.arange(60)).mean() < 0.8
+    np.testing.assert_array_equal(reduction.compared(queries, vectors, "int8"), queries)

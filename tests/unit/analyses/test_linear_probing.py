@@ -13,8 +13,14 @@ from radcbir.analyses.linear_probing.compute import (
     probing_data,
     shots_subset,
 )
+from radcbir.analyses.linear_probing.figure import label_fraction_curves
 from radcbir.analyses.linear_probing.linear_probe import INVERSE_PENALTIES, lbfgs_path
-from radcbir.analyses.linear_probing.page import linear_sections, spread_over_tries
+from radcbir.analyses.linear_probing.page import (
+    label_fraction_sections,
+    linear_sections,
+    spread_over_tries,
+    subset_sizes,
+)
 from radcbir.analyses.linear_probing.selection import (
     FIXED_INVERSE_PENALTY,
     cross_validated_adamw,
@@ -522,7 +528,9 @@ def test_spread_over_tries_by_hand():
     rows.append(("m", "test", "fraction", 1, "accuracy", "micro", 1, 0.9))
     columns = ["model", "query_split", "subset", "amount", "metric", "average", "try", "value"]
     table = spread_over_tries(
-        pd.DataFrame(rows, columns=columns).assign(train_images=8, train_classes=2)
+        pd.DataFrame(rows, columns=columns).assign(
+            train_images=8, train_share=[0.3, 0.5, 1.0], train_classes=2
+        )
     )
     shots, whole = table.to_dict("records")
     assert (shots["mean"], shots["lowest"], shots["highest"], shots["tries"]) == (
@@ -534,3 +542,34 @@ def test_spread_over_tries_by_hand():
     assert shots["deviation"] == pytest.approx(np.sqrt(0.08))
     assert whole["mean"] == 0.9
     assert np.isnan(whole["deviation"])
+    assert (shots["train_share"], whole["train_share"]) == (pytest.approx(0.4), 1)
+
+
+def test_a_fraction_is_named_for_the_images_that_it_has():
+    """Four patients of ten images: 1 % is one of them, which is a quarter; 20 % is the same one."""
+    catalog, ids, vectors = experiment()
+    catalog.loc[catalog["split"] == "train", "patient_id"] = [f"t{row // 10}" for row in range(40)]
+    data = probing_data(catalog, ids, vectors, "train", ["val", "test"], "val")
+    fractions = [0.01, 0.2, 0.3, 0.9, 1]
+    found = probe_linearly(data, epochs=1, fractions=fractions, shots=[19, 20, 50], tries=2)
+    drawn = found.label_fractions.drop_duplicates(["subset", "amount"])
+    drawn = drawn.set_index(["subset", "amount"])["train_share"].to_dict()
+    assert drawn == {
+        ("fraction", 0.2): 0.25,
+        ("fraction", 0.3): 0.5,
+        ("fraction", 1.0): 1,
+        ("shots", 19.0): 0.95,
+        ("shots", 50.0): 1,
+    }
+    spread = spread_over_tries(found.label_fractions.assign(model="m"))
+    names = subset_sizes(spread)["name"].tolist()
+    assert names == ["25 %", "50 %", "100 %", "19 per label", "50 per label"]
+    card = {"name": "Model", "loader": "timm"}
+    [section] = label_fraction_sections(spread, {"m": card})
+    assert [each["text"] for each in section["heads"]] == ["model", *names]
+    ticks = {
+        each.get_text()
+        for axis in label_fraction_curves(spread, {"m": "Model"}, []).axes
+        for each in axis.get_xticklabels()
+    }
+    assert {"25 %", "50 %", "100 %"} < ticks

@@ -408,6 +408,30 @@ def test_a_pair_without_a_common_class_has_no_values():
     assert table.loc[("a", "a"), "precision_at_1"] == 1
 
 
+def test_images_of_the_query_s_own_patient_do_not_answer_at_home():
+    """Where splits may share patients, only the own dataset has them: the figure at home was too
+    high."""
+    catalog = catalog_of(
+        split=["test", "test", "train", "train", "train", "train", "train"],
+        label=[EDEMA, NODULE, EDEMA, NODULE, EDEMA, EDEMA, NODULE],
+        dataset=["a", "a", "a", "a", "a", "b", "b"],
+        patient_id=["p", "u", "p", "q", "r", "s", "t"],
+    )
+    angles = np.deg2rad([0, 12, 1, 10, 20, 5, 15])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    def matrix(catalog):
+        table = cross_dataset(catalog, lambda ids: (ids, vectors[ids - 100]), "train", "test")
+        return table.set_index(["query_dataset", "index_dataset"])
+
+    home, away = (matrix(catalog).loc[("a", other)] for other in "ab")
+    assert home["precision_at_1"] == 0.5, "of other patients, the nodule is nearest to the edema"
+    assert home["chance"] == pytest.approx((1 / 2 + 1 / 3) / 2), "one of two, one of three"
+    assert away["precision_at_1"] == 1
+    assert (away["own_precision_at_1"], away["own_chance"]) == (0.5, home["chance"])
+    assert matrix(catalog.assign(patient_id=None)).loc[("a", "a"), "precision_at_1"] == 1
+
+
 def test_source_purity_by_hand():
     catalog = catalog_of(
         split=["test", "test", "train", "train", "train", "train"],

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.embedding import fuse, store
 from radcbir.project.configuration import Project
+from radcbir.retrieval import fused
 from radcbir.retrieval.fused import fused_neighbor_table, split
 from radcbir.retrieval.neighbor_table import Queries
 
@@ -216,3 +218,31 @@ def test_a_wrong_fusion_is_named(folder, arguments, message):
     with pytest.raises(InputError) as caught:
         project(folder, **arguments)
     assert message in str(caught.value)
+
+
+def test_ties_of_a_member_are_ranked_by_id_whatever_the_other_members_round():
+    """Images that are alike to one member tie there; each fused vector is rounded by its own
+    length."""
+    random, images, asked, k = np.random.default_rng(0), 100, 10, 30
+
+    def unit(vectors):
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    groups, ids = np.eye(12) + 0.3, random.permutation(images) + 1000
+    makers = [
+        lambda count: unit(groups[random.integers(0, 12, count)]),
+        lambda count: unit(random.standard_normal((count, 16))),
+        lambda count: unit(np.eye(9)[random.integers(0, 9, count)]),
+    ]
+    members, queries = ([make(count) for make in makers] for count in (images, asked))
+    widths = [each.shape[1] for each in members]
+    parts = [fused.split(unit(np.concatenate(each, axis=1)), widths) for each in (members, queries)]
+    found = ids[fused.reciprocal_ranks(parts[0], ids)(parts[1], k)[0]]
+    for query in range(asked):
+        total = [Fraction(0)] * images
+        for vectors, asking in zip(members, queries, strict=True):
+            scores = np.round(vectors.astype(float) @ asking[query].astype(float), 9)
+            for rank, image in enumerate(np.lexsort((ids, -scores)), start=1):
+                total[image] += Fraction(1, 60 + rank)
+        expected = sorted(range(images), key=lambda image: (-total[image], ids[image]))[:k]
+        assert found[query].tolist() == ids[expected].tolist()

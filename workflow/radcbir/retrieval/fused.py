@@ -20,6 +20,11 @@ LIST_LENGTH = 1000
 nothing from it."""
 
 
+TIE = 1e-6
+"""Scores of a member that are no further apart tie: parts of a fused vector are rounded, so that
+images which are alike to a member come back with scores that differ in the last digits."""
+
+
 def fused_neighbor_table(
     by: str,
     widths: Sequence[int],
@@ -93,16 +98,26 @@ def standardised_scores(members: Sequence[np.ndarray], ids: np.ndarray) -> Neare
     return search
 
 
+def _ties_by_position(positions: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Lists ``(q, length)`` of positions by falling score, each run of ties by rising position."""
+    runs = np.zeros(positions.shape, dtype=np.int64)
+    np.cumsum(scores[:, :-1] - scores[:, 1:] > TIE, axis=1, out=runs[:, 1:])
+    return np.take_along_axis(positions, np.lexsort((positions, runs)), axis=1)
+
+
 def reciprocal_ranks(members: Sequence[np.ndarray], ids: np.ndarray) -> Nearest:
     """Fusion by rank: the sum over members of 1 / (60 + rank), over the members' lists of at least
-    1000 images.
+    1000 images. Images that tie in a member are ranked by id there, as those that tie in the sum.
     """
     order = np.argsort(ids)
     searchers = [exact_searcher(each[order]) for each in members]
 
     def search(queries: Sequence[np.ndarray], depth: int) -> tuple[np.ndarray, np.ndarray]:
         length = min(max(LIST_LENGTH, 10 * depth), len(ids))
-        lists = [nearest(each, length)[0] for nearest, each in zip(searchers, queries, strict=True)]
+        lists = [
+            _ties_by_position(*nearest(each, length))
+            for nearest, each in zip(searchers, queries, strict=True)
+        ]
         gains = np.broadcast_to(1 / (RANK_CONSTANT + np.arange(1, length + 1)), lists[0].shape)
         positions, gain = (
             np.concatenate(lists, axis=1),
@@ -116,10 +131,10 @@ def reciprocal_ranks(members: Sequence[np.ndarray], ids: np.ndarray) -> Nearest:
             total[:, :-shift] += np.where(
                 positions[:, :-shift] == positions[:, shift:], gain[:, shift:], 0
             )
-        scores = np.where(first, total, -np.inf).astype(np.float32)
+        # Single precision would make ties of sums that differ; the order of a sum is rounded off.
+        scores = np.where(first, total.round(15), -np.inf)
         best = np.lexsort((positions, -scores))[:, :depth]
-        return order[np.take_along_axis(positions, best, axis=1)], np.take_along_axis(
-            scores, best, axis=1
-        )
+        scores = np.take_along_axis(scores, best, axis=1).astype(np.float32)
+        return order[np.take_along_axis(positions, best, axis=1)], scores
 
     return search

@@ -103,6 +103,16 @@ def stored(vectors: np.ndarray, storage: str) -> np.ndarray:
     return unit_rows(vectors)
 
 
+def compared(queries: np.ndarray, vectors: np.ndarray, storage: str) -> np.ndarray:
+    """Queries ``(q, d)`` in the space of the :func:`stored` vectors ``(n, d)``, of length one.
+
+    What ``binary`` stores is taken around the mean of the index: it is taken off the queries, too.
+    """
+    if storage == "binary":
+        queries = queries - vectors.mean(axis=0, dtype=np.float64)
+    return unit_rows(queries)
+
+
 def bytes_per_vector(dimension: int, storage: str) -> int:
     """How many bytes a stored vector takes."""
     return -(-dimension * STORAGE_BITS[storage] // 8)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from radcbir.metrics.lists import relevant_in_index
 from radcbir.metrics.per_query import capped_precision
 from radcbir.retrieval.exact import search
 from radcbir.retrieval.index_file import index_in_memory
@@ -42,10 +43,12 @@ def cross_dataset(
     (P@1 of a random index image), precision_at_1, precision_at_10 (capped); and
     ``own_precision_at_1``, ``own_chance``: the same queries in the index of their own dataset,
     restricted to those classes, over the ``own_queries`` that it can answer. A pair without a
-    common class has 0 queries and no values.
+    common class has 0 queries and no values. Index images of the query's own patient are left out
+    everywhere: splits may share patients, and these are at home in one dataset alone.
     """
     usable = catalog[catalog["label"].notna()]
     label = pd.Series(codes(usable["label"])[0], index=usable["id"].to_numpy(np.int64))
+    patient = pd.Series(pd.factorize(usable["patient_id"])[0], index=label.index)
     datasets = sorted(usable["dataset"].unique())
     ids = {
         (split, dataset): usable.loc[
@@ -66,13 +69,25 @@ def cross_dataset(
             shared = np.intersect1d(query_labels, label.loc[index_ids].to_numpy())
             chosen = np.isin(query_labels, shared)
             found = _precision(
-                query_labels[chosen], query_vectors[chosen], index_ids, index_vectors, label, shared
+                query_ids[chosen],
+                query_vectors[chosen],
+                index_ids,
+                index_vectors,
+                label,
+                patient,
+                shared,
             )
             own = (
                 found
                 if asked == asking
                 else _precision(
-                    query_labels[chosen], query_vectors[chosen], own_ids, own_vectors, label, shared
+                    query_ids[chosen],
+                    query_vectors[chosen],
+                    own_ids,
+                    own_vectors,
+                    label,
+                    patient,
+                    shared,
                 )
             )
             rows.append(
@@ -90,15 +105,18 @@ def cross_dataset(
 
 
 def _precision(
-    query_labels: np.ndarray,
+    query_ids: np.ndarray,
     query_vectors: np.ndarray,
     index_ids: np.ndarray,
     index_vectors: np.ndarray,
     label: pd.Series,
+    patient: pd.Series,
     classes: np.ndarray,
 ) -> dict[str, float]:
-    """P@k of some queries in the index images of some classes; queries that nothing there could
-    answer are left out.
+    """P@k of some queries in the index images of some classes and of other patients; queries that
+    nothing there could answer are left out.
+
+    ``label`` and ``patient`` have the code of every image, -1 for a patient who is not known.
     """
     index_labels = label.loc[index_ids].to_numpy()
     kept = np.isin(index_labels, classes)
@@ -107,19 +125,25 @@ def _precision(
         index_vectors[kept],
         index_labels[kept],
     )
-    counts = np.bincount(index_labels, minlength=int(label.max()) + 1)
-    relevant = counts[query_labels]
+    query_labels = label.loc[query_ids].to_numpy()
+    patients = patient.loc[query_ids].to_numpy(), patient.loc[index_ids].to_numpy()
+    relevant = relevant_in_index(query_labels, index_labels, *patients)
     answerable = relevant > 0
     values: dict[str, float] = {"queries": int(answerable.sum()), "index_images": len(index_ids)}
     if not answerable.any():
         return values | {"chance": np.nan} | {f"precision_at_{k}": np.nan for k in PRECISION_AT}
-    relevant = relevant[answerable]
-    found = nearest(index_ids, index_vectors, query_vectors[answerable], max(PRECISION_AT))
-    relevance = (
-        label.loc[found.ravel()].to_numpy().reshape(found.shape)
-        == query_labels[answerable][:, None]
-    )
-    values["chance"] = float((relevant / len(index_ids)).mean())
+    relevant, query_labels = relevant[answerable], query_labels[answerable]
+    asking = patients[0][answerable]
+    own_images = np.bincount(patients[1] + 1, minlength=int(patient.max()) + 2)[asking + 1]
+    own_images[asking < 0] = 0
+    depth = max(PRECISION_AT) + int(own_images.max())
+    found = nearest(index_ids, index_vectors, query_vectors[answerable], depth)
+    neighbors = patient.loc[found.ravel()].to_numpy().reshape(found.shape)
+    own = (neighbors == asking[:, None]) & (asking[:, None] >= 0)
+    relevance = label.loc[found.ravel()].to_numpy().reshape(found.shape) == query_labels[:, None]
+    # Those of other patients move to the front of the list, in their order.
+    relevance = np.take_along_axis(relevance & ~own, np.argsort(own, axis=1, kind="stable"), axis=1)
+    values["chance"] = float((relevant / (len(index_ids) - own_images)).mean())
     return values | {
         f"precision_at_{k}": float(capped_precision(relevance, relevant, k).mean())
         for k in PRECISION_AT

@@ -40,7 +40,7 @@ def dimension_fidelity(
         found = positions
         if (method, storage) != ("none", "float32"):
             kept = reduction.stored(reduced, storage)
-            found, _ = exact_searcher(kept)(reduction.unit_rows(asked), DEPTH)
+            found, _ = exact_searcher(kept)(reduction.compared(asked, reduced, storage), DEPTH)
         scores = similarities(vectors, queries, found)
         explained = np.nan
         if components is not None and method.startswith("pca"):

@@ -210,7 +210,7 @@ def probe_linearly(
         about = {"probe": name, **chosen, "train_images": len(data.train)}
         metrics.append(_test(probe, data, calibration, name).pipe(in_front, about))
     parts = []
-    subsets = list(_subsets(data.train, fractions, shots, tries))
+    subsets = _subsets(data.train, fractions, shots, tries)
     progress = Progress(len(subsets), "subsets")
     for subset, amount, attempt, rows in subsets:
         part, (probe, chosen) = data.train[rows], probes["lbfgs"]
@@ -271,18 +271,32 @@ def _train(
 
 def _subsets(
     train: LabelledVectors, fractions: Iterable[float], shots: Iterable[int], tries: int
-) -> Iterable[tuple[str, float, int, np.ndarray]]:
-    for amount in sorted(fractions):
-        for attempt in range(1, tries + 1 if amount < 1 else 2):
-            yield "fraction", amount, attempt, fraction_subset(train.groups, amount, attempt)
-    for amount in sorted(shots):
-        for attempt in range(1, tries + 1):
-            yield (
-                "shots",
-                amount,
-                attempt,
-                shots_subset(train.labels, train.groups, amount, attempt),
-            )
+) -> list[tuple[str, float, int, np.ndarray]]:
+    """subset, amount, try and rows of each draw.
+
+    Patients are drawn whole, so that a small index has the same images for different amounts: of
+    amounts whose draws coincide, only the largest is kept.
+    """
+
+    def fraction(amount: float, attempt: int) -> np.ndarray:
+        return fraction_subset(train.groups, amount, attempt)
+
+    def of_each(amount: int, attempt: int) -> np.ndarray:
+        return shots_subset(train.labels, train.groups, amount, attempt)
+
+    found = []
+    for subset, draw, amounts in (("shots", of_each, shots), ("fraction", fraction, fractions)):
+        kept: list[set[bytes]] = []
+        for amount in sorted(amounts, reverse=True):
+            once = subset == "fraction" and amount == 1
+            draws = [draw(amount, attempt) for attempt in range(1, 2 if once else tries + 1)]
+            images = {rows.tobytes() for rows in draws}
+            if images in kept:
+                logger.info("%s of %g: the same images as for more, left out", subset, amount)
+                continue
+            kept.append(images)
+            found += [(subset, amount, each, rows) for each, rows in enumerate(draws, start=1)]
+    return found[::-1]
 
 
 def _test(

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from radcbir.analyses.classifiers import CURVES, lower_end
+from radcbir.analyses.linear_probing.page import subset_sizes
 from radcbir.report.style import STYLE, model_styles
 
 
@@ -41,10 +42,11 @@ def label_fraction_curves(
                     & (spread["metric"] == metric)
                     & (spread["average"] == average)
                 ]
+                across = "train_share" if subset == "fraction" else "amount"
                 for model, name in names.items():
-                    part = here[here["model"] == model].sort_values("amount")
+                    part = here[here["model"] == model].sort_values(across)
                     axis.plot(
-                        part["amount"],
+                        part[across],
                         part["mean"],
                         label=name,
                         linewidth=1.8,
@@ -53,7 +55,7 @@ def label_fraction_curves(
                     )
                     color = styles[model]["color"]
                     axis.fill_between(
-                        part["amount"],
+                        part[across],
                         part["lowest"],
                         part["highest"],
                         color=color,
@@ -61,17 +63,14 @@ def label_fraction_curves(
                         lw=0,
                     )
                 axis.set_xscale("log")
-                amounts = sorted(here["amount"].unique())
-                unit = " %" if subset == "fraction" else ""
-                axis.set_xticks(
-                    amounts, [f"{each * (100 if unit else 1):g}{unit}" for each in amounts]
-                )
+                sizes = subset_sizes(here)
+                axis.set_xticks(sizes[across], sizes["name"].str.removesuffix(" per label"))
                 axis.minorticks_off()
                 axis.set_ylim(bottom=lower_end(spread.assign(value=spread["lowest"]), metric))
                 axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
                 if row == len(panels) - 1:
                     axis.set_xlabel(
-                        "share of the training images"
+                        "share of the training images (whole patients)"
                         if subset == "fraction"
                         else "training images per label"
                     )

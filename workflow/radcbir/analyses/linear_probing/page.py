@@ -61,24 +61,29 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
     sections = []
     accuracy = spread[(spread["metric"] == "accuracy") & (spread["average"] == "micro")]
     for split, part in accuracy.groupby("query_split", sort=False):
-        sizes = part.drop_duplicates(["subset", "amount"])[["subset", "amount", "train_images"]]
+        sizes = subset_sizes(part)
         heads = [{"text": "model", "help": "", "is_text": True}]
         amounts: list[Any] = list(sizes.itertuples())
         for size in amounts:
             images = f"{size.train_images:,.0f} training images on average"
-            heads.append(
-                {"text": subset_name(size.subset, size.amount), "help": images, "is_text": False}
-            )
+            if size.subset == "fraction":
+                images += f"; {100 * size.amount:g} % were asked for, patients are drawn whole"
+            heads.append({"text": size.name, "help": images, "is_text": False})
         rows = []
         for model, card in cards.items():
             own = part[part["model"] == model].set_index(["subset", "amount"])
-            values = [own.loc[(size.subset, size.amount)] for size in amounts]
             cells = [cell(card["name"], is_text=True)]
-            for value in values:
+            for size in amounts:
+                if (size.subset, size.amount) not in own.index:
+                    cells.append(cell("–"))
+                    continue
+                value = own.loc[(size.subset, size.amount)]
                 deviation = "" if math.isnan(value["deviation"]) else f" ± {value['deviation']:.3f}"
                 cells.append(cell(f"{value['mean']:.3f}{deviation}", value["mean"]))
-            rows.append({"control": is_control(card), "cells": cells, "order": -values[-1]["mean"]})
-        note = f"Accuracy with L-BFGS, mean ± standard deviation of {int(part['tries'].max())} draws of training images."
+            order = -(cells[-1]["value"] or 0)
+            rows.append({"control": is_control(card), "cells": cells, "order": order})
+        note = f"Accuracy with L-BFGS, mean ± standard deviation of {int(part['tries'].max())} draws of training images. "
+        note += "A share is that of the images of the patients who were drawn."
         mark_best(rows, range(1, len(heads)))
         sections.append(
             {
@@ -91,9 +96,22 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
     return sections
 
 
-def subset_name(subset: str, amount: float) -> str:
-    """How a subset of the training images is called: ``10 %``, ``5 per label``."""
-    return f"{100 * amount:g} %" if subset == "fraction" else f"{amount:g} per label"
+def subset_sizes(spread: pd.DataFrame) -> pd.DataFrame:
+    """subset, amount, train_images, train_share and ``name`` of each subset size, means over
+    models.
+
+    The name of a fraction is the share of the images that the drawn patients have (``12.3 %``), not
+    the share that was asked for; of the others it is ``5 per label``.
+    """
+    sizes = spread.groupby(["subset", "amount"])[["train_images", "train_share"]].mean()
+    sizes = sizes.reset_index()
+    names = [
+        f"{100 * size.train_share:.3g} %"
+        if size.subset == "fraction"
+        else f"{size.amount:g} per label"
+        for size in sizes.itertuples()
+    ]
+    return sizes.assign(name=names)
 
 
 def spread_over_tries(label_fractions: pd.DataFrame) -> pd.DataFrame:
@@ -112,6 +130,7 @@ def spread_over_tries(label_fractions: pd.DataFrame) -> pd.DataFrame:
             highest=("value", "max"),
             tries=("try", "size"),
             train_images=("train_images", "mean"),
+            train_share=("train_share", "mean"),
             train_classes=("train_classes", "mean"),
         )
         .reset_index()
