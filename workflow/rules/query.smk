@@ -19,6 +19,7 @@ rule query_list:
         images=query_setting("images"),
         listing=query_listing,
         intensity=query_setting("intensity"),
+        cut=query_cut,
         code=code("query/list.py"),
     script:
         "../scripts/query/list.py"

@@ -20,6 +20,16 @@ def query_listing(wildcards):
     return image_list.listing_digest(image_list.find_queries(project.query["images"]))
 
 
+def query_cut(wildcards):
+    """How volumes and files of several frames are cut: as the first dataset of the experiment that
+    `prepare: folder` cuts, else every axial slice and every frame."""
+    for each in query_experiment("datasets")(wildcards):
+        options = project.datasets[each].get("prepare", {})
+        if "planes" in options:
+            return {key: options[key] for key in ("planes", "step", "trim")}
+    return {"planes": ["axial"], "step": 1, "trim": 0}
+
+
 def query_members(wildcards):
     """The members' vectors of the query images, of a fusion."""
     members = project.meanings[wildcards.model]["of"]

@@ -30,7 +30,8 @@ from radcbir.datasets.preparation import (
 from radcbir.datasets.providers.folder.listing import files_below
 from radcbir.datasets.splits import drawn_splits
 from radcbir.images import raster, reader
-from radcbir.images.address import PLANES, join_address, split_address
+from radcbir.images.address import split_address
+from radcbir.images.slices import images_of
 
 MOST_KINDS = 5
 """Kinds of files that a count names."""
@@ -291,42 +292,12 @@ def _slices(listed: pd.DataFrame, options: Mapping, root: Path) -> pd.DataFrame:
     """
     progress = Progress(len(listed), "files opened")
 
-    def addresses(path: str) -> list[str]:
-        file, selectors = split_address(path)
+    def cut(path: str) -> list[str]:
         try:
-            parts = {} if selectors else reader.parts(reader.resolve(root, file))
-        except (raster.UnreadableImage, InputError):
-            parts = {}
+            return images_of(path, root, options)
         finally:
             progress.advance()
-        if "frame" in parts:
-            return [
-                join_address(file, {"frame": number}) for number in _taken(parts["frame"], options)
-            ]
-        if not parts:
-            return [path]
-        series = (
-            [{"volume": number} for number in range(parts["volume"])]
-            if parts["volume"] > 1
-            else [{}]
-        )
-        return [
-            join_address(file, {plane: number, **volume})
-            for volume in series
-            for plane in PLANES
-            if plane in options["planes"]
-            for number in _taken(parts[plane], options)
-        ]
 
     with ThreadPoolExecutor(8) as pool:
-        found: Any = list(pool.map(addresses, listed["filepath"]))
+        found: Any = list(pool.map(cut, listed["filepath"]))
     return listed.assign(filepath=found).explode("filepath", ignore_index=True)
-
-
-def _taken(count: int, options: Mapping) -> range:
-    """Every `step`-th of so many slices, from the middle of the first step on, without the share
-    `trim` at both ends.
-    """
-    start = int(count * options["trim"])
-    stop = count - start
-    return range(min(start + (options["step"] - 1) // 2, stop - 1), stop, options["step"])
