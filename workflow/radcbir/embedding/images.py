@@ -18,6 +18,7 @@ from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
+from radcbir.datasets.passing import note_passing
 from radcbir.embedding.store import write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
 from radcbir.images import raster, reader
@@ -84,6 +85,7 @@ def embed_shard(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )
     bad = [(path, reason) for _, path, reason in rejected]
+    note_passing(job.dataset, f"{Path(shard).stem}.{job.model}", bad)
     check_rejected(bad, len(rows), max_rejected, f"this shard of dataset '{job.dataset}'")
     libraries = {"radcbir": __version__, **encoder.libraries}
     attributes = {
@@ -127,7 +129,7 @@ def embed_images(
                 "",
             )
         except raster.UnreadableImage as error:
-            return row, None, str(error)
+            return row, None, error.reason
 
     def keep(batch: list[tuple[tuple[int, str], object]]) -> None:
         nonlocal batch_size
