@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import Project, rows
+from conftest import REPOSITORY, Project, rows
 
 EVERYTHING_AFTER_METRICS = {"comparison_summary", "model_table"}
 EVERY_RUN_OF_THE_CATALOG = {"catalog", "shards", "pool"}
@@ -228,12 +228,116 @@ def test_moved_images_are_not_embedded_again(project):
     assert not EXPENSIVE & set(project.run())
 
 
-def test_an_image_replaced_on_disk_is_found_when_the_catalog_looks_again(project):
+def test_an_image_replaced_on_disk_is_seen(project):
     (project / "data/images/p00/000.png").write_bytes(
         (project / "data/images/p01/006.png").read_bytes()
     )
-    jobs = project.run("--forcerun", "catalog")
+    jobs = project.run()
     assert jobs["embed"] == 2
+
+
+def damaged_disk(project):
+    """A workflow that fails to read an image as long as a file of the same name with `.bad` is
+    there: as a disk does that comes back.
+    """
+    project.edit(
+        "workflow/radcbir/images/reader.py",
+        "    with _reasons(), Source(file, limits, name) as source:\n        return geometry",
+        "    with _reasons(), Source(file, limits, name) as source:\n"
+        '        if os.path.exists(file + ".bad"):\n'
+        "            raise OSError(errno.EIO, os.strerror(errno.EIO))\n"
+        "        return geometry",
+    )
+
+
+def test_an_image_replaced_by_one_of_the_same_size_is_seen(project):
+    path = max((project / "data/images").rglob("*.png"), key=lambda each: each.stat().st_size)
+    before, name = path.stat(), path.relative_to(project / "data/images").as_posix()
+    number = [row["filepath"] for row in rows(48)].index(name)
+    seed = 1000
+    while not path.stat().st_size < before.st_size:
+        project.draw(name, number % 4, seed := seed + 1)
+    path.write_bytes(path.read_bytes().ljust(before.st_size, b"\0"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # the date as well
+    jobs = project.run()
+    assert (jobs["catalog"], jobs["inspect_images"], jobs["embed"]) == (1, 1, 2)
+    assert "Nothing to be done" in project.snakemake()
+    # And back: what it was is another change.
+    project.draw(name, number % 4, number)
+    assert project.run()["embed"] == 2
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_copied_images_with_new_dates_are_not_embedded_again(project):
+    images = project / "data/images"
+    shutil.copytree(images, project / "data/copy", copy_function=shutil.copyfile)
+    shutil.rmtree(images)
+    (project / "data/copy").rename(images)
+    jobs = project.run()
+    assert jobs["catalog"] == 1
+    assert not (EXPENSIVE | {"inspect_images"}) & set(jobs)
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_what_may_pass_is_tried_by_the_next_run(fresh):
+    damaged_disk(fresh)
+    image = fresh / "data/images/p00/000.png"
+    mark = image.with_name("000.png.bad")
+    mark.write_text("")
+    fresh.run()
+    ledger = fresh / "results/datasets/chest/ledger.csv"
+    assert ledger.read_text().count("p00/000.png,embed") == 2
+    assert "the next run tries again" in ledger.read_text()
+    assert fresh.run()["embed"] == 2  # it is tried again, in vain
+    mark.unlink()
+    jobs = fresh.run()
+    assert (jobs["inspect_images"], jobs["embed"]) == (1, 2)
+    assert "p00/000.png" not in ledger.read_text()
+    assert "Nothing to be done" in fresh.snakemake()
+
+
+def test_an_image_that_comes_back_is_seen(project):
+    image = project / "data/images/p00/000.png"
+    content = image.read_bytes()
+    image.unlink()
+    assert project.run()["embed"] == 2
+    assert "p00/000.png,catalog" in (project / "results/datasets/chest/ledger.csv").read_text()
+    image.write_bytes(content)
+    assert project.run()["embed"] == 2
+    assert "p00/000.png" not in (project / "results/datasets/chest/ledger.csv").read_text()
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_a_csv_with_an_older_date_is_seen(project):
+    """A backup that is restored with its date, of the same size."""
+    path = project / "data/chest.csv"
+    project.edit("data/chest.csv", "XR/chest/disc", "XR/chest/disk")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    jobs = project.run()
+    assert jobs["catalog"] == 1
+    assert not EXPENSIVE & set(jobs)
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_a_csv_edited_behind_the_catalogs_back_is_seen(project):
+    """It changes after the run has looked at it and before the catalog reads it."""
+    project.edit(
+        "workflow/scripts/datasets/catalog.py",
+        "from radcbir.core.logs",
+        "import os, pathlib\n"
+        'table = pathlib.Path("data/chest.csv")\n'
+        "dates = table.stat()\n"
+        'table.write_text(table.read_text().replace("XR/chest/disc", "XR/chest/disk", 1))\n'
+        "os.utime(table, ns=(dates.st_atime_ns, dates.st_mtime_ns))\n"
+        "from radcbir.core.logs",
+    )
+    assert project.run()["catalog"] == 1
+    shutil.copy(
+        REPOSITORY / "workflow/scripts/datasets/catalog.py",
+        project / "workflow/scripts/datasets/catalog.py",
+    )
+    assert project.run()["catalog"] == 1
+    assert "Nothing to be done" in project.snakemake()
 
 
 def test_a_killed_run_is_resumed_by_running_again(fresh, finished):

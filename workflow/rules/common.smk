@@ -1,6 +1,7 @@
 # The configuration, checked, and what every file of rules uses. Functions of the rules' wildcards,
 # each named for what it returns, are in settings.smk, inputs.smk and query_inputs.smk.
 
+import functools
 import json
 import re
 import shlex
@@ -14,10 +15,11 @@ from radcbir.cards import model_card as cards
 from radcbir.cards.versions import versions
 from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
-from radcbir.core.files import hold_lock
+from radcbir.core.files import content_digest, hold_lock
 from radcbir.core.logs import expect_this_library
 from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
+from radcbir.datasets.changes import ImageFiles
 from radcbir.datasets.providers.folder.listing import folder_digest
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader

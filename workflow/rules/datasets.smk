@@ -1,7 +1,8 @@
 # From a user's CSV to a checked catalog, and from the catalog to content-named lists of images.
 
 
-# Checks a dataset CSV and looks every image up once; what is missing goes into the ledger.
+# Checks a dataset CSV and looks every image up once; what is missing goes into the ledger. It runs
+# again where the CSV has another content, whatever its date, and where image files were replaced.
 rule catalog:
     input:
         csv=dataset_setting("csv"),
@@ -20,6 +21,8 @@ rule catalog:
         runtime=per_attempt(60),
     params:
         images=dataset_setting("images"),
+        files=image_files,
+        content=csv_content,
         code=code("datasets/catalog.py"),
     script:
         "../scripts/datasets/catalog.py"

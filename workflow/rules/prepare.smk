@@ -21,6 +21,7 @@ rule prepare:
         options=preparation_options,
         images=original_images,
         listing=folder_listing,
+        content=provider_content,
         code=preparation_code,
     script:
         "../scripts/datasets/prepare.py"

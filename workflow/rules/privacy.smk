@@ -22,6 +22,7 @@ rule pseudonyms:
         runtime=per_attempt(240),
     params:
         images=original_images,
+        content=original_content,
         code=code("datasets/pseudonyms.py"),
     script:
         "../scripts/datasets/pseudonyms.py"

@@ -30,6 +30,43 @@ def folder_listing(wildcards):
     return folder_digest(original_images(wildcards)) if is_folder else None
 
 
+def content_of(paths):
+    """The digest of the content of files that no rule makes: one that is replaced by a file with an
+    older date is a change as well.
+    """
+    given = [path for path in paths if path not in project.archived and Path(path).is_file()]
+    return [content_digest(path, layout.CONTENT_DIGESTS) for path in given]
+
+
+def provider_content(wildcards):
+    """The content of the files that a dataset is prepared from."""
+    return content_of(provider_files(wildcards).values())
+
+
+def original_content(wildcards):
+    """The content of the user's own CSV; nothing where a rule makes it."""
+    if dataset_setting("prepare")(wildcards):
+        return []
+    return content_of([original_csv(wildcards)])
+
+
+def csv_content(wildcards):
+    """The same for the CSV that the catalog is made from."""
+    own = dataset_setting("csv")(wildcards) == original_csv(wildcards)
+    return original_content(wildcards) if own else []
+
+
+@functools.cache
+def files_state(dataset, images):
+    return ImageFiles(dataset).state(images)
+
+
+def image_files(wildcards):
+    """A text that changes when image files are replaced, come back, or can be read again."""
+    images = dataset_setting("images")(wildcards)
+    return files_state(wildcards.dataset, images) if images else ""
+
+
 def preparation_code(wildcards):
     provider = dataset_setting("prepare")(wildcards)["from"]
     return code("datasets/prepare.py", providers.registry()[provider].module)

@@ -173,13 +173,13 @@ def test_semicolons_between_labels_are_read_as_bars(dataset):
 
 def test_a_csv_that_changes_while_files_are_looked_up_is_refused(dataset, monkeypatch):
     text = HEADER + "a.png,train,XR/chest/x\n"
-    looked_up = catalog._file_sizes
+    looked_up = catalog._looked_up
 
     def edit_meanwhile(root, paths):
         (root.parent / "data.csv").write_text(text.replace("XR", "CT"))
         return looked_up(root, paths)
 
-    monkeypatch.setattr(catalog, "_file_sizes", edit_meanwhile)
+    monkeypatch.setattr(catalog, "_looked_up", edit_meanwhile)
     with pytest.raises(InputError, match=r"data\.csv was changed while it was read: run again"):
         dataset(text)
 

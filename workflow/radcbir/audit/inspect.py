@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from radcbir.core.logs import Progress, logger
+from radcbir.datasets.changes import file_digest
 from radcbir.datasets.checks import check_image_root
+from radcbir.datasets.passing import note_passing
 from radcbir.images import reader
+from radcbir.images.address import split_address
 from radcbir.images.intensity import to_8_bit
 from radcbir.images.raster import UnreadableImage
 
@@ -29,6 +32,7 @@ INSPECTION_COLUMNS = [
     "extreme",
     "burned_in",
     "reason",
+    "file_digest",
 ]
 
 
@@ -40,19 +44,25 @@ def inspect_images(
 
     ``digest`` of the 8-bit pixels that an encoder would be given, perceptual ``hash`` (pHash, 64
     bits), ``kind`` of stored pixels, size, the number of ``levels``, the share of ``extreme``
-    (black or white) pixels, ``burned_in``, the reason to suspect annotations in the pixels, and
-    ``reason``, why the image cannot be read.
+    (black or white) pixels, ``burned_in``, the reason to suspect annotations in the pixels,
+    ``reason``, why the image cannot be read, and ``file_digest``, the content of its file.
     """
     check_image_root(image_root, dataset)
     with open(shard, newline="", encoding="utf-8") as handle:
         rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
     progress = Progress(len(rows), "images looked at")
 
+    digests: dict[str, str] = {}
+
     def look(row: tuple[int, str]) -> dict:
+        file = split_address(row[1])[0]
         try:
-            return _inspection(reader.resolve(image_root, row[1]), intensity)
+            if file not in digests:  # a volume is one file of many images
+                digests[file] = _digest_of(reader.resolve(image_root, file))
+            found = _inspection(reader.resolve(image_root, row[1]), intensity)
+            return {"file_digest": digests[file], **found}
         except UnreadableImage as error:
-            return {"reason": str(error)}
+            return {"reason": error.reason, "file_digest": digests.get(file, "")}
         finally:
             progress.advance()
 
@@ -67,6 +77,7 @@ def inspect_images(
         "levels": 0,
         "extreme": 0.0,
         "burned_in": "",
+        "file_digest": "",
     }
     table = pd.DataFrame(
         [
@@ -75,11 +86,20 @@ def inspect_images(
         ],
         columns=INSPECTION_COLUMNS,
     )
+    reasons = zip((path for _, path in rows), table["reason"], strict=True)
+    note_passing(dataset, Path(shard).stem, reasons)
     integers = dict.fromkeys(("id", "width", "height", "levels"), np.int64)
     logger.info(
         "%d images looked at, %d cannot be read", len(table), int((table["reason"] != "").sum())
     )
     return table.astype({**integers, "hash": np.uint64, "extreme": np.float64})
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError:  # reading the image tells the reason
+        return ""
 
 
 def _inspection(path: Path, intensity: Mapping) -> dict:

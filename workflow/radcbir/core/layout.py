@@ -76,6 +76,12 @@ ADMITTED = "results/checkpoints/admitted/{experiment}.txt"
 APP_LOG = "results/logs/app.log"
 LOCK = ".snakemake/radcbir.lock"
 CODE_DIGESTS = ".snakemake/radcbir-code.json"
+CONTENT_DIGESTS = ".snakemake/radcbir-contents.json"
+
+# What runs remember of image files: no rule reads or makes these.
+SEEN_IMAGES = "results/checkpoints/images/{dataset}.tsv"
+IMAGE_CHANGES = "results/checkpoints/images/{dataset}.txt"
+PASSING = "results/checkpoints/passing/{dataset}"
 
 
 def of_model(analysis: str, file: str) -> str:

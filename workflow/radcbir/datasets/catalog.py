@@ -4,9 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-import stat
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,6 +14,8 @@ from radcbir.core import package_data
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.core.text.csv_reader import CsvFile, Seen, wrong_cells
+from radcbir.datasets.changes import MISSING, ImageFiles, Status, look
+from radcbir.datasets.changes import NO_FILE as NOT_A_FILE
 from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.images.address import join_address, split_address
 
@@ -33,6 +33,7 @@ CATALOG_COLUMNS = [
     "region",
     *OPTIONAL,
     "bytes",
+    "content",
 ]
 
 LEDGER_COLUMNS = ["path", "stage", "model", "reason"]
@@ -49,14 +50,19 @@ def image_id(dataset: str, path: str) -> int:
 
 
 def build_catalog(
-    csv: str | Path, dataset: str, images: str | Path | None, max_rejected: float
+    csv: str | Path,
+    dataset: str,
+    images: str | Path | None,
+    max_rejected: float,
+    known: ImageFiles | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a dataset CSV into its catalog.
 
     Returns the catalog (columns :data:`CATALOG_COLUMNS`, one row per image whose file is there,
     sorted by path) and the ledger of rejected rows (columns :data:`LEDGER_COLUMNS`). ``images`` is
     the image root, ``max_rejected`` the share of rows that may be rejected. Without a root (all
-    models have their embeddings already) no file is looked up.
+    models have their embeddings already) no file is looked up. ``known`` is what the last catalog saw
+    of the files: where one has changed since, the column ``content`` tells its digest.
 
     Raises :class:`InputError` where the CSV breaks its schema, a path repeats or leaves the root,
     the root is missing, too many images are missing, or the CSV is changed meanwhile.
@@ -81,11 +87,20 @@ def build_catalog(
         catalog[name] = _column(table, name)
     catalog["age"] = ages.to_numpy()
     catalog["id"] = np.array([image_id(dataset, path) for path in paths], dtype=np.int64)
-    catalog["bytes"] = np.int64(0) if images is None else _file_sizes(Path(images), paths)
+    catalog["bytes"], catalog["content"] = np.int64(0), ""
+    if images is not None:
+        files = [split_address(path)[0] for path in paths]
+        found = _looked_up(Path(images), files)
+        catalog["bytes"] = np.array([found[file].bytes for file in files], dtype=np.int64)
+        if known is not None:
+            contents = known.contents(images, found)
+            catalog["content"] = [contents[file] for file in files]
     catalog = catalog[CATALOG_COLUMNS].sort_values("path", kind="stable", ignore_index=True)
 
-    known = {-1: "missing", -2: "not a file"} | ({} if images is None else {0: "zero bytes"})
-    reasons = catalog["bytes"].map(known)
+    reasons_of = {MISSING: "missing", NOT_A_FILE: "not a file"} | (
+        {} if images is None else {0: "zero bytes"}
+    )
+    reasons = catalog["bytes"].map(reasons_of)
     rejected = pd.DataFrame(
         {"path": catalog["path"], "stage": "catalog", "model": "", "reason": reasons}
     )
@@ -307,23 +322,7 @@ def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
     return ages
 
 
-def _file_sizes(root: Path, paths: Sequence[str]) -> np.ndarray:
-    """Bytes of each image's file, -1 where it is missing, -2 where it is something else than a
-    file.
-    """
-    files = [split_address(path)[0] for path in paths]
-    distinct = list(dict.fromkeys(files))  # a volume is one file of many images
-    progress = Progress(len(distinct), "files looked up")
-
-    def size(path: str) -> int:
-        try:
-            status = (root / path).stat()
-        except OSError:
-            return -1
-        finally:
-            progress.advance()
-        return status.st_size if stat.S_ISREG(status.st_mode) else -2
-
-    with ThreadPoolExecutor(8) as pool:
-        sizes = dict(zip(distinct, pool.map(size, distinct, chunksize=256), strict=True))
-    return np.fromiter((sizes[file] for file in files), dtype=np.int64, count=len(files))
+def _looked_up(root: Path, files: Sequence[str]) -> dict[str, Status]:
+    """Each file's status; a volume is one file of many images."""
+    distinct = list(dict.fromkeys(files))
+    return look(root, distinct, Progress(len(distinct), "files looked up"))

@@ -36,15 +36,17 @@ def write_shards(catalog: pd.DataFrame, folder: str | Path, size: int) -> list[s
     the content's digest.
 
     The file's size in bytes stands in the list so that an image that is replaced on disk changes
-    its shard. Labels and splits do not: editing them embeds nothing again. Returns the digests in
-    path order.
+    its shard. So does the digest of its content where one of the files is not the first one seen
+    under its name (column content, :mod:`radcbir.datasets.changes`). Labels and splits do not:
+    editing them embeds nothing again. Returns the digests in path order.
     """
     digests = []
     with atomic_folder(folder) as temporary:
         for start, stop in shard_bounds(catalog["id"].to_numpy(), size):
-            content = (
-                catalog[["id", "path", "bytes"]].iloc[start:stop].to_csv(sep="\t", index=False)
-            )
+            rows = catalog.iloc[start:stop]
+            columns = ["id", "path", "bytes"]
+            columns += ["content"] if "content" in rows and (rows["content"] != "").any() else []
+            content = rows[columns].to_csv(sep="\t", index=False)
             digests.append(digest(content.encode()))
             write_text(temporary / f"{digests[-1]}.tsv", content)
     logger.info("%d images in %d shards", len(catalog), len(digests))

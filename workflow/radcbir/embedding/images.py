@@ -15,7 +15,7 @@ import numpy as np
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
-from radcbir.embedding.store import provenance, write_shard
+from radcbir.datasets.passing import note_passing
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
 from radcbir.images import raster, reader
 from radcbir.images.intensity import INTENSITY
@@ -81,6 +81,7 @@ def embed_shard(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )
     bad = [(path, reason) for _, path, reason in rejected]
+    note_passing(job.dataset, f"{Path(shard).stem}.{job.model}", bad)
     where = f"this shard of dataset '{job.dataset}'"
     of = sum(len(_listed(each)) for each in Path(shard).parent.glob("*.tsv")) if bad else 0
     check_rejected(bad, len(rows), max_rejected, where, of)
@@ -130,7 +131,7 @@ def embed_images(
                 "",
             )
         except raster.UnreadableImage as error:
-            return row, None, str(error)
+            return row, None, error.reason
 
     def keep(batch: list[tuple[tuple[int, str], object]]) -> None:
         nonlocal batch_size

@@ -4,9 +4,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+AGAIN = "; the next run tries again"
+"""How reasons end that may pass."""
+
 
 class UnreadableImage(Exception):
-    """An image that cannot be used. The message is the short reason that goes into the ledger."""
+    """An image that cannot be used. The message is a short reason."""
+
+    @property
+    def reason(self) -> str:
+        """What the ledger says."""
+        return str(self)
 
 
 class PassingError(UnreadableImage):
@@ -14,6 +22,11 @@ class PassingError(UnreadableImage):
 
     Examples: no permission, an error of the disk or network, no memory.
     """
+
+    @property
+    def reason(self) -> str:
+        """What the ledger says: the next run tries again."""
+        return f"{self}{AGAIN}"
 
 
 @dataclass(frozen=True)
