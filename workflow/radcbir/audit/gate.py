@@ -7,18 +7,18 @@ from radcbir.core.errors import InputError
 CHECKS = {
     "shared_patients": "split by patient, or set `shared_patients: allow` and read the figures without same-patient neighbors",
     "shared_studies": "split by study, or better by patient",
-    "exact_duplicates": "take the copies out, those in two splits at least",
-    "near_duplicates": "look at the pairs, and take out those that show the same image",
-    "conflicting_labels": "settle which label is right",
-    "labels_alike": "write them alike in the dataset CSVs",
-    "unanswerable_classes": "add index images of these classes, or leave their queries out",
-    "unasked_classes": "nothing has to be done: these images only stand among the others that can be found",
-    "missing_patients": "fill in `patient_id`, without which leaks between splits cannot be seen",
-    "placeholder_patients": "leave `patient_id` blank where the patient is not known: one name is one patient",
-    "burned_in_annotation": "look at the images before you share any, and clean them",
-    "unreadable": "mend the files, or lower `max_rejected`",
-    "odd_range": "look at the images; for blank ones choose another `intensity:` policy, or leave them out",
-    "odd_size": "look at the images: thumbnails, strips and empty scans find each other",
+    "exact_duplicates": "remove the copies, at least those in two splits",
+    "near_duplicates": "look at the pairs, and remove those that show the same image",
+    "conflicting_labels": "decide which label is right",
+    "labels_alike": "write them in the same way in the dataset CSVs",
+    "unanswerable_classes": "add index images of these classes, or exclude their queries",
+    "unasked_classes": "nothing has to be done: these images are only searched like the others",
+    "missing_patients": "fill in `patient_id`: without it, leaks between splits cannot be found",
+    "placeholder_patients": "leave `patient_id` blank where the patient is not known: every name counts as one patient",
+    "burned_in_annotation": "check the images before you share any, and clean them",
+    "unreadable": "repair the files, or lower `max_rejected`",
+    "odd_range": "look at the images; for blank ones choose another `intensity:` policy, or exclude them",
+    "odd_size": "look at the images: thumbnails, strips and empty scans are similar to each other",
     "pixel_types": "nothing has to be done where the intensity policy suits each of them",
 }
 """What is checked -> what to do about it; the schema of the configuration lists the same names
@@ -44,7 +44,7 @@ def refuse(findings: Sequence[Mapping], stop_on: Sequence[str], page: str) -> No
             else "the findings"
         )
         raise InputError(
-            f"{first['what']}{examples}: {CHECKS[first['check']]}; to go on all the same, take "
-            f"'{first['check']}' out of "
-            f"`audit: stop_on:`; {others} stand in {page}"
+            f"{first['what']}{examples}: {CHECKS[first['check']]}; to continue anyway, remove "
+            f"'{first['check']}' from "
+            f"`audit: stop_on:`; {others} are in {page}"
         )

@@ -16,11 +16,9 @@ from radcbir.analyses.classifiers import (
 from radcbir.cards.model_card import is_control
 
 LINEAR_INTRODUCTION = [
-    "A linear classifier is trained on the embeddings of the index images. Twice: with AdamW as in "
-    "Denner et al. (few "
-    "steps on a small index, so that it may stay undertrained there), and as logistic regression "
-    "with L-BFGS, its penalty "
-    "chosen.",
+    "Two linear classifiers are trained on the embeddings of the index images. The first uses AdamW "
+    "as in Denner et al.: few steps on a small index, so it may be undertrained there. The second is "
+    "logistic regression with L-BFGS and a chosen penalty.",
 ]
 
 
@@ -32,7 +30,7 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
     for split, part in metrics.groupby("query_split", sort=False):
         selected = part["selected_on"].iloc[0]
         where = (
-            "a part of the index that does not train"
+            "a part of the index that is not trained on"
             if selected == "held-out"
             else f"the split {selected}"
         )
@@ -44,7 +42,7 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
         section = table_section(part, cards, {"probe": PROBES}, setting)
         section |= {
             "title": f"Queries: {split}",
-            "note": f"Trained on {number_range(part['train_images'])} images, epoch and C chosen on "
+            "note": f"Trained on {number_range(part['train_images'])} images. Epoch and C were chosen on "
             f"{where}. {counts_sentence(part)}",
         }
         sections.append(section)
