@@ -1,7 +1,7 @@
 # From a user's CSV to a checked catalog, and from the catalog to content-named lists of images.
 
 
-# Checks a dataset CSV and looks every image up once; what is missing goes into the ledger.
+# Checks a dataset CSV and whether every image exists. Missing images are rows of the ledger.
 rule catalog:
     input:
         csv=dataset_setting("csv"),
@@ -25,9 +25,9 @@ rule catalog:
         "../scripts/datasets/catalog.py"
 
 
-# Lists the images of each shard in a file named after its content. An embedding job depends on the
-# list by name, so an unchanged shard is never embedded again; which lists there are is known once
-# the checkpoint `audited` is done.
+# Lists the images of each shard in a file that is named after its content. An embedding job depends
+# on the list by name, so an unchanged shard is never embedded again. The names of the lists are
+# known when the checkpoint `audited` is done.
 rule shards:
     input:
         layout.CATALOG,
@@ -49,7 +49,7 @@ rule shards:
         "../scripts/datasets/shards.py"
 
 
-# Everything that was rejected, by the catalog and by each model, and that the counts add up.
+# Lists everything that the catalog and each model rejected, and checks that the counts add up.
 rule ledger:
     input:
         catalog=layout.CATALOG,
