@@ -164,7 +164,7 @@ def embed_images(
 
 def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> Iterator:
     """Results of ``function`` in order, computed in the pool at most ``ahead`` items before they
-    are asked for.
+    are used.
     """
     waiting: deque[Future] = deque()
     items = iter(items)

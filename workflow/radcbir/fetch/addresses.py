@@ -1,4 +1,4 @@
-"""Addresses of files on the network: what a message may show of them, and how they are asked for."""
+"""Addresses of files on the network: what a message may show of them, and how they are requested."""
 
 import base64
 import netrc
@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 
 def shown(url: str) -> str:
-    """An address without user name, password, query and fragment, which may hold secrets."""
+    """An address without user name, password, query and fragment, which may contain secrets."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]

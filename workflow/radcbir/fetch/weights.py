@@ -40,10 +40,10 @@ def fetch(
     """Fetch the file that a card's ``weights`` section names (``package``, ``url`` or ``hub``) to
     ``target``.
 
-    ``name`` is the file's name below the model's folder, where ``target`` lies deeper than in that
-    folder itself. A digest that the card does not give is recorded when the file is fetched for the
-    first time, together with the commit that a branch of the hub stood for; from then on another
-    file from the same source is refused.
+    ``name`` is the file's name below the model's folder, where ``target`` is in a folder below
+    that folder. A digest that the card does not give is recorded when the file is fetched for the
+    first time, together with the commit of a branch of the hub. From then on another file from
+    the same source is refused.
 
     Raises :class:`InputError` where it cannot be fetched, or must not, being ``offline`` (then it
     says where to put it by hand) or its SHA-256 is not the card's, or the recorded one (then
@@ -219,10 +219,10 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 
 def _commit(weights: Mapping, lock: Path, model: str, name: str) -> str:
-    """The commit of a hub repository that the card's revision stands for.
+    """The commit of the card's revision in a hub repository.
 
-    The same for all files of a model, and the same whenever one is fetched again: what a branch
-    stood for is recorded.
+    The same for all files of a model, and the same whenever one is fetched again, because the
+    commit of a branch is recorded.
     """
     if COMMIT.fullmatch(weights["revision"]):
         return weights["revision"]
@@ -274,7 +274,7 @@ def _from_package(package: str, member: str, folder: Path) -> Path:
 
 
 def _head_of(weights: Mapping, model: str) -> str:
-    """The commit that a branch or tag of a hub repository stands for now."""
+    """The present commit of a branch or tag of a hub repository."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with _hub_errors(weights, model):

@@ -11,8 +11,8 @@ from radcbir.core.files import atomic_write
 matplotlib.use("Agg")
 
 
-# Okabe & Ito's palette, told apart with any color vision; the yellow is left out, it is too light
-# on white.
+# Okabe & Ito's palette, distinct with any color vision. Without the yellow, which is too light on
+# white.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]

@@ -79,8 +79,8 @@ def build(architecture: str, classes: int) -> torch.nn.Module:
 
 
 def _pickled_classes() -> list[type]:
-    """The classes that the library's files hold as whole objects: layers, and nothing that runs
-    code when it is read.
+    """The classes of the whole objects in the library's files: layers, and nothing that runs code
+    when it is read.
     """
     layers = ("Sequential", "Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "AvgPool2d", "Linear")
     own = ("DenseNet", "_DenseBlock", "_DenseLayer", "_Transition")
