@@ -201,7 +201,8 @@ def test_texts_are_asked_as_the_towers_answer(done):
     assert found.loc[kept, "value"].tolist() == [pytest.approx(accuracy)]
     page = (done / f"{FOLDER}/text_queries/text_queries.html").read_text()
     assert (
-        "Without a text tower, and so not here: thumbnail 16x16" in page and "showing cross" in page
+        "These models have no text tower and are not shown: thumbnail 16x16" in page
+        and "showing cross" in page
     )
     assert page.count("data:image/jpeg") >= 3
 

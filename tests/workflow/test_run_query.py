@@ -60,7 +60,11 @@ def test_a_folder_asks_an_index_that_exists(project):
         ["ask/notes", "query", "", "not an image"],
     ]
     page = (project / "results/queries/first/gallery.html").read_text()
-    assert "ask/one &lt;b&gt;.png" in page and "3 of 5 images asked" in page and "http" not in page
+    assert (
+        "ask/one &lt;b&gt;.png" in page
+        and "3 of 5 query images searched" in page
+        and "http" not in page
+    )
 
     # nothing is done twice; the query is no part of the other results
     assert "Nothing to be done" in project.snakemake(

@@ -1,4 +1,4 @@
-# The page that answers queries from finished indexes.
+# The page for queries to finished indexes.
 
 import contextlib
 import os
@@ -27,8 +27,8 @@ def serve_beside_runs():
     before = {each: signal.signal(each, end_page) for each in ending}
 
 
-# Serves it on this machine alone until it is ended; it makes nothing and waits for nothing: what is
-# not there yet is shown as such, with what to run.
+# Serves the page on this machine alone until it is ended. It makes nothing and waits for nothing.
+# For missing results the page says what to run.
 rule app:
     log:
         layout.APP_LOG,

@@ -1,9 +1,9 @@
-# Published archives: fetched, checked, and unpacked as far as they are wanted. An archive that was put
-# into resources/{resource}/archives/ by hand is used as it is.
+# Published archives are fetched and checked, and the listed files are unpacked. An archive that was
+# put into resources/{resource}/archives/ by hand is used as it is.
 
 
-# Fetches an archive, going on after a cut connection, and checks size and checksum before it takes
-# its name.
+# Fetches an archive and continues after an interrupted connection. Size and checksum are checked
+# before the file gets its name.
 rule fetch_archive:
     output:
         layout.ARCHIVE,
@@ -26,7 +26,7 @@ rule fetch_archive:
         "../scripts/fetch/archive.py"
 
 
-# Unpacks one file of an archive; nothing else of it is touched.
+# Unpacks one file of an archive and no other.
 rule unpack:
     input:
         ancient(archive),

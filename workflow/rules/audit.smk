@@ -1,8 +1,8 @@
-# Checks before any embedding: one look at every image, conclusions per experiment, a verdict.
+# Checks before any embedding: every image is read once, findings per experiment, a verdict.
 
 
-# Looks once at each image of a shard: digest of the pixels, perceptual hash, range, size. Cached per
-# shard as embeddings are, so that an appended row is a look at one shard.
+# Reads each image of a shard once: digest of the pixels, perceptual hash, range, size. The result
+# is cached per shard, as embeddings are. An appended row makes only one shard run again.
 rule inspect_images:
     input:
         ancient(layout.SHARD),
@@ -26,8 +26,8 @@ rule inspect_images:
         "../scripts/audit/inspect_images.py"
 
 
-# Patients, studies, exact and near duplicates in two splits; odd images; classes that no index image
-# can answer for.
+# Finds patients, studies, exact and near duplicates that are in two splits, odd images, and classes
+# without an index image.
 rule audit:
     input:
         catalog=layout.POOL,
@@ -65,8 +65,8 @@ rule audit:
         "../scripts/audit/audit.py"
 
 
-# Stops the run, in one sentence, where findings are serious. A job of its own, since the outputs of a
-# job that fails are lost and the user then needs the findings.
+# Stops the run, with one sentence, where findings are serious. This is a separate job, because the
+# outputs of a failed job are deleted and the user needs the findings.
 rule audit_verdict:
     input:
         findings=layout.FINDINGS,
@@ -86,10 +86,11 @@ rule audit_verdict:
         "../scripts/audit/verdict.py"
 
 
-# A dataset's shards are known and every experiment that pools it has passed its audit: embedding
-# waits for it. A checkpoint, so that nothing depends on it: neither a new experiment nor a new verdict
-# is a reason to embed again. The file holds the time: were it the same as before, Snakemake would drop
-# the checkpoint `admitted` from a run that has begun, and all that waits for it.
+# Done when a dataset's shards are known and every experiment that pools it has passed its audit.
+# Embedding waits for it. It is a checkpoint, so that no file depends on it: neither a new
+# experiment nor a new verdict is a reason to embed again. The file contains the time. If the file
+# stayed the same, Snakemake would drop the checkpoint `admitted` from a run that has begun, and all
+# jobs that wait for it.
 checkpoint audited:
     input:
         shards=layout.SHARDS,
@@ -109,7 +110,7 @@ checkpoint audited:
         "../scripts/audit/stamp.py"
 
 
-# The same for all datasets of an experiment: searches and evaluations wait for it.
+# The same for all datasets of an experiment. Searches and evaluations wait for it.
 checkpoint admitted:
     input:
         of_datasets(layout.AUDITED),

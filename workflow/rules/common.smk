@@ -1,5 +1,5 @@
-# The configuration, checked, and what every file of rules uses. Functions of the rules' wildcards,
-# each named for what it returns, are in settings.smk, inputs.smk and query_inputs.smk.
+# The checked configuration, and what every file of rules uses. Functions of the rules' wildcards
+# are in settings.smk, inputs.smk and query_inputs.smk. Each is named for what it returns.
 
 import functools
 import json
@@ -43,7 +43,7 @@ expect_this_library()
 
 
 def refuse_second_run():
-    """One run at a time in a folder; the page, which makes nothing, may be served beside it."""
+    """One run at a time in a folder. The page makes nothing, so it may be served beside a run."""
     page = [job.rule.name == rules.app.rule.name for job in workflow.dag.needrun_jobs()]
     if all(page):
         return serve_beside_runs()
@@ -60,7 +60,7 @@ def refuse_second_run():
 
 
 def refuse_missing_downloads():
-    """Without network, what is missing cannot be fetched: better now than after the first shards."""
+    """Without network, missing files cannot be fetched. Stop now, not after the first shards."""
     missing = targets.missing_downloads(project) if project.settings["offline"] else []
     if missing:
         raise WorkflowError(
@@ -71,7 +71,7 @@ def refuse_missing_downloads():
 
 
 def refuse_held_back_arrays():
-    """Slurm's executor waits for all jobs of an array; those that `--jobs` holds back never come."""
+    """Slurm's executor waits for all jobs of an array, also for those that `--jobs` delays."""
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
     if arrays and workflow.resource_settings.nodes < 10_000:
         raise WorkflowError(
@@ -101,7 +101,7 @@ def configfiles_named():
 
 
 def names(values):
-    """A wildcard constraint that admits these names alone; where there are none, nothing at all."""
+    """A wildcard constraint that matches these names only. Without names it matches nothing."""
     return "|".join(re.escape(value) for value in values) or "(?!)"
 
 

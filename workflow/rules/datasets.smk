@@ -28,9 +28,9 @@ rule catalog:
         "../scripts/datasets/catalog.py"
 
 
-# Lists the images of each shard in a file named after its content. An embedding job depends on the
-# list by name, so an unchanged shard is never embedded again; which lists there are is known once
-# the checkpoint `audited` is done.
+# Lists the images of each shard in a file that is named after its content. An embedding job depends
+# on the list by name, so an unchanged shard is never embedded again. The names of the lists are
+# known when the checkpoint `audited` is done.
 rule shards:
     input:
         layout.CATALOG,
@@ -52,7 +52,7 @@ rule shards:
         "../scripts/datasets/shards.py"
 
 
-# Everything that was rejected, by the catalog and by each model, and that the counts add up.
+# Lists everything that the catalog and each model rejected, and checks that the counts add up.
 rule ledger:
     input:
         catalog=layout.CATALOG,

@@ -1,10 +1,10 @@
 # The forward passes: one job per model and shard, then one file per model and dataset.
 
 
-# Embeds the images of one shard. What changes the embeddings is in `params`. What only changes how
-# fast they come (device, batch size, in float32 the runtime) or where the images are is in
-# `resources`, so that changing it makes nothing stale. The list is `ancient`, being named after its
-# content.
+# Embeds the images of one shard. Settings that change the embeddings are in `params`. Settings that
+# only change the speed (device, batch size, in float32 the runtime) or the place of the images are
+# in `resources`, so a change of them makes nothing stale. The list is `ancient`, because it is
+# named after its content.
 rule embed:
     input:
         images=ancient(layout.SHARD),
@@ -39,7 +39,7 @@ rule embed:
         "../scripts/embedding/embed.py"
 
 
-# One HDF5 file per model and dataset: a virtual dataset over the shards, no bytes are copied.
+# One HDF5 file per model and dataset: a virtual dataset over the shards. No bytes are copied.
 rule gather:
     input:
         shard_embeddings,
@@ -62,7 +62,7 @@ rule gather:
         "../scripts/embedding/gather.py"
 
 
-# A fusion's embeddings are its members' side by side: a file like any other.
+# The embeddings of a fusion are those of its members, side by side, in a file like any other.
 rule fuse:
     input:
         member_embeddings,
@@ -87,7 +87,7 @@ rule fuse:
         "../scripts/embedding/fuse.py"
 
 
-# The same as a zarr store, for object stores and lazy readers; made on request.
+# The same as a zarr store, for object stores and lazy readers. It is made on request only.
 rule export_zarr:
     input:
         layout.EMBEDDINGS,

@@ -2,12 +2,12 @@
 
 # Three checkpoints say when file names are known: `pool` (the images of an experiment), then
 # `audited` (a dataset may be embedded), then `admitted` (an experiment may be searched). Each
-# function below waits for one of them at most: where it needs a second one once the first is done,
-# Snakemake (9.27) can lose sight of the job. Nor is a file taken as `ancient` whose job has to run:
-# as long as it has, Snakemake does not look for other reasons to run the file's reader.
+# function below waits for one of them at most. If it needs a second one after the first is done,
+# Snakemake (9.27) can lose the job. A file whose job has to run is not `ancient` either: while it is
+# `ancient`, Snakemake does not check for other reasons to run the reader of the file.
 #
-# Readers of embeddings wait as well, although they know the names: planned earlier, when it is not
-# known yet whether the embeddings will change, they would run even where no shard was new.
+# Readers of embeddings wait as well, although the names are known. If they were planned earlier,
+# before it is known whether the embeddings will change, they would run even without a new shard.
 
 
 def filled(pattern, wildcards, **values):
@@ -62,7 +62,7 @@ def shard_lists(wildcards):
 
 
 def inspected_images(wildcards):
-    """What was seen in an experiment's images, a table per shard; none where pixels are not read."""
+    """What was found in an experiment's images, a table per shard. None where pixels are not read."""
     if not project.settings["audit"]["images"]:
         return []
     return [
@@ -89,7 +89,7 @@ def experiment_csvs(wildcards):
 
 
 def source(wildcards):
-    """The file that holds what a precomputed model has of a dataset, or of all of them."""
+    """The file with what a precomputed model has of a dataset, or of all datasets."""
     return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
 
 
@@ -209,7 +209,7 @@ def near_duplicates(wildcards):
 
 
 def uncertainty_table(name):
-    """A table of the analysis uncertainty; nothing where the experiment leaves the analysis out."""
+    """A table of the analysis uncertainty. Nothing where the experiment does not have it."""
     pattern = layout.of_experiment("uncertainty", f"{name}.csv")
     wanted = lambda wildcards: "uncertainty" in experiment_setting("analyses")(wildcards)
     return lambda wildcards: filled(pattern, wildcards) if wanted(wildcards) else []

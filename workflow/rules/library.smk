@@ -1,6 +1,6 @@
-# Where the library is: beside the rules, or, where the workflow is a module out of a git repository,
-# unpacked from there. Snakemake fetches rules and scripts from a repository one by one; the library
-# has to be there as a whole.
+# Where the library is: beside the rules. If the workflow is a module from a git repository, the
+# library is unpacked from there, because Snakemake fetches rules and scripts from a repository one
+# by one and the library is needed as a whole.
 
 import io
 import re

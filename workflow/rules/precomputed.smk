@@ -1,8 +1,10 @@
-# Models whose embeddings or neighbor lists exist already (loader `precomputed`): no image is opened.
+# Models whose embeddings or neighbor lists exist already (loader `precomputed`). No image is
+# opened.
 
 
-# Takes a dataset's vectors out of a file of embeddings; what is not in it goes into the ledger. One job
-# per dataset, not per shard: reading takes minutes for a million images, and the file is opened once.
+# Reads a dataset's vectors from a file of embeddings. Images that are not in it are rows of the
+# ledger. There is one job per dataset, not per shard: reading takes minutes for a million images,
+# and the file is opened once.
 rule take_embeddings:
     input:
         images=ancient(shard_lists),
@@ -30,7 +32,7 @@ rule take_embeddings:
         "../scripts/embedding/take_embeddings.py"
 
 
-# Takes the neighbors of a query split out of published lists, to be evaluated without any embedding.
+# Reads the neighbors of a query split from published lists. They are evaluated without embeddings.
 rule take_neighbors:
     input:
         lists=source,

@@ -1,4 +1,4 @@
-# From the files that a provider hands out to a dataset CSV, for datasets with `prepare:`.
+# From a provider's files to a dataset CSV, for datasets with `prepare:`.
 
 
 # Reads the provider's metadata, splits by patient and selects images, by the options of `prepare:`.

@@ -1,8 +1,8 @@
-# Pseudonyms in place of names. All files are under private/, the log too: they are not to be shared.
+# Pseudonyms instead of names. All files, and the log, are under private/. Do not share them.
 
 
-# Gives each path, patient and study a keyed digest, and links to the images under these names.
-# What follows knows no other names, so nothing under results/ can hold one.
+# Gives each path, patient and study a keyed digest, and makes links to the images with these names.
+# All later rules know only these names, so no other name can be in results/.
 rule pseudonyms:
     input:
         csv=original_csv,

@@ -1,8 +1,8 @@
-# Images of the user's own find similar ones in an experiment's index: the target `query`.
+# The target `query`: search with the user's own images in the index of an experiment.
 
 
-# Lists the images that `query:` names: images, folders, lists of paths. Stops where not one of them
-# can be read.
+# Lists the images that `query:` names: images, folders, lists of paths. Stops if none of them can
+# be read.
 rule query_list:
     output:
         layout.QUERY_IMAGES,
@@ -25,8 +25,8 @@ rule query_list:
         "../scripts/query/list.py"
 
 
-# Embeds the query images by the code that embedded the index. What cannot be read stays in the file
-# with its reason.
+# Embeds the query images with the code that embedded the index. An image that cannot be read is in
+# the file with the reason.
 rule embed_query:
     input:
         queries=layout.QUERY_IMAGES,
@@ -58,7 +58,7 @@ rule embed_query:
         "../scripts/query/embed.py"
 
 
-# A fusion's vectors of the query images are its members' side by side, as those of the index are.
+# The vectors of a fusion are those of its members, side by side, as in the index.
 rule fuse_query:
     input:
         query_members,
@@ -82,7 +82,7 @@ rule fuse_query:
         "../scripts/query/fuse.py"
 
 
-# The nearest images of the experiment's index, searched as its own queries are.
+# The nearest images of the experiment's index, searched like the experiment's own queries.
 rule query_neighbors:
     input:
         queries=layout.QUERY_VECTORS,

@@ -52,7 +52,7 @@ def query_index_images(wildcards):
 
 
 def query_index_embeddings(wildcards):
-    """The vectors of the index, where the index file does not hold them, or in another order."""
+    """The vectors of the index, where the index file has none, or has them in another order."""
     if query_experiment("index")(wildcards)["type"] == "flat" and not fused_search(wildcards):
         return []
     return experiment_embeddings_by([wildcards.model], project.query["experiment"])
@@ -73,7 +73,7 @@ def query_model_names(wildcards):
 
 
 def query_score_notes(wildcards):
-    """Slug -> what the scores are, of the models whose scores are no cosine similarities."""
+    """Slug -> what the scores are, for models whose scores are not cosine similarities."""
     notes = {"score": "mean z-scores", "reciprocal_rank": "sums of 1 / (60 + rank)"}
     by = {each: project.cards[each].get("fusion", {}).get("by") for each in project.query["models"]}
     return {model: notes[each] for model, each in by.items() if each in notes}

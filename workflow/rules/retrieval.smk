@@ -1,10 +1,10 @@
 # Nearest neighbors of every query image, and how often they are right.
 
 
-# Pools the catalogs of an experiment and lists the images of each split in a file named after its
-# content, for the same reason as the shards: a label that is edited changes the metrics, not the
-# search. It follows the shards without reading them: once the pool is known, all images of the
-# experiment are.
+# Pools the catalogs of an experiment and lists the images of each split in a file that is named
+# after its content. The reason is the same as for the shards: an edited label changes the metrics,
+# not the search. The rule runs after the shards without reading them. When the pool is known, all
+# images of the experiment are known.
 checkpoint pool:
     input:
         catalogs=of_datasets(layout.CATALOG),
@@ -32,8 +32,8 @@ checkpoint pool:
         "../scripts/datasets/pool.py"
 
 
-# An inner-product index of the index split's unit vectors, exact unless the experiment's `index:` says
-# otherwise; scores are cosine similarities.
+# An inner-product index of the index split's unit vectors. It is exact unless the experiment's
+# `index:` says otherwise. Scores are cosine similarities.
 rule index:
     input:
         embeddings=experiment_embeddings,
@@ -57,7 +57,7 @@ rule index:
         "../scripts/retrieval/index.py"
 
 
-# The k nearest index images of each query; further ones where same-patient images are among the first
+# The k nearest index images of each query, and more where same-patient images are among the first
 # k. A fusion by score or by rank searches its members' vectors side by side, exactly.
 rule knn:
     input:

@@ -2,7 +2,7 @@
 
 
 def per_attempt(amount):
-    """MB of memory or minutes: so much, and twice as much when a killed job is tried again.
+    """MB of memory or minutes: this amount, and twice as much when a killed job runs again.
 
     The amounts are for 1.6 million images of 512 dimensions.
     """
@@ -14,7 +14,7 @@ def dataset_setting(key):
 
 
 def provider_files(wildcards):
-    """The provider's files that a dataset is prepared from, by what they are for."""
+    """The provider's files that a dataset is prepared from, by their purpose."""
     return project.provider_files[wildcards.dataset]
 
 
@@ -77,12 +77,12 @@ def original_csv(wildcards):
 
 
 def original_images(wildcards):
-    """The image root that the user named; a pseudonymised dataset has a folder of links to it."""
+    """The image root that the user named. A pseudonymised dataset has a folder of links to it."""
     return project.originals[wildcards.dataset].get("images")
 
 
 def max_rejected(wildcards):
-    """The share of images that may be rejected, as text: a resource, since it changes no result."""
+    """The share of images that may be rejected, as text. A resource, because it changes no result."""
     return str(project.datasets[wildcards.dataset]["max_rejected"])
 
 
@@ -93,7 +93,7 @@ def allowed_rejections(wildcards):
 
 
 def image_roots(wildcards):
-    """Image root per dataset of an experiment, as JSON: a resource, since it changes no result."""
+    """Image root per dataset of an experiment, as JSON. A resource, because it changes no result."""
     datasets = experiment_setting("datasets")(wildcards)
     return json.dumps({each: project.datasets[each].get("images") for each in datasets})
 
@@ -109,12 +109,12 @@ def experiment_setting(key):
 
 
 def index_building(wildcards):
-    """What of an experiment's `index:` the index file depends on."""
+    """The part of an experiment's `index:` that the index file depends on."""
     return index_settings.building(project.experiments[wildcards.experiment]["index"])
 
 
 def index_searching(wildcards):
-    """What of an experiment's `index:` a search depends on, once the index is there."""
+    """The part of an experiment's `index:` that a search of the finished index depends on."""
     return index_settings.searching(project.experiments[wildcards.experiment]["index"])
 
 
@@ -162,7 +162,7 @@ def paper_splits(wildcards):
 
 
 def duplicate_judges(wildcards):
-    """The models that tell near duplicates by embedding: learned ones, or controls without any."""
+    """The models that find near duplicates by embedding: learned ones; without any, the controls."""
     searched = project.searched_models(wildcards.experiment)
     single = [each for each in searched if each not in project.fusions]
     return [each for each in single if not cards.is_control(project.cards[each])] or single
@@ -197,7 +197,7 @@ def text_encoder_code(wildcards):
 
 
 def weights_location(wildcards):
-    """Where the encoder finds its weights: a resource, since moving them changes no result."""
+    """Where the encoder's weights are. A resource, because moving them changes no result."""
     return cards.weights_location(wildcards.model, project.cards[wildcards.model]) or ""
 
 
@@ -208,7 +208,7 @@ def card_file(wildcards):
 
 
 def weights_content(wildcards):
-    """What a weights file is, wherever it comes from."""
+    """What identifies a weights file, independent of its address."""
     return cards.content_of(named_weights(wildcards))
 
 
@@ -218,6 +218,6 @@ def named_weights(wildcards):
 
 
 def archive_settings(wildcards):
-    """Where an archive comes from; which of its files are wanted is no reason to fetch it again."""
+    """Where an archive comes from. The list of its files is no reason to fetch it again."""
     settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
     return hidden({key: settings[key] for key in settings if key not in ("files", "unpacked")})

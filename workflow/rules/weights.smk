@@ -1,9 +1,9 @@
 # Model weights, and the list of models.
 
 
-# Fetches one of the files that a model card names and checks its digest before the file takes its
-# name; a digest that the card does not give is recorded in resources/weights/weights.lock.yaml. A file
-# that was put there by hand is used as it is; the encoder checks its digest again.
+# Fetches one of the files that a model card names. Its digest is checked before the file gets its
+# name. A digest that the card does not give is recorded in resources/weights/weights.lock.yaml. A
+# file that was put there by hand is used as it is. The encoder checks its digest again.
 rule fetch_weights:
     output:
         layout.WEIGHTS,
@@ -23,7 +23,7 @@ rule fetch_weights:
 
 
 # Prints the table of all model cards, configured or not: what can be named under `models:`, and
-# whether its weights are here.
+# whether the weights are there.
 rule models:
     log:
         layout.log("models"),

@@ -343,8 +343,8 @@ def test_the_run_is_stopped_by_what_the_configuration_names():
         gate.refuse(FOUND, ["shared_patients", "near_duplicates"], "audit.html")
     assert str(error.value) == (
         "the splits share 2 patients (a; b): split by patient, or set `shared_patients: allow` and read the figures without "
-        "same-patient neighbors; to go on all the same, remove 'shared_patients' from `audit: stop_on:`; the findings "
-        "(1 more of them stop the run) are listed in audit.html"
+        "same-patient neighbors; to continue anyway, remove 'shared_patients' from `audit: stop_on:`; the findings "
+        "(1 more of them stop the run) are in audit.html"
     )
     with pytest.raises(InputError, match="3 images look alike: look at the pairs"):
         gate.refuse(FOUND, ["near_duplicates"], "audit.html")

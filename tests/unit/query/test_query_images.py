@@ -187,7 +187,7 @@ def test_the_page_shows_queries_neighbors_and_what_was_not_asked_escaped(tmp_pat
     )  # fmt: skip
     page = (tmp_path / "page.html").read_text()
     assert (
-        "2 of 3 images asked" in page
+        "2 of 3 query images searched" in page
         and "Similarity, not a diagnosis" in page
         and "of N mean z-scores" in page
     )

@@ -61,7 +61,7 @@ def test_models_stand_best_first_and_the_best_value_is_marked():
     )
     assert all(cell["best"] for cell in split["rows"][0]["cells"])
     assert not any(cell["best"] for cell in split["rows"][1]["cells"])
-    assert "12 queries of 4 classes; 3 further queries have no index image" in split["note"]
+    assert "12 queries of 4 classes. 3 further queries have no index image" in split["note"]
 
 
 def test_a_figure_that_is_missing_is_blank_and_never_best():

@@ -143,15 +143,17 @@ def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
 
 
 def counts_sentence(part: pd.DataFrame) -> str:
-    """One sentence on what stands behind the figures; models may differ where images were
+    """How many queries and classes the figures come from. Models may differ where images were
     rejected.
     """
-    sentence = f"{number_range(part['queries'])} queries of {number_range(part['classes'])} classes"
+    sentence = (
+        f"{number_range(part['queries'])} queries of {number_range(part['classes'])} classes."
+    )
     if part["queries_without_relevant"].max():
-        sentence += f"; {number_range(part['queries_without_relevant'])} further queries have no training image of their class"
+        sentence += f" {number_range(part['queries_without_relevant'])} further queries have no training image of their class."
     if part["classes_without_queries"].max():
-        sentence += f"; {number_range(part['classes_without_queries'])} classes can be predicted and have no query"
-    return f"{sentence}."
+        sentence += f" {number_range(part['classes_without_queries'])} classes can be predicted and have no query."
+    return sentence
 
 
 def number_range(values: pd.Series) -> str:
@@ -238,6 +240,6 @@ def reliability_diagrams(
 
 VOTES = {"equal": "equal votes", "weighted": "votes weighted by score"}
 
-NEIGHBORS = {"all": "", "other_patients": ", neighbors of the query's own patient left out"}
+NEIGHBORS = {"all": "", "other_patients": ", without neighbors of the query's patient"}
 
 PROBES = {"adamw": "AdamW, as in the paper", "lbfgs": "L-BFGS, penalty chosen"}

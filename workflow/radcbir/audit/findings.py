@@ -223,13 +223,11 @@ def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]
             rows.append(finding("no_answerable_query", "warning", what, len(lone), lone))
         elif lone:
             queries = int(((pooled["split"] == split) & pooled["label"].isin(lone)).sum())
-            what = f"{len(lone)} classes of the split '{split}' have no index image; their {queries} queries enter no average"
+            what = f"{len(lone)} classes of the split '{split}' have no index image; their {queries} queries are in no average"
             rows.append(finding("unanswerable_classes", "warning", what, len(lone), lone))
     unasked = sorted(found[index_split] - set().union(*(found[split] for split in query_splits)))
     if unasked:
-        what = (
-            f"{len(unasked)} classes of the index split '{index_split}' are asked for by no query"
-        )
+        what = f"{len(unasked)} classes of the index split '{index_split}' have no query"
         rows.append(finding("unasked_classes", "notice", what, len(unasked), unasked))
     return rows
 

@@ -7,20 +7,20 @@ from radcbir.core.errors import InputError
 CHECKS = {
     "shared_patients": "split by patient, or set `shared_patients: allow` and read the figures without same-patient neighbors",
     "shared_studies": "split by study, or better by patient",
-    "exact_duplicates": "take the copies out, those in two splits at least",
-    "near_duplicates": "look at the pairs, and take out those that show the same image",
-    "conflicting_labels": "settle which label is right",
-    "labels_alike": "write them alike in the dataset CSVs",
-    "unanswerable_classes": "add index images of these classes, or leave their queries out",
+    "exact_duplicates": "remove the copies, at least those in two splits",
+    "near_duplicates": "look at the pairs, and remove those that show the same image",
+    "conflicting_labels": "decide which label is right",
+    "labels_alike": "write them in the same way in the dataset CSVs",
+    "unanswerable_classes": "add index images of these classes, or exclude their queries",
     "no_answerable_query": "correct the labels or the splits, so that a query and an index image have the same label",
     "single_class": "add images with another label, or correct the labels",
-    "unasked_classes": "nothing has to be done: these images can only be found as wrong neighbors",
-    "missing_patients": "fill in `patient_id`, without which leaks between splits cannot be seen",
-    "placeholder_patients": "leave `patient_id` blank where the patient is not known: one name is one patient",
-    "burned_in_annotation": "look at the images before you share any, and clean them",
-    "unreadable": "mend the files, or raise `max_rejected:` of the dataset",
-    "odd_range": "look at the images; for blank ones choose another `intensity:` policy, or leave them out",
-    "odd_size": "look at the images: thumbnails, strips and empty scans find each other",
+    "unasked_classes": "nothing has to be done: these images are only searched like the others",
+    "missing_patients": "fill in `patient_id`: without it, leaks between splits cannot be found",
+    "placeholder_patients": "leave `patient_id` blank where the patient is not known: every name counts as one patient",
+    "burned_in_annotation": "check the images before you share any, and clean them",
+    "unreadable": "repair the files, or raise `max_rejected:` of the dataset",
+    "odd_range": "look at the images; for blank ones choose another `intensity:` policy, or exclude them",
+    "odd_size": "look at the images: thumbnails, strips and empty scans are similar to each other",
     "pixel_types": "nothing has to be done where the intensity policy suits each of them",
 }
 """What is checked -> what to do about it; the schema of the configuration lists the same names
@@ -62,9 +62,9 @@ def refuse(findings: Sequence[Mapping], stop_on: Sequence[str], page: str) -> No
     examples = f" ({first['examples']})" if first["examples"] else ""
     switch = ""
     if not (first["check"] in ALWAYS and first["severity"] == "serious"):
-        switch = f"; to go on all the same, remove '{first['check']}' from `audit: stop_on:`"
+        switch = f"; to continue anyway, remove '{first['check']}' from `audit: stop_on:`"
     others = f" ({len(found) - 1} more of them stop the run)" if len(found) > 1 else ""
     raise InputError(
         f"{first['what']}{examples}: {CHECKS[first['check']]}{switch}; the findings{others} are "
-        f"listed in {page}"
+        f"in {page}"
     )

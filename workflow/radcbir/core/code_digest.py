@@ -5,13 +5,13 @@ tree is followed through the library, definition by definition. A function count
 uses it, directly or through other definitions that count.
 
 What is digested is what a definition does. Comments, docstrings, formatting, annotations of
-functions, the name of a definition and the module that holds it are no part of it: code that is
+functions, the name of a definition and its module are not part of the digest: code that is
 moved, or renamed everywhere, has the same digest. A reference to another definition of the library
-stands for the digest of that definition. Definitions that refer to each other in a circle are
+counts as the digest of that definition. Definitions that refer to each other in a circle are
 digested together.
 
-The walk errs on the side of a rerun: a name counts wherever it appears, a class counts whole, and so
-do statements that run when a module is imported.
+In doubt the rule reruns: a name counts wherever it appears, a class counts as a whole, and statements
+that run when a module is imported count too.
 """
 
 import ast

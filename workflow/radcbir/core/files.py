@@ -23,10 +23,10 @@ def atomic_write(
     """Yield a temporary path beside ``path`` that becomes ``path`` when the block ends without an
     error.
 
-    The temporary file lies in the same folder (so that the rename is atomic), keeps the suffix of
-    ``path`` (libraries choose a format by it), is handed to ``verify`` (which raises if the file is
-    not what it should be), flushed to disk, and renamed. After an error nothing is left behind;
-    what a killed process left is removed by the next write.
+    The temporary file is in the same folder, so that the rename is atomic. It has the suffix of
+    ``path``, because libraries choose a format by it. It is checked by ``verify`` (which raises if
+    the file is wrong), flushed to disk, and renamed. After an error no file is left. Files that a
+    killed process left are removed by the next write.
     """
     path = Path(path)
     temporary = _temporary_beside(path, path.stem, path.suffix)

@@ -1,4 +1,4 @@
-"""Where results lie: the one module that spells out paths of results.
+"""Where results are: the only module that writes out paths of results.
 
 Each constant is a pattern with the wildcards of the rules, relative to the folder of the project.
 Rules use the patterns as they are; library code fills them in with ``str.format``.

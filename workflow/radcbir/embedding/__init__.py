@@ -1,1 +1,1 @@
-"""Images and texts -> vectors, and the files that hold them."""
+"""Images and texts -> vectors, and the files with these vectors."""

@@ -1,7 +1,7 @@
-"""Vectors out of HDF5 files from outside, in the reference's layout and in ours.
+"""Vectors from HDF5 files of other origin, in the reference's layout and in ours.
 
-Nothing in such a file is believed: it may refer to other files, claim sizes that nothing backs, hold
-itself, or be damaged anywhere.
+Nothing in such a file is trusted: it may refer to other files, claim sizes that it does not have,
+contain itself, or be damaged anywhere.
 """
 
 import contextlib
@@ -249,7 +249,7 @@ def _refuse_external_links(file: h5py.File, path: Path) -> None:
 
 
 def _refuse_elsewhere(dataset: h5py.h5d.DatasetID, what: str) -> None:
-    """Raise :class:`InputError` where a dataset's numbers lie in other files, or in chunks that are
+    """Raise :class:`InputError` where a dataset's numbers are in other files, or in chunks that are
     too large to be read.
     """
     plan = dataset.get_create_plist()
@@ -266,8 +266,8 @@ def _refuse_elsewhere(dataset: h5py.h5d.DatasetID, what: str) -> None:
 
 
 def _refuse_claims(table: h5py.Dataset, path: Path, shards: Sequence[Path]) -> None:
-    """Raise :class:`InputError` where a table claims more than its file and ``shards`` can hold, or
-    lies in other files than those.
+    """Raise :class:`InputError` where a table claims more than its file and ``shards`` can contain,
+    or is in other files than those.
     """
     if not (table.is_virtual and shards):
         _refuse_elsewhere(table.id, f"the table '{printable(table.name)}' in {path}")

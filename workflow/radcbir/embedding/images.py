@@ -16,6 +16,7 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.datasets.passing import note_passing
+from radcbir.embedding.store import provenance, write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
 from radcbir.images import raster, reader
 from radcbir.images.intensity import INTENSITY
@@ -168,7 +169,7 @@ def embed_images(
 
 def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> Iterator:
     """Results of ``function`` in order, computed in the pool at most ``ahead`` items before they
-    are asked for.
+    are used.
     """
     waiting: deque[Future] = deque()
     items = iter(items)

@@ -1,4 +1,4 @@
-"""Prompts: what a label is called when a text tower is asked for it."""
+"""Prompts: how a label is worded for a text tower."""
 
 import string
 from collections.abc import Iterable, Mapping
@@ -35,8 +35,8 @@ def prompts_of_labels(labels: Iterable[str], settings: Mapping) -> pd.DataFrame:
     """The prompts of each label (``MODALITY/region/finding``): columns label, prompt; labels by
     name.
 
-    A label's own templates under ``labels`` take the place of the common ones; ``words`` says how a
-    part of a label is worded, by default as it stands with underscores as blanks.
+    A label's own templates under ``labels`` replace the common ones. ``words`` says how a part of a
+    label is worded, by default as it is, with blanks for underscores.
     """
     words, own = settings.get("words", {}), settings.get("labels", {})
     rows = []

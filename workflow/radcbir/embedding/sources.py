@@ -25,7 +25,7 @@ NOT_IN_LISTS = "neither asked nor indexed in the neighbor lists"
 
 
 class Source(Protocol):
-    """What holds the vectors of images."""
+    """A source of vectors of images."""
 
     dimension: int
     """Of the vectors; 0 where the source has none and only says which images it knows."""
@@ -137,10 +137,10 @@ HEADER = struct.Struct("<iqqq?i")
 
 
 class _ListedImages:
-    """Neighbor lists: no vectors, but it is known who was asked and, from the index's list, who was
-    found.
+    """Neighbor lists: no vectors, but it is known which images were queries and, from the index's
+    list, which were indexed.
 
-    Without that list every image that was not asked counts as indexed.
+    Without that list every image that was no query counts as indexed.
     """
 
     dimension = 0

@@ -211,7 +211,7 @@ def open_embeddings(path: str | Path) -> h5py.File:
 
 
 def check(path: str | Path, rows: int) -> None:
-    """Raise :class:`ValueError` where a file does not hold ``rows`` images with a unit vector
+    """Raise :class:`ValueError` where a file does not have ``rows`` images with a unit vector
     each.
     """
     with open_embeddings(path) as file:
@@ -267,7 +267,7 @@ def unit_rows(file: h5py.File, rows: slice) -> np.ndarray:
 def blocks(
     paths: Sequence[str | Path], ids: np.ndarray, rows: int = 65536
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Those of ``ids`` that the files hold, with their unit vectors, in blocks read from at most
+    """Those of ``ids`` that the files have, with their unit vectors, in blocks read from at most
     ``rows`` rows each.
 
     Yields pairs of ids (b,) and vectors (b, d), in the order of the files; memory does not grow
@@ -286,7 +286,7 @@ def blocks(
 
 
 def read(paths: Sequence[str | Path], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of ``ids`` that the files hold (n,), sorted, and their unit vectors (n, d); beside them
+    """Those of ``ids`` that the files have (n,), sorted, and their unit vectors (n, d). In addition,
     one block is in memory.
     """
     present = [read_ids(path) for path in paths]

@@ -18,8 +18,8 @@ from radcbir.cards.weights import WEIGHTS
 from radcbir.core.errors import InputError
 from radcbir.fetch.weights import verified_files
 
-# Encoders read what `fetch_weights` has put in place. Set before a loader imports the hub's
-# libraries, which then ask nobody.
+# Encoders read the files that `fetch_weights` has fetched. This is set before a loader imports the
+# hub's libraries, which then make no requests.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
@@ -62,7 +62,7 @@ class TextEncoder(Encoder, Protocol):
 
 
 class OutOfMemory(Exception):
-    """The accelerator's memory does not hold a batch of this size."""
+    """The accelerator's memory is too small for a batch of this size."""
 
 
 def load_encoder(

@@ -242,7 +242,7 @@ def keep_freed_memory() -> None:
 
 
 def folder_of(files: Mapping[str, Path]) -> Path | None:
-    """The folder that the model's files lie in."""
+    """The folder of the model's files."""
     return next((path.parents[len(Path(name).parts) - 1] for name, path in files.items()), None)
 
 
@@ -300,7 +300,7 @@ def load_tensors(
         )
         tensors = dict(zip(wanted, tensors.values(), strict=False))
     else:
-        # Older files hold the positions 0, 1, 2, ... as a tensor: nothing that was learned.
+        # Older files have the positions 0, 1, 2, ... as a tensor, which was not learned.
         tensors = {
             name: each
             for name, each in tensors.items()

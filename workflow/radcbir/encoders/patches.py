@@ -1,7 +1,6 @@
-"""Features of image patches, from encoders that have them: where in two images a match lies.
+"""Features of image patches, from encoders that have them: which places of two images match.
 
-Apart from the encoders themselves, so that what only the page of queries needs makes no embedding
-stale.
+Separate from the encoders, so that code for the page of queries alone makes no embedding stale.
 """
 
 from typing import Any

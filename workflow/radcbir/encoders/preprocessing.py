@@ -1,8 +1,8 @@
-"""Images as a card's ``preprocessing`` wants them: resized and cropped with Pillow, whatever a
-model's library would do.
+"""Images resized and cropped as a card's ``preprocessing`` says, with Pillow, whatever a model's
+library would do.
 
-Libraries that move to other resamplers change the embeddings of the same model; these functions
-stay where they are, and the tests hold them against each model's own published processor. The
+A library that changes its resampler changes the embeddings of the same model. These functions do
+not change, and the tests compare them with each model's own published processor. The
 exception is ``antialias: false``, for models that were trained on images resized without smoothing,
 which Pillow does not do.
 """
@@ -83,8 +83,8 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     :func:`to_bytes`.
 
     For ``antialias: false``: each pixel of the result is interpolated between the nearest pixels of
-    the image, however many lie between two of them, as OpenCV and torchvision do with tensors;
-    bicubic overshoots are not cut. Positions are reckoned in float64.
+    the image, however many are between two of them, as OpenCV and torchvision do with tensors;
+    bicubic overshoots are not cut. Positions are computed in float64.
     """
     size = preprocessing["size"]
     if preprocessing["resize"] == "black_square":

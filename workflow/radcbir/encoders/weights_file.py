@@ -1,4 +1,4 @@
-"""The tensors of a weights file, read without believing or running what else it holds."""
+"""The tensors of a weights file, read without trusting or running its other contents."""
 
 import zipfile
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ NUMBERS: list[Any] = [
         for core in ("core", "_core")
     ),
 ]
-"""What numbers of NumPy are read by: training checkpoints hold some, such as the optimizer's
+"""What numbers of NumPy are read by: training checkpoints have some, such as the optimizer's
 learning rate."""
 
 
@@ -28,10 +28,9 @@ WRAPPERS = ("state_dict", "model", "teacher")
 
 
 def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file by name, read without running any code that the file may
-    hold.
+    """The tensors of a weights file by name, read without running any code in the file.
 
-    Raises :class:`InputError` where the file is damaged, compressed, or holds no tensors by name.
+    Raises :class:`InputError` where the file is damaged, compressed, or has no tensors by name.
     """
     where = f"the weights file {path} of the model '{slug}'"
     try:
@@ -67,7 +66,7 @@ def read_tensors(path: str | Path, slug: str) -> dict[str, torch.Tensor]:
 
 
 def _read_state(path: str | Path) -> object:
-    """What a weights file holds."""
+    """The contents of a weights file."""
     if Path(path).suffix == ".safetensors" or _starts_as_safetensors(path):
         return load_file(path)
     packed = zipfile.is_zipfile(path)

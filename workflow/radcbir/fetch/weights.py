@@ -44,10 +44,10 @@ def fetch(
     """Fetch the file that a card's ``weights`` section names (``package``, ``url`` or ``hub``) to
     ``target``.
 
-    ``name`` is the file's name below the model's folder, where ``target`` lies deeper than in that
-    folder itself. A digest that the card does not give is recorded when the file is fetched for the
-    first time, together with the commit that a branch of the hub stood for; from then on another
-    file from the same source is refused.
+    ``name`` is the file's name below the model's folder, where ``target`` is in a folder below
+    that folder. A digest that the card does not give is recorded when the file is fetched for the
+    first time, together with the commit of a branch of the hub. From then on another file from
+    the same source is refused.
 
     Raises :class:`InputError` where it cannot be fetched, or must not, being ``offline`` (then it
     says where to put it by hand) or its SHA-256 is not the card's, or the recorded one (then
@@ -222,8 +222,8 @@ def _only_one(lock: Path) -> Iterator[None]:
 def _commit(weights: Mapping, lock: Path, model: str, name: str) -> str | None:
     """The commit of a hub repository that the card's revision stands for.
 
-    The same for all files of a model, and the same whenever one is fetched again: what a branch
-    stood for is recorded.
+    The same for all files of a model, and the same whenever one is fetched again, because the
+    commit of a branch is recorded.
     """
     if COMMIT.fullmatch(weights["revision"]):
         return weights["revision"]

@@ -16,10 +16,10 @@ MOST_UNPACKED = 64 << 30
 """Bytes of the largest file that is unpacked, where nobody says how large it is."""
 
 LEAST_BOUND, MOST_FOLD = 1 << 30, 200
-"""A file of more bytes than the first may not be more than so many times its packed size."""
+"""A file with more bytes than the first number may be at most so many times its packed size."""
 
 BLOCK, STEP = 1 << 20, 4096
-"""Bytes that are unpacked at a time, and packed bytes where what they become lies in memory."""
+"""Bytes that are unpacked at a time, and packed bytes where the unpacked ones are kept in memory."""
 
 DAMAGE = (
     zipfile.BadZipFile,

@@ -11,8 +11,8 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> 
     """How often predictions are right, by their confidence: columns bin, lower, upper, queries,
     confidence, accuracy.
 
-    Bins are of equal width and open below: bin b holds lower < confidence <= upper, the first one 0
-    too (Guo et al., arXiv 1706.04599). Empty bins have no confidence and no accuracy.
+    Bins are of equal width and open below: bin b is lower < confidence <= upper, and the first one
+    includes 0 (Guo et al., arXiv 1706.04599). Empty bins have no confidence and no accuracy.
     """
     edges = np.arange(bins + 1) / bins
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)

@@ -1,9 +1,8 @@
-"""What figures to hold a model against: random neighbors as the floor, the label oracle as the
-ceiling.
+"""What to compare a model with: random neighbors as the floor, the label oracle as the ceiling.
 
-Both follow from how many index images each query's class has (R of N); neither draws anything at
-random. Random means: the N index images in an order of which each permutation is equally likely,
-the first K of them the list. The oracle puts all R right ones first.
+Both follow from how many index images each query's class has (R of N); nothing is drawn at
+random. Random means that every order of the N index images is equally likely, and that the first K
+are the list. The oracle ranks all R right images first.
 """
 
 import numpy as np
@@ -55,7 +54,7 @@ def bounds(
             own[0] = 0
             variants["other_patients"] = others, len(index) - own[patient[queries] + 1]
         for variant, (relevant, size) in variants.items():
-            # Queries of one class stand alike: each pair of R and N is worked out once.
+            # Queries of one class have the same values: each pair of R and N is computed once.
             pairs, place = np.unique(
                 np.stack([relevant, size], axis=1), axis=0, return_inverse=True
             )

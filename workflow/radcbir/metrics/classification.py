@@ -27,8 +27,8 @@ class Predictions:
     """What a classifier says of ``q`` queries: the probabilities as a list of those that are not
     zero.
 
-    Counts of votes may stand for probabilities where every query has the same number of them: they
-    rank alike.
+    Counts of votes can replace probabilities where every query has the same number of votes: the
+    ranking is the same.
     """
 
     labels: np.ndarray
@@ -107,7 +107,7 @@ def classification_metrics(predictions: Predictions, classes: int) -> dict[tuple
 
 
 def classification_counts(labels: np.ndarray, known: np.ndarray) -> dict[str, int]:
-    """What stands behind the metrics: ``labels`` ``(q,)`` as in :class:`Predictions`, ``known``
+    """The counts behind the metrics: ``labels`` ``(q,)`` as in :class:`Predictions`, ``known``
     classes of the classifier.
     """
     asked = np.unique(labels[labels >= 0])
@@ -125,8 +125,8 @@ def _roc_aucs(
     """ROC-AUC over all pairs of query and class, and of each class ``(width,)``, NaN without
     positives or negatives.
 
-    The area is the share of pairs of a positive and a negative that stand in the right order, ties
-    counting half (Mann-Whitney). Probabilities that are not listed are 0. Pairs are counted in
+    The area is the share of pairs of a positive and a negative that are in the right order; ties
+    count half (Mann-Whitney). Probabilities that are not listed are 0. Pairs are counted in
     whole numbers, so the areas are exact up to the last division.
     """
     queries, width = int(positives.sum()), len(positives)

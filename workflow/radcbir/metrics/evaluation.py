@@ -69,21 +69,21 @@ def evaluate(
     query by rank.
 
     ``catalog`` has a row per image: id, split, label (``MODALITY/region/finding``), modality,
-    region, patient_id (may be missing). ``embedded`` holds the ids of the images that have an
+    region, patient_id (may be missing). ``embedded`` has the ids of the images that have an
     embedding; those of ``index_split`` are the index, so that R counts what can be found.
 
     The tables' column ``neighbors`` says ``all`` for the first k neighbors, and ``other_patients``
-    where images of the query's own patient are left out of the list and of R; those rows are there
+    where images of the query's own patient are excluded from the list and from R. Those rows exist
     whenever patients are known among the queries and in the index, shared or not. ``queries``
-    counts the queries in an average, ``queries_without_relevant`` those that R = 0 keeps out of it.
+    counts the queries in an average, ``queries_without_relevant`` those that are excluded because R = 0.
     ``precision_at_k`` is the capped one (:func:`capped_precision`).
 
     Raises :class:`InputError` where the table is empty, :class:`ValueError` where the tables do not
     fit together: an image that is not in its split or is not embedded, or a list that stops too
     early for k.
 
-    Images with several labels (their ``label`` is missing) neither ask nor are found:
-    :func:`with_one_label`.
+    Images with several labels (their ``label`` is missing) are excluded from queries and
+    index: :func:`with_one_label`.
     """
     neighbors, catalog = with_one_label(neighbors, catalog)
     images, offsets, query_ids, queries, variants = asked_queries(

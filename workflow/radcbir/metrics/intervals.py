@@ -1,4 +1,4 @@
-"""How sure an average is, and which models differ: all that is concluded from a sample of patients.
+"""How sure an average is, and which models differ, given a sample of patients.
 
 Images of one patient resemble one another, so the unit is the patient, not the query (an image
 whose patient is not known is a patient of its own). An average is a mean over queries (micro), or
@@ -11,18 +11,18 @@ repeats it.
   variance. A class with one patient has no deviation within itself. It takes its distance from the
   mean of all classes (collapsed strata; Wolter, *Introduction to Variance Estimation*, 2007,
   section 2.5), or the deviation that patients of the other classes have, whichever is larger: it
-  is rather too large than too small. So no class drops out of a macro average.
+  may be too large, but hardly too small. So every class is part of a macro average.
 - **Interval of an average in [0, 1]**: Wilson's score interval with the effective sample size
   value (1 - value) / error^2, and a quantile of t in place of the normal one (the modified Wilson
   interval; Franco, Little, Louis, Slud, *J. Surv. Stat. Methodol.* 7, 2019, 334-364).
 - **Effective number of patients** (Kish, *Survey Sampling*, 1965, section 11.7): 1 over the sum of
   the squared shares that patients have in the average: their number where shares are equal, less
   where a few have most. The quantile of t has one degree of freedom less than it.
-- **Which models differ**: patient by patient, the answers of all models change sides at random, or
-  do not; a difference counts if so few of such draws give a larger one for *any* pair of models
-  (:func:`swapped`). That holds the chance of a single wrong verdict among all pairs to 5 %.
+- **Which models differ**: in each draw, the answers of all models change sides at random, patient by
+  patient. A difference counts if few such draws give a larger one for *any* pair of models
+  (:func:`swapped`). So the chance of a single wrong verdict among all pairs is at most 5 %.
 
-They speak of the queries. The index is taken as given.
+These are statements about the queries. The index is fixed.
 """
 
 from collections.abc import Mapping
@@ -142,7 +142,7 @@ def _quantile(effective: np.ndarray | np.floating) -> np.ndarray:
 class ClassMeans:
     """The means of K metrics in each of C classes, and how far each patient moves them.
 
-    A row stands for the queries of one patient in one class.
+    A row has the queries of one patient in one class.
     """
 
     value: np.ndarray

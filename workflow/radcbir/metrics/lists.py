@@ -65,7 +65,7 @@ def places(
     offsets: np.ndarray, own_patient: np.ndarray | None, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per row of a neighbor table its query, its column in an array k ranks wide, and whether it
-    stands there.
+    is in that array.
     """
     lengths = np.diff(offsets)
     query = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)

@@ -24,10 +24,10 @@ PATH_COLUMNS = ("filepath", "path", "image", "file", "query")
 
 
 class Query(NamedTuple):
-    """One image that asks."""
+    """One query image."""
 
     name: str
-    """As the user would write it: what stands in the results."""
+    """As the user would write it, and as the results show it."""
     path: str
     """Absolute, with the frame or slice behind it where one is named."""
 
@@ -40,7 +40,7 @@ def find_queries(given: Sequence[str]) -> list[Query]:
     such file. An image that does not exist is listed, too, unless the user named it alone; each
     image is listed once.
 
-    Raises :class:`InputError` where a name stands for nothing, or a list cannot be read.
+    Raises :class:`InputError` where a name matches no file, or a list cannot be read.
     """
     found: dict[str, Query] = {}
     for each in given:

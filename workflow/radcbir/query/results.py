@@ -88,8 +88,8 @@ def result_table(
 def query_ledger(
     queries: Sequence[Query], rejected: Mapping[str, Sequence[tuple[int, str, str]]]
 ) -> pd.DataFrame:
-    """The queries that were not asked, as a ledger: one row where all models reject for one reason,
-    else a row per model.
+    """The rejected queries as a ledger: one row where all models reject for the same reason, else a
+    row per model.
 
     ``rejected`` maps a model to what it rejected: (place in ``queries``, path, reason).
     """
@@ -113,7 +113,7 @@ def page_queries(
     """The first :data:`SHOWN` queries with neighbors of ``table`` (:func:`result_table`), ready for
     the template.
 
-    ``names`` maps a model to the name shown; a model that rejected a query stands there without
+    ``names`` maps a model to the name shown; a model that rejected a query is listed without
     neighbors.
     """
     paths = {query.name: query.path for query in queries}

@@ -63,6 +63,6 @@ def environment() -> str:
     for name in libraries:
         try:
             found.append(f"{name} {version(name)}")
-        except ModuleNotFoundError:  # a rule's own environment need not hold what other rules use
+        except ModuleNotFoundError:  # a rule's own environment may lack what other rules use
             continue
     return ", ".join(found)

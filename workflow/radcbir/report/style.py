@@ -20,8 +20,8 @@ for _fonts in (font_manager.fontManager.ttflist, font_manager.fontManager.afmlis
     _fonts[:] = [each for each in _fonts if each.fname.startswith(matplotlib.get_data_path())]
 
 
-# Okabe & Ito's palette, told apart with any color vision; the yellow is left out, it is too light
-# on white.
+# Okabe & Ito's palette, distinct with any color vision. Without the yellow, which is too light on
+# white.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]

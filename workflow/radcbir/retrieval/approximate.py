@@ -164,7 +164,7 @@ def build_approximate_index(
     dimension: int,
     settings: Mapping,
 ) -> int:
-    """Write an approximate index and return how many images it holds; arguments and errors as for
+    """Write an approximate index and return how many images it has; arguments and errors as for
     ``build_index``.
     """
     parts = [(np.asarray(ids), unit_vectors(vectors, dimension, ids)) for ids, vectors in blocks]
@@ -175,15 +175,15 @@ def build_approximate_index(
 
 
 class ApproximateSearch:
-    """An approximate index beside the vectors that it stands for."""
+    """An approximate index together with the vectors that it was built from."""
 
     def __init__(
         self, index: faiss.IndexIDMap2, settings: Mapping, ids: np.ndarray, vectors: np.ndarray
     ):
-        """``vectors`` ``(n, d)`` are those of the index, of length 1; ``ids`` ``(n,)``, in any
-        order, say whose.
+        """``vectors`` ``(n, d)`` are those of the index, of length 1; ``ids`` ``(n,)`` are their
+        images, in any order.
 
-        Raises :class:`ValueError` where the index holds other ids.
+        Raises :class:`ValueError` where the index has other ids.
         """
         import faiss
 
@@ -285,7 +285,7 @@ def approximate_neighbor_table(
     queries: Queries,
 ) -> pa.Table:
     """The table of :func:`radcbir.retrieval.exact.neighbor_table`, from an approximate index and
-    the vectors that it stands for.
+    the vectors that it was built from.
 
     The metadata say which index it was (``index``, and its parameters).
     """

@@ -34,7 +34,7 @@ TIED_QUERIES = 64
 
 TIED_IMAGES = 65536
 """How many queries and index images are compared at a time where more images tie across rank k than
-the margin holds."""
+there are further neighbors."""
 
 BYTES_PER_NEIGHBOR = 64
 """Of a list while it is searched: score and position, as found, as merged, and as sorted."""
@@ -93,8 +93,8 @@ def neighbor_table(
 
     Per query there are the ranks 1 to k' = min(k, index size). Where images of the query's patient
     are among them, as many further ranks follow as are needed for k neighbors of other patients (or
-    up to the last of them in the index): the table answers for both ways to count. Likewise where
-    images that are passed over are among them. :data:`SETTINGS` stand in the schema's metadata.
+    up to the last of them in the index): the table serves both ways to count. The same is done
+    where images that are passed over are among them. :data:`SETTINGS` are in the schema's metadata.
 
     Raises :class:`ValueError` where lengths differ, a query id comes twice, or as :func:`search`.
     """
@@ -161,7 +161,7 @@ class ExactSearch:
 
             self.ids, self.vectors = faiss.vector_to_array(index.id_map), stored_vectors(index)
         self.rows = len(self.ids) if rows is None or self.file is None else rows
-        self.index = index  # owns the memory that the vectors lie in
+        self.index = index  # owns the memory of the vectors
         if self.file is not None:
             del self.vectors, self.index
 
@@ -209,8 +209,8 @@ class ExactSearch:
         return positions, scores
 
     def _parts(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The vectors part by part, each with the position of its first; a part is gone when the
-        next is asked for.
+        """The vectors part by part, each with the position of its first; a part is freed when
+        the next one is read.
         """
         if self.file is None:
             yield 0, self.vectors

@@ -36,7 +36,7 @@ def fused_neighbor_table(
     reciprocal_rank.
 
     Vectors are fused ones of :func:`fuse`; ``widths`` are the dimensions of the members. The column
-    ``score`` holds the fused score: the mean z-score, or the sum of 1 / (60 + rank).
+    ``score`` is the fused score: the mean z-score, or the sum of 1 / (60 + rank).
     """
     index_vectors = unit_vectors(index_vectors, index_vectors.shape[1], index_ids)
     vectors = unit_vectors(queries.vectors, index_vectors.shape[1], queries.ids)

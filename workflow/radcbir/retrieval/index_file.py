@@ -25,7 +25,7 @@ def build_index(
     images: int = 0,
 ) -> int:
     """Write an exact inner-product index (``IndexIDMap2`` over ``IndexFlatIP``) and return how many
-    images it holds.
+    images it has.
 
     ``blocks`` yields ids ``(n,)`` int64 and unit vectors ``(n, dimension)``; the inner product is
     then the cosine similarity. ``path`` is named for the split, ``{split}.faiss``; it appears once
@@ -64,7 +64,7 @@ def index_in_memory(ids: np.ndarray, vectors: np.ndarray) -> faiss.IndexIDMap2:
 
 
 def write_index(path: str | Path, index: faiss.IndexIDMap2) -> int:
-    """Write an index, atomically, and return how many images it holds; errors as for
+    """Write an index, atomically, and return how many images it has; errors as for
     :func:`build_index`.
     """
     import faiss
@@ -137,7 +137,7 @@ def _open_index(path: str | Path) -> faiss.Index:
 
 
 def stored_vectors(index: faiss.IndexIDMap2) -> np.ndarray:
-    """The vectors ``(n, d)`` of an exact index, where they lie: they are gone when the index is."""
+    """The vectors ``(n, d)`` of an exact index, not copied: they are freed with the index."""
     import faiss
 
     flat = faiss.downcast_index(index.index)

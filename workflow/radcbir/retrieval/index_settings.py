@@ -30,8 +30,8 @@ SEARCHING: dict[str, tuple[str, ...]] = {
 
 
 def check_index_settings(settings: Mapping, where: str) -> None:
-    """Raise :class:`InputError` where ``settings`` (of the schema's form) hold a key that their
-    type has no use for.
+    """Raise :class:`InputError` where ``settings`` (of the schema's form) have a key that their
+    type does not use.
     """
     kind = settings["type"]
     used = BUILDING[kind] + SEARCHING[kind]

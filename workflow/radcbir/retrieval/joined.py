@@ -50,11 +50,11 @@ def neighborhood(
     """Join a neighbor table (query, rank, neighbor; the rows of a query by rank) with the pooled
     catalog.
 
-    ``embedded`` holds the ids of the embedded images; those of ``index_split`` are the index. With
-    ``one_label`` the images without exactly one label neither ask nor are found, and neighbors
-    behind them move up.
+    ``embedded`` has the ids of the embedded images; those of ``index_split`` are the index. With
+    ``one_label`` the images without exactly one label are excluded from queries and index, and
+    neighbors behind them move up.
 
-    Raises :class:`ValueError` where the table names an image that the catalog does not hold.
+    Raises :class:`ValueError` where the table names an image that is not in the catalog.
     """
     ids = pd.Index(catalog["id"].to_numpy(np.int64))
     query, neighbor = (

@@ -29,8 +29,8 @@ NEIGHBOR_SCHEMA = pa.schema(
 )
 
 SETTINGS = ("k", "neighbors", "index_images")
-"""What the metadata of a neighbor table says: k as asked for, k as far as the index goes, and the
-size of the index."""
+"""What the metadata of a neighbor table says: the requested k, the k that the index has images for,
+and the size of the index."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def tables_of(
     over = np.zeros(images, dtype=bool)
     if queries.passed_over is not None:
         over = queries.passed_over.reindex(index_ids, fill_value=False).to_numpy(dtype=bool)
-    # How deep k neighbors that count lie on average, where those that do not are spread evenly.
+    # The mean depth of k neighbors that count, if those that do not count are spread evenly.
     spread = int(np.ceil(k * over.sum() / max(1, len(over) - over.sum())))
 
     metadata = dict(zip(SETTINGS, map(str, (k, depth, images)), strict=True)) | dict(settings or {})

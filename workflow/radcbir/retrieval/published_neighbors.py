@@ -33,7 +33,7 @@ def take_neighbors(
     list is cut at the index's size.
 
     Raises :class:`InputError` where a row is shorter than k, names an image that is not in the
-    index split, or, with patients known, holds too few neighbors of other patients.
+    index split, or, with patients known, has too few neighbors of other patients.
     """
     listed = list(read_shards(shards))
     known = {path: image for image, path in listed}

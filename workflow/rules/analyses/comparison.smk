@@ -87,9 +87,9 @@ rule comparison_summary:
         "../../scripts/analyses/comparison_summary.py"
 
 
-# The table of models: headline metrics between what random neighbors and a perfect encoder reach, best
-# marked, licence and training data; with intervals, and which models do not differ from the best, where
-# the analysis `uncertainty` is part of the experiment.
+# The table of models: headline metrics between what random neighbors and a perfect encoder reach,
+# the best value marked, licence and training data. With the analysis `uncertainty` it also has
+# intervals, and marks the models that do not differ from the best.
 rule model_table:
     input:
         summary=layout.comparison("summary.csv"),

@@ -1,8 +1,9 @@
 # What fewer dimensions and fewer bits lose.
 
 
-# Searches exactly among principal components, whitened ones, the first dimensions, and numbers of fewer
-# bits. One thread: the decomposition is rounded by how threads share it.
+# Searches exactly with principal components, whitened components, the first dimensions, and numbers
+# of fewer bits. One thread, because the number of threads changes the rounding of the
+# decomposition.
 rule dimensions:
     input:
         embeddings=experiment_embeddings,

@@ -1,9 +1,10 @@
 # What approximate indexes lose.
 
 
-# Builds every kind of index and searches it along its search parameter. Labels come later, so that an
-# edited label builds nothing again. The timings are of this machine and this moment: they are apart from
-# the results, and nothing goes stale by them. One thread, so that they compare.
+# Builds every kind of index and searches it with each value of its search parameter. Labels are
+# used later, so an edited label builds nothing again. The timings depend on the machine and the
+# moment. They are not part of the results and make nothing stale. One thread, so that timings can
+# be compared.
 rule index_fidelity:
     input:
         embeddings=experiment_embeddings,

@@ -1,8 +1,8 @@
 # Does a larger index help?
 
 
-# The same queries with nested random parts of the index, each searched exactly: a few full searches'
-# time per model.
+# The same queries with nested random parts of the index, each searched exactly. Takes the time of a
+# few full searches per model.
 rule index_size:
     input:
         embeddings=experiment_embeddings,

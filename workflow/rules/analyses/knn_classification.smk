@@ -1,7 +1,7 @@
 # Votes of neighbors as a classifier.
 
 
-# Votes of the first k neighbors for every k, from the neighbor tables that are there; k chosen on the
+# Votes of the first k neighbors for every k, from the existing neighbor tables. k is chosen on the
 # validation split.
 rule knn_classification:
     input:

@@ -28,8 +28,8 @@ rule leakage:
         "../../scripts/analyses/leakage.py"
 
 
-# Near duplicates by embedding, which most learned models agree on, and P@k of every model without them.
-# A matter of all models: one that is added or removed may change the pairs.
+# Near duplicates by embedding (pairs that most learned models agree on), and P@k of every model
+# without them. It depends on all models: a model that is added or removed may change the pairs.
 rule embedding_duplicates:
     input:
         neighbors=all_neighbor_tables,

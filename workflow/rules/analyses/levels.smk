@@ -1,4 +1,4 @@
-# Modality, region and finding apart.
+# Modality, region and finding one by one.
 
 
 # P@k level by level, the finding given the right region, and what wrong neighbors are, of one model.

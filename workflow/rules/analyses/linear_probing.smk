@@ -1,8 +1,8 @@
 # Linear classifiers on the embeddings.
 
 
-# Linear classifiers trained on the index split's embeddings, all of them and few, chosen on the
-# validation split. The only rule after the embeddings that can use a GPU.
+# Linear classifiers, trained on all and on few embeddings of the index split, chosen on the
+# validation split. This is the only rule after the embeddings that can use a GPU.
 rule linear_probing:
     input:
         catalog=layout.POOL,

@@ -1,7 +1,7 @@
 # The images as dots in the plane.
 
 
-# Where a sample of the images lies in the plane, by one model (t-SNE).
+# The coordinates of a sample of the images in two dimensions, by one model (t-SNE).
 rule map_coordinates:
     input:
         catalog=layout.POOL,

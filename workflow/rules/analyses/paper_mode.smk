@@ -1,7 +1,8 @@
-# The paper's way to compute the figures, quirks included; and results in the reference's files.
+# The figures as the paper's scripts compute them, with their quirks, and results in the reference's
+# files.
 
 
-# Every headline figure of a model both ways, and what each quirk alone does to it.
+# Every headline figure of a model in both ways, and the effect of each quirk alone.
 rule paper_mode:
     input:
         neighbors=paper_neighbors,

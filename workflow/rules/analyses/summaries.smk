@@ -1,5 +1,5 @@
-# The summary of an analysis: the tables of its models stacked, its figures and its page. The rules
-# differ in names only, which the declarations in radcbir/analyses/<name>/__init__.py give.
+# The summary of an analysis: the stacked tables of its models, its figures and its page. The rules
+# differ in names only. The declarations in radcbir/analyses/<name>/__init__.py give the names.
 
 
 def reported(analysis, file, label, caption):
@@ -48,7 +48,7 @@ def summary_outputs(analysis):
 
 for analysis in analyses.summarised():
 
-    # Most are seconds of work from small tables, and so local rules.
+    # Most take seconds and read small tables, so they are local rules.
     rule:
         name:
             f"{analysis.name}_summary"

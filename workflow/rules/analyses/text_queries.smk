@@ -23,7 +23,7 @@ rule prompts:
         "../../scripts/analyses/prompts.py"
 
 
-# One vector per label: the mean of its prompts'.
+# One vector per label: the mean of the vectors of its prompts.
 rule embed_text:
     input:
         prompts=layout.PROMPTS,

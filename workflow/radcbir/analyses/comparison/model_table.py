@@ -19,7 +19,7 @@ OTHER_PATIENTS = (
     "P@1 other patients",
     "precision_at_1",
     "micro",
-    "P@1 when same-patient neighbors are left out",
+    "P@1 without neighbors of the same patient",
 )
 
 
@@ -255,17 +255,17 @@ def _denominators(summary: pd.DataFrame) -> str:
         "class and are in no average."
     )
     if not first["queries"].any():
-        return f"No query has an index image of its class, so nothing can be measured; {further}"
-    found = f"Averages over {own} queries of {classes} classes; {further}"
+        return f"No query has an index image of its class, so nothing can be measured. {further}"
+    found = f"Averages over {own} queries of {classes} classes. {further}"
     if "common_queries" in first and (first["common_queries"] != first["queries"]).any():
         found = (
-            f"Averages over the {_range(first['common_queries'])} queries that all models answered; "
-            f"in gray, a model's average over all that it answered ({own} queries of {classes} "
+            f"Averages over the {_range(first['common_queries'])} queries that all models answered. "
+            f"In gray: a model's average over all queries that it answered ({own} queries of {classes} "
             f"classes). {further}"
         )
     if first["classes"].max() == 1:
         found += (
-            " All queries have the same class: what is measured is how much of the index has it, "
+            " All queries have the same class. The values show how much of the index has it, "
             "not how well a model retrieves."
         )
     return found

@@ -30,11 +30,10 @@ def contamination_sections(
         ("training_data", "trained on, by its card", "", plain),
     ]
     reading = (
-        f"{MARKS['seen']} the weights have seen this dataset: its figures say little about other "
-        f"data. {MARKS['sibling']} "
-        "they have seen a collection made from or with it. A question mark: the card or the "
-        "dataset does not say, or the "
-        f"weights come from a collection that nobody can look through. {MARKS['not seen']} they "
-        "were trained on other data."
+        f"{MARKS['seen']} The weights have seen this dataset, so a result on it is not a result on "
+        "unseen data. "
+        f"{MARKS['sibling']} The weights have seen a collection made from or with it. "
+        "? The card or the dataset does not say it, or the weights come from a collection that "
+        f"is not public. {MARKS['not seen']} The weights were trained on other data."
     )
     return [section("Models and datasets", reading, frame, columns, cards)]

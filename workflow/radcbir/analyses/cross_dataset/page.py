@@ -16,10 +16,9 @@ def cross_dataset_sections(
         sections.append(
             section(
                 f"Pairs of datasets (queries: {split})",
-                "Only classes that both datasets have are asked and searched. Compare P@1 with "
-                "that of the same queries in "
-                "the index of their own dataset: what is lost, the model knows by the dataset's "
-                "look.",
+                "Only classes that both datasets have are used. Compare P@1 with that of the same "
+                "queries in the index of their own dataset. The part that is lost comes from the "
+                "look of the dataset, not from the finding.",
                 part.assign(lost=part["own_precision_at_1"] - part["precision_at_1"]),
                 [
                     ("query_dataset", "queries of", "", text),
@@ -27,7 +26,7 @@ def cross_dataset_sections(
                     ("precision_at_1", "P@1", "", figure),
                     (
                         "own_precision_at_1",
-                        "P@1 at home",
+                        "P@1, own dataset",
                         "the same queries and classes, in their own dataset",
                         figure,
                     ),
@@ -46,9 +45,8 @@ def cross_dataset_sections(
             section(
                 f"Source purity (queries: {split})",
                 "The share of neighbors, in the pooled index, that come from the query's own "
-                "dataset. Well above chance, "
-                "the model sees where an image comes from, be it by look or because the datasets "
-                "hold other classes.",
+                "dataset. A value well above chance means that the model sees where an image "
+                "comes from, either by its look or because the datasets have other classes.",
                 part,
                 [
                     ("query_dataset", "queries of", "", text),

@@ -13,10 +13,10 @@ MEASURES = {
     ),
     ("silhouette", "region"): ("silhouette, region", "the same for body regions"),
     ("silhouette", "modality"): ("silhouette, modality", "the same for modalities"),
-    ("effective_rank", ""): ("effective rank", "RankMe: how many directions carry the embeddings"),
+    ("effective_rank", ""): ("effective rank", "RankMe: how many directions the embeddings use"),
     ("dimension", ""): (
         "of dimensions",
-        "the length of the vectors: the most that the effective rank can be",
+        "the length of the vectors, the maximum of the effective rank",
     ),
     ("intrinsic_dimension", ""): (
         "intrinsic dimension",
@@ -24,7 +24,7 @@ MEASURES = {
     ),
     ("mean_cosine", ""): (
         "mean cosine",
-        "of two random images; near 1 where all lie in a narrow cone",
+        "of two random images; near 1 where all vectors have nearly the same direction",
     ),
     ("alignment", "label"): (
         "alignment",
@@ -36,7 +36,7 @@ MEASURES = {
 HUBS = {
     "hubness_skewness": (
         "skewness of the 10-occurrence",
-        "0 without hubs; far above chance: few images stand everywhere",
+        "0 without hubs; far above chance: a few images are neighbors of very many queries",
     ),
     "hubness_skewness_by_chance": (
         "by chance",
@@ -49,7 +49,7 @@ HUBS = {
     ),
     "largest_hub": (
         "largest hub",
-        "share of queries that the most frequent image is among the first 10 of",
+        "share of queries with the most frequent image among their first 10 neighbors",
     ),
 }
 
@@ -78,10 +78,9 @@ def embedding_spaces_sections(
     sections = [
         section(
             "Shape",
-            "A high silhouette says that classes lie apart; a low effective rank or a mean cosine "
-            "near 1 says that most "
-            "of the space is empty. Compare models by these only together with P@k: a space can be "
-            "even and useless.",
+            "A high silhouette means that classes are apart. A low effective rank, or a mean cosine "
+            "near 1, means that most of the space is not used. Read these numbers only together "
+            "with P@k: a space can be evenly used and still not separate the findings.",
             wide,
             columns,
             cards,
@@ -97,9 +96,8 @@ def embedding_spaces_sections(
             section(
                 f"Hubs (queries: {split})",
                 "A hub is an index image that is among the first 10 neighbors of far too many "
-                "queries, an anti-hub one "
-                "that nobody finds. Skewness well above the chance value means that hubs answer "
-                "for other images.",
+                "queries. An anti-hub is among those of no query. A skewness well above the "
+                "chance value means that hubs take the places of other images.",
                 wide,
                 [(name, *HUBS[name], figure) for name in HUBS],
                 cards,
@@ -112,10 +110,9 @@ def embedding_spaces_sections(
         sections.append(
             section(
                 f"Remedies against hubs (queries: {split})",
-                "The same neighbors, searched by similarities that are corrected for hubs with "
-                "what the index alone tells. "
-                "A remedy helps where the skewness falls and P@1 does not; large sets are drawn "
-                "from, see the counts.",
+                "Neighbors by similarities that are corrected for hubs. The correction uses the "
+                "index alone. A remedy helps where the skewness falls and P@1 does not. Of large "
+                "sets a sample is used, see the counts.",
                 part,
                 [
                     ("remedy", "remedy", "none is the plain cosine similarity", text),

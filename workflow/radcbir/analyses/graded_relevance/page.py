@@ -32,10 +32,9 @@ def graded_relevance_sections(table: pd.DataFrame, cards: Mapping[str, Mapping])
         sections.append(
             section(
                 f"nDCG (queries: {split})",
-                "By label sets, a neighbor counts for the share of labels in common (Jaccard); by "
-                "label paths, a third "
-                "each for modality, region and finding. A model far better by paths than by sets "
-                "errs near the truth.",
+                "By label sets, a neighbor counts for the share of labels in common (Jaccard). By "
+                "label paths, it counts for a third each for modality, region and finding. If a "
+                "model is far better by paths than by sets, its errors are near the right label.",
                 wide,
                 [*columns, ("queries", "queries", "in the averages", count)],
                 cards,

@@ -8,9 +8,9 @@ import pandas as pd
 from radcbir.analyses.classifiers import NEIGHBORS, VOTES, counts_sentence, table_section
 
 KNN_INTRODUCTION = [
-    "The first k neighbors of a query vote for its class: a class's share of the votes is its "
-    "probability. Votes are equal, "
-    "or weighted by the softmax of score / 0.07, so that near neighbors count more.",
+    "The first k neighbors of a query vote for its class. A class's share of the votes is its "
+    "probability. Votes are equal, or "
+    "weighted by the softmax of score / 0.07, so that near neighbors count more.",
 ]
 
 

@@ -17,9 +17,8 @@ def leakage_sections(table: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[
                 section(
                     f"P@{k} (queries: {split})",
                     "Leakage is what P@k loses, for the same queries, when neighbors that are "
-                    "close for another reason "
-                    "than their finding are left out. Near 0: the figure stands; large: it "
-                    "measures recognition of "
+                    "close for another reason than their finding are excluded. A value near 0 means "
+                    "that P@k is not inflated. A large value means that P@k comes from recognising "
                     "patients or copies.",
                     others if len(others) else rows,
                     [
@@ -30,19 +29,19 @@ def leakage_sections(table: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[
                             "with every neighbor, for the same queries",
                             figure,
                         ),
-                        ("precision", f"P@{k} of these", "without those left out", figure),
+                        ("precision", f"P@{k} of these", "without the excluded neighbors", figure),
                         ("leakage", "leakage", "the difference", difference),
                         (
                             "left_out",
-                            "left out",
-                            f"mean number left out among the first {k}",
+                            "excluded",
+                            f"mean number excluded among the first {k}",
                             figure,
                         ),
                         ("queries", "queries", "in these averages", count),
                         (
                             "queries_without_relevant",
                             "not answerable",
-                            "nothing of their class is left",
+                            "no image of their class remains",
                             count,
                         ),
                         (

@@ -20,25 +20,25 @@ from radcbir.metrics.votes import best_k, voted_predictions
 
 QUIRKS = {
     "cut_list": "P@k cuts the list at n = min(k, index images of the query's class) and divides by n; corrected: the hits among "
-    "the first k over k, whatever the class",
+    "the first k, divided by k, for every class",
     "stop_before_last_k": "k ends one before the length of the lists, for P@k and for the choice of k; corrected: it ends "
     "where they end",
-    "silent_gaps": "queries whose class has no index image, and queries without an embedding, leave the averages without a word; "
-    "corrected: they leave them too, but the export counts them",
+    "silent_gaps": "queries whose class has no index image, and queries without an embedding, are excluded without a message; "
+    "corrected: they are excluded too, but the export counts them",
     "count_missing_images": "n counts every index image that is listed, with an embedding or without; corrected: those that can "
     "be found",
-    "invented_neighbors": "where k is beyond the end of the index, the lists go on with its last image again and again; "
+    "invented_neighbors": "where k is larger than the index, the lists repeat its last image; "
     "corrected: they end with the index",
-    "spread_as_std": "the standard deviation of the queries' values (macro: its mean over classes) stands beside each mean as if "
-    "it were its uncertainty; corrected: the export leaves it out",
+    "spread_as_std": "the standard deviation of the queries' values (macro: its mean over classes) is given beside each mean as "
+    "if it were its uncertainty; corrected: the export does not have it",
     "label_leak": "the votes are cut at the number of index images of the query's true class, which the classifier cannot know; "
     "corrected: k votes for every query",
-    "k_off_by_one": "the row number, from 0, of the best k is used for k, so that one neighbor less votes than was chosen; "
+    "k_off_by_one": "the row number (from 0) of the best k is used as k, so one neighbor less votes than was chosen; "
     "corrected: the best k itself",
     "first_column_wins": "equal votes go to the class whose column comes first in the dataset CSVs; corrected: to the one "
     "with the nearest neighbor",
     "macro_over_predicted": "macro F1, precision and recall count a class that is predicted but has no query as 0; corrected: "
-    "they run over the classes that have queries",
+    "only classes with queries are counted",
 }
 """The reference's quirks -> what it does, and what is done instead when the switch is off."""
 

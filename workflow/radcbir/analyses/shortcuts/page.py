@@ -48,14 +48,14 @@ def shortcuts_sections(table: pd.DataFrame, cards: Mapping[str, Mapping]) -> lis
                     figure,
                 ),
                 ("queries_shared", "queries, shared", "", count),
-                ("queries", "queries", "for which it is known of both images", count),
+                ("queries", "queries", "where the attribute of both images is known", count),
             ]
             reading = (
-                "The finding itself, beside which the attributes below are to be read."
+                "The finding itself. Compare the attributes below with it."
                 if finding
-                else "Read P@1 against chance, and both again where the finding is right: what is left over there, the "
-                "finding does not explain. Where the finding is right only if the attribute is "
-                "shared, it is a shortcut."
+                else "Compare P@1 with chance, and again where the finding is right. A difference there is not "
+                "explained by the finding. Where the finding is right only if the attribute is "
+                "shared, the attribute is a shortcut."
             )
             kept = [
                 each

@@ -7,8 +7,8 @@ from radcbir.core.machine import gpu_locks
 
 
 def torch_device(name: str) -> torch.device:
-    """The device of that name, ``auto`` for a GPU if there is one; of several GPUs one that no
-    other job holds.
+    """The device of that name; ``auto`` is a GPU if there is one. Of several GPUs, it is one that
+    no other job uses.
 
     Raises :class:`InputError` where a GPU is named and none is seen.
     """

@@ -1,5 +1,5 @@
-"""One GPU for each job of a machine that has several. Knows nothing of torch: its callers say how
-many there are.
+"""One GPU for each job of a machine that has several. Does not use torch: the callers say how many
+GPUs there are.
 """
 
 import os
@@ -22,20 +22,19 @@ def choose(device: str, count: int) -> str:
     """The device that a job is to use: `cuda` becomes `cuda:N`, a GPU of its own, where ``count`` >
     1 are visible.
 
-    Any other device is what the user asked for, and a single GPU is what a scheduler gave to the
-    job or all there is.
+    Any other device is the user's choice. A single GPU was given to the job by a scheduler, or is
+    the only one.
     """
     return f"cuda:{own_gpu(count)}" if device == "cuda" and count > 1 else device
 
 
 def own_gpu(count: int, pause: float = 1.0) -> int:
-    """The number, below ``count``, of a visible GPU that this process holds from now on, until it
-    ends.
+    """The number, below ``count``, of a visible GPU that this process locks until it ends.
 
-    Waits, ``pause`` seconds at a time, while other processes of this user hold them all. A process
-    that asks again gets the same one. GPUs go by their names in CUDA_VISIBLE_DEVICES, where that is
-    set, so that runs that see different parts of the machine do not take each other's; the system
-    drops a lock however its process ends.
+    Waits, ``pause`` seconds at a time, while other processes of this user lock them all. A second
+    call of a process returns the same GPU. GPUs are identified by their names in
+    CUDA_VISIBLE_DEVICES, where that is set, so that runs that see different parts of the machine do
+    not use the same GPU. The system drops a lock however its process ends.
     """
     folder = LOCKS / "radcbir-gpus"
     if folder not in _held:

@@ -14,7 +14,7 @@ def limit(kind: int, most: int, grace: int = 0) -> None:
     """Set a limit of this process (``resource.RLIMIT_...``), unless it has a lower one, or its
     system none of the kind.
 
-    With ``grace`` the limit is a signal first, and holds so much later.
+    With ``grace`` the limit first sends a signal. It is enforced so much later.
     """
     _, hard = resource.getrlimit(kind)
     last = most + grace if hard == resource.RLIM_INFINITY else min(most + grace, hard)

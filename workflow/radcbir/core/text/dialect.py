@@ -1,4 +1,4 @@
-"""What stands between the cells of a table, and where its header is."""
+"""What separates the cells of a table, and where its header is."""
 
 import csv
 import io

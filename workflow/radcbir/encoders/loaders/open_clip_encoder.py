@@ -30,11 +30,11 @@ from radcbir.encoders.weights_file import read_tensors
 CONFIGURATION = "open_clip_config.json"
 
 TEXT_FOLDER = "text"
-"""Where the files of a text tower lie that comes from a repository of its own, beside the model's
+"""The folder for the files of a text tower that comes from another repository, beside the model's
 own files."""
 
 PADDING_MASK = "use_pad_mask"
-"""An argument of open_clip's text transformer that its configurations lack: what stands beside a
+"""An argument of open_clip's text transformer that its configurations lack: padding beside a
 text is not attended to."""
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
@@ -94,7 +94,7 @@ class OpenClipEncoder(NetworkEncoder):
 def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> NetworkEncoder:
     """Build both towers of a card and load their weights, every tensor of them.
 
-    The configuration is the model's own ``open_clip_config.json`` where its files hold one, else
+    The configuration is the model's own ``open_clip_config.json`` where its files have one, else
     open_clip's of the card's architecture, with the card's ``options`` in place of its parts, such
     as another ``text_cfg``; of a model that open_clip does not know, the ``options`` alone. A text
     tower of the transformers library has its ``config.json`` in the folder ``text``.

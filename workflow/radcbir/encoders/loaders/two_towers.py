@@ -45,8 +45,8 @@ SETTINGS = (
     "omegaconf.base.Metadata",
     "omegaconf.nodes.AnyNode",
 )
-"""Classes of the settings that CXR-CLIP's files hold beside the tensors; they are read as empty
-shells and thrown away."""
+"""Classes of the settings that CXR-CLIP's files have beside the tensors. They are read as empty
+objects and discarded."""
 
 
 class BioVil(nn.Module):

@@ -1,9 +1,9 @@
 """Another runtime for a network on a CPU: OpenVINO (Intel), which takes over the forward pass of an
 encoder of torch.
 
-The network is traced with its pooling and converted once; what was converted lies beside the
-weights, in float32 whatever the card's precision is. Nothing is reported to anybody: the package
-that would do it is kept from being loaded.
+The network is traced with its pooling and converted once. The converted network is beside the
+weights, in float32 for every precision of the card. Nothing is reported to anybody: the package
+that would do it is not loaded.
 """
 
 import contextlib
