@@ -1,5 +1,5 @@
 # make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
-# make lint   formatting and lint checks                           make lock   resolve pyproject.toml anew
+# make lint   formatting, lint and type checks                     make lock   resolve pyproject.toml anew
 # make fuzz   twenty times as many damaged files as the tests hold the readers to
 # make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
@@ -29,6 +29,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 .PHONY: docs
