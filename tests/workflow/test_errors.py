@@ -194,7 +194,7 @@ def test_too_many_bad_images_stop_the_run_at_the_audit(fresh):
     sentence = (
         r"20 of 48 images of the dataset 'chest' cannot be read, more than its "
         r"`max_rejected: 0.1` allows \(p00/000.png \(not an image\);.*: "
-        r"mend the files, or raise `max_rejected:` of the dataset; the findings are listed in "
+        r"repair the files, or raise `max_rejected:` of the dataset; the findings are in "
     )
     assert re.search(sentence, output), output[-3000:]
     assert not list((fresh / "results").glob("embeddings/*/chest/*.h5"))

@@ -239,8 +239,8 @@ def test_unreadable_images_beyond_max_rejected_stop_the_run(tmp_path, allowed, s
             gate.refuse(found.findings.to_dict("records"), stop_on, "audit.html")
         assert str(error.value).endswith(
             "more than its `max_rejected: 0.1` allows (0.png (not an image); 1.png (not an "
-            "image)): mend the files, or raise `max_rejected:` of the dataset; the findings are "
-            "listed in audit.html"
+            "image)): repair the files, or raise `max_rejected:` of the dataset; the findings are "
+            "in audit.html"
         )
 
 
