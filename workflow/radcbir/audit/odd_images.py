@@ -20,7 +20,7 @@ def unreadable(inspected: pd.DataFrame, max_rejected: Mapping[str, float]) -> li
         if bad.empty:
             continue
         what = f"{len(bad)} of {len(images)} images of the dataset '{dataset}' cannot be read"
-        severity, allowed = "warning", max_rejected[dataset]
+        severity, allowed = "warning", max_rejected[str(dataset)]
         if too_many(len(bad), len(images), allowed):
             severity = "serious"
             what += f", more than its `max_rejected: {allowed:g}` allows"

@@ -43,7 +43,7 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
             logger.error(
                 "Error: no space is left on the disk%s: make room and run again; what was finished "
                 "is kept",
-                f" of {error.filename}" if getattr(error, "filename", None) else "",
+                f" of {name}" if (name := getattr(error, "filename", None)) else "",
             )
             sys.exit(1)
         logger.exception("the script failed; this is a defect of the workflow, not of the input")

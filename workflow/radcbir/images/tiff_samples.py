@@ -108,7 +108,7 @@ def _unpacked(rows: np.ndarray, bits: int, count: int) -> np.ndarray:
     """(rows, bytes) -> (rows, ``count``) of samples that do not end with bytes, the highest bit
     first.
     """
-    found = np.zeros((len(rows), count), dtype=np.uint16)
+    found: np.ndarray = np.zeros((len(rows), count), dtype=np.uint16)
     single = np.unpackbits(rows, axis=1)[:, : count * bits].reshape(len(rows), count, bits)
     for place in range(bits):
         found = found << 1 | single[..., place]

@@ -33,6 +33,7 @@ def missing(project: Project) -> list[tuple[str, str]]:
     """What is not there of a run: (what, file), the embeddings first, since a model that failed is
     missing in all that compares models.
     """
+    known = analyses.registry()
     embeddings = {
         layout.EMBEDDINGS.format(model=model, dataset=dataset): (
             f"embeddings of '{dataset}' by {project.cards[model]['name']}"
@@ -43,7 +44,7 @@ def missing(project: Project) -> list[tuple[str, str]]:
     files = embeddings | {
         file: f"{analysis.title} of {name}"
         for name, experiment in project.experiments.items()
-        for analysis in map(analyses.registry().get, ("comparison", *experiment["analyses"]))
+        for analysis in (known[each] for each in ("comparison", *experiment["analyses"]))
         for file in analysis.results(project, name)
     }
     files = files | {each: "page or verdict" for each in everything(project) if each not in files}

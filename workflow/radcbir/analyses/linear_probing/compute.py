@@ -7,6 +7,7 @@ validation split, folds of the index select, by patient.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -205,7 +206,8 @@ def probe_linearly(
         ),
         "lbfgs": _train(train_lbfgs, cross_validated_lbfgs, data.train, data, device),
     }
-    metrics, calibration = [], []
+    metrics: list[pd.DataFrame] = []
+    calibration: list[pd.DataFrame] = []
     for name, (probe, chosen) in probes.items():
         about = {"probe": name, **chosen, "train_images": len(data.train)}
         metrics.append(_test(probe, data, calibration, name).pipe(in_front, about))
@@ -243,11 +245,11 @@ def _train(
     **settings: int,
 ) -> tuple[LinearProbe, dict]:
     """A classifier of some training images, and what the tables say of how it was chosen."""
-    classes, settings = len(data.names), {"device": device, **settings}
+    classes, given = len(data.names), {"device": device, **settings}
     if data.validation is not None:
         held_out = data.validation
         probe = by_validation(
-            part.vectors, part.labels, held_out.vectors, held_out.labels, classes, **settings
+            part.vectors, part.labels, held_out.vectors, held_out.labels, classes, **given
         )
         patients, seen = len(np.unique(held_out.groups)), len(np.unique(held_out.labels))
         selected_on = data.selected_on
@@ -255,7 +257,7 @@ def _train(
         doubt = selection_doubt(patients, seen, classes, probe.validation_accuracy)
     else:
         folds = patient_folds(part.vectors, part.labels, part.groups, SEED)
-        probe = by_folds(part.vectors, part.labels, folds, classes, **settings)
+        probe = by_folds(part.vectors, part.labels, folds, classes, **given)
         patients = len(np.unique(part.groups))
         selected_on = data.selected_on if folds else "fixed"
         chosen_by = f"cross-validation over {patients} patients" if folds else "fixed"
@@ -285,7 +287,8 @@ def _subsets(
         return shots_subset(train.labels, train.groups, amount, attempt)
 
     found = []
-    for subset, draw, amounts in (("shots", of_each, shots), ("fraction", fraction, fractions)):
+    kinds: Any = (("shots", of_each, shots), ("fraction", fraction, fractions))
+    for subset, draw, amounts in kinds:
         kept: list[set[bytes]] = []
         for amount in sorted(amounts, reverse=True):
             once = subset == "fraction" and amount == 1

@@ -288,5 +288,5 @@ def probe_of(
     at_edge: bool = False,
 ) -> LinearProbe:
     """The classifier of weights and bias on any device, copied: they may change afterwards."""
-    arrays = (each.detach().cpu().float().numpy().copy() for each in (weight, bias))
-    return LinearProbe(*arrays, setting=setting, validation_accuracy=accuracy, at_edge=at_edge)
+    weights, biases = (each.detach().cpu().float().numpy().copy() for each in (weight, bias))
+    return LinearProbe(weights, biases, setting, accuracy, at_edge)

@@ -105,11 +105,12 @@ def subset_sizes(spread: pd.DataFrame) -> pd.DataFrame:
     """
     sizes = spread.groupby(["subset", "amount"])[["train_images", "train_share"]].mean()
     sizes = sizes.reset_index()
+    rows: list[Any] = list(sizes.itertuples())
     names = [
         f"{100 * size.train_share:.3g} %"
         if size.subset == "fraction"
         else f"{size.amount:g} per label"
-        for size in sizes.itertuples()
+        for size in rows
     ]
     return sizes.assign(name=names)
 

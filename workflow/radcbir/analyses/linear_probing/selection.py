@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -170,7 +171,8 @@ def _best_epoch(
     training = [adamw_epochs(fold.vectors, fold.labels, classes, seed, device) for fold in folds]
     held_out = [_on_device(fold, device) for fold in folds]
     steps = [_batches(fold.vectors) for fold in folds]
-    last, best = _most_epochs(steps, epochs, least_steps), None
+    last = _most_epochs(steps, epochs, least_steps)
+    best: LinearProbe | None = None
     largest = max(len(fold.vectors) for fold in folds)
     with threads(min(largest, BATCH_SIZE) * classes * folds[0].vectors.shape[1]):
         for epoch, layers in enumerate(zip(*training, strict=True), start=1):
@@ -179,9 +181,11 @@ def _best_epoch(
                 scores.add(*validated(layer.weight, layer.bias, images, truth))
             if best is None or scores.accuracy > best.validation_accuracy:
                 best = probe_of(layers[0].weight, layers[0].bias, epoch, scores.accuracy)
+            assert best is not None
             waited = epoch - best.setting >= patience and epoch * min(steps) >= least_steps
             if epoch == last or waited:
                 break
+    assert best is not None
     logger.info(
         "AdamW: epoch %d of %d, validation accuracy %.4f",
         best.setting,
@@ -218,9 +222,10 @@ def train_lbfgs(
     The C with the highest validation accuracy is returned, of equal ones that with the lowest
     validation cross-entropy.
     """
-    settings = {"iterations": iterations, "tolerance": tolerance, "device": device}
+    settings: Any = {"iterations": iterations, "tolerance": tolerance, "device": device}
     held_out = _on_device(Fold(vectors, labels, validation_vectors, validation_labels), device)
-    best, lowest = None, np.inf
+    best: LinearProbe | None = None
+    lowest = np.inf
     for inverse_penalty, weight, bias in lbfgs_path(
         vectors, labels, classes, inverse_penalties, **settings
     ):
@@ -228,6 +233,7 @@ def train_lbfgs(
         accuracy = right / images
         if best is None or (accuracy, -loss) > (best.validation_accuracy, -lowest):
             best, lowest = probe_of(weight, bias, inverse_penalty, accuracy), loss
+    assert best is not None
     logger.info("L-BFGS: C = %g, validation accuracy %.4f", best.setting, best.validation_accuracy)
     return dataclasses.replace(best, at_edge=_at_edge(best.setting, inverse_penalties))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from radcbir.core.files import digest
@@ -18,7 +19,7 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}{rest}"
 
 
-def hidden(value: object) -> object:
+def hidden(value: Any) -> Any:
     """Settings with every address in them as :func:`shown` gives it.
 
     Snakemake prints parameters and writes them into its report. Where a query is left out, a digest

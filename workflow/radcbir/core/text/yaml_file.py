@@ -4,6 +4,7 @@ PyYAML takes the last of two equal keys without a word.
 """
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,7 +15,7 @@ MERGE = "tag:yaml.org,2002:merge"
 """The tag of the key ``<<``, which may be repeated."""
 
 
-def read_yaml(path: str | Path, what: str) -> object:
+def read_yaml(path: str | Path, what: str) -> Any:
     """The content of a YAML file; ``what`` is the file in messages, such as ``the model card``.
 
     Raises :class:`InputError` where it cannot be read, is no YAML, or gives a key twice.

@@ -1,6 +1,7 @@
 """One frame of a DICOM file -> a raster: decoding, geometry, units, windows, padding."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -146,7 +147,7 @@ def _raster(found: Opened, values: np.ndarray, frame: int) -> Raster:
     signed, whole = bool(found.whole("PixelRepresentation")), values.dtype.kind in "iub"
     kind = f"{'int' if signed else 'uint'}{stored}" if whole else values.dtype.name
     full = integer_range(stored, signed) if whole else None
-    common = {"spacing": _spacing(header, frame), "facts": _facts(header)}
+    common: Any = {"spacing": _spacing(header, frame), "facts": _facts(header)}
     if photometric(header) == "PALETTE COLOR":
         colors, first = palette(found, full or (0, 0))
         values = colors[np.clip(values.astype(np.int64) - first, 0, len(colors) - 1)]

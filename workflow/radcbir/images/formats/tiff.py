@@ -62,7 +62,7 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         stream.seek(0)
         check_scans(stream.read(), *(page.block or (page.rows, page.columns)))
     with _opened(stream, page, frame) as image:
-        image.tile = [_native(each) for each in image.tile]
+        image.tile = [_native(each) for each in image.tile]  # type: ignore[attr-defined]
         image.load()
         return _raster(ImageOps.exif_transpose(image), page)
 
@@ -152,7 +152,7 @@ def _meant(values: np.ndarray, page: Page) -> Raster:
     if values.shape[2] < count or (page.photometric == PALETTE and page.colors is None):
         raise UnreadableImage(f"{values.shape[2]} samples of a color: not read")
     colors = values[..., :count]
-    if page.photometric == PALETTE:
+    if page.photometric == PALETTE and page.colors is not None:
         colors = page.colors[np.minimum(colors[..., 0], len(page.colors) - 1)]
     elif page.bits[0] != 8 or page.sample_format == SIGNED:
         raise UnreadableImage(f"color of {page.bits[0]} bit: not read")
