@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from odd_values import odd_copies
 
 from radcbir.app.question import (
     Item,
@@ -129,3 +130,30 @@ def test_ids_are_text_of_digits():
     assert image_id("12") == 12
     with pytest.raises(InputError):
         image_id("1_2")
+
+
+def test_damaged_questions_are_taken_or_refused_in_a_sentence():
+    whole = {
+        "experiment": "x",
+        "models": ["a", "b"],
+        "items": [
+            {"kind": "upload", "file": 0, "crop": [0, 0.25, 1, 1], "part": {"axial": 3}},
+            {"kind": "image", "id": "12"},
+            {"kind": "text", "text": "a"},
+        ],
+        "right": ["9"],
+        "wrong": ["8"],
+        "filters": {"label": ["l"]},
+        "k": 20,
+        "fold": 0.9,
+        "read_as": "",
+    }
+    refused = 0
+    for given in odd_copies(whole, 600):
+        for read in (search_question, match_question, preview_question):
+            try:
+                read(given, 1)
+            except InputError as error:
+                assert "\n" not in str(error) and str(error).encode() and len(str(error)) < 400
+                refused += 1
+    assert refused > 300

@@ -124,6 +124,20 @@ def digest_of(value: object) -> str:
     )
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file. A name that no file can have is none, not an error."""
+    with contextlib.suppress(OSError, ValueError):
+        return Path(path).is_file()
+    return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder. A name that no folder can have is none, not an error."""
+    with contextlib.suppress(OSError, ValueError):
+        return Path(path).is_dir()
+    return False
+
+
 def sha256_of_file(path: str | Path) -> str:
     """The full SHA-256 of a file, in hexadecimal, read in blocks."""
     with open(path, "rb") as handle:

@@ -144,7 +144,8 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
                 "number": "a number",
             }
             wanted |= {"integer": "a whole number", "boolean": "true or false"}
-            name = wanted.get(limit, limit)
+            kinds = [limit] if isinstance(limit, str) else limit
+            name = " or ".join(wanted.get(each, each) for each in kinds)
             return (
                 f"{f'`{key}`' if key else 'the file'} is {_short(instance)}, but has to be {name}"
             )

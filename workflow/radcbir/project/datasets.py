@@ -5,6 +5,7 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.errors import InputError, Mistakes
+from radcbir.core.files import is_file, is_folder
 from radcbir.core.machine.privacy import check_own_secret
 from radcbir.datasets.providers import provider_files
 from radcbir.project.checks import with_defaults
@@ -44,10 +45,10 @@ def complete_dataset(
     key, mistakes = f"{where}: `datasets: {name}:", Mistakes()
     images = dataset.get("images")
     unpacked = images is not None and any(Path(each).is_relative_to(images) for each in archived)
-    if images is not None and not unpacked and not Path(images).is_dir():
+    if images is not None and not unpacked and not is_folder(images):
         mistakes.add(
             f"{key} images` names the folder {images}, which "
-            f"{'is a file' if Path(images).exists() else 'does not exist'} (looked for from "
+            f"{'is a file' if is_file(images) else 'does not exist'} (looked for from "
             f"{Path.cwd()}): correct it"
         )
     with mistakes.noted():
@@ -61,7 +62,7 @@ def complete_dataset(
             check_shares(dataset["prepare"].get("shares", {"": 1}), f"{key} prepare:`")
         with mistakes.noted():
             files = provider_files(dataset["prepare"], f"{key} prepare:`")
-    elif str(Path(dataset["csv"])) not in archived and not Path(dataset["csv"]).is_file():
+    elif str(Path(dataset["csv"])) not in archived and not is_file(dataset["csv"]):
         mistakes.add(
             f"{key} csv` names the CSV {dataset['csv']}, which does not exist (looked for from "
             f"{Path.cwd()}): correct it"
@@ -98,7 +99,7 @@ def pseudonymous(datasets: Mapping[str, dict], key_file: str, where: str) -> Non
     results, or a dataset has no images.
     """
     mistakes, key = Mistakes(), f"{where}: `pseudonymise: key_file:`"
-    if not Path(key_file).is_file():
+    if not is_file(key_file):
         mistakes.add(
             f"{key} names {key_file}, which does not exist (looked for from {Path.cwd()}): make a "
             "key, for instance with `openssl rand -hex 32`"

@@ -9,6 +9,7 @@ from pathlib import Path
 from radcbir.cards import model_card
 from radcbir.cards.model_card import ModelCard
 from radcbir.core.errors import InputError, Mistakes
+from radcbir.core.files import is_file
 from radcbir.project.checks import check_known, suggested
 
 OVERRIDES = ("precision", "runtime")
@@ -46,7 +47,7 @@ def load_cards(models: Sequence[str], folders: Sequence[Path], where: str) -> di
 def card_path(model: str, folders: Sequence[Path], where: str) -> Path:
     """The file of a model's card. Raises :class:`InputError` where there is none."""
     for folder in folders:
-        if (folder / f"{model}.yaml").is_file():
+        if is_file(folder / f"{model}.yaml"):
             return folder / f"{model}.yaml"
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise InputError(
@@ -139,7 +140,7 @@ def prompts_file(settings: Mapping, folders: Sequence[Path], where: str) -> Path
     of cards.
     """
     if "prompts" in settings:
-        if not Path(settings["prompts"]).is_file():
+        if not is_file(settings["prompts"]):
             raise InputError(
                 f"{where}: the file {settings['prompts']} of `prompts:` does not exist (looked for "
                 f"from {Path.cwd()}): correct it, or copy config/prompts.yaml there"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from radcbir.core.errors import InputError
-from radcbir.core.files import atomic_write, digest_of
+from radcbir.core.files import atomic_write, digest_of, is_file, is_folder
 from radcbir.core.text.dialect import damage, find_header
 from radcbir.core.text.plain_text import read_text
 from radcbir.images.address import split_address
@@ -45,9 +45,9 @@ def find_queries(given: Sequence[str]) -> list[Query]:
     found: dict[str, Query] = {}
     for each in given:
         path = Path(split_address(each)[0])
-        if path.is_dir():
+        if is_folder(path):
             names = _files_below(path)
-        elif not path.exists():
+        elif not is_file(path):
             raise InputError(
                 f"`query: images:` names {each}, which does not exist (looked for from "
                 f"{Path.cwd()}): correct it"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from radcbir.core.errors import InputError
+from radcbir.core.files import is_file, is_folder
 
 Schema = Mapping[str, Any]
 
@@ -103,12 +104,11 @@ def provider_files(prepare: Mapping, where: str) -> dict[str, str]:
         return {}
     folder = Path(prepare.get("metadata", "."))
     there = {
-        role: [name for name in names if (folder / name).is_file()]
-        for role, names in wanted.items()
+        role: [name for name in names if is_file(folder / name)] for role, names in wanted.items()
     }
     missing = [wanted[role][0] for role in wanted if not there[role]]
     if missing:
-        what = "is no folder and so lacks" if not folder.is_dir() else "lacks"
+        what = "is no folder and so lacks" if not is_folder(folder) else "lacks"
         raise InputError(
             f"{where}: the folder {folder} {what} {', '.join(missing)} of {provider.title}: get "
             f"{'it' if len(missing) == 1 else 'them'} from {provider.page} ({provider.terms}), or "

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from radcbir.core.errors import InputError
+from radcbir.core.files import is_file
 from radcbir.datasets.providers import Provider
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
     if "csv" not in options:
         return {}
-    if not Path(options["csv"]).is_file():
+    if not is_file(options["csv"]):
         raise InputError(
             f"`prepare: csv:` names {options['csv']}, which does not exist (looked for from "
             f"{Path.cwd()}): correct it, or "
