@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import psutil
 import pytest
 from conftest import REPOSITORY, Project, rows
 
@@ -338,6 +339,33 @@ def test_a_csv_edited_behind_the_catalogs_back_is_seen(project):
     )
     assert project.run()["catalog"] == 1
     assert "Nothing to be done" in project.snakemake()
+
+
+def test_jobs_end_when_snakemake_alone_is_killed(fresh):
+    """They would go on beside the jobs of the next run."""
+    fresh.edit(
+        "workflow/scripts/datasets/shards.py",
+        "with script_log",
+        "import time\n\nwith script_log",
+    )
+    fresh.edit(
+        "workflow/scripts/datasets/shards.py", "    catalog =", "    time.sleep(300)\n    catalog ="
+    )
+    run = subprocess.Popen(
+        fresh.command("results/datasets/chest/shards"), cwd=fresh.folder, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    log = fresh / "results/logs/shards/chest.log"
+    for _ in range(1200):
+        if log.exists() or run.poll() is not None:
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    jobs = psutil.Process(run.pid).children(recursive=True)
+    assert any("shards.py" in " ".join(each.cmdline()) for each in jobs)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert psutil.wait_procs(jobs, timeout=15)[1] == []
 
 
 def test_a_killed_run_is_resumed_by_running_again(fresh, finished):

@@ -17,6 +17,7 @@ from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
 from radcbir.core.files import content_digest, hold_lock
 from radcbir.core.logs import expect_this_library
+from radcbir.core.machine.processes import begin_run
 from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
@@ -25,6 +26,7 @@ from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
 from radcbir.project import side_by_side, targets
 from radcbir.project.configuration import WITHOUT_RESULTS, Project
+from radcbir.project.page_alone import end_jobs_instead
 from radcbir.query import image_list
 from radcbir.retrieval import index_settings
 
@@ -40,13 +42,14 @@ except InputError as error:
 
 
 expect_this_library()
+begin_run()
 
 
 def refuse_second_run():
     """One run at a time in a folder. The page makes nothing, so it may be served beside a run."""
     page = [job.rule.name == rules.app.rule.name for job in workflow.dag.needrun_jobs()]
     if all(page):
-        return serve_beside_runs()
+        return end_jobs_instead()
     if any(page):
         raise WorkflowError(
             "the page is a run of its own, which may go on beside others: leave `app` out here, and "

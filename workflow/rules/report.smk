@@ -1,21 +1,6 @@
 # What only the report needs.
 
-import sys
-from types import SimpleNamespace
-
-
-def escape_report():
-    """Let no text end the scripts of Snakemake's report.
-
-    Snakemake (9.27) writes parameters, labels, captions and configuration files as JSON between
-    script tags as they are: `</script>` in a model card would end the script and begin another. In
-    JSON, a backslash and 003c mean the same as the character.
-    """
-    escaped = lambda *given, **settings: json.dumps(*given, **settings).replace("<", "\\u003c")
-    for name, part in list(sys.modules.items()):
-        if name.startswith("snakemake.report.html_reporter") and hasattr(part, "json"):
-            part.json = SimpleNamespace(dumps=escaped)
-
+from radcbir.report.escape import escape_report
 
 escape_report()
 

@@ -31,7 +31,7 @@ def folder_listing(wildcards):
 
 
 def content_of(paths):
-    """The digest of the content of files that no rule makes: one that is replaced by a file with an
+    """The digest of the content of files from outside: one that is replaced by a file with an
     older date is a change as well.
     """
     given = [path for path in paths if path not in project.archived and Path(path).is_file()]

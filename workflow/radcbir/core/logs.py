@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radcbir.core.errors import InputError
+from radcbir.core.machine.processes import end_with_run
 
 logger = logging.getLogger("radcbir")
 
@@ -20,7 +21,7 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     apart.
 
     An :class:`~radcbir.core.errors.InputError` ends the script with its one sentence; any other
-    exception leaves its traceback in the log file too.
+    exception leaves its traceback in the log file too. The script ends with the run that started it.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(path, mode="w", encoding="utf-8")
@@ -34,6 +35,7 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     logging.getLogger("py.warnings").handlers = [file]
     try:
         _check_library()
+        end_with_run()
         yield
     except InputError as error:
         logger.error("Error: %s", error)

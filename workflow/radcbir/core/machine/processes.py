@@ -4,10 +4,19 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
+import socket
 import sys
+import threading
+from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4  # of linux/prctl.h
+
+
+RUN = "RADCBIR_RUN"
+"""Environment variable that names the run that a job belongs to: machine, Slurm job, process, and
+when the process began."""
 
 
 def limit(kind: int, most: int, grace: int = 0) -> None:
@@ -33,6 +42,53 @@ def end_with(parent: int) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit()
+
+
+def begin_run() -> None:
+    """Make this process the run that the jobs it starts belong to, or let it end with the run that
+    it is a job of itself.
+    """
+    if _run() is None:
+        os.environ[RUN] = _name(os.getpid()) or ""
+    end_with_run()
+
+
+def end_with_run() -> None:
+    """End this process when the run that it belongs to has ended, however that ended.
+
+    Snakemake ends its jobs unless it is killed with SIGKILL. Without this they would go on beside
+    those of the next run.
+    """
+    run = _run()
+    if run is None or run == os.getpid():
+        return
+    with contextlib.suppress(OSError):  # it has ended, or cannot be seen from here
+        watched = os.pidfd_open(run)
+        threading.Thread(target=_end_after, args=(watched,), daemon=True).start()
+
+
+def _end_after(watched: int) -> None:
+    select.select([watched], [], [])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _run() -> int | None:
+    """The process of the run, where it is at work on this machine, for this job of Slurm."""
+    name = os.environ.get(RUN, "")
+    if not name or not hasattr(os, "pidfd_open"):
+        return None
+    process = int(name.split()[-2])
+    return process if _name(process) == name else None
+
+
+def _name(process: int) -> str | None:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    began = status.rpartition(")")[2].split()[19]
+    job = os.environ.get("SLURM_JOB_ID", "none")
+    return f"{socket.gethostname()} {job} {process} {began}"
 
 
 def _prctl(option: int, value: int) -> None:
