@@ -16,8 +16,8 @@ from radcbir.images.formats import pillow
 from radcbir.images.limits import Limits, check_claim, check_size
 from radcbir.images.raster import Raster, UnreadableImage, integer_range
 from radcbir.images.source import Reader, Source
-from radcbir.images.tiff_samples import FLOAT, SIGNED, is_read, samples
-from radcbir.images.tiff_tags import PHOTOMETRIC, PLANAR, Page, pages, read_page
+from radcbir.images.tiff.samples import FLOAT, SIGNED, is_read, samples
+from radcbir.images.tiff.tags import PHOTOMETRIC, PLANAR, Page, pages, read_page
 
 VERSION = 2
 """Raise it when pixels change."""

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from radcbir.images.raster import UnreadableImage
-from radcbir.images.tiff_tags import Page
+from radcbir.images.tiff.tags import Page
 
 PLAIN, DEFLATE = 1, {8, 32946}
 """Values of the tag Compression."""

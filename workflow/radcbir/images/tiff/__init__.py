@@ -1,0 +1,1 @@
+"""What the tags of TIFF files say, and samples that are read by them."""
