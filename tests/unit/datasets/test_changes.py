@@ -53,6 +53,25 @@ def test_first_sights_and_new_dates_are_no_change(run):
     assert run("a") == {"a": ""}  # and finds the same
 
 
+def test_a_copy_with_the_same_dates_is_no_change_where_its_content_is_known(run):
+    for name in ("a", "b"):
+        write_text(f"img/{name}", name * 3)
+    run("a", "b")
+    dates = {name: Path(f"img/{name}").stat() for name in ("a", "b")}
+    for name, text in (("a", "aaa"), ("b", "xyz")):
+        Path(f"img/{name}").unlink()
+        write_text(f"img/{name}", text)
+        os.utime(f"img/{name}", ns=(dates[name].st_atime_ns, dates[name].st_mtime_ns))
+    assert state() != ""  # b has another content
+    write_text("img/b", "bbb")
+    os.utime("img/b", ns=(dates["b"].st_atime_ns, dates["b"].st_mtime_ns))
+    contents = run("a", "b")
+    assert contents == {"a": "", "b": ""}
+    before = state()
+    Path("img/a").chmod(0o600)
+    assert state() == before
+
+
 def test_another_content_is_a_change_and_the_first_one_again_is_another(run):
     write_text("img/a", "one")
     run("a")

@@ -91,7 +91,9 @@ class ImageFiles:
         """A text that is another one as soon as a file has another size or date than the catalog
         saw, or can be read again.
 
-        It is kept in a file, so that it stays the same until there is another change.
+        A file of the same size and date that was copied, moved or got other rights is read here.
+        With the same content it is no change. The text is kept in a file, so that it stays the same
+        until there is another change.
         """
         place = Path(layout.IMAGE_CHANGES.format(dataset=self.dataset))
         before = place.read_text(encoding="utf-8") if place.is_file() else ""
@@ -99,7 +101,12 @@ class ImageFiles:
             return before
         listed = [file for file, each in self.known.items() if each.listed]
         found = look(root, listed)
-        changed = [f"{file} {found[file]}" for file in listed if found[file] != self.known[file][0]]
+        other = [file for file in listed if found[file] != self.known[file].status]
+        same = self._same_content(root, found, other)
+        if same:
+            self.known |= {file: self.known[file]._replace(status=found[file]) for file in same}
+            self._write()
+        changed = [f"{file} {found[file]}" for file in other if file not in same]
         changed += sorted(self._readable_again(root))
         if not changed:
             return before
@@ -156,13 +163,36 @@ class ImageFiles:
 
     def save(self) -> None:
         """Keep what was seen, and drop the notes of files that are read again."""
+        self._write()
+        for place, files in notes(self.dataset).items():
+            write_note(place, [file for file in files if file not in self.retried])
+
+    def _same_content(
+        self, root: str | Path, found: Mapping[str, Status], files: Iterable[str]
+    ) -> set[str]:
+        """Those of the files that have the same size, date of content, and content as before."""
+        touched = [file for file in files if found[file][:2] == self.known[file].status[:2]]
+        touched = [file for file in touched if found[file].bytes >= 0]
+        looked = _looked_digests(self.dataset, self.known) if touched else {}
+
+        def is_same(file: str) -> bool:
+            before = self.known[file].content.partition(".")[0] or looked.get(file)
+            try:
+                return bool(before) and file_digest(Path(root, file)) == before
+            except OSError:
+                return False
+
+        with ThreadPoolExecutor(8) as pool:
+            return {
+                file for file, same in zip(touched, pool.map(is_same, touched), strict=True) if same
+            }
+
+    def _write(self) -> None:
         lines = (
             "\t".join((file, *map(str, each.status), each.content, str(int(each.listed))))
             for file, each in self.known.items()
         )
         write_text(self.place, "".join(f"{line}\n" for line in lines))
-        for place, files in notes(self.dataset).items():
-            write_note(place, [file for file in files if file not in self.retried])
 
     def _readable_again(self, root: str | Path) -> set[str]:
         """Files that could not be read for a reason that may pass, and that can be opened now."""
