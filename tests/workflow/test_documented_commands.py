@@ -94,6 +94,8 @@ def place(finished, tmp_path_factory):
     (project / "ask").mkdir()
     for name in ("my.png", "scan.dcm", "ask/one.png"):
         shutil.copy(image, project / name)
+    (project / "other").mkdir()  # paths of the configuration are relative to it, as docs say
+    (project / "other/data").symlink_to("../data")
     (project / "list.csv").write_text("filepath\nmy.png\n")
     return project
 
