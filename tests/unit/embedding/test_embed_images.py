@@ -13,7 +13,8 @@ from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.embedding import images as embedding_images
 from radcbir.embedding import store
-from radcbir.embedding.images import AHEAD, Job, Means, embed_images
+from radcbir.embedding.images import AHEAD, Means, embed_images
+from radcbir.embedding.job import Job
 from radcbir.encoders import OutOfMemory
 
 HISTOGRAM = model_card.DEFAULTS | {

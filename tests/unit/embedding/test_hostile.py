@@ -15,6 +15,7 @@ from radcbir.datasets.catalog import image_id
 from radcbir.embedding import precomputed, sources, store
 from radcbir.embedding.child import in_child
 from radcbir.embedding.hdf5_sources import printable
+from radcbir.embedding.job import Job
 
 D = 4
 PATHS = [f"set/p{number // 3}/{number}.png" for number in range(12)]
@@ -31,8 +32,8 @@ def take(tmp_path):
 
     def take(source, metadata=None, dimension=D):
         precomputed.take_embeddings(
-            [tmp_path / "list.tsv"], source, metadata, tmp_path / "out.h5", model="net",
-            dataset="set", card={"dimension": dimension}, max_rejected=0.5, code="c",
+            [tmp_path / "list.tsv"], source, metadata, tmp_path / "out.h5",
+            Job("net", {"dimension": dimension}, "c", "set"), 0.5,
         )  # fmt: skip
         return len(store.read_ids(tmp_path / "out.h5"))
 

@@ -16,6 +16,7 @@ from radcbir.core.errors import InputError
 from radcbir.datasets.catalog import build_catalog, image_id
 from radcbir.datasets.shards import write_shards
 from radcbir.embedding import precomputed, store
+from radcbir.embedding.job import Job
 from radcbir.retrieval import published_neighbors
 
 CARD = {"loader": "precomputed", "architecture": "published", "dimension": DIMENSION}
@@ -47,8 +48,8 @@ def take(
     card=None,
 ):
     precomputed.take_embeddings(
-        shards, source, metadata, output, model="net", dataset=dataset,
-        card=card or CARD | {"dimension": dimension}, max_rejected=max_rejected, code="c",
+        shards, source, metadata, output,
+        Job("net", card or CARD | {"dimension": dimension}, "c", dataset), max_rejected,
     )  # fmt: skip
     with store.open_embeddings(output) as file:
         return dict(zip(file["ids"][:].tolist(), file["embeddings"][:], strict=True))
@@ -56,7 +57,7 @@ def take(
 
 def in_own_process(call):
     """Run a call in a process without torch, which must not meet FAISS; its error is one line."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom radcbir.embedding import precomputed\nfrom radcbir.core.errors import InputError\n{call}"
+    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom radcbir.embedding import precomputed\nfrom radcbir.embedding.job import Job\nfrom radcbir.core.errors import InputError\n{call}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
@@ -184,7 +185,7 @@ def test_vectors_out_of_a_flat_index(published, shards, tmp_path):
     home = published.folder / f"experiments/{GROUP}/{MODEL}"
     call = f"""
 precomputed.take_embeddings({[str(each) for each in shards]!r}, {str(home / "faiss.index")!r}, {str(home / "metadata.json")!r},
-    {str(tmp_path / "out.h5")!r}, model="net", dataset="nih14", card={CARD!r}, max_rejected=1.0, code="c")"""
+    {str(tmp_path / "out.h5")!r}, Job("net", {CARD!r}, "c", "nih14"), 1.0)"""
     result = in_own_process(call)
     assert result.returncode == 0, result.stderr
     with store.open_embeddings(tmp_path / "out.h5") as file:

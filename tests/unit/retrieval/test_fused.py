@@ -11,6 +11,7 @@ import yaml
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.embedding import fuse, store
+from radcbir.embedding.job import Job
 from radcbir.project.configuration import Project
 from radcbir.retrieval import fused
 from radcbir.retrieval.fused import fused_neighbor_table, split
@@ -54,9 +55,7 @@ def test_the_cosine_of_a_concatenation_is_the_mean_of_the_members(tmp_path):
     fuse.fuse(
         {f"m{place}": tmp_path / f"m{place}.h5" for place in range(3)},
         tmp_path / "fused.h5",
-        "fused",
-        {"of": ["m0", "m1", "m2"]},
-        "1",
+        Job("fused", {"of": ["m0", "m1", "m2"]}, "1"),
     )
     found, fused = store.read([tmp_path / "fused.h5"], ids)
     assert found.tolist() == [each for each in ids if each != 12]

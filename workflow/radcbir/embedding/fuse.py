@@ -10,23 +10,18 @@ import pandas as pd
 
 from radcbir.core.logs import logger
 from radcbir.embedding import store
+from radcbir.embedding.job import Job
 
 
 def fuse(
     members: Mapping[str, str | Path],
     output: str | Path,
-    model: str,
-    card: Mapping,
-    code: str,
-    *,
-    dataset: str = "",
-    storage: str = "float32",
+    job: Job,
 ) -> None:
     """Write the embedding file of a fusion from those of its members (slug -> file, of the same
     dataset).
 
-    ``model``, ``card``, ``code`` and ``dataset`` are those of
-    :func:`radcbir.embedding.store.provenance`.
+    ``job`` is that of the fusion.
     An image that a member rejected is rejected, with the member's name before its reason.
     """
     paths = list(members.values())
@@ -47,10 +42,8 @@ def fuse(
     for member, path in members.items():
         for identity, image, reason in store.read_rejected(path):
             reasons.setdefault(identity, (identity, image, f"{member}: {reason}"))
-    attributes = store.provenance(
-        model, card, code, dataset=dataset, libraries={"numpy": np.__version__}
-    )
-    store.write_shard(output, common, vectors, list(reasons.values()), attributes, storage)
+    attributes = job.provenance("", {"numpy": np.__version__})
+    store.write_shard(output, common, vectors, list(reasons.values()), attributes, job.storage)
     logger.info(
         "%d images of %d members put side by side, %d rejected",
         len(common),

@@ -6,7 +6,7 @@ import csv
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -16,31 +16,14 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.datasets.passing import note_passing
-from radcbir.embedding.store import provenance, write_shard
+from radcbir.embedding.job import Job
+from radcbir.embedding.store import write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
 from radcbir.images import raster, reader
 from radcbir.images.intensity import INTENSITY
 
 AHEAD = 3
 """How many batches may be decoded ahead of the one in the encoder."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the vectors of a job depend on. It is recorded beside them."""
-
-    model: str
-    """The slug of the model."""
-    card: Mapping
-    """The meaning of its card (:func:`radcbir.cards.model_card.card_meaning`)."""
-    code: str
-    """The versions of the code that makes the vectors, as text."""
-    dataset: str = ""
-    """The dataset of the images; empty for query images."""
-    intensity: Mapping = field(default_factory=lambda: INTENSITY)
-    """The policy for pixels of more than 8 bit."""
-    storage: str = "float32"
-    """The type of the numbers that are kept."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +69,7 @@ def embed_shard(
     where = f"this shard of dataset '{job.dataset}'"
     of = sum(len(_listed(each)) for each in Path(shard).parent.glob("*.tsv")) if bad else 0
     check_rejected(bad, len(rows), max_rejected, where, of)
-    attributes = provenance(
-        job.model,
-        job.card,
-        job.code,
-        dataset=job.dataset,
-        weights_sha256=encoder.weights_sha256,
-        libraries=encoder.libraries,
-        intensity=job.intensity,
-    )
+    attributes = job.provenance(encoder.weights_sha256, encoder.libraries, intensity=job.intensity)
     write_shard(output, ids, vectors, rejected, attributes, job.storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 

@@ -1,6 +1,6 @@
 """The embedding file of a dataset whose vectors (or neighbors) exist already."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from radcbir.datasets.checks import check_rejected
 from radcbir.datasets.shards import read_shards
 from radcbir.embedding.child import in_child
 from radcbir.embedding.hdf5_sources import ROWS_PER_BLOCK
+from radcbir.embedding.job import Job
 from radcbir.embedding.sources import open_source
-from radcbir.embedding.store import provenance, write_blocks
+from radcbir.embedding.store import write_blocks
 
 
 def take_embeddings(
@@ -20,13 +21,8 @@ def take_embeddings(
     source: str | Path,
     metadata: str | Path | None,
     output: str | Path,
-    *,
-    model: str,
-    dataset: str,
-    card: Mapping,
+    job: Job,
     max_rejected: float,
-    code: str,
-    storage: str = "float32",
 ) -> None:
     """Write the embedding file of a dataset whose vectors (or neighbors) are known, from its shard
     lists.
@@ -44,7 +40,7 @@ def take_embeddings(
     size = Path(source).stat().st_size if Path(source).is_file() else 0
 
     def take() -> None:
-        _take(rows, source, metadata, output, model, dataset, card, max_rejected, code, storage)
+        _take(rows, source, metadata, output, job, max_rejected)
 
     memory, seconds = MEMORY + 2 * size, int(SECONDS + size / 1e6 + len(rows) / 100)
     in_child(take, f"the file {source}", memory, seconds)
@@ -59,14 +55,10 @@ def _take(
     source: str | Path,
     metadata: str | Path | None,
     output: str | Path,
-    model: str,
-    dataset: str,
-    card: Mapping,
+    job: Job,
     max_rejected: float,
-    code: str,
-    storage: str,
 ) -> None:
-    opened = open_source(source, metadata, card.get("dimension"))
+    opened = open_source(source, metadata, job.card.get("dimension"))
     found, missing, progress = 0, [], Progress(len(rows), "images")
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]]:
@@ -86,18 +78,13 @@ def _take(
             missing.extend(bad)
             progress.advance(len(block))
             yield ids[good], vectors[good], bad
-        described = f"dataset '{dataset}' in {source} ({opened.describe()})"
+        described = f"dataset '{job.dataset}' in {source} ({opened.describe()})"
         check_rejected(
             [(path, reason) for _, path, reason in missing], len(rows), max_rejected, described
         )
 
-    attributes = provenance(
-        model,
-        card,
-        code,
-        dataset=dataset,
-        weights_sha256=sha256_of_file(source),
-        libraries=opened.libraries,
+    attributes = job.provenance(sha256_of_file(source), opened.libraries)
+    write_blocks(output, blocks(), opened.dimension, attributes, job.storage)
+    logger.info(
+        "%s: %d images taken from %s, %d rejected", job.dataset, found, source, len(missing)
     )
-    write_blocks(output, blocks(), opened.dimension, attributes, storage)
-    logger.info("%s: %d images taken from %s, %d rejected", dataset, found, source, len(missing))

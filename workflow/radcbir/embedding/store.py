@@ -7,7 +7,6 @@ or where they were made: the same input gives the same bytes. Whatever the numbe
 readers get float32 at length one (:func:`unit_rows`).
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from radcbir import __version__
 from radcbir.core.errors import InputError
-from radcbir.core.files import atomic_write, digest_of
+from radcbir.core.files import atomic_write
 from radcbir.core.vectors import normalised
 
 FORMAT = 1
@@ -36,36 +34,6 @@ COMMON = (
 """Attributes that all shards of a dataset must share."""
 
 
-def provenance(
-    model: str,
-    card: Mapping,
-    code: str,
-    *,
-    dataset: str = "",
-    weights_sha256: str = "",
-    libraries: Mapping[str, str] | None = None,
-    intensity: Mapping | None = None,
-) -> dict[str, str]:
-    """The attributes of a file of embeddings that say what made them.
-
-    ``card`` is the meaning of the model's card, ``code`` what identifies the code, ``libraries``
-    the versions of libraries beside this one's, ``intensity`` the policy for pixels where images
-    were read. ``dataset`` is empty for query images.
-    """
-    found = {
-        "model": model,
-        "dataset": dataset,
-        "card": json.dumps(card, sort_keys=True),
-        "card_digest": digest_of(card),
-        "weights_sha256": weights_sha256,
-        "libraries": json.dumps({"radcbir": __version__, **(libraries or {})}, sort_keys=True),
-        "code": code,
-    }
-    if intensity is not None:
-        found["intensity"] = json.dumps(intensity, sort_keys=True)
-    return found
-
-
 def write_shard(
     path: str | Path,
     ids: np.ndarray,
@@ -79,7 +47,7 @@ def write_shard(
 
     The rows are brought to length one here, for every model and every later step alike, and kept as
     numbers of the type ``storage`` (float32, float16). ``attributes`` are those of
-    :func:`provenance`. Raises :class:`ValueError` where a vector is zero or not finite.
+    :meth:`radcbir.embedding.job.Job.provenance`. Raises :class:`ValueError` where a vector is zero or not finite.
     """
     unit, norms = _unit(vectors, storage)
     with (

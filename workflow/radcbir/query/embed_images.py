@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from radcbir.core.logs import logger
-from radcbir.embedding.images import Job, Means, embed_images
-from radcbir.embedding.store import provenance, write_shard
+from radcbir.embedding.images import Means, embed_images
+from radcbir.embedding.job import Job
+from radcbir.embedding.store import write_shard
 from radcbir.query.image_list import read_queries
 
 
@@ -20,13 +21,6 @@ def embed_queries(queries: str | Path, output: str | Path, job: Job, means: Mean
     ids, vectors, rejected = embed_images(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )
-    attributes = provenance(
-        job.model,
-        job.card,
-        job.code,
-        weights_sha256=encoder.weights_sha256,
-        libraries=encoder.libraries,
-        intensity=job.intensity,
-    )
+    attributes = job.provenance(encoder.weights_sha256, encoder.libraries, intensity=job.intensity)
     write_shard(output, ids, vectors, rejected, attributes)
     logger.info("%d query images embedded, %d rejected", len(ids), len(rejected))

@@ -1,7 +1,8 @@
 """The image list of a shard -> its embeddings."""
 
 from radcbir.core.logs import script_log
-from radcbir.embedding.images import Job, Means, embed_shard
+from radcbir.embedding.images import Means, embed_shard
+from radcbir.embedding.job import Job
 
 with script_log(
     snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake.wildcards.dataset}"

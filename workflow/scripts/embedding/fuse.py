@@ -2,17 +2,16 @@
 
 from radcbir.core.logs import script_log
 from radcbir.embedding.fuse import fuse
+from radcbir.embedding.job import Job
 
 with script_log(
     snakemake.log[0], f"fuse {snakemake.wildcards.model} {snakemake.wildcards.dataset}"
 ):
-    card = snakemake.params.card
-    fuse(
-        dict(zip(card["of"], snakemake.input, strict=True)),
-        snakemake.output[0],
-        snakemake.wildcards.model,
-        card,
-        snakemake.params.code,
+    job = Job(
+        model=snakemake.wildcards.model,
         dataset=snakemake.wildcards.dataset,
+        card=snakemake.params.card,
+        code=snakemake.params.code,
         storage=snakemake.params.storage,
     )
+    fuse(dict(zip(job.card["of"], snakemake.input, strict=True)), snakemake.output[0], job)

@@ -1,7 +1,8 @@
 """The list of query images -> their vectors by one model."""
 
 from radcbir.core.logs import script_log
-from radcbir.embedding.images import Job, Means
+from radcbir.embedding.images import Means
+from radcbir.embedding.job import Job
 from radcbir.query.embed_images import embed_queries
 
 with script_log(
