@@ -23,7 +23,7 @@ FILES = {
     "workflow/radcbir/datasets/providers/toy/__init__.py": '''
         """Toys: an example."""
 
-        from radcbir.datasets.providers import Provider, packed
+        from radcbir.datasets.providers import Provider, options, packed
 
         PROVIDER = Provider(
             name="toy",
@@ -31,7 +31,7 @@ FILES = {
             page="https://example.org/toys",
             terms="free to use",
             files=lambda options: {"list": packed("toys.csv")},
-            options={"seed": {"$ref": "#/$defs/seed", "default": 42}},
+            options=options("seed"),
         )
         ''',
     "workflow/radcbir/datasets/providers/toy/prepare.py": '''

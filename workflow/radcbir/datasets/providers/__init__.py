@@ -18,6 +18,23 @@ from radcbir.core.files import is_file, is_folder
 
 Schema = Mapping[str, Any]
 
+SHARED: dict[str, Schema] = {
+    "labels": {"$ref": "#/$defs/select-labels", "default": "single"},
+    "test": {"$ref": "#/$defs/test", "default": "official"},
+    "validation": {"$ref": "#/$defs/validation", "default": 0.1},
+    "seed": {"$ref": "#/$defs/seed", "default": 42},
+    "harmonise": {"$ref": "#/$defs/harmonise", "default": True},
+    "uncertain": {"$ref": "#/$defs/uncertain", "default": "negative"},
+    "drop": {
+        "description": "Labels that are dropped from all images.",
+        "type": "array",
+        "uniqueItems": True,
+        "items": {"type": "string"},
+        "default": ["Support Devices"],
+    },
+}
+"""Options of several providers. What ``$ref`` names is in ``$defs`` of ``config.schema.json``."""
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -34,8 +51,7 @@ class Provider:
     """The checked options of `prepare:` -> what a file is for -> the names that it may have, the
     usual one first."""
     options: Schema
-    """Keys of `prepare:` -> JSON schema with the default; ``$ref`` may name what several providers
-    share (``$defs`` of ``config.schema.json``)."""
+    """Keys of `prepare:` -> JSON schema with the default; see :func:`options`."""
 
     @property
     def module(self) -> str:
@@ -58,6 +74,11 @@ class Provider:
             "additionalProperties": False,
             "properties": {**usual, **self.options},
         }
+
+
+def options(*shared: str, **own: Schema) -> dict[str, Schema]:
+    """The options of a provider: some of :data:`SHARED`, and its own."""
+    return {name: SHARED[name] for name in shared} | own
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from radcbir.datasets.providers import Provider, packed
+from radcbir.datasets.providers import Provider, options, packed
 
 TABLES = "CheXpert-v1.0 batch 1 (validate & csv)"
 """The folder with the tables, where CheXpert comes in four batches."""
@@ -20,18 +20,5 @@ PROVIDER = Provider(
     page="https://stanfordaimi.azurewebsites.net/datasets/8cbd9ed4-2eb9-4565-affc-111cf4f7ebe2",
     terms="Stanford University Dataset Research Use Agreement, free after registration",
     files=_files,
-    options={
-        "labels": {"$ref": "#/$defs/select-labels", "default": "single"},
-        "test": {"$ref": "#/$defs/test", "default": "official"},
-        "validation": {"$ref": "#/$defs/validation", "default": 0.1},
-        "seed": {"$ref": "#/$defs/seed", "default": 42},
-        "drop": {
-            "description": "Labels that are dropped from all images.",
-            "type": "array",
-            "uniqueItems": True,
-            "items": {"type": "string"},
-            "default": ["Support Devices"],
-        },
-        "uncertain": {"$ref": "#/$defs/uncertain", "default": "negative"},
-    },
+    options=options("labels", "test", "validation", "seed", "uncertain", "drop"),
 )

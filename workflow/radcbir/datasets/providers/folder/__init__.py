@@ -5,7 +5,7 @@ from pathlib import Path
 
 from radcbir.core.errors import InputError
 from radcbir.core.files import is_file
-from radcbir.datasets.providers import Provider
+from radcbir.datasets.providers import Provider, options
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -26,13 +26,13 @@ PROVIDER = Provider(
     page="",
     terms="",
     files=_files,
-    options={
-        "csv": {
+    options=options(
+        csv={
             "description": "A CSV with column names of your own; without one the folders below `images` name label and patient.",
             "type": "string",
             "minLength": 1,
         },
-        "columns": {
+        columns={
             "description": "Our names of columns -> yours; a label column with 0 and 1 as MODALITY/region/finding.",
             "type": "object",
             "additionalProperties": False,
@@ -55,22 +55,22 @@ PROVIDER = Provider(
                 "text": {"type": "string", "minLength": 1},
             },
         },
-        "label_prefix": {
+        label_prefix={
             "description": "Put before each label of the CSV or of the folders, such as XR/chest.",
             "type": "string",
             "minLength": 1,
         },
-        "patients": {
+        patients={
             "description": "Whether the last folder of the tree is the patient.",
             "type": "boolean",
             "default": True,
         },
-        "split_folders": {
+        split_folders={
             "description": "Whether the first folder of the tree is the split, such as train or test.",
             "type": "boolean",
             "default": False,
         },
-        "shares": {
+        shares={
             "description": "Split -> its share of the patients; the shares add up to 1.",
             "type": "object",
             "minProperties": 1,
@@ -78,8 +78,8 @@ PROVIDER = Provider(
             "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
             "default": {"train": 0.7, "val": 0.1, "test": 0.2},
         },
-        "seed": {"$ref": "#/$defs/seed", "default": 0},
-        "planes": {
+        seed={"$ref": "#/$defs/seed", "default": 0},
+        planes={
             "description": "The planes in which volumes are cut.",
             "type": "array",
             "minItems": 1,
@@ -87,18 +87,18 @@ PROVIDER = Provider(
             "items": {"enum": ["axial", "coronal", "sagittal"]},
             "default": ["axial"],
         },
-        "step": {
+        step={
             "description": "Every how many-th slice or frame is taken.",
             "type": "integer",
             "minimum": 1,
             "default": 1,
         },
-        "trim": {
+        trim={
             "description": "Share of the slices or frames left out at both ends.",
             "type": "number",
             "minimum": 0,
             "maximum": 0.49,
             "default": 0,
         },
-    },
+    ),
 )

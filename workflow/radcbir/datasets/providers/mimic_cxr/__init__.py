@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from radcbir.datasets.providers import Provider, packed
+from radcbir.datasets.providers import Provider, options, packed
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -17,15 +17,5 @@ PROVIDER = Provider(
     page="https://physionet.org/content/mimic-cxr-jpg/",
     terms="PhysioNet Credentialed Health Data Use Agreement, after training and credentialing",
     files=_files,
-    options={
-        "labels": {"$ref": "#/$defs/select-labels", "default": "single"},
-        "drop": {
-            "description": "Labels that are dropped from all images.",
-            "type": "array",
-            "uniqueItems": True,
-            "items": {"type": "string"},
-            "default": ["Support Devices"],
-        },
-        "uncertain": {"$ref": "#/$defs/uncertain", "default": "negative"},
-    },
+    options=options("labels", "uncertain", "drop"),
 )

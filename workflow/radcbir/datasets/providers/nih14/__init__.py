@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from radcbir.datasets.providers import Provider, packed
+from radcbir.datasets.providers import Provider, options, packed
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -19,11 +19,5 @@ PROVIDER = Provider(
     page="https://nihcc.app.box.com/v/ChestXray-NIHCC",
     terms="free to use, with a link to that page and the citation that it asks for",
     files=_files,
-    options={
-        "labels": {"$ref": "#/$defs/select-labels", "default": "single"},
-        "test": {"$ref": "#/$defs/test", "default": "official"},
-        "validation": {"$ref": "#/$defs/validation", "default": 0.1},
-        "seed": {"$ref": "#/$defs/seed", "default": 42},
-        "harmonise": {"$ref": "#/$defs/harmonise", "default": True},
-    },
+    options=options("labels", "test", "validation", "seed", "harmonise"),
 )

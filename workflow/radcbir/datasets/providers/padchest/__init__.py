@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from radcbir.datasets.providers import Provider, packed
+from radcbir.datasets.providers import Provider, options, packed
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -15,22 +15,22 @@ PROVIDER = Provider(
     page="https://bimcv.cipf.es/bimcv-projects/padchest/",
     terms="PadChest Dataset Research Use Agreement, free after registration",
     files=_files,
-    options={
-        "labels": {"$ref": "#/$defs/select-labels", "default": "single"},
-        "test": {
+    options=options(
+        "labels",
+        "validation",
+        "seed",
+        "harmonise",
+        test={
             "description": "Share of the patients that is drawn as test; there is no official test set.",
             "$ref": "#/$defs/share",
             "default": 0.2,
         },
-        "validation": {"$ref": "#/$defs/validation", "default": 0.1},
-        "seed": {"$ref": "#/$defs/seed", "default": 42},
-        "harmonise": {"$ref": "#/$defs/harmonise", "default": True},
-        "leave_out": {
+        leave_out={
             "description": "Images with one of these labels are left out.",
             "type": "array",
             "uniqueItems": True,
             "items": {"type": "string"},
             "default": ["exclude", "suboptimal study", "unchanged"],
         },
-    },
+    ),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from radcbir.datasets.providers import Provider, packed
+from radcbir.datasets.providers import Provider, options, packed
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -21,28 +21,28 @@ PROVIDER = Provider(
     page="https://physionet.org/content/vindr-cxr/ or https://www.kaggle.com/c/vinbigdata-chest-xray-abnormalities-detection",
     terms="PhysioNet Credentialed Health Data Use Agreement, or the rules of the Kaggle competition",
     files=_files,
-    options={
-        "labels": {"$ref": "#/$defs/select-labels", "default": "single"},
-        "test": {"$ref": "#/$defs/test", "default": "official"},
-        "validation": {"$ref": "#/$defs/validation", "default": 0.1},
-        "seed": {"$ref": "#/$defs/seed", "default": 42},
-        "harmonise": {"$ref": "#/$defs/harmonise", "default": True},
-        "release": {
+    options=options(
+        "labels",
+        "test",
+        "validation",
+        "seed",
+        "harmonise",
+        release={
             "description": "Whose files: PhysioNet's, or those of the Kaggle competition.",
             "enum": ["physionet", "kaggle"],
             "default": "physionet",
         },
-        "agreement": {
+        agreement={
             "description": "How many of the three radiologists have to give a label.",
             "type": "integer",
             "minimum": 1,
             "maximum": 3,
             "default": 2,
         },
-        "suffix": {
+        suffix={
             "description": "How image files end; .png where they were converted.",
             "enum": [".dicom", ".dcm", ".png", ".jpg"],
             "default": ".dicom",
         },
-    },
+    ),
 )
