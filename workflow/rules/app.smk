@@ -1,8 +1,5 @@
 # The page for queries to finished indexes.
 
-import os
-
-
 # Serves the page on this machine alone until it is ended. It makes nothing and waits for nothing.
 # For missing results the page says what to run.
 rule app:
@@ -14,6 +11,5 @@ rule app:
     threads: 8
     params:
         card_folders=list(map(str, project.card_folders)),
-        run=os.getpid(),
     script:
         "../scripts/app.py"

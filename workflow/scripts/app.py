@@ -5,5 +5,4 @@ from radcbir.core.logs import script_log
 from radcbir.project.configuration import Project
 
 with script_log(snakemake.log[0], "app"):
-    project = Project(snakemake.config, snakemake.params.card_folders)
-    serve(project, run=snakemake.params.run)
+    serve(Project(snakemake.config, snakemake.params.card_folders))

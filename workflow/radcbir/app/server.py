@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -108,14 +107,11 @@ class Connection(H11Protocol):
 
 
 class PageServer(uvicorn.Server):
-    """A server that ends at once and cleanly: at a signal, and when the run that started it
-    ends.
-    """
+    """A server that ends at once and cleanly at a signal."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine, run: int | None):
-        """``run`` is the process of Snakemake's that this one belongs to."""
+    def __init__(self, config: uvicorn.Config, engine: Engine):
         super().__init__(config)
-        self.engine, self.run_process = engine, run
+        self.engine = engine
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -132,31 +128,16 @@ class PageServer(uvicorn.Server):
             for each, handler in kept.items():
                 signal.signal(each, handler)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve, and watch the run."""
-        await super().startup(sockets)
-        if self.run_process is not None:
-            with contextlib.suppress(OSError):  # not visible from here, as in a container
-                watched = os.pidfd_open(self.run_process)
-                asyncio.get_running_loop().add_reader(watched, self._run_ended, watched)
-
-    def _run_ended(self, watched: int) -> None:
-        asyncio.get_running_loop().remove_reader(watched)
-        os.close(watched)
-        logger.info("Snakemake has ended")
-        self.should_exit = True
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the child processes first: what waits for them gets its sentence."""
         await asyncio.to_thread(self.engine.close)
         await super().shutdown(sockets)
 
 
-def serve(project: Project, run: int | None = None) -> None:
+def serve(project: Project) -> None:
     """Serve the page until it is ended; the link is printed. ``project.settings["app"]`` says how.
 
-    ``run`` is the process of Snakemake's that this one belongs to: the page ends with it. Raises
-    :class:`InputError` where the port is taken.
+    Raises :class:`InputError` where the port is taken.
     """
     keep_no_traces()
     settings = project.settings["app"]
@@ -188,7 +169,7 @@ def serve(project: Project, run: int | None = None) -> None:
     )
     try:
         with contextlib.suppress(KeyboardInterrupt):  # before or after it catches signals
-            PageServer(config, engine, run).run(sockets=[listener])
+            PageServer(config, engine).run(sockets=[listener])
     finally:
         engine.close()
     logger.info("the page has ended")

@@ -1,11 +1,10 @@
 """Decoding in a process of its own, for decoders that cannot be bounded from outside.
 
 Some decoders end the whole process on damaged pixels, or take memory that no header announces. They
-run in a child with limits. Children are kept and used again, one per thread that decodes: starting
-one takes about half a second, sending pixels back some milliseconds. No other format pays for it.
+run in a child with limits. Children are kept and used again, one per thread that decodes, because
+it takes long to start one. Other formats are decoded without a child.
 """
 
-import contextlib
 import multiprocessing
 import os
 import resource
@@ -17,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from radcbir.core.machine.processes import keep_no_traces, limit
 from radcbir.images.limits import Limits
 from radcbir.images.raster import PassingError, UnreadableImage
 
@@ -96,14 +96,13 @@ class _Child:
 def main(descriptor: int) -> None:
     """Answer calls that come through the pipe until its other end is closed."""
     connection = Connection(descriptor)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    keep_no_traces()
     while True:
         try:
             function, arguments, memory = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        _limit_memory(memory + BASE)
+        limit(resource.RLIMIT_AS, memory + BASE)
         connection.send(_answer(function, arguments))
 
 
@@ -118,14 +117,6 @@ def _answer(function: Callable[..., Any], arguments: tuple) -> tuple[str, Any]:
         return "unreadable", "too large for the memory of one image"
     except Exception as error:  # decoders raise whatever they do
         return "unreadable", f"broken: {' '.join(str(error).split())}"[:120]
-
-
-def _limit_memory(limit: int) -> None:
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    with contextlib.suppress(ValueError, OSError):  # not on every system
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 if __name__ == "__main__":

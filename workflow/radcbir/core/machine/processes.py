@@ -38,7 +38,9 @@ def keep_no_traces() -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process when its parent ends, however that ends."""
+    """End this process when its parent ends, however that ends. Of a parent with several threads
+    it is the thread that started this process.
+    """
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit()
