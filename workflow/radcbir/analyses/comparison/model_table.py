@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from radcbir.analyses.comparison.common_queries import without_empty_metrics
 from radcbir.cards.model_card import NOT_STATED, is_control
 from radcbir.metrics.intervals import reading
 from radcbir.metrics.registry import columns
@@ -136,8 +137,8 @@ def _headlines(summary: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     """The headlines whose metric has a value: P@10 has none at k = 5. All of them, where nothing
     has one.
     """
-    there = set(summary.loc[summary["value"].notna(), "metric"])
-    return [each for each in HEADLINES if each[1] in there or not there]
+    there = set(without_empty_metrics(summary)["metric"])
+    return [each for each in HEADLINES if each[1] in there]
 
 
 def _by_figure(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
