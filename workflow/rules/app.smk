@@ -1,5 +1,6 @@
 # The page for queries to finished indexes.
 
+
 # Serves the page on this machine alone until it is ended. It makes nothing and waits for nothing.
 # For missing results the page says what to run.
 rule app:
