@@ -1,6 +1,8 @@
 """The rules of the workflow as Snakemake reads them, with the demo's configuration."""
 
 import functools
+import os
+import unittest.mock
 from pathlib import Path
 
 from snakemake.api import SnakemakeApi
@@ -35,7 +37,10 @@ def environment_of(rule: Rule) -> str:
 
 @functools.cache
 def _workflow():
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    with (
+        unittest.mock.patch.dict(os.environ),  # reading it sets variables for its jobs
+        SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
+    ):
         loaded = api.workflow(
             resource_settings=ResourceSettings(cores=1),
             config_settings=ConfigSettings(),

@@ -17,7 +17,7 @@ from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
 from radcbir.core.files import content_digest, hold_lock
 from radcbir.core.logs import expect_this_library
-from radcbir.core.machine.processes import begin_run
+from radcbir.core.machine.processes import begin_run, end_with_run
 from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
@@ -42,7 +42,10 @@ except InputError as error:
 
 
 expect_this_library()
-begin_run()
+if not workflow.subprocess_exec:
+    begin_run()
+else:
+    end_with_run()
 
 
 def refuse_second_run():

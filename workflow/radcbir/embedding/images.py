@@ -69,7 +69,7 @@ def embed_shard(
     where = f"this shard of dataset '{job.dataset}'"
     of = sum(len(_listed(each)) for each in Path(shard).parent.glob("*.tsv")) if bad else 0
     check_rejected(bad, len(rows), max_rejected, where, of)
-    attributes = job.provenance(encoder.weights_sha256, encoder.libraries, intensity=job.intensity)
+    attributes = job.provenance(encoder.weights_sha256, encoder.libraries)
     write_shard(output, ids, vectors, rejected, attributes, job.storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 
@@ -86,7 +86,7 @@ def embed_images(
     encoder: Encoder,
     batch_size: int,
     threads: int,
-    intensity: Mapping = INTENSITY,
+    intensity: Mapping | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
     """Embed images given as (id, path below ``image_root``).
 
@@ -94,6 +94,7 @@ def embed_images(
     reason) of those that did not. ``threads`` images are decoded at a time while the encoder works
     on the batch before.
     """
+    policy = INTENSITY if intensity is None else intensity
     ids: list[int] = []
     vectors = np.empty((len(rows), encoder.dimension), dtype=np.float32)
     rejected: list[tuple[int, str, str]] = []
@@ -103,7 +104,7 @@ def embed_images(
         try:
             return (
                 row,
-                encoder.preprocess(reader.read(reader.resolve(image_root, row[1]), intensity)),
+                encoder.preprocess(reader.read(reader.resolve(image_root, row[1]), policy)),
                 "",
             )
         except raster.UnreadableImage as error:

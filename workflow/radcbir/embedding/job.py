@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from radcbir import __version__
 from radcbir.core.files import digest_of
-from radcbir.images.intensity import INTENSITY
 
 
 @dataclass(frozen=True)
@@ -21,22 +20,15 @@ class Job:
     """What identifies the code that makes the vectors: its versions as text, or its digest."""
     dataset: str = ""
     """The dataset of the images; empty for query images."""
-    intensity: Mapping = field(default_factory=lambda: INTENSITY)
-    """The policy for values that have units, where images are read."""
+    intensity: Mapping | None = None
+    """The policy for values that have units; None where no images are read."""
     storage: str = "float32"
     """The type of the numbers that are kept."""
 
-    def provenance(
-        self,
-        weights_sha256: str,
-        libraries: Mapping[str, str],
-        *,
-        intensity: Mapping | None = None,
-    ) -> dict[str, str]:
+    def provenance(self, weights_sha256: str, libraries: Mapping[str, str]) -> dict[str, str]:
         """The attributes of the file that say what made it.
 
-        ``libraries`` are the versions of the libraries beside this one, ``intensity`` the policy
-        where images were read.
+        ``libraries`` are the versions of the libraries beside this one.
         """
         found = {
             "model": self.model,
@@ -47,6 +39,6 @@ class Job:
             "libraries": json.dumps({"radcbir": __version__, **libraries}, sort_keys=True),
             "code": self.code,
         }
-        if intensity is not None:
-            found["intensity"] = json.dumps(intensity, sort_keys=True)
+        if self.intensity is not None:
+            found["intensity"] = json.dumps(self.intensity, sort_keys=True)
         return found

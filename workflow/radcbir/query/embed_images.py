@@ -21,6 +21,6 @@ def embed_queries(queries: str | Path, output: str | Path, job: Job, means: Mean
     ids, vectors, rejected = embed_images(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )
-    attributes = job.provenance(encoder.weights_sha256, encoder.libraries, intensity=job.intensity)
+    attributes = job.provenance(encoder.weights_sha256, encoder.libraries)
     write_shard(output, ids, vectors, rejected, attributes)
     logger.info("%d query images embedded, %d rejected", len(ids), len(rejected))

@@ -47,12 +47,11 @@ def end_with(parent: int) -> None:
 
 
 def begin_run() -> None:
-    """Make this process the run that the jobs it starts belong to, or let it end with the run that
-    it is a job of itself.
+    """Make this process the run that the jobs it starts belong to. It ends with the run that it is
+    a job of itself.
     """
-    if _run() is None:
-        os.environ[RUN] = _name(os.getpid()) or ""
     end_with_run()
+    os.environ[RUN] = _name(os.getpid()) or ""
 
 
 def end_with_run() -> None:
