@@ -8,6 +8,7 @@ import pytest
 
 from radcbir.analyses.index_size.figure import index_size_figure
 from radcbir.analyses.levels.compute import evaluate_levels
+from radcbir.analyses.levels.conditional import of_models
 from radcbir.analyses.levels.figure import conditional_figure, levels_figure, outcomes_figure
 from radcbir.analyses.uncertainty.compute import METRICS, bootstrap
 from radcbir.analyses.uncertainty.figure import difference_matrix, forest_plot
@@ -87,7 +88,9 @@ def levelled(request):
     rows = [(query, rank, rank - 1, 0.5) for query in range(8, 12) for rank in range(1, 4)]
     neighbors = pd.DataFrame(rows, columns=["query", "rank", "neighbor", "score"])
     tables = evaluate_levels(neighbors, catalog, np.arange(12), "train", "test", 3)
-    return {
+    values = tables.pop("per_query")
+    patients = catalog.set_index("id")["patient_id"]
+    return {"conditional": of_models(dict.fromkeys(NAMES, values), patients)} | {
         name: pd.concat([each.assign(model=model) for model in NAMES])
         for name, each in tables.items()
     }

@@ -3,6 +3,7 @@ against plain loops."""
 
 import numpy as np
 import pandas as pd
+import plain_intervals
 import pytest
 from sklearn.metrics import ndcg_score
 
@@ -112,6 +113,23 @@ def test_leakage_by_hand(patients):
     assert table.loc[("no_near_duplicates", 1), "left_out"] == 1
     assert table.loc["none"].equals(table.loc["all"])
     assert (table["queries"] == 2).all()
+
+
+def test_leakage_has_an_interval_by_patient():
+    """Queries of patients a to d; three of them lose their own image, and one of these finds another
+    one of its label."""
+    catalog = catalog_of(
+        split=["test"] * 4 + ["train"] * 6,
+        label=[EDEMA] * 4 + [EDEMA] * 5 + [NORMAL],
+        dataset=["one"] * 10,
+        patient_id=["a", "b", "c", "d", "a", "b", "c", "e", "e", "f"],
+        study_id=[None] * 10,
+    )
+    hood = hood_of(catalog, {0: [4, 9, 7], 1: [5, 9, 7], 2: [6, 8, 7], 3: [7, 9, 8]})
+    found = leakage(catalog, hood, {}).set_index(["neighbors", "k"]).loc[("other_patients", 1)]
+    assert found["leakage"] == pytest.approx(1 / 2)
+    assert (found["low"], found["high"]) == pytest.approx(plain_intervals.of_mean([1, 1, 0, 0]))
+    assert found["effective_patients"] == pytest.approx(4)
 
 
 def test_images_that_most_models_hold_for_the_same(tmp_path, patients):
@@ -502,17 +520,41 @@ def cells(section):
 def test_the_page_of_leakage_shows_what_is_lost():
     rows = [
         {"model": model, "query_split": "test", "neighbors": kind, "k": 1, "precision": value, "precision_all": 0.75,
-         "leakage": 0.75 - value, "queries": 1200, "queries_without_relevant": 3, "queries_too_short": 0, "left_out": 0.5}
+         "leakage": 0.75 - value, "low": 0.125, "high": np.nan, "queries": 1200, "queries_without_relevant": 3, "queries_too_short": 0, "left_out": 0.5}
         for model in CARDS
         for kind, value in (("all", 0.75), ("other_patients", 0.5))
     ]  # fmt: skip
     (section,) = leakage_sections(pd.DataFrame(rows), CARDS)
     assert cells(section) == [
-        ["Net <1>", "other patients", "0.750", "0.500", "+0.250", "0.500", "1,200", "3", "0"],
-        ["floor", "other patients", "0.750", "0.500", "+0.250", "0.500", "1,200", "3", "0"],
+        [
+            "Net <1>",
+            "other patients",
+            "0.750",
+            "0.500",
+            "+0.250",
+            "+0.125",
+            "",
+            "0.500",
+            "1,200",
+            "3",
+            "0",
+        ],
+        [
+            "floor",
+            "other patients",
+            "0.750",
+            "0.500",
+            "+0.250",
+            "+0.125",
+            "",
+            "0.500",
+            "1,200",
+            "3",
+            "0",
+        ],
     ]
     assert [row["control"] for row in section["rows"]] == [False, True]
-    assert len(section["heads"]) == 9
+    assert len(section["heads"]) == 11
 
 
 def test_the_page_of_contamination_shows_the_marks():

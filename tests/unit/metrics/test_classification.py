@@ -3,6 +3,7 @@ torchmetrics."""
 
 import numpy as np
 import pandas as pd
+import plain_intervals
 import pytest
 from sklearn import metrics as sklearn_metrics
 
@@ -381,6 +382,25 @@ def test_k_is_chosen_on_the_validation_split_and_tested_on_the_others():
     errors = found.chosen[found.chosen["metric"] == "calibration_error"].set_index(keys)["value"]
     for key, bins in found.reliability.groupby(keys):
         assert errors[key] == pytest.approx(calibration_error(bins))
+
+
+def test_accuracy_and_recall_have_an_interval_by_patient():
+    tables, catalog, embedded = an_experiment()
+    found = classify_by_neighbors(tables, catalog, embedded, "train", "val", 7, 20).chosen
+    accuracy = found[found["metric"] == "accuracy"]
+    assert len(accuracy) == 4
+    for row in accuracy.itertuples():
+        # Seven answered queries of seven patients.
+        assert (row.low, row.high) == pytest.approx(plain_intervals.of_share(row.value, 7))
+        assert row.effective_patients == pytest.approx(7)
+    ends = found.set_index(["metric", "average"])[["low", "high"]].notna().all(axis=1)
+    with_ends = {("f1", "micro"), ("accuracy", "micro"), ("recall", "macro"), ("balanced_accuracy", "macro")}  # fmt: skip
+    assert set(ends.index[ends]) == with_ends
+    # Two patients: the same values, and no interval.
+    two = catalog.assign(patient_id=catalog["patient_id"].where(catalog["split"] != "test", "one"))
+    two.loc[two["id"] == 200, "patient_id"] = "two"
+    found = classify_by_neighbors(tables, two, embedded, "train", "val", 7, 20).chosen
+    assert found["low"].isna().all() and found["high"].isna().all()
 
 
 def test_who_chose_k_is_told_and_a_choice_of_few_is_marked():

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import plain_intervals
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
@@ -270,6 +271,19 @@ def test_groups_by_hand(worked):
     assert groups.loc["modality", "XR"][counts].tolist() == [6, 4, 0]
     assert groups.loc["modality", "XR"]["precision_at_1"] == 2 / 4
     assert groups.loc["modality", "CT"][counts].tolist() == [0, 0, 1]
+
+
+def test_groups_have_intervals(worked):
+    """No patient is known: each image counts as one."""
+    groups = worked.by_group.set_index(["level", "group"])
+    ends = ["precision_at_1_low", "precision_at_1_high"]
+    chest = groups.loc[("modality_region", "XR/chest")]
+    assert chest[ends].tolist() == pytest.approx(plain_intervals.of_share(2 / 4, 4))
+    assert chest["effective_patients"] == pytest.approx(4)
+    edema = groups.loc[("label", EDEMA)]
+    assert edema[ends].isna().all(), "two patients"
+    assert edema["effective_patients"] == pytest.approx(2)
+    assert groups.loc[("label", LUNG), [*ends, "effective_patients"]].isna().all()
 
 
 def test_queries_by_hand(worked):

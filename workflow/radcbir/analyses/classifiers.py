@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.typing import LineStyleType
 
 from radcbir.cards.model_card import is_control
+from radcbir.metrics.intervals import caution
 from radcbir.report.style import COLORS, MARKERS, STYLE
 
 COLUMNS = [
@@ -88,13 +89,13 @@ def table_section(
                 cell(choice_in_words(own.iloc[0]), is_text=True),
             ]
             for _, metric, average, _ in COLUMNS:
-                value = float(own["value"].loc[(metric, average)])
-                cells.append(
-                    cell(
-                        "–" if math.isnan(value) else f"{value:.3f}",
-                        None if math.isnan(value) else value,
-                    )
+                value, low, high = map(float, own.loc[(metric, average), ["value", "low", "high"]])
+                shown = cell(
+                    "–" if math.isnan(value) else f"{value:.3f}",
+                    None if math.isnan(value) else value,
                 )
+                shown["interval"] = "" if math.isnan(low) else f"{low:.3f} – {high:.3f}"
+                cells.append(shown)
             order = cells[4]["value"]
             rows.append(
                 {
@@ -154,6 +155,21 @@ def counts_sentence(part: pd.DataFrame) -> str:
     if part["classes_without_queries"].max():
         sentence += f" {number_range(part['classes_without_queries'])} classes can be predicted and have no query."
     return sentence
+
+
+def intervals_sentence(part: pd.DataFrame) -> str:
+    """What the intervals of a table follow from, and what they do not allow, in words."""
+    effective = part["effective_patients"].dropna()
+    if effective.empty or caution(effective.max()) == "no interval":
+        return "There are no intervals: the queries are of fewer than 3 patients."
+    low, high = (f"{each:.1f}" for each in (effective.min(), effective.max()))
+    number = low if low == high else f"{low} to {high}"
+    few = {caution(each) for each in effective} - {""}
+    warning = " So few patients leave most differences undecided." if few else ""
+    return (
+        "Below accuracy and macro recall: 95 % intervals by patient, from effectively "
+        f"{number} patients.{warning}"
+    )
 
 
 def number_range(values: pd.Series) -> str:

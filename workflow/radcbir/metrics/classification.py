@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.metrics.calibration import calibration_error, reliability
+from radcbir.metrics.intervals import average
 
 METRICS = [
     ("roc_auc", "micro"),
@@ -104,6 +105,39 @@ def classification_metrics(predictions: Predictions, classes: int) -> dict[tuple
         calibration_error(reliability(confidence, right)),
     ]
     return dict(zip(METRICS, map(float, values), strict=True))
+
+
+MEANS_OF_RIGHT = {
+    ("f1", "micro"): "micro",
+    ("accuracy", "micro"): "micro",
+    ("recall", "macro"): "macro",
+    ("balanced_accuracy", "macro"): "macro",
+}
+"""The metrics that are means of whether a query is right, over queries or over classes."""
+
+
+def with_intervals(
+    table: pd.DataFrame, predictions: Predictions, clusters: np.ndarray
+) -> pd.DataFrame:
+    """A table of metrics (columns metric, average) with low, high and effective_patients: the 95 %
+    interval by patient of those in :data:`MEANS_OF_RIGHT`. The others have none.
+
+    ``clusters`` ``(q,)`` are codes of the queries' patients.
+    """
+    counted = predictions.labels >= 0
+    labels = predictions.labels[counted]
+    right = (predictions.predicted[counted] == labels).astype(np.float64)[:, None]
+    patients = np.unique(clusters[counted], return_inverse=True)[1]
+    classes = np.unique(labels, return_inverse=True)[1]
+    ends = {}
+    for kind, grouped in (("micro", None), ("macro", classes)):
+        found = average(right, patients, grouped)
+        low, high = found.interval()
+        ends[kind] = float(low[0]), float(high[0]), found.effective
+    kinds = [MEANS_OF_RIGHT.get(key) for key in zip(table["metric"], table["average"], strict=True)]
+    columns = ("low", "high", "effective_patients")
+    rows = [ends[kind] if kind else (np.nan,) * len(columns) for kind in kinds]
+    return table.assign(**dict(zip(columns, np.array(rows).reshape(-1, 3).T, strict=True)))
 
 
 def classification_counts(labels: np.ndarray, known: np.ndarray) -> dict[str, int]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.metrics.averages import group_means, precision_curve
+from radcbir.metrics.intervals import class_means, patients_as_clusters
 from radcbir.metrics.lists import (
     LEVELS,
     Images,
@@ -38,7 +39,8 @@ class Evaluation:
     classes, index_images (with an embedding and one label)."""
     by_group: pd.DataFrame
     """query_split, neighbors, level, group, index_images, queries, queries_without_relevant,
-    :data:`GROUP_METRICS`."""
+    :data:`GROUP_METRICS`, ``precision_at_1_low``, ``precision_at_1_high`` (the 95 % interval by
+    patient), effective_patients."""
     per_query: pd.DataFrame
     """query_split, neighbors, query, label, relevant_in_index, first_hit_rank (missing without a
     hit), every metric."""
@@ -156,6 +158,8 @@ def _by_group(
 ) -> pd.DataFrame:
     """Means over the queries of each modality, region, both, and label that has queries."""
     answerable = lists.relevant > 0
+    patients = pd.Series(images.patient[queries]).replace(-1, None)[answerable]
+    clusters, _ = patients_as_clusters(patients)
     tables = []
     for level in LEVELS:
         codes, names = images.codes[level], images.names[level]
@@ -169,6 +173,26 @@ def _by_group(
             name: group_means(metrics[name][answerable], groups[answerable], len(names))
             for name in GROUP_METRICS
         }
-        table = pd.DataFrame({"level": level, "group": names} | counts | means)
+        intervals = _intervals(
+            metrics["precision_at_1"][answerable], clusters, groups[answerable], len(names)
+        )
+        table = pd.DataFrame({"level": level, "group": names} | counts | means | intervals)
         tables.append(table[np.bincount(groups, minlength=len(names)) > 0])
     return pd.concat(tables, ignore_index=True)
+
+
+def _intervals(
+    values: np.ndarray, clusters: np.ndarray, groups: np.ndarray, count: int
+) -> dict[str, np.ndarray]:
+    """The columns of the interval of P@1 ``(count,)``, missing for groups without a query."""
+    low, high, effective = np.full((3, count), np.nan)
+    if len(values):
+        found = class_means(values[:, None], clusters, groups)
+        ends = found.intervals()
+        low[found.classes], high[found.classes] = ends[0][:, 0], ends[1][:, 0]
+        effective[found.classes] = found.effective
+    return {
+        "precision_at_1_low": low,
+        "precision_at_1_high": high,
+        "effective_patients": effective,
+    }

@@ -9,8 +9,8 @@ rule levels:
         embeddings=experiment_embeddings,
     output:
         precision=layout.of_model("levels", "precision.csv"),
-        conditional=layout.of_model("levels", "conditional.csv"),
         outcomes=layout.of_model("levels", "outcomes.csv"),
+        per_query=layout.of_model("levels", "per_query.parquet"),
     log:
         layout.log("levels", "{experiment}/{model}"),
     benchmark:
@@ -24,6 +24,7 @@ rule levels:
         k=experiment_setting("k"),
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
+        own_vectors=has_cosines,
         code=code("analyses/levels.py"),
     script:
         "../../scripts/analyses/levels.py"

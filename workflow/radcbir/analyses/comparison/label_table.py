@@ -26,6 +26,7 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
             values = part.pivot_table(
                 index="group", columns="model", values="precision_at_1", dropna=False
             )
+            intervals = part.set_index(["group", "model"])
             counts = part.drop_duplicates("group").set_index("group").sort_index()
             rows = []
             for group, count in counts.iterrows():
@@ -40,7 +41,9 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
                         "queries": int(count["queries"]) + int(count["queries_without_relevant"]),
                         "unanswerable": int(count["queries"]) == 0,
                         "cells": [
-                            heat(None if is_missing(value) else float(value)) for value in cells
+                            heat(None if is_missing(value) else float(value))
+                            | {"interval": _interval(intervals, group, model)}
+                            for value, model in zip(cells, models, strict=True)
                         ],
                     }
                 )
@@ -52,3 +55,16 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
                 }
             )
     return sections
+
+
+def _interval(rows: pd.DataFrame, group: Any, model: str) -> str:
+    """The interval of a cell in words, empty where there is none."""
+    if (group, model) not in rows.index:
+        return ""
+    found: Any = rows.loc[(group, model)]
+    if is_missing(float(found["precision_at_1_low"])):
+        return ""
+    return (
+        f"95 % interval {found['precision_at_1_low']:.2f} to {found['precision_at_1_high']:.2f}, "
+        f"from effectively {found['effective_patients']:.1f} patients"
+    )

@@ -9,7 +9,8 @@ import pandas as pd
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.metrics.calibration import reliability
-from radcbir.metrics.classification import classification_counts, in_front
+from radcbir.metrics.classification import classification_counts, in_front, with_intervals
+from radcbir.metrics.intervals import patients_as_clusters
 from radcbir.metrics.lists import LabelledLists, labelled_lists
 from radcbir.metrics.selection import selection_doubt, validation_in_words
 from radcbir.metrics.votes import VOTES, best_k, vote_weights, voted_predictions, voting_curve
@@ -25,8 +26,9 @@ class NeighborClassification:
     """query_split, neighbors, votes, metric, average, k, value, counts: every k, every query
     split."""
     chosen: pd.DataFrame
-    """The same at one k per variant, for the splits that did not choose it, with ``selected_on``
-    (that split, or fixed), ``chosen_by`` (the same in words, with the number of patients),
+    """The same at one k per variant, for the splits that did not choose it, with the 95 % interval
+    ``low``, ``high`` by patient of accuracy and recall and the ``effective_patients`` behind it,
+    ``selected_on`` (that split, or fixed), ``chosen_by`` (the same in words, with the number of patients),
     ``at_edge`` (whether it is the last k that was tried) and ``doubt`` (why the choice means little, or
     empty)."""
     reliability: pd.DataFrame
@@ -75,6 +77,7 @@ def classify_by_neighbors(
             f"'{index_split}' has; name another `val_split:` for the experiment"
         )
     chosen, calibration = [], []
+    patients = catalog.set_index("id")["patient_id"]
     for (split, variant, votes), curve in curves.items():
         if split == validation_split:
             continue
@@ -98,11 +101,16 @@ def classify_by_neighbors(
         else:
             best, choice = _fixed(fixed_k, there)
         best = min(best, there)
-        chosen.append(in_front(curve[curve["k"] == best].assign(**choice), about))
-        [(_, predictions)] = voted_predictions(
-            here.neighbor_labels, here.labels, [best], weights=_weights(here, votes)
-        )
         counted = here.relevant > 0
+        [(_, predictions)] = voted_predictions(
+            here.neighbor_labels,
+            np.where(counted, here.labels, -1),
+            [best],
+            weights=_weights(here, votes),
+        )
+        clusters, _ = patients_as_clusters(patients.loc[here.query_ids])
+        rows = with_intervals(curve[curve["k"] == best].assign(**choice), predictions, clusters)
+        chosen.append(in_front(rows, about))
         right = predictions.predicted[counted] == here.labels[counted]
         calibration.append(
             in_front(reliability(predictions.confidence[counted], right), {**about, "k": best})

@@ -5,7 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from radcbir.analyses.classifiers import NEIGHBORS, VOTES, counts_sentence, table_section
+from radcbir.analyses.classifiers import (
+    NEIGHBORS,
+    VOTES,
+    counts_sentence,
+    intervals_sentence,
+    table_section,
+)
 
 KNN_INTRODUCTION = [
     "The first k neighbors of a query vote for its class. A class's share of the votes is its "
@@ -27,7 +33,7 @@ def knn_sections(chosen: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[dic
         section = table_section(part, cards, {"votes": VOTES}, ("k", "k", "neighbors that vote"))
         section |= {
             "title": f"Queries: {split}{NEIGHBORS[variant]}",
-            "note": f"{how}. {counts_sentence(part)}",
+            "note": f"{how}. {counts_sentence(part)} {intervals_sentence(part)}",
         }
         sections.append(section)
     return sections

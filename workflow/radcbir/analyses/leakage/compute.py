@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radcbir.metrics.intervals import average, difference_interval, patients_as_clusters
 from radcbir.metrics.lists import ranked_lists, relevant_in_index
 from radcbir.metrics.per_query import capped_precision
 from radcbir.retrieval.joined import Neighborhood, label_codes, patient_codes, study_codes
@@ -22,6 +23,9 @@ COLUMNS = [
     "precision",
     "precision_all",
     "leakage",
+    "low",
+    "high",
+    "effective_patients",
     "queries",
     "queries_without_relevant",
     "queries_too_short",
@@ -42,7 +46,8 @@ def leakage(
     to be found (R). Columns:
 
     - ``precision``: P@k, capped; ``precision_all``: that of all neighbors for the very same
-      queries; ``leakage``: their difference, the part of P@k that is lost;
+      queries; ``leakage``: their difference, the part of P@k that is lost; ``low``, ``high``: its
+      95 % interval by patient, from ``effective_patients``;
     - ``queries`` in these averages; ``queries_without_relevant``, which nothing else could answer;
       ``queries_too_short``, whose list ends before min(k, R) other neighbors are reached: neither
       kind enters an average;
@@ -71,6 +76,7 @@ def leakage(
         left_out = np.isin(asking.astype(np.int64) * len(catalog) + near, pairs)
         variants[name] = left_out, relevant - _relevant_duplicates(pairs, label, hood, len(catalog))
     rank = np.arange(len(near)) - np.repeat(hood.offsets[:-1], np.diff(hood.offsets))
+    clusters, _ = patients_as_clusters(catalog["patient_id"].iloc[query])
     rows = []
     for name, (left_out, to_find) in variants.items():
         lists = ranked_lists(hood.offsets, right, left_out, to_find, deepest)
@@ -82,6 +88,9 @@ def leakage(
             mean, mean_all = (
                 float(each.mean()) if len(each) else np.nan for each in (precision, everything)
             )
+            patients = np.unique(clusters[counted], return_inverse=True)[1]
+            lost = average((everything - precision)[:, None], patients)
+            low, high = difference_interval(lost.value, lost.moves, lost.effective)
             rows.append(
                 {
                     "neighbors": name,
@@ -89,6 +98,9 @@ def leakage(
                     "precision": mean,
                     "precision_all": mean_all,
                     "leakage": mean_all - mean,
+                    "low": float(low[0]),
+                    "high": float(high[0]),
+                    "effective_patients": lost.effective,
                     "queries": int(counted.sum()),
                     "queries_without_relevant": int((to_find == 0).sum()),
                     "queries_too_short": int(short.sum()),

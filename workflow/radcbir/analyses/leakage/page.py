@@ -31,6 +31,8 @@ def leakage_sections(table: pd.DataFrame, cards: Mapping[str, Mapping]) -> list[
                         ),
                         ("precision", f"P@{k} of these", "without the excluded neighbors", figure),
                         ("leakage", "leakage", "the difference", difference),
+                        ("low", "from", "where its 95 % interval by patient begins", difference),
+                        ("high", "to", "where the interval ends", difference),
                         (
                             "left_out",
                             "excluded",

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from radcbir.analyses.levels.conditional import (
+    CONDITIONAL_AT,
+    groups_of,
+    per_query,
+    short_lists,
+)
+from radcbir.analyses.levels.region_search import Vectors, nearest_within
+from radcbir.core.logs import logger
 from radcbir.metrics import averages
 from radcbir.metrics.averages import group_means
+from radcbir.metrics.intervals import average, patients_as_clusters
 from radcbir.metrics.lists import LabelledLists, labelled_lists, relevant_in_index
-from radcbir.metrics.per_query import RankedLists
+from radcbir.metrics.per_query import RankedLists, capped_precision
 
 LEVELS = ("modality", "region", "modality_region", "finding", "label")
 """What has to be the same for a neighbor to be right; ``label`` is all three."""
@@ -23,10 +32,8 @@ OUTCOMES = ("full_hit", "other_finding", "other_region", "other_modality")
 """What a neighbor is, each excluding those before it: the query's label; its modality and region
 but another finding; its modality but another region; another modality."""
 
-
-NORMAL_FINDINGS = ("normal", "no finding", "no findings", "no_finding", "healthy")
-
-CONDITIONAL_AT = (1, 5, 10)
+INTERVALS_AT = (1, 5, 10)
+"""The k whose P@k get an interval."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,6 @@ class LevelCodes:
 
     codes: dict[str, np.ndarray]
     names: dict[str, np.ndarray]
-    normal: np.ndarray
-    """``(C,)`` bool: the finding says that there is none."""
 
 
 def level_codes(labels: np.ndarray) -> LevelCodes:
@@ -55,7 +60,50 @@ def level_codes(labels: np.ndarray) -> LevelCodes:
     return LevelCodes(
         {level: codes for level, (codes, _) in factorized.items()},
         {level: names for level, (_, names) in factorized.items()},
-        parts[2].str.strip().str.casefold().isin(NORMAL_FINDINGS).to_numpy(),
+    )
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index images of one variant of neighbors, and the patients of its queries."""
+
+    ids: np.ndarray
+    """``(n,)``."""
+    labels: np.ndarray
+    """``(n,)``: codes, as those of the lists."""
+    patients: np.ndarray
+    """``(n,)``: codes, -1 where unknown."""
+    query_patients: np.ndarray
+    """``(q,)``: likewise."""
+    excludes_own: bool
+    """Images of the query's own patient are not to be found."""
+
+    def relevant(self, codes: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """R per query ``(q,)``: the index images whose label has the same code ``codes`` ``(C,)``
+        as the query's label ``queries`` ``(q,)``.
+        """
+        left_out = (self.query_patients, self.patients) if self.excludes_own else ()
+        return relevant_in_index(codes[queries], codes[self.labels], *left_out)
+
+
+def index_of(
+    lists: LabelledLists,
+    variant: str,
+    catalog: pd.DataFrame,
+    embedded: np.ndarray,
+    index_split: str,
+) -> Index:
+    """The index images of some lists, from the catalog rows that are embedded."""
+    patient = pd.Series(pd.factorize(catalog["patient_id"])[0], index=catalog["id"].to_numpy())
+    index = catalog[
+        (catalog["split"] == index_split) & catalog["id"].isin(embedded) & catalog["label"].notna()
+    ]
+    return Index(
+        index["id"].to_numpy(np.int64),
+        pd.Index(lists.names).get_indexer(index["label"]),
+        patient.loc[index["id"]].to_numpy(),
+        patient.loc[lists.query_ids].to_numpy(),
+        variant == "other_patients",
     )
 
 
@@ -71,38 +119,23 @@ class Counts:
     """N: index images that can be found at all."""
 
 
-def index_counts(
-    lists: LabelledLists,
-    variant: str,
-    catalog: pd.DataFrame,
-    embedded: np.ndarray,
-    index_split: str,
-) -> Counts:
-    """Count the index images of each query's levels, from the catalog rows that are embedded."""
+def index_counts(lists: LabelledLists, index: Index) -> Counts:
+    """Count the index images of each query's levels."""
     codes = level_codes(lists.names).codes
-    patient = pd.Series(pd.factorize(catalog["patient_id"])[0], index=catalog["id"].to_numpy())
-    index = catalog[
-        (catalog["split"] == index_split) & catalog["id"].isin(embedded) & catalog["label"].notna()
-    ]
-    label = pd.Index(lists.names).get_indexer(index["label"])
-    query_patients, index_patients = (
-        patient.loc[lists.query_ids].to_numpy(),
-        patient.loc[index["id"]].to_numpy(),
+    return Counts(
+        {level: index.relevant(codes[level], lists.labels) for level in LEVELS},
+        index.relevant(np.zeros(len(lists.names), dtype=np.int64), lists.labels),
     )
-    left_out = (query_patients, index_patients) if variant == "other_patients" else ()
-    relevant = {
-        level: relevant_in_index(codes[level][lists.labels], codes[level][label], *left_out)
-        for level in LEVELS
-    }
-    all_alike = np.zeros(len(lists.labels), dtype=np.int64), np.zeros(len(index), dtype=np.int64)
-    return Counts(relevant, relevant_in_index(*all_alike, *left_out))
 
 
-def precision_by_level(lists: LabelledLists, counts: Counts) -> pd.DataFrame:
-    """P@k of each level: columns level, definition, average, k, value, queries, classes, chance.
+def precision_by_level(lists: LabelledLists, counts: Counts, clusters: np.ndarray) -> pd.DataFrame:
+    """P@k of each level: columns level, definition, average, k, value, queries, classes, chance,
+    low, high, effective_patients.
 
     As ``metrics.precision_curve``, macro averages over the groups of the level. ``chance`` is the
-    expected capped P@k of random neighbors, R/N whatever k, averaged alike.
+    expected capped P@k of random neighbors, R/N whatever k, averaged alike. ``low`` and ``high``
+    are the 95 % interval by patient (``clusters`` ``(q,)``: codes) of the capped averages at
+    :data:`INTERVALS_AT`.
     """
     levels, tables = level_codes(lists.names), []
     for level in LEVELS:
@@ -119,81 +152,41 @@ def precision_by_level(lists: LabelledLists, counts: Counts) -> pd.DataFrame:
         chance = dict(
             zip(("micro", "macro"), _micro_macro(prior, codes[lists.labels][answered]), strict=True)
         )
-        tables.append(table.assign(level=level, chance=table["average"].map(chance)))
+        intervals = _intervals(right, relevant, clusters, codes[lists.labels])
+        keys = ["definition", "average", "k"]
+        table = table.assign(level=level, chance=table["average"].map(chance))
+        tables.append(table.merge(intervals, on=keys, how="left", validate="one_to_one"))
     found = pd.concat(tables, ignore_index=True)
     return found[["level", *(name for name in found if name != "level")]]
 
 
-def conditional(lists: LabelledLists, counts: Counts) -> pd.DataFrame:
-    """The finding, given the right modality and region; one row per group, k and way to condition.
-
-    Asked of queries whose modality and region have their finding and another one in the index (0 <
-    R < the region's index images): elsewhere the region alone decides. Two ways (column
-    ``condition``):
-
-    - ``among_neighbors``: hits among the first k, over the neighbors of the right modality and
-      region among the first k; a query without any such neighbor has no value and is counted in
-      ``queries_without_value``;
-    - ``within_region``: the index cut down to the query's modality and region: hits among the first
-      n of its neighbors there, over n = min(k, R) as in P@k. Exact where the list is deep enough to
-      hold n of them; where it is not the query has no value and is counted likewise.
-
-    ``micro`` and ``macro`` average over queries and labels, ``chance`` and ``chance_macro``
-    likewise the prior of the finding inside the region (R over the region's index images) of the
-    *same* queries; ``lift`` is micro over chance. Groups: all; each modality/region; ``normal`` and
-    ``pathological`` findings where any label says normal.
-    """
-    levels = level_codes(lists.names)
-    region_of, width = levels.codes["modality_region"], lists.neighbor_labels.shape[1]
-    relevant, in_region = counts.relevant["label"], counts.relevant["modality_region"]
-    asked = (relevant > 0) & (relevant < in_region)
-    right = lists.neighbor_labels == lists.labels[:, None]
-    near = (region_of[lists.neighbor_labels] == region_of[lists.labels][:, None]) & (
-        lists.neighbor_labels >= 0
+def _intervals(
+    right: np.ndarray, relevant: np.ndarray, clusters: np.ndarray, classes: np.ndarray
+) -> pd.DataFrame:
+    """definition, average, k, low, high and effective_patients of the capped averages."""
+    answered = relevant > 0
+    ks = [k for k in INTERVALS_AT if k <= right.shape[1]]
+    values = np.column_stack([capped_precision(right, relevant, k) for k in ks])[answered]
+    patients, grouped = (
+        np.unique(each[answered], return_inverse=True)[1] for each in (clusters, classes)
     )
-    # Neighbors of the region move to the front of the list, in their order.
-    front = np.take_along_axis(right, np.argsort(~near, axis=1, kind="stable"), axis=1)
-    found = near.sum(axis=1)
-    prior = np.divide(relevant, in_region, out=np.full(len(relevant), np.nan), where=in_region > 0)
-    groups = _groups(lists, levels)
-    rows = []
-    for k in CONDITIONAL_AT:
-        if k > width:
-            continue
-        cut = np.minimum(k, relevant)
-        hits, shown = right[:, :k].sum(axis=1), near[:, :k].sum(axis=1)
-        inside = (front[:, :k] & (np.arange(k) < cut[:, None])).sum(axis=1)
-        ways = {
-            "among_neighbors": np.divide(
-                hits, shown, out=np.full(len(hits), np.nan), where=shown > 0
-            ),
-            "within_region": np.divide(
-                inside, cut, out=np.full(len(hits), np.nan), where=(found >= cut) & (cut > 0)
-            ),
-        }
-        for condition, values in ways.items():
-            for kind, group, members in groups:
-                wanted = asked & members
-                counted = wanted & np.isfinite(values)
-                micro, macro = _micro_macro(values[counted], lists.labels[counted])
-                chance, chance_macro = _micro_macro(prior[counted], lists.labels[counted])
-                rows.append(
-                    {
-                        "condition": condition,
-                        "kind": kind,
-                        "group": group,
-                        "k": k,
-                        "micro": micro,
-                        "macro": macro,
-                        "chance": chance,
-                        "chance_macro": chance_macro,
-                        "lift": micro / chance if counted.any() else np.nan,
-                        "queries": int(counted.sum()),
-                        "queries_without_value": int((wanted & ~counted).sum()),
-                        "queries_not_asked": int((members & ~asked).sum()),
-                    }
-                )
-    return pd.DataFrame(rows)
+    tables = []
+    for kind, groups in (("micro", None), ("macro", grouped)):
+        found = average(values, patients, groups)
+        low, high = found.interval()
+        tables.append(
+            pd.DataFrame(
+                {
+                    "definition": "capped",
+                    "average": kind,
+                    "k": ks,
+                    "low": low,
+                    "high": high,
+                    "effective_patients": found.effective,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def outcomes(lists: LabelledLists, counts: Counts) -> pd.DataFrame:
@@ -201,7 +194,7 @@ def outcomes(lists: LabelledLists, counts: Counts) -> pd.DataFrame:
     queries.
 
     The mean over queries (with R > 0) of the shares of their first k neighbors, which add up to 1.
-    Groups are as in :func:`conditional`, and so is the exclusion of the query's own patient.
+    Groups are those of :func:`~radcbir.analyses.levels.conditional.groups_of`.
     """
     levels = level_codes(lists.names)
     same = {
@@ -212,13 +205,13 @@ def outcomes(lists: LabelledLists, counts: Counts) -> pd.DataFrame:
     outcome = np.select([same["label"], same["modality_region"], same["modality"]], [0, 1, 2], 3)
     valid, answered = lists.neighbor_labels >= 0, counts.relevant["label"] > 0
     width = lists.neighbor_labels.shape[1]
-    rows = []
+    rows, groups = [], groups_of(lists.names[lists.labels])
     for k in sorted({k for k in (*CONDITIONAL_AT, width) if k <= width}):
         length = valid[:, :k].sum(axis=1)
         for place, name in enumerate(OUTCOMES):
             hits = ((outcome[:, :k] == place) & valid[:, :k]).sum(axis=1)
             share = np.divide(hits, length, out=np.full(len(hits), np.nan), where=length > 0)
-            for kind, group, members in _groups(lists, levels):
+            for kind, group, members in groups:
                 counted = members & answered & (length > 0)
                 value = share[counted].mean() if counted.any() else np.nan
                 rows.append((kind, group, k, name, value, int(counted.sum())))
@@ -232,21 +225,30 @@ def evaluate_levels(
     index_split: str,
     query_split: str,
     k: int,
+    vectors: Vectors | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """The tables ``precision``, ``conditional`` and ``outcomes`` of one query split, by variant of
+    """The tables ``precision``, ``outcomes`` and ``per_query``
+    (:func:`~radcbir.analyses.levels.conditional.per_query`) of one query split, by variant of
     neighbors.
 
     Arguments and errors as ``metrics.evaluate``; the columns query_split and neighbors stand in
-    front.
+    front. ``vectors`` gives the unit vectors of images by id, to search the region of queries whose
+    list is too short. None where neighbors do not come from vectors: such queries have no value.
     """
-    tables: dict[str, list[pd.DataFrame]] = {"precision": [], "conditional": [], "outcomes": []}
+    tables: dict[str, list[pd.DataFrame]] = {"precision": [], "outcomes": [], "per_query": []}
     found = labelled_lists(neighbors, catalog, embedded, index_split, query_split, k)
+    patients = catalog.set_index("id")["patient_id"]
     for variant, lists in found.items():
-        counts = index_counts(lists, variant, catalog, embedded, index_split)
+        index = index_of(lists, variant, catalog, embedded, index_split)
+        counts = index_counts(lists, index)
+        clusters, _ = patients_as_clusters(patients.loc[lists.query_ids])
+        region_of = level_codes(lists.names).codes["modality_region"]
+        given = region_of, counts.relevant["label"], counts.relevant["modality_region"]
+        searched = None if vectors is None else _searched(lists, index, given, vectors)
         made = (
-            precision_by_level(lists, counts),
-            conditional(lists, counts),
+            precision_by_level(lists, counts, clusters),
             outcomes(lists, counts),
+            per_query(lists, *given, searched),
         )
         for parts, table in zip(tables.values(), made, strict=True):
             table.insert(0, "query_split", query_split)
@@ -255,19 +257,28 @@ def evaluate_levels(
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def _groups(lists: LabelledLists, levels: LevelCodes) -> list[tuple[str, str, np.ndarray]]:
-    """Kind, name and members ``(q,)`` bool of the groups of queries."""
-    groups = [("all", "all", np.ones(len(lists.labels), dtype=bool))]
-    region = levels.codes["modality_region"][lists.labels]
-    groups += [
-        ("modality_region", name, region == code)
-        for code, name in enumerate(levels.names["modality_region"])
-        if (region == code).any()
-    ]
-    if levels.normal.any():
-        normal = levels.normal[lists.labels]
-        groups += [("finding", "normal", normal), ("finding", "pathological", ~normal)]
-    return groups
+def _searched(
+    lists: LabelledLists,
+    index: Index,
+    given: tuple[np.ndarray, np.ndarray, np.ndarray],
+    vectors: Vectors,
+) -> np.ndarray:
+    """The labels ``(q, D)`` of the first neighbors inside the region of queries with short lists,
+    -1 elsewhere.
+    """
+    region_of, depth = given[0], max(CONDITIONAL_AT)
+    labels = np.full((len(lists.labels), depth), -1, dtype=np.int64)
+    short = short_lists(lists, *given)
+    regions = region_of[lists.labels[short]]
+    for region in np.unique(regions):
+        rows = short[regions == region]
+        inside = np.flatnonzero(region_of[index.labels] == region)
+        own = (index.query_patients[rows], index.patients[inside]) if index.excludes_own else ()
+        places = nearest_within(vectors, lists.query_ids[rows], index.ids[inside], depth, *own)
+        labels[rows] = np.where(places >= 0, index.labels[inside][places], -1)
+    if len(short):
+        logger.info("%d queries: their region was searched, as their list is too short", len(short))
+    return labels
 
 
 def _micro_macro(values: np.ndarray, classes: np.ndarray) -> tuple[float, float]:

@@ -28,6 +28,7 @@ from radcbir.metrics.classification import (
     classification_metrics,
     from_probabilities,
     in_front,
+    with_intervals,
 )
 from radcbir.metrics.selection import selection_doubt, validation_in_words
 
@@ -176,7 +177,7 @@ class ProbingTables:
 
     metrics: pd.DataFrame
     """probe, selected_on, chosen_by, setting, at_edge, doubt, train_images, query_split, metric,
-    average, value, counts."""
+    average, value, low, high, effective_patients, counts."""
     reliability: pd.DataFrame
     """probe, query_split, bin, lower, upper, queries, confidence, accuracy."""
     label_fractions: pd.DataFrame
@@ -305,8 +306,8 @@ def _subsets(
 def _test(
     probe: LinearProbe, data: ProbingData, calibration: list | None = None, name: str = ""
 ) -> pd.DataFrame:
-    """The metrics of a classifier on every tested split; its reliability is added to
-    ``calibration``.
+    """The metrics of a classifier on every tested split; with ``calibration`` its reliability is
+    added there, and the metrics get intervals.
     """
     tables = []
     for split, part in data.tested.items():
@@ -316,6 +317,8 @@ def _test(
             [(*names, value) for names, value in values.items()],
             columns=["metric", "average", "value"],
         )
+        if calibration is not None:
+            table = with_intervals(table, predictions, part.groups)
         counts = classification_counts(part.labels, np.arange(len(data.names)))
         tables.append(table.assign(**counts).pipe(in_front, {"query_split": split}))
         if calibration is not None:

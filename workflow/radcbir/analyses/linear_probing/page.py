@@ -10,6 +10,7 @@ from radcbir.analyses.classifiers import (
     PROBES,
     cell,
     counts_sentence,
+    intervals_sentence,
     mark_best,
     number_range,
     table_section,
@@ -48,7 +49,7 @@ def linear_sections(metrics: pd.DataFrame, cards: Mapping[str, Mapping]) -> list
         section |= {
             "title": f"Queries: {split}",
             "note": f"Trained on {number_range(part['train_images'])} images, epoch and C {selected}. "
-            f"{counts_sentence(part)}",
+            f"{counts_sentence(part)} {intervals_sentence(part)}",
         }
         sections.append(section)
     return sections
