@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 demo: setup
 	$(BIN)/snakemake --cores all
 	$(BIN)/snakemake --report results/report.html
-	@echo "Done: open results/report.html in a browser."
+	@echo "Done: open results/index.html in a browser. All in one file, to send: results/report.html"
 
 test: setup weights
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -215,6 +215,12 @@ def uncertainty_table(name):
     return lambda wildcards: filled(pattern, wildcards) if wanted(wildcards) else []
 
 
+def uncertainty_tables(wildcards):
+    """The intervals, differences and ranks. Nothing where the experiment does not have them."""
+    found = [uncertainty_table(each)(wildcards) for each in ("intervals", "differences", "ranks")]
+    return [each for each in found if each]
+
+
 def of_text_models(pattern):
     """A file of each model with a text tower."""
     return of_models(pattern, lambda wildcards: project.text_models(wildcards.experiment))

@@ -1,8 +1,21 @@
 # What only the report needs.
 
+from radcbir.front_page import links
 from radcbir.report.escape import escape_report
 
 escape_report()
+
+RESULTS = str(Path(layout.FRONT_PAGE).parent)
+INTRODUCTION = WORKFLOW / "report" / "workflow.rst"
+
+
+def report_words():
+    """What the report begins with: the verdicts, once they are there."""
+    found = Path(layout.REPORT_WORDS)
+    return str(found.resolve() if found.exists() else INTRODUCTION)
+
+
+report: report_words()
 
 
 # Which weights, code and library versions made each embedding file, and the configuration with its
@@ -34,6 +47,71 @@ rule provenance:
         code=code("report/provenance.py", template="report/templates/provenance.html.j2"),
     script:
         "../scripts/report/provenance.py"
+
+
+# What the front page says of an experiment: the verdict in words, the models in their order, and
+# examples of the best model's errors.
+rule front_experiment:
+    input:
+        summary=layout.comparison("summary.csv"),
+        bounds=layout.comparison("bounds.csv"),
+        uncertainty=uncertainty_tables,
+        per_query=of_all_models(layout.metrics("per_query.parquet")),
+        neighbors=all_neighbor_tables,
+        catalog=layout.POOL,
+    output:
+        layout.FRONT,
+    log:
+        layout.log("front_experiment", "{experiment}"),
+    benchmark:
+        layout.benchmark("front_experiment", "{experiment}")
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        image_roots=image_roots,
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
+    params:
+        cards=experiment_cards,
+        index=experiment_setting("index"),
+        index_split=experiment_setting("index_split"),
+        query_splits=experiment_setting("query_splits"),
+        val_split=experiment_setting("val_split"),
+        statuses=contamination_statuses,
+        intensities=intensities,
+        pixels=project.settings["gallery"]["pixels"],
+        code=code("report/front_experiment.py"),
+    script:
+        "../scripts/report/front_experiment.py"
+
+
+# Per experiment which model is best, how sure that is, what its errors look like, and links to all
+# else.
+rule front_page:
+    input:
+        expand(layout.FRONT, experiment=project.experiments),
+    output:
+        page=report(
+            layout.FRONT_PAGE,
+            caption="../report/front_page.rst",
+            category="All experiments",
+            labels={"dataset": "all", "what": "which encoder is best"},
+        ),
+        words=layout.REPORT_WORDS,
+    log:
+        layout.log("front_page"),
+    benchmark:
+        layout.benchmark("front_page")
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        links={each: links.of_experiment(project, each, RESULTS) for each in project.experiments},
+        data_files=links.data_files(project, RESULTS),
+        introduction=INTRODUCTION.read_text(encoding="utf-8"),
+        code=code("report/front_page.py", template="front_page/index.html.j2"),
+    script:
+        "../scripts/report/front_page.py"
 
 
 # After a run that failed in part: what is missing, as a page of the report. `available` is what is

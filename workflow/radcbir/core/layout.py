@@ -50,6 +50,7 @@ NEAR_DUPLICATES = "results/experiments/{experiment}/audit/near_duplicates.parque
 AUDIT_PAGE = "results/experiments/{experiment}/audit/audit.html"
 VERDICT = "results/experiments/{experiment}/audit/verdict.txt"
 GALLERY = "results/experiments/{experiment}/gallery/{split}.html"
+FRONT = "results/experiments/{experiment}/front.json"
 
 INDEX = "results/experiments/{experiment}/{model}/index/{split}.faiss"
 NEIGHBORS = "results/experiments/{experiment}/{model}/knn/{split}.parquet"
@@ -67,6 +68,8 @@ QUERY_PAGE = "results/queries/{query}/gallery.html"
 
 # --- the run --------------------------------------------------------------------------------------
 
+FRONT_PAGE = "results/index.html"
+REPORT_WORDS = "results/provenance/report.rst"
 PROVENANCE = "results/provenance/provenance.csv"
 CONFIGURATIONS = "results/provenance/configurations.json"
 MISSING_PAGE = "results/missing.html"

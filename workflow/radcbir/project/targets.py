@@ -21,6 +21,7 @@ def everything(project: Project) -> list[str]:
         *(layout.LEDGER_PAGE.format(dataset=each) for each in project.datasets),
         *(layout.PREPARATION_PAGE.format(dataset=each) for each in project.provider_files),
         layout.PROVENANCE_PAGE,
+        layout.FRONT_PAGE,
     ]
 
 

@@ -1,0 +1,129 @@
+"""What the front page says of one experiment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from radcbir.front_page import words
+from radcbir.front_page.errors import Errors, kind_in_words
+from radcbir.front_page.standing import FIGURE, Standing
+from radcbir.images.thumbnails import Thumbnails
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known of an experiment beside its figures."""
+
+    shared_patients: int = 0
+    """How many patients are both in the index and among the queries."""
+    seen: Sequence[tuple[str, Sequence[str]]] = ()
+    """Models that have seen datasets of the experiment in training: name, datasets."""
+    index_note: str = ""
+    """What an approximate index means for the figures; empty for an exact search."""
+
+
+def split_block(
+    standing: Standing,
+    found: Errors | None,
+    drop: float,
+    known: Circumstances,
+    thumbnails: Thumbnails,
+) -> dict[str, Any]:
+    """What is shown of one query split, ready for the template and for JSON.
+
+    ``found`` are the errors of the best model (None where nothing is measured), ``drop`` how much
+    of its P@1 is lost without neighbors of the query's own patient.
+    """
+    sentences = words.verdict(standing)
+    if found is not None:
+        sentences = [*sentences, words.errors(found.same_region, found.count)]
+    name = standing.models[0].name
+    warnings = [
+        words.few_patients(standing),
+        words.same_patient(known.shared_patients, drop, name),
+        words.contaminated(known.seen),
+        words.unknown_patients(standing),
+        words.not_answerable(standing),
+        words.one_class(standing),
+        [known.index_note] if known.index_note else None,
+    ]
+    return {
+        "split": standing.split,
+        "verdict": [_parts(each) for each in sentences],
+        "text": words.plain(sentences),
+        "warnings": [_parts(each) for each in warnings if each is not None],
+        "queries": standing.queries,
+        "index_images": standing.index_images,
+        "classes": standing.classes,
+        "chance": _number(standing.chance),
+        "ceiling": _number(standing.ceiling),
+        "rows": [
+            {
+                "name": each.name,
+                "control": each.control,
+                "share": _number(each.share),
+                "low": _number(each.low),
+                "high": _number(each.high),
+                "first": _number(each.first),
+                "ranks": each.ranks,
+                "against_best": each.against_best,
+                "lacking": each.lacking,
+            }
+            for each in standing.models
+        ],
+        "best": name,
+        "errors": [
+            {
+                **kind_in_words(each),
+                "count": each.count,
+                "query": thumbnails.name(*each.query),
+                "neighbor": thumbnails.name(*each.neighbor),
+                "query_path": each.query[1],
+                "neighbor_path": each.neighbor[1],
+            }
+            for each in (found.typical if found else [])
+        ],
+        "error_count": found.count if found else 0,
+    }
+
+
+def own_patient_drop(summary: pd.DataFrame, split: str, model: str) -> float:
+    """How much P@1 of a model loses without neighbors of the query's own patient; NaN where patients
+    are not known.
+    """
+    here = summary[(summary["query_split"] == split) & (summary["model"] == model)]
+    for column in ("metric", "average"):
+        here = here[here[column] == FIGURE[column]]
+    values = here.set_index("neighbors")["value"]
+    if "other_patients" not in values.index:
+        return float("nan")
+    return float(values["all"] - values["other_patients"])
+
+
+def patients_in_both(catalog: pd.DataFrame, one: str, other: str) -> int:
+    """How many patients have images in both splits."""
+    patients = catalog.dropna(subset=["patient_id"]).groupby("split")["patient_id"].agg(set)
+    return len(patients.get(one, set()) & patients.get(other, set()))
+
+
+def seen_in_training(
+    statuses: Mapping[str, Mapping[str, str]], cards: Mapping[str, Mapping]
+) -> list[tuple[str, list[str]]]:
+    """Models that have seen datasets: names, and the datasets with the status ``seen``."""
+    found = [
+        (str(cards[model]["name"]), [name for name, status in of.items() if status == "seen"])
+        for model, of in statuses.items()
+    ]
+    return [each for each in found if each[1]]
+
+
+def _parts(sentence: words.Sentence) -> list[tuple[str, bool]]:
+    """Text and whether it is to be seen first."""
+    return [(str(part), isinstance(part, words.Strong)) for part in sentence if part]
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if pd.isna(value) else float(value)

@@ -1,0 +1,81 @@
+"""The list of all results on the front page, in the sections of the report."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from radcbir import analyses
+from radcbir.analyses import SECTIONS, Analysis, Project
+from radcbir.core import layout
+
+KINDS = {".html": "page", ".svg": "figure", ".csv": "table"}
+
+
+def of_experiment(project: Project, experiment: str, folder: str) -> dict[str, Any]:
+    """The results of an experiment's analyses, and the analyses that do not apply with the reason.
+
+    Paths are relative to ``folder``, where the front page is.
+    """
+    known = analyses.registry()
+    chosen = [known["comparison"], *(known[each] for each in _chosen(project, experiment))]
+    sections = []
+    for title in SECTIONS:
+        of_section = [
+            {
+                "title": each.title,
+                "question": each.question,
+                "files": [_link(each, path, folder) for path in _shown(each, project, experiment)],
+            }
+            for each in chosen
+            if each.section == title and not each.without(project, experiment)
+        ]
+        if of_section:
+            sections.append({"title": title, "analyses": of_section})
+    left_out = [
+        {"title": each.title, "reason": reason}
+        for each in chosen
+        if (reason := each.without(project, experiment))
+    ]
+    return {"sections": sections, "left_out": left_out}
+
+
+def data_files(project: Project, folder: str) -> list[dict[str, str]]:
+    """The pages about data and about the run: what was rejected, what the audit found, provenance."""
+    files = [
+        (f"Checks before embedding: {name}", layout.AUDIT_PAGE.format(experiment=name))
+        for name in project.experiments
+    ]
+    files += [
+        (f"Ledger of rejected images: {name}", layout.LEDGER_PAGE.format(dataset=name))
+        for name in project.datasets
+    ]
+    files.append(("What made the results: cards, weights, versions", layout.PROVENANCE_PAGE))
+    return [{"title": title, "path": _relative(path, folder)} for title, path in files]
+
+
+def _relative(path: str, folder: str) -> str:
+    return PurePosixPath(path).relative_to(folder).as_posix()
+
+
+def _chosen(project: Project, experiment: str) -> list[str]:
+    return list(project.experiments[experiment]["analyses"])
+
+
+def _shown(analysis: Analysis, project: Project, experiment: str) -> list[str]:
+    """The results that can be opened: pages first, then figures, then tables."""
+    files = [
+        each
+        for each in analysis.results(project, experiment)
+        if PurePosixPath(each).suffix in KINDS
+    ]
+    return sorted(files, key=lambda each: list(KINDS).index(PurePosixPath(each).suffix))
+
+
+def _link(analysis: Analysis, path: str, folder: str) -> Mapping[str, str]:
+    file = PurePosixPath(path)
+    title = analysis.figures.get(file.stem) or file.stem.replace("_", " ")
+    return {
+        "kind": KINDS[file.suffix],
+        "title": title if file.suffix != ".html" or file.stem != analysis.name else "all models",
+        "path": _relative(path, folder),
+    }

@@ -1,0 +1,255 @@
+"""What may be concluded from a standing, in sentences.
+
+A sentence is a list of parts; parts in ``Strong`` are the words to see first.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from radcbir.front_page.standing import UNDECIDED, Ranked, Standing
+from radcbir.metrics.intervals import FEW, FEWEST_FOR_VERDICT, caution
+
+NAMED = 4
+"""Of so many models the names are given, of more their number."""
+
+
+class Strong(str):
+    """Words that are to be seen first."""
+
+
+Sentence = Sequence[str]
+
+
+def plain(sentences: Sequence[Sentence]) -> str:
+    """Sentences as text without marks."""
+    return " ".join("".join(each) for each in sentences)
+
+
+def verdict(standing: Standing) -> list[Sentence]:
+    """Which model is first, how often its nearest image is right, and from which others it cannot
+    be told.
+    """
+    if not standing.queries or math.isnan(standing.models[0].share):
+        return [_nothing(standing)]
+    leaders = standing.leaders
+    first = leaders[0]
+    if len(standing.models) == 1:
+        right = _right(first)
+        alone = "One model was measured, so that there is nothing to compare."
+        return [[Strong(first.name), ": the nearest image is right for ", *right, "."], [alone]]
+    if len(leaders) > 1:
+        names = _names(leaders)
+        return [
+            [Strong(names), " are first: their nearest image is right for ", *_right(first), "."],
+            _compared(standing, leaders),
+        ]
+    title = Strong(first.name)
+    if first.control:
+        learned_nothing = " learned nothing, and its nearest image is right for "
+        return [
+            ["A control is first: ", title, learned_nothing, *_right(first), "."],
+            _compared(standing, leaders),
+            *_best_encoder(standing),
+        ]
+    return [
+        [title, " is first: its nearest image is right for ", *_right(first), "."],
+        _compared(standing, leaders),
+    ]
+
+
+def errors(same_region: float, count: int) -> Sentence:
+    """What the errors of the best model are: ``same_region`` is the share of its ``count`` wrong
+    nearest images that show the query's modality and region.
+    """
+    if not count:
+        return ["It makes no error."]
+    return [
+        "Of its errors, ",
+        Strong(f"{round(100 * same_region)} of 100"),
+        " show the right modality and region, and another finding.",
+    ]
+
+
+def few_patients(standing: Standing) -> Sentence | None:
+    """The warning of too few patients, if there are too few."""
+    if not standing.has_intervals:
+        return [
+            "There are no intervals, since the analysis ",
+            Strong("uncertainty"),
+            " was left out: nobody knows whether the order holds for other patients.",
+        ]
+    unit = "images" if standing.unit == "image" else "patients"
+    number = f"{standing.patients:,} {unit}"
+    if round(standing.effective, 1) != standing.patients:
+        number += f" (effectively {standing.effective:.1f}, since some have more queries)"
+    found = caution(standing.effective)
+    if found in ("no interval", "no verdict"):
+        return [
+            "The queries come from ",
+            Strong(number),
+            f": with fewer than {FEWEST_FOR_VERDICT}, which model is better cannot be told. With "
+            "other patients the order may be another one.",
+        ]
+    if found:
+        return [
+            "The queries come from ",
+            Strong(number),
+            f": with fewer than {FEW}, intervals may be too narrow, and most real differences stay "
+            "undecided.",
+        ]
+    return None
+
+
+def unknown_patients(standing: Standing) -> Sentence | None:
+    """The warning of unknown patients, if any patient is not known."""
+    if standing.unit in ("", "patient"):
+        return None
+    which = "No patient is known." if standing.unit == "image" else "Not every patient is known."
+    return [
+        Strong(which),
+        " An image without a patient counts as one. If several images are of one patient, intervals "
+        "are too narrow, and neighbors of the same patient count as right.",
+    ]
+
+
+def same_patient(shared: int, drop: float, name: str) -> Sentence | None:
+    """The warning of ``shared`` patients in queries and index; ``drop`` is how much P@1 of the model
+    ``name`` loses without neighbors of the query's own patient.
+    """
+    if not shared:
+        return None
+    who = "1 patient is" if shared == 1 else f"{shared:,} patients are"
+    lost = ""
+    if not math.isnan(drop) and round(100 * drop) > 0:
+        lost = (
+            f" Without neighbors of the query's own patient, {name} is right for "
+            f"{100 * drop:.0f} of 100 queries fewer."
+        )
+    return [Strong(f"{who} both in the index and among the queries."), lost]
+
+
+def contaminated(seen: Sequence[tuple[str, Sequence[str]]]) -> Sentence | None:
+    """The warning of models (name, datasets) that have seen a dataset in training."""
+    if not seen:
+        return None
+    listed = "; ".join(f"{name} ({', '.join(datasets)})" for name, datasets in seen)
+    return [
+        Strong("Models have seen these images in training: "),
+        f"{listed}. Their figures may be too high.",
+    ]
+
+
+def not_answerable(standing: Standing) -> Sentence | None:
+    """The warning of queries that no index image can answer, where they are a tenth or more."""
+    missing = standing.not_answerable
+    if not standing.queries or missing < (standing.queries + missing) / 10:
+        return None
+    return [
+        Strong(f"{missing:,} of {standing.queries + missing:,} queries"),
+        " have no index image of their label. They are in no figure.",
+    ]
+
+
+def one_class(standing: Standing) -> Sentence | None:
+    """The warning of queries that all have the same label."""
+    if not standing.queries or standing.classes > 1:
+        return None
+    return [
+        Strong("All queries have the same label."),
+        " The figures show how much of the index has it, not how well a model finds it.",
+    ]
+
+
+def in_hundred(share: float) -> str:
+    """A share as a whole number of 100; never 0 or 100 of 100 where it is not exactly that."""
+    rounded = round(100 * share)
+    if rounded == 0 and share > 0:
+        return "fewer than 1"
+    return "more than 99" if rounded == 100 and share < 1 else f"{rounded}"
+
+
+def _right(model: Ranked) -> list[str]:
+    found: list[str] = [Strong(f"{in_hundred(model.share)} of 100 queries")]
+    if not math.isnan(model.low):
+        low, high = (round(100 * each) for each in (model.low, model.high))
+        found.append(f" (95 % interval {low} to {high})")
+    return found
+
+
+def _nothing(standing: Standing) -> Sentence:
+    if standing.not_answerable and not standing.queries:
+        return [
+            Strong("Nothing can be measured: "),
+            "no query has an index image of its label.",
+        ]
+    return [Strong("Nothing can be compared: "), "no query was answered by all models."]
+
+
+def _compared(standing: Standing, leaders: Sequence[Ranked]) -> Sentence:
+    """From which others the leaders cannot be told."""
+    others = [each for each in standing.models if each not in leaders]
+    it = "It" if len(leaders) == 1 else "They"
+    if not others:
+        return ["No model is better than another one."]
+    if all(each.ranks is None for each in standing.models):
+        return ["Whether it would be first with other patients ", Strong("cannot be told"), "."]
+    undecided = [each for each in others if each.against_best == UNDECIDED]
+    if not undecided:
+        all_of = "the other model" if len(others) == 1 else f"all {len(others)} others"
+        return [f"{it} ", Strong("is better" if it == "It" else "are better"), f" than {all_of}."]
+    return [f"{it} ", Strong("cannot be told"), " from ", *_undecided(undecided), "."]
+
+
+def _undecided(models: Sequence[Ranked]) -> list[str]:
+    """Models in words; controls come last, and by name."""
+    encoders = [each.name for each in models if not each.control]
+    controls = [each.name for each in models if each.control]
+    if len(encoders) > NAMED:
+        encoders = [*encoders[: NAMED - 1], f"{len(encoders) - NAMED + 1} other encoders"]
+    if not controls:
+        return [_and(encoders)]
+    what = (
+        f"the control {controls[0]}, which learned nothing"
+        if len(controls) == 1
+        else f"the controls {_and(controls)}, which learned nothing"
+    )
+    return [f"{_and(encoders)}, nor from " if encoders else "", Strong(what)]
+
+
+def _best_encoder(standing: Standing) -> list[Sentence]:
+    """The best model that learned something, where a control is first."""
+    encoders = [each for each in standing.models if not each.control]
+    if not encoders:
+        return []
+    best = encoders[0]
+    return [["The best encoder is ", Strong(best.name), ", right for ", *_right(best), "."]]
+
+
+def _names(models: Sequence[Ranked]) -> str:
+    return _and([each.name for each in models])
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def report_words(fronts: Sequence[Mapping[str, Any]], introduction: str) -> str:
+    """The first words of Snakemake's report in reStructuredText: each experiment's verdict, then
+    the ``introduction``.
+
+    Names are the user's own: nothing in them is markup or a template.
+    """
+    paragraphs = [
+        f"**{_escaped(front['experiment'])}**"
+        + (f" (queries: {_escaped(block['split'])})" if len(front["splits"]) > 1 else "")
+        + f": {_escaped(block['text'])}"
+        for front in fronts
+        for block in front["splits"]
+    ]
+    return "\n\n".join([*paragraphs, introduction])
+
+
+def _escaped(text: str) -> str:
+    marked = "".join(f"\\{each}" if each in "\\`*_|<>[]:" else each for each in text)
+    return "".join(f"{{{{ '{each}' }}}}" if each in "{}" else each for each in marked)

@@ -1,0 +1,21 @@
+"""What is said of each experiment -> the front page, and the first words of the report."""
+
+import json
+from pathlib import Path
+
+from radcbir.core.files import write_text
+from radcbir.core.logs import script_log
+from radcbir.front_page.words import report_words
+from radcbir.report.render import render
+
+with script_log(snakemake.log[0], "front_page"):
+    fronts = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
+    render(
+        "front_page/index.html.j2",
+        snakemake.output.page,
+        title="Which encoder finds the right images?",
+        fronts=fronts,
+        links=snakemake.params.links,
+        data_files=snakemake.params.data_files,
+    )
+    write_text(snakemake.output.words, report_words(fronts, snakemake.params.introduction))
