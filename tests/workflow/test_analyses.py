@@ -1,6 +1,8 @@
 """Uncertainty, levels, index size and the table of models of one run, and what asking for them
 makes stale."""
 
+import json
+import re
 import shutil
 
 import numpy as np
@@ -35,7 +37,7 @@ def test_only_the_new_tables_and_the_table_of_models_are_made(analysed):
     # page shows the settings.
     assert dict(analysed.jobs) == {
         "uncertainty": 1, "uncertainty_summary": 1, "levels": 2, "levels_summary": 1, "index_size": 2,
-        "index_size_summary": 1, "model_table": 1, "provenance": 1,
+        "index_size_summary": 1, "model_table": 1, "front_experiment": 1, "front_page": 1, "provenance": 1,
     }  # fmt: skip
 
 
@@ -84,6 +86,33 @@ def test_the_table_of_models_shows_intervals_floor_and_ceiling(analysed, finishe
         )
 
 
+def test_the_front_page_says_what_the_tables_say(analysed):
+    text = (analysed / "results/index.html").read_text()
+    summary, ranks = table(analysed, "comparison/summary.csv"), []
+    for split in ("val", "test"):
+        of = summary["query_split"].eq(split) & summary["neighbors"].eq("all")
+        of &= summary["metric"].eq("precision_at_1") & summary["average"].eq("micro")
+        ranks.append(summary[of].sort_values("common_value", ascending=False, kind="stable"))
+    front = json.loads((analysed / EXPERIMENT / "front.json").read_text())
+    shown = {block["split"]: block for block in front["splits"]}
+    assert list(shown) == ["test"], "`val` chooses settings"
+    best = ranks[1].iloc[0]
+    assert [each["share"] for each in shown["test"]["rows"]] == ranks[1]["common_value"].tolist()
+    assert shown["test"]["queries"] == best["common_queries"]
+    assert f"{100 * best['common_value']:.0f} of 100 queries" in text
+    assert "2 patients" in text and "cannot be told" in text
+    per_query = pd.read_parquet(analysed / EXPERIMENT / best["model"] / "metrics/per_query.parquet")
+    wrong = per_query.query("query_split == 'test' and neighbors == 'all' and precision_at_1 == 0")
+    assert shown["test"]["error_count"] == len(wrong)
+    assert sum(each["count"] for each in shown["test"]["errors"]) <= len(wrong)
+    assert len(front["thumbnails"]) >= bool(len(wrong))
+    links = re.findall(r'href="([^"#:]+)"', text)
+    assert len(links) > 15
+    for link in links:
+        assert (analysed / "results" / link).is_file(), link
+    assert "http://" not in text and "https://" not in text, "it opens without network"
+
+
 def test_levels_agree_with_the_comparison(analysed):
     levels, summary = (
         table(analysed, "levels/precision.csv"),
@@ -122,6 +151,7 @@ def test_the_whole_index_gives_the_figures_of_the_comparison(analysed):
 def test_asking_no_more_for_intervals_renews_the_table_of_models_alone(analysed):
     assert not analysed.run()
     analysed.configure(analyses=["gallery"], **analysed.settings)
-    assert dict(analysed.run()) == {"model_table": 1, "provenance": 1}
+    expected = {"model_table": 1, "front_experiment": 1, "front_page": 1, "provenance": 1}
+    assert dict(analysed.run()) == expected
     assert 'class="interval"' not in (analysed / EXPERIMENT / "comparison/models.html").read_text()
     assert not analysed.run()

@@ -142,7 +142,9 @@ def test_the_report_is_one_file_that_needs_no_network(project):
         "gallery, queries: test",
         "ledger",
         "provenance",
+        "which encoder is best",
     ):
         assert what in page
+    assert "its nearest image is right for" in page, "the report begins with the verdict"
     project.snakemake("--report", "report.zip")
     assert (project / "report.zip").stat().st_size < 25e6

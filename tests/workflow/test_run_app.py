@@ -230,7 +230,7 @@ def test_what_a_model_cannot_do_is_said_beside_it(client):
     image = hits(ask(client, files=[png(draw(0, 1))]))[0]["id"]
     answer = ask(client, "match", files=[png(draw(0, 1))], id=image)
     assert answer.json()["error"].endswith(
-        "gives no features of patches, so there is no map of where the match lies"
+        "gives no features of patches, so there is no map of where the match is"
     )
 
 

@@ -114,6 +114,7 @@ def test_each_job_goes_to_its_partition_and_small_ones_stay_with_snakemake(submi
         "admitted",
         "audit_verdict",
         "model_table",
+        "front_page",
     }
     assert small < finished.first_run.keys()
     handed_over = sum(count for rule, count in finished.first_run.items() if rule not in small)

@@ -13,7 +13,12 @@ import psutil
 import pytest
 from conftest import REPOSITORY, Project, rows
 
-EVERYTHING_AFTER_METRICS = {"comparison_summary", "model_table"}
+EVERYTHING_AFTER_METRICS = {
+    "comparison_summary",
+    "model_table",
+    "front_experiment",
+    "front_page",
+}
 EVERY_RUN_OF_THE_CATALOG = {"catalog", "shards", "pool"}
 EXPENSIVE = {"embed", "gather", "index", "knn"}
 
@@ -157,7 +162,7 @@ def test_words_on_a_card_change_the_pages_alone(project):
         "config/models/histogram.yaml", "licence: none (no weights)", "licence: public domain"
     )
     jobs = project.run()
-    assert set(jobs) <= {"comparison_summary", "model_table", "gallery"}
+    assert set(jobs) <= EVERYTHING_AFTER_METRICS | {"gallery"}
     assert (
         "public domain"
         in (project / "results/experiments/findings/comparison/models.html").read_text()
@@ -168,7 +173,7 @@ def test_words_on_a_card_change_the_pages_alone(project):
     ("path", "old", "new", "expected"),
     [
         ("metrics/per_query.py", "return ratio(relevance @ discounts, ideal)", "return ratio(0.5 * relevance @ discounts, ideal)", EVERYTHING_AFTER_METRICS | {"retrieval_metrics", "bounds"}),
-        ("analyses/comparison/figure.py", '"P@k"', '"precision at k"', {"comparison_summary", "model_table"}),
+        ("analyses/comparison/figure.py", '"P@k"', '"precision at k"', EVERYTHING_AFTER_METRICS),
         ("metrics/per_query.py", '"""1 where a hit is among the first k, 0 elsewhere."""', '"""Whether there is a hit."""', set()),
         ("encoders/loaders/control.py", '    """The control of a card;', '    """A comment more. The control of a card;', set()),
         ("core/logs.py", '"%d of %d %s, %.1f/s, %.0f s left"', '"%d/%d %s, %.1f/s, %.0f s left"', set()),

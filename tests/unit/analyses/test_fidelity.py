@@ -173,7 +173,7 @@ def test_principal_components_are_those_of_scikit_learn(whiten):
     np.testing.assert_allclose(
         ours.transform(others, 10, whiten), expected.transform(others) * signs, atol=2e-6
     )
-    with pytest.raises(ValueError, match="31 components were asked for, there are 30"):
+    with pytest.raises(ValueError, match="31 components are wanted, there are 30"):
         ours.transform(others, 31)
 
 

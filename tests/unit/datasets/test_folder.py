@@ -54,7 +54,7 @@ def test_a_file_in_the_wrong_place_is_named(tmp_path):
     image(tmp_path / "chest/p1/a.png")
     with pytest.raises(
         InputError,
-        match=r"chest/p1/a\.png below .* does not lie as MODALITY/region/finding/patient/image",
+        match=r"chest/p1/a\.png below .* is not in folders as MODALITY/region/finding/patient/image",
     ):
         table(tmp_path)
     with pytest.raises(InputError, match="there is no image below"):
@@ -145,7 +145,7 @@ def test_the_commonest_tree_of_all_needs_a_prefix(tmp_path):
     ]  # fmt: skip
     with pytest.raises(
         InputError,
-        match=r"nodule/a\.png .* does not lie as finding/patient/image \(and 1 more\): move it, or "
+        match=r"nodule/a\.png .* is not in folders as finding/patient/image \(and 1 more\): move it, or "
         "say `patients: false`",
     ):
         table(tmp_path, label_prefix="XR/chest")

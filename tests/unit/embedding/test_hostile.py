@@ -121,11 +121,11 @@ def virtual(name, source, shape=(D,)):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (passwd(PATHS[0]), "the embedding of 'set/p0/0.png' in .* lies in another file: copy the data into it"),
-        (virtual(PATHS[0], "/etc/passwd"), "lies in another file"),
+        (passwd(PATHS[0]), "the embedding of 'set/p0/0.png' in .* is in another file: copy the data into it"),
+        (virtual(PATHS[0], "/etc/passwd"), "is in another file"),
         (lambda file: file.__setitem__("x", h5py.ExternalLink("other.h5", "/v")), "e.h5 has 'x' as a link to another file"),
         (lambda file: file.__setitem__("a/b", h5py.ExternalLink("/dev/zero", "/v")), "has 'a/b' as a link to another file"),
-        (replaced(PATHS[0], shape=(D,), dtype="S4"), "are damaged, or hold something else than vectors"),
+        (replaced(PATHS[0], shape=(D,), dtype="S4"), "are damaged, or have something else than vectors"),
         (replaced(PATHS[0], shape=(D,), dtype=h5py.string_dtype()), "hold something else than vectors"),
         (replaced(PATHS[0], shape=(D, 1), dtype="f4"), r"has the shape \(4, 1\), the model card says `dimension: 4`"),
         (replaced(PATHS[0], data=VECTORS[0].astype("c8")), "hold something else than vectors"),
@@ -160,7 +160,7 @@ def test_groups_that_hold_themselves_have_an_end(take, per_image, tmp_path):
         (replaced("ids", data=IDS[:5]), r"of the shape \(5,\), and there are 12 vectors"),
         (replaced("ids", data=np.repeat(IDS[:6], 2)), r"has the id \d+ twice: write each image once \(6 are repeated\)"),
         (replaced("ids", data=np.array(list("abcdefghijkl"), dtype="S1")), "the ids in .* are .S1"),
-        (replaced("rejected/reasons", data=np.array([b"a", b"b"])), "are damaged, or hold something else"),
+        (replaced("rejected/reasons", data=np.array([b"a", b"b"])), "are damaged, or have something else"),
         (virtual("embeddings", "/etc/passwd", (12, D)), "takes vectors out of the file '/etc/passwd', which is not below its own folder"),
         (virtual("embeddings", "../x.h5", (12, D)), "takes vectors out of the file '../x.h5'"),
         (lambda file: (replaced("ids", shape=(1 << 40,), chunks=(1024,), dtype="i8")(file), replaced("embeddings", shape=(1 << 40, D), chunks=(1024, D), dtype="f4")(file)), "claims 17,592,186,044,416 bytes, but the file has"),

@@ -277,7 +277,7 @@ def test_lists_that_do_not_fit_are_one_sentence(published, pooled, tmp_path):
         InputError, match=r"names '.*' as a neighbor of '.*', which is no image of the index split"
     ):
         published_neighbors.take_neighbors(source, lists, queries, index.iloc[30:], every, 5)
-    with pytest.raises(InputError, match="asks for no image of this query split"):
+    with pytest.raises(InputError, match="has no image of this query split as a query"):
         published_neighbors.take_neighbors(source, lists, queries.iloc[:0], index, every, 5)
     with pytest.raises(
         InputError, match="two datasets of this experiment have images of the same path"
@@ -310,7 +310,7 @@ def test_images_known_by_lists_alone_have_ids_and_no_vectors(published, shards, 
     assert store.read_attributes(tmp_path / "out.h5")["dimension"] == 0
     assert store.read_rejected(tmp_path / "out.h5")[0][1:] == (
         left_out,
-        "neither asked nor indexed in the neighbor lists",
+        "neither a query nor in the index of the neighbor lists",
     )
     assert len(take(shards, home / "knn.csv", tmp_path / "all.h5")) == len(published.rows["nih14"])
 

@@ -99,7 +99,7 @@ def test_patients_that_are_few_many_unknown_or_not_counted():
     unknown = words.unknown_patients(standing(NET, unit="image"))
     assert "".join(unknown).startswith("No patient is known.")
     without = words.few_patients(standing(NET, unit="", patients=0, effective=math.nan))
-    assert "nobody knows whether the order holds" in "".join(without)
+    assert "nobody knows whether the order is the same" in "".join(without)
 
 
 def test_nothing_answerable_and_nothing_in_common():
@@ -148,9 +148,7 @@ def test_the_report_begins_with_the_verdicts_and_names_are_no_markup():
     rendered = Environment().from_string(text).render()
     from docutils.core import publish_parts
 
-    body = publish_parts(rendered, writer="html", settings_overrides={"report_level": 2})[
-        "body"
-    ]
+    body = publish_parts(rendered, writer="html", settings_overrides={"report_level": 2})["body"]
     assert "A *net* {{ 7 * 7 }} `x`_ is first." in body
     assert "<strong>one|two</strong>" in body
     assert "<strong>Introduction</strong> kept" in body

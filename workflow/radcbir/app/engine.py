@@ -27,7 +27,7 @@ PICTURE_SIDES = (192, 1024)
 KEPT_PICTURES = 3000
 """Small pictures of the catalog that are kept in memory."""
 
-NO_PATCHES = "gives no features of patches, so there is no map of where the match lies"
+NO_PATCHES = "gives no features of patches, so there is no map of where the match is"
 
 
 class Engine:

@@ -199,8 +199,7 @@ def checked_paths(filepaths: pd.Series, csv: str | Path) -> list[str]:
         rows = [row for row, path in zip(filepaths.index, paths, strict=True) if path == first]
         raise InputError(
             f"rows {', '.join(map(str, rows[:5]))} of {csv} list the same image '{first}': each "
-            "image may stand in one "
-            "row only"
+            "image may be in one row only"
         )
     return paths
 

@@ -54,7 +54,7 @@ def damage(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(
-            f"the embeddings {path} are damaged, or hold something else than vectors "
+            f"the embeddings {path} are damaged, or have something else than vectors "
             f"({short(error)}): fetch the file again"
         ) from None
 
@@ -255,7 +255,7 @@ def _refuse_elsewhere(dataset: h5py.h5d.DatasetID, what: str) -> None:
     plan = dataset.get_create_plist()
     layout = plan.get_layout()
     if plan.get_external_count() or layout == h5py.h5d.VIRTUAL:
-        raise InputError(f"{what} lies in another file: copy the data into it")
+        raise InputError(f"{what} is in another file: copy the data into it")
     if layout == h5py.h5d.CHUNKED:
         bytes_of_chunk = int(np.prod(plan.get_chunk(), dtype=object)) * dataset.dtype.itemsize
         if bytes_of_chunk > LARGEST_CHUNK:

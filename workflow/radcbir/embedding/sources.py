@@ -21,7 +21,7 @@ from radcbir.embedding.hdf5_sources import NOT_IN_FILE, open_hdf5, printable, sh
 
 CSV_BLOCK, HEAD = 64 << 20, 1 << 20
 
-NOT_IN_LISTS = "neither asked nor indexed in the neighbor lists"
+NOT_IN_LISTS = "neither a query nor in the index of the neighbor lists"
 
 
 class Source(Protocol):

@@ -77,7 +77,7 @@ def few_patients(standing: Standing) -> Sentence | None:
         return [
             "There are no intervals, since the analysis ",
             Strong("uncertainty"),
-            " was left out: nobody knows whether the order holds for other patients.",
+            " was left out: nobody knows whether the order is the same with other patients.",
         ]
     unit = "images" if standing.unit == "image" else "patients"
     number = f"{standing.patients:,} {unit}"

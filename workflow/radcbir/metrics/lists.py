@@ -173,9 +173,8 @@ def asked_queries(
     """
     if not len(neighbors):
         raise InputError(
-            f"the query split '{query_split}' has no embedded image, so that nothing can be asked: "
-            "see the ledger for "
-            "why its images were rejected, or take it out of `query_splits:`"
+            f"the query split '{query_split}' has no embedded image, so that there is no query: "
+            "see the ledger for why its images were rejected, or take it out of `query_splits:`"
         )
     images = Images(catalog, embedded, index_split)
     offsets, query_ids = list_bounds(neighbors)

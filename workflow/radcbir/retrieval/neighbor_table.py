@@ -81,7 +81,7 @@ def tables_of(
     """
     query_ids, k, images = np.asarray(queries.ids, dtype=np.int64), queries.k, len(index_ids)
     if len(np.unique(query_ids)) != len(query_ids):
-        raise ValueError("a query id comes twice: each query may be asked once")
+        raise ValueError("a query id comes twice: each query may come once")
     depth = clamped(k, images)
     patient, index_patient = _patient_codes(index_ids, queries)
     own_images = np.bincount(index_patient + 1, minlength=2)

@@ -72,7 +72,7 @@ def take_neighbors(
         parts.append((query[wanted], neighbors))
     if not parts:
         raise InputError(
-            f"{lists} asks for no image of this query split: name other `query_splits:`, or other "
+            f"{lists} has no image of this query split as a query: name other `query_splits:`, or other "
             "lists"
         )
     query = np.concatenate([each[0] for each in parts])
@@ -80,7 +80,7 @@ def take_neighbors(
     order = np.argsort(query, kind="stable")
     query, neighbors = query[order], neighbors[order]
     if (query[1:] == query[:-1]).any():
-        raise InputError(f"{lists} asks for an image twice: keep one row of each query")
+        raise InputError(f"{lists} has a query twice: keep one row of each query")
     codes, names = pd.factorize(available.reindex(neighbors.ravel()))
     patients = pd.Index(names).get_indexer(asked.reindex(query))
     same = (codes.reshape(neighbors.shape) == patients[:, None]) & (patients[:, None] >= 0)

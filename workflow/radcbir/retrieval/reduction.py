@@ -43,7 +43,7 @@ class PrincipalComponents:
         beyond the rank.
         """
         if not 1 <= dimension <= self.rank:
-            raise ValueError(f"{dimension} components were asked for, there are {self.rank}")
+            raise ValueError(f"{dimension} components are wanted, there are {self.rank}")
         axes = self.components[:dimension]
         if whiten:
             axes = axes / np.sqrt(self.variances[:dimension, None])

@@ -101,7 +101,7 @@ def probing_data(
     )
     if left_out := int((split == index_split).sum() - training.sum()):
         logger.info(
-            "%d images of '%s' are of patients who are asked for, too: they do not train",
+            "%d images of '%s' are of patients who also have queries: they do not train",
             left_out,
             index_split,
         )

@@ -68,7 +68,7 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
         for size in amounts:
             images = f"{size.train_images:,.0f} training images on average"
             if size.subset == "fraction":
-                images += f"; {100 * size.amount:g} % were asked for, patients are drawn whole"
+                images += f"; {100 * size.amount:g} % were wanted, patients are drawn whole"
             heads.append({"text": size.name, "help": images, "is_text": False})
         rows = []
         for model, card in cards.items():

@@ -152,7 +152,7 @@ def _of_tree(root: Path, found: Sequence[str], options: Mapping) -> pd.DataFrame
         if len(split_labels(label)) > 1:
             raise InputError(
                 f"the folders of the label '{label}' below {root} have a '|' or ';' in their name, "
-                "which stands between labels: rename them"
+                "which separates labels: rename them"
             )
     return table
 
@@ -183,7 +183,7 @@ def _refuse_place(wrong: pd.Series, root: Path, options: Mapping) -> None:
         remedies.append("give what the folders leave out as `label_prefix: MODALITY/region`")
     others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     raise InputError(
-        f"the image {wrong.iloc[0]} below {root} does not lie as {form}{others}: "
+        f"the image {wrong.iloc[0]} below {root} is not in folders as {form}{others}: "
         f"{', or '.join(remedies)}"
     )
 

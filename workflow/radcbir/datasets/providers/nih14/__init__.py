@@ -17,7 +17,7 @@ PROVIDER = Provider(
     name="nih14",
     title="NIH ChestX-ray14",
     page="https://nihcc.app.box.com/v/ChestXray-NIHCC",
-    terms="free to use, with a link to that page and the citation that it asks for",
+    terms="free to use, with a link to that page and the citation that it names",
     files=_files,
     options=options("labels", "test", "validation", "seed", "harmonise"),
 )
