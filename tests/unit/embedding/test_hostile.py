@@ -126,9 +126,9 @@ def virtual(name, source, shape=(D,)):
         (lambda file: file.__setitem__("x", h5py.ExternalLink("other.h5", "/v")), "e.h5 has 'x' as a link to another file"),
         (lambda file: file.__setitem__("a/b", h5py.ExternalLink("/dev/zero", "/v")), "has 'a/b' as a link to another file"),
         (replaced(PATHS[0], shape=(D,), dtype="S4"), "are damaged, or have something else than vectors"),
-        (replaced(PATHS[0], shape=(D,), dtype=h5py.string_dtype()), "hold something else than vectors"),
+        (replaced(PATHS[0], shape=(D,), dtype=h5py.string_dtype()), "have something else than vectors"),
         (replaced(PATHS[0], shape=(D, 1), dtype="f4"), r"has the shape \(4, 1\), the model card says `dimension: 4`"),
-        (replaced(PATHS[0], data=VECTORS[0].astype("c8")), "hold something else than vectors"),
+        (replaced(PATHS[0], data=VECTORS[0].astype("c8")), "have something else than vectors"),
         (replaced(PATHS[0], shape=(D,), maxshape=(None,), chunks=(1 << 28,), dtype="f4"), "is kept in chunks of 1,073,741,824 bytes"),
     ],
 )  # fmt: skip
