@@ -147,14 +147,20 @@ def test_a_card_changed_in_meaning_reruns_its_model(project):
     )
 
 
-def test_batch_size_device_and_tolerance_change_nothing(project):
+def test_batch_size_and_device_change_nothing(project):
     project.edit("config/models/histogram.yaml", "batch_size: 64", "batch_size: 3")
-    datasets = {"chest": {"csv": "data/chest.csv", "images": "data/images", "max_rejected": 0.5}}
-    project.configure(device="auto", datasets=datasets)
+    project.configure(device="auto")
     jobs = project.run()
     assert set(jobs) <= {"provenance"}, (
         "the page that shows the configuration may be made again, nothing else"
     )
+
+
+def test_another_tolerance_is_the_audits_alone(project):
+    """It decides whether there are too many unreadable images."""
+    datasets = {"chest": {"csv": "data/chest.csv", "images": "data/images", "max_rejected": 0.5}}
+    project.configure(datasets=datasets)
+    assert set(project.run()) == {"audit", "audit_verdict", "provenance"}
 
 
 def test_words_on_a_card_change_the_pages_alone(project):
@@ -198,7 +204,7 @@ def test_a_module_that_moves_reruns_nothing(project):
         before, after = (f"radcbir.{each.replace('/', '.')}" for each in (old, new))
         package, _, name = before.rpartition(".")
         for path in (
-            each for end in ("py", "smk") for each in project.glob(f"workflow/**/*.{end}")
+            each for end in ("py", "smk") for each in project.folder.glob(f"workflow/**/*.{end}")
         ):
             text = path.read_text()
             changed = re.sub(rf"{re.escape(before)}\b", after, text)

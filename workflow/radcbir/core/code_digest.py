@@ -30,8 +30,11 @@ from radcbir.core.files import digest, write_text
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = LIBRARY.name
-WITHOUT_EFFECT = {f"{PACKAGE}.core.logs"}
-"""Modules whose code cannot change a result: the wording of progress is no reason to rerun."""
+WITHOUT_EFFECT = {f"{PACKAGE}.core.logs", f"{PACKAGE}.cards.loaders"}
+"""Modules whose code is no reason to rerun: the wording of progress, which cannot change a result,
+and the table of loaders. What a loader declares is in the meaning and the versions of the cards,
+which are parameters of the rules.
+"""
 
 Place = tuple[str, str]
 """A module and a name in it. ``*`` is the whole module, the empty name what importing it runs."""
