@@ -48,7 +48,7 @@ strong one."""
 FLAT = 1e-6
 """The least curvature that the step of a bias is scaled for."""
 
-PARALLEL_FROM = 30_000_000
+PARALLEL_FROM = 10_000_000
 """Multiplications per matrix product that are worth more than one thread: below, threads wait for
 one another."""
 
@@ -95,7 +95,9 @@ def adamw_epochs(
         torch.from_numpy(vectors).to(where),
         torch.from_numpy(labels.astype(np.int64)).to(where),
     )
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(
+        layer.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
     while True:
         for batch in torch.randperm(len(images), generator=random).to(where).split(BATCH_SIZE):
             optimizer.zero_grad()
