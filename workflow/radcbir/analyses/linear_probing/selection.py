@@ -281,9 +281,9 @@ def _scores_of_folds(
     ]
     held_out = [_on_device(fold, device) for fold in folds]
     scores: dict[float, _Scores] = {}
-    for fits in zip(*paths, strict=True):
+    for inverse_penalty, *fits in zip(inverse_penalties, *paths, strict=True):
         found = _Scores()
-        for (inverse_penalty, weight, bias), apart in zip(fits, held_out, strict=True):
+        for (_, weight, bias), apart in zip(fits, held_out, strict=True):
             found.add(*validated(weight, bias, *apart))
         scores[inverse_penalty] = found
         if found.accuracy < max(each.accuracy for each in scores.values()):
