@@ -181,6 +181,7 @@ def by_group():
                 "model": model, "query_split": split, "neighbors": "all", "level": level, "group": group,
                 "precision_at_1": value, "index_images": 9 if queries else 0, "queries": queries,
                 "queries_without_relevant": 0 if queries else 2,
+                "precision_at_1_low": 0.125 if queries else None, "precision_at_1_high": 0.875, "effective_patients": 4.5,
             }
             for split in ("val", "test")
             for model, value in (("net", 0.75), ("floor", 0.5))
@@ -198,6 +199,10 @@ def test_a_label_without_index_images_is_counted_and_has_no_figure(by_group):
     assert [cell["text"] for cell in ct["cells"]] == ["0.75", "0.50"]
     assert (nm["queries"], nm["index_images"], nm["unanswerable"]) == (2, 0, True)
     assert [cell["text"] for cell in nm["cells"]] == ["–", "–"]
+    assert ct["cells"][0]["interval"] == (
+        "95 % interval 0.12 to 0.88, from effectively 4.5 patients"
+    )
+    assert nm["cells"][0]["interval"] == ""
 
 
 def test_what_users_write_is_escaped_on_pages(by_group, tmp_path):
@@ -326,6 +331,36 @@ def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
     assert len(data) == 3
     picture = Image.open(io.BytesIO(base64.b64decode(data[query["thumbnail"]].split(",")[1])))
     assert picture.size == (16, 8)
+
+
+def test_the_gallery_shows_errors_first(tmp_path):
+    """Three queries: right for both models, for one of them, for none; and one without neighbors."""
+    catalog = pd.DataFrame(
+        {
+            "id": range(6), "dataset": "a", "path": [f"{n}.png" for n in range(6)], "label": list("abcdae"),
+            "labels": [[each] for each in "abcdae"], "split": ["test"] * 4 + ["train"] * 2, "source": None,
+        }
+    )  # fmt: skip
+    near = {"net": {0: 4, 1: 4, 2: 5}, "old": {0: 4, 1: 5, 2: 5}}
+    labels = {1: "e", 4: "a", 5: "e"}
+    catalog["labels"] = [[labels.get(each, label)] for each, label in catalog["label"].items()]
+    for model, found in near.items():
+        rows = pd.DataFrame(
+            {"query": found.keys(), "rank": 1, "neighbor": found.values(), "score": 0.5}
+        )
+        rows.to_parquet(tmp_path / f"{model}.parquet")
+    tables = {model: tmp_path / f"{model}.parquet" for model in near}
+    queries = gallery(
+        catalog, "test", tables, {"net": "Net", "old": "Old"}, Thumbnails({"a": None}, 16), 9, 1
+    )
+    assert [
+        (each["path"], each["kind"], each["first_right"], each["models"]) for each in queries
+    ] == [
+        ("2.png", "wrong", 0, 2),
+        ("3.png", "wrong", 0, 0),
+        ("1.png", "disagree", 1, 2),
+        ("0.png", "right", 2, 2),
+    ]
 
 
 def test_controls_are_gray_and_models_are_told_apart():

@@ -32,7 +32,11 @@ CONTROL_DASHES = ["--", ":", "-."]
 
 STYLE: "dict[RcKeyType, object]" = {
     "svg.hashsalt": "radcbir",
-    "font.family": "DejaVu Sans",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
+    # Text stays text: it can be searched, copied, and edited for a paper.
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "mathtext.fontset": "dejavusans",
     "font.size": 10,
     "axes.spines.top": False,

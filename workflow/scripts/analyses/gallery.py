@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from radcbir.analyses.gallery.compute import gallery
+from radcbir.analyses.gallery.compute import KINDS, SHARPER, gallery
 from radcbir.core.logs import script_log
 from radcbir.images.thumbnails import Thumbnails
 from radcbir.report.render import render
@@ -13,7 +13,7 @@ with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
     settings, cards = snakemake.params.gallery, snakemake.params.cards
     thumbnails = Thumbnails(
         json.loads(snakemake.resources.image_roots),
-        settings["pixels"],
+        SHARPER * settings["pixels"],
         snakemake.params.intensities,
     )
     queries = gallery(
@@ -31,5 +31,6 @@ with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
         title=f"Gallery of {snakemake.wildcards.experiment}, queries: {snakemake.wildcards.split}",
         pixels=settings["pixels"],
         queries=queries,
+        kinds=KINDS,
         thumbnails=thumbnails.data(),
     )

@@ -12,6 +12,13 @@ import pyarrow.parquet as pq
 
 from radcbir.images.thumbnails import Thumbnails
 
+SHARPER = 2
+"""Thumbnails have so many times the pixels at which they are shown: sharp on fine screens, and when
+they are enlarged."""
+
+KINDS = {"wrong": "all models wrong", "disagree": "models disagree", "right": "all models right"}
+"""Kinds of queries by the first neighbor of each model, in the order of the page: errors first."""
+
 
 def choose_queries(catalog: pd.DataFrame, count: int) -> pd.DataFrame:
     """``count`` queries of ``catalog``, one per label in turn (labels by name, images by id), so
@@ -60,7 +67,8 @@ def gallery(
 
     ``catalog`` is the pooled catalog of the experiment, ``tables`` maps a model to its neighbor
     table, ``names`` a model to the name shown. A neighbor is right when it shares a label with the
-    query. A model that rejected a query's image shows no neighbors for it.
+    query. A model that rejected a query's image shows no neighbors for it. Queries whose first
+    neighbor is wrong for all models come first, then those on which models disagree.
     """
     catalog = catalog.assign(label=catalog["labels"].map(" + ".join))
     queries = choose_queries(catalog[catalog["split"] == split], count)
@@ -98,8 +106,13 @@ def gallery(
                     "right": sum(hit["right"] for hit in hits),
                 }
             )
+        answered = [row for row in rows if row["neighbors"]]
+        first_right = sum(row["neighbors"][0]["right"] for row in answered)
         shown.append(
             {
+                "kind": _kind(first_right, len(answered)),
+                "first_right": first_right,
+                "models": len(answered),
                 "label": query.label,
                 "path": query.path,
                 "source": query.source if isinstance(query.source, str) else query.dataset,
@@ -107,4 +120,11 @@ def gallery(
                 "rows": rows,
             }
         )
-    return shown
+    return sorted(shown, key=lambda query: list(KINDS).index(query["kind"]))
+
+
+def _kind(first_right: int, models: int) -> str:
+    """One of :data:`KINDS`, by how many models have a right image in the first place."""
+    if not models or first_right == 0:
+        return "wrong"
+    return "right" if first_right == models else "disagree"
