@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.optimize
 import torch
+from threadpoolctl import threadpool_limits
 
 from radcbir.core.machine.devices import torch_device
 
@@ -48,7 +49,7 @@ strong one."""
 FLAT = 1e-6
 """The least curvature that the step of a bias is scaled for."""
 
-PARALLEL_FROM = 10_000_000
+PARALLEL_FROM = 30_000_000
 """Multiplications per matrix product that are worth more than one thread: below, threads wait for
 one another."""
 
@@ -180,11 +181,16 @@ def _device_of_doubles(device: str) -> torch.device:
 
 @contextlib.contextmanager
 def threads(multiplications: int) -> Iterator[None]:
-    """One thread for products as small as that; as many as torch was given otherwise."""
+    """One thread for products as small as that; as many as torch was given otherwise.
+
+    The steps of L-BFGS are sums of vectors in the BLAS of SciPy, which has threads of its own. They
+    get one: beside another busy process its threads wait for one another most of the time.
+    """
     given = torch.get_num_threads()
     torch.set_num_threads(given if multiplications >= PARALLEL_FROM else 1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(given)
 
