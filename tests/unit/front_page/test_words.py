@@ -121,10 +121,10 @@ def test_a_share_of_hundred_is_not_rounded_to_all_or_none(share, text):
 
 
 def test_errors_and_warnings():
-    assert words.plain([words.errors(0.957, 93)]).startswith(
-        "Of its errors, 96 of 100 show the right"
+    assert words.plain([words.errors("Net", 0.957, 93)]).startswith(
+        "Of the errors of Net, 96 of 100 show the right"
     )
-    assert words.plain([words.errors(math.nan, 0)]) == "It makes no error."
+    assert words.plain([words.errors("Net", math.nan, 0)]) == "Net makes no error."
     assert words.same_patient(0, 0.3, "Net") is None
     assert words.plain([words.same_patient(3, 0.123, "Net")]) == (
         "3 patients are both in the index and among the queries. Without neighbors of the query's "

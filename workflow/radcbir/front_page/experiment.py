@@ -36,10 +36,10 @@ def split_block(
     ``found`` are the errors of the best model (None where nothing is measured), ``drop`` how much
     of its P@1 is lost without neighbors of the query's own patient.
     """
+    name = standing.models[0].name
     sentences = words.verdict(standing)
     if found is not None:
-        sentences = [*sentences, words.errors(found.same_region, found.count)]
-    name = standing.models[0].name
+        sentences = [*sentences, words.errors(name, found.same_region, found.count)]
     warnings = [
         words.few_patients(standing),
         words.same_patient(known.shared_patients, drop, name),

@@ -58,14 +58,14 @@ def verdict(standing: Standing) -> list[Sentence]:
     ]
 
 
-def errors(same_region: float, count: int) -> Sentence:
-    """What the errors of the best model are: ``same_region`` is the share of its ``count`` wrong
+def errors(name: str, same_region: float, count: int) -> Sentence:
+    """What the errors of the model ``name`` are: ``same_region`` is the share of its ``count`` wrong
     nearest images that show the query's modality and region.
     """
     if not count:
-        return ["It makes no error."]
+        return [f"{name} makes no error."]
     return [
-        "Of its errors, ",
+        f"Of the errors of {name}, ",
         Strong(f"{round(100 * same_region)} of 100"),
         " show the right modality and region, and another finding.",
     ]
@@ -81,21 +81,22 @@ def few_patients(standing: Standing) -> Sentence | None:
         ]
     unit = "images" if standing.unit == "image" else "patients"
     number = f"{standing.patients:,} {unit}"
+    effective = ""
     if round(standing.effective, 1) != standing.patients:
-        number += f" (effectively {standing.effective:.1f}, since some have more queries)"
+        effective = f" (effectively {standing.effective:.1f}, since some have more queries)"
     found = caution(standing.effective)
     if found in ("no interval", "no verdict"):
         return [
             "The queries come from ",
             Strong(number),
-            f": with fewer than {FEWEST_FOR_VERDICT}, which model is better cannot be told. With "
+            f"{effective}: with fewer than {FEWEST_FOR_VERDICT}, which model is better cannot be told. With "
             "other patients the order may be another one.",
         ]
     if found:
         return [
             "The queries come from ",
             Strong(number),
-            f": with fewer than {FEW}, intervals may be too narrow, and most real differences stay "
+            f"{effective}: with fewer than {FEW}, intervals may be too narrow, and most real differences stay "
             "undecided.",
         ]
     return None
