@@ -6,15 +6,9 @@ from radcbir.report.escape import escape_report
 escape_report()
 
 RESULTS = str(Path(layout.FRONT_PAGE).parent)
-INTRODUCTION = WORKFLOW / "report" / "workflow.rst"
 
 
-def report_words():
-    """What the report begins with: the verdicts, once they are there."""
-    found = Path(layout.REPORT_WORDS)
-    return str(found.resolve() if found.exists() else INTRODUCTION)
-
-
+# The report begins with the verdicts, once they are there.
 report: report_words()
 
 
@@ -108,7 +102,7 @@ rule front_page:
     params:
         links={each: links.of_experiment(project, each, RESULTS) for each in project.experiments},
         data_files=links.data_files(project, RESULTS),
-        introduction=INTRODUCTION.read_text(encoding="utf-8"),
+        introduction=REPORT_INTRODUCTION.read_text(encoding="utf-8"),
         code=code("report/front_page.py", template="front_page/index.html.j2"),
     script:
         "../scripts/report/front_page.py"
