@@ -96,10 +96,9 @@ def standing(
     beaten_by = _beaten_by(differences, split)
     models = []
     for model in order:
-        ends: Any = (
-            (float("nan"),) * 2
-            if known is None
-            else known.loc[model, ["common_low", "common_high"]]
+        low, high = (
+            float("nan") if known is None else float(known[end][model])
+            for end in ("common_low", "common_high")
         )
         better, worse = len(beaten_by.get(model, ())), sum(model in of for of in beaten_by.values())
         models.append(
@@ -108,8 +107,8 @@ def standing(
                 str(cards[model]["name"]),
                 is_control(cards[model]),
                 float(shares[model]),
-                float(ends[0] if known is None else ends.iloc[0]),
-                float(ends[1] if known is None else ends.iloc[1]),
+                low,
+                high,
                 float("nan") if firsts is None else float(firsts[model]),
                 (1 + better, len(cards) - worse) if beaten_by else None,
                 _against(best, model, beaten_by),
