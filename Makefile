@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 .PHONY: demo test lint fuzz benchmarks lock setup clean
 
 demo: setup
-	$(BIN)/snakemake --cores all
+	$(BIN)/snakemake --cores all --quiet rules host
 	$(BIN)/snakemake --report results/report.html
 	@echo "Done: open results/index.html in a browser. All in one file, to send: results/report.html"
 
