@@ -124,7 +124,7 @@ def choice_in_words(row: pd.Series) -> str:
 
 def cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
     """A cell of a table."""
-    return {"text": text, "value": value, "is_text": is_text, "best": False}
+    return {"text": text, "value": value, "is_text": is_text, "best": False, "interval": ""}
 
 
 def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
