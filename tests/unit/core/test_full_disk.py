@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from radcbir.core.logs import script_log
+from radcbir.core.logs import logger, script_log
 
 FULL = {
     "the system": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results/x.h5"),
@@ -27,3 +27,13 @@ def test_another_error_of_the_system_keeps_its_traceback(tmp_path):
     with pytest.raises(SystemExit), script_log(tmp_path / "x.log"):
         raise OSError(errno.EIO, "Input/output error")
     assert "Traceback" in (tmp_path / "x.log").read_text()
+
+
+def test_the_log_of_a_script_ends_with_it(tmp_path):
+    """What runs afterwards in the same process logs as before."""
+    before = logger.handlers, logger.propagate, logger.level
+    with script_log(tmp_path / "x.log"):
+        logger.info("inside")
+        assert not logger.propagate
+    assert (logger.handlers, logger.propagate, logger.level) == before
+    assert "inside" in (tmp_path / "x.log").read_text()

@@ -28,6 +28,7 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(logging.Formatter(f"[{label}] %(message)s" if label else "%(message)s"))
+    before = logger.handlers, logger.propagate, logger.level
     logger.handlers = [file, terminal]
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -51,6 +52,10 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
         logger.exception("the script failed; this is a defect of the workflow, not of the input")
         sys.exit(1)
     finally:
+        logging.getLogger("py.warnings").handlers = []
+        logging.captureWarnings(False)
+        logger.handlers, logger.propagate, level = before
+        logger.setLevel(level)
         file.close()
 
 
