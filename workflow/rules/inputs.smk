@@ -224,12 +224,6 @@ def uncertainty_tables(wildcards):
 REPORT_INTRODUCTION = WORKFLOW / "report" / "workflow.rst"
 
 
-def report_words():
-    """What the report begins with: the verdicts, once they are there."""
-    found = Path(layout.REPORT_WORDS)
-    return str(found.resolve() if found.exists() else REPORT_INTRODUCTION)
-
-
 def of_text_models(pattern):
     """A file of each model with a text tower."""
     return of_models(pattern, lambda wildcards: project.text_models(wildcards.experiment))

@@ -1,5 +1,7 @@
 # What only the report needs.
 
+from snakemake.sourcecache import infer_source_file
+
 from radcbir.front_page import links
 from radcbir.report.escape import escape_report
 
@@ -8,8 +10,13 @@ escape_report()
 RESULTS = str(Path(layout.FRONT_PAGE).parent)
 
 
-# The report begins with the verdicts, once they are there.
-report: report_words()
+report: "../report/workflow.rst"
+
+
+# The report begins with the verdicts, once they are there. The directive above looks beside this
+# file only, which may be in a git repository.
+if Path(layout.REPORT_WORDS).exists() and not workflow.modifier.skip_global_report_caption:
+    workflow.report_text = infer_source_file(str(Path(layout.REPORT_WORDS).resolve()))
 
 
 # Which weights, code and library versions made each embedding file, and the configuration with its
