@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import chromium
 import faiss
 import httpx
 import nibabel
@@ -627,15 +628,8 @@ def link(served):
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("needs Chromium, which is not installed here")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium.started() as browser:
         yield browser
-        browser.close()
 
 
 @contextlib.contextmanager

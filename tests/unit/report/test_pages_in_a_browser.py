@@ -3,9 +3,9 @@
 import contextlib
 import csv
 import io
-import shutil
 from pathlib import Path
 
+import chromium
 import pandas as pd
 import pytest
 
@@ -18,15 +18,8 @@ CARDS = {f"m{each}": {"name": f"Net {each}", "loader": "timm"} for each in range
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("needs Chromium, which is not installed here")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        running = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
+    with chromium.started() as browser:
+        yield browser
 
 
 @contextlib.contextmanager

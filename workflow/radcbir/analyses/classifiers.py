@@ -168,7 +168,7 @@ def intervals_sentence(part: pd.DataFrame) -> str:
     warning = " So few patients leave most differences undecided." if few else ""
     return (
         "Below accuracy and macro recall: 95 % intervals by patient, from effectively "
-        f"{number} patients.{warning}"
+        f"{number} patients. An image without a known patient counts as one.{warning}"
     )
 
 

@@ -47,7 +47,8 @@ def write_shard(
 
     The rows are brought to length one here, for every model and every later step alike, and kept as
     numbers of the type ``storage`` (float32, float16). ``attributes`` are those of
-    :meth:`radcbir.embedding.job.Job.provenance`. Raises :class:`ValueError` where a vector is zero or not finite.
+    :meth:`radcbir.embedding.job.Job.provenance`. Raises :class:`ValueError` where a vector is zero
+    or not finite.
     """
     unit, norms = _unit(vectors, storage)
     with (

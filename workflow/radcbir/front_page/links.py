@@ -17,7 +17,9 @@ def of_experiment(project: Project, experiment: str, folder: str) -> dict[str, A
     Paths are relative to ``folder``, where the front page is.
     """
     known = analyses.registry()
-    chosen = [known["comparison"], *(known[each] for each in _chosen(project, experiment))]
+    names = ("comparison", *project.experiments[experiment]["analyses"])
+    reasons = {name: known[name].without(project, experiment) for name in names}
+    chosen = [known[name] for name in names if not reasons[name]]
     sections = []
     for title in SECTIONS:
         of_section = [
@@ -27,14 +29,12 @@ def of_experiment(project: Project, experiment: str, folder: str) -> dict[str, A
                 "files": [_link(each, path, folder) for path in _shown(each, project, experiment)],
             }
             for each in chosen
-            if each.section == title and not each.without(project, experiment)
+            if each.section == title
         ]
         if of_section:
             sections.append({"title": title, "analyses": of_section})
     left_out = [
-        {"title": each.title, "reason": reason}
-        for each in chosen
-        if (reason := each.without(project, experiment))
+        {"title": known[name].title, "reason": reason} for name, reason in reasons.items() if reason
     ]
     return {"sections": sections, "left_out": left_out}
 
@@ -55,10 +55,6 @@ def data_files(project: Project, folder: str) -> list[dict[str, str]]:
 
 def _relative(path: str, folder: str) -> str:
     return PurePosixPath(path).relative_to(folder).as_posix()
-
-
-def _chosen(project: Project, experiment: str) -> list[str]:
-    return list(project.experiments[experiment]["analyses"])
 
 
 def _shown(analysis: Analysis, project: Project, experiment: str) -> list[str]:

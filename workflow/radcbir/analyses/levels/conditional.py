@@ -3,7 +3,9 @@
 Averages of several models are compared over the queries that all of them answered.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -114,12 +116,14 @@ def of_models(per_query: Mapping[str, pd.DataFrame], patients: pd.Series) -> pd.
     some = next(iter(per_query.values()))
     ks = [k for k in CONDITIONAL_AT if f"among_neighbors_{k}" in some]
     for variant in some[VARIANT].drop_duplicates().itertuples(index=False, name=None):
-        tables = {
-            model: table.loc[variant] for model, table in indexed.items() if variant in table.index
+        answers = {
+            model: _answers(table.loc[variant], patients)
+            for model, table in indexed.items()
+            if variant in table.index
         }
         for condition in CONDITIONS:
             for k in ks:
-                rows = _of_models(tables, f"{condition}_{k}", patients)
+                rows = _of_models(answers, f"{condition}_{k}")
                 about = dict(zip(VARIANT, variant, strict=True)) | {"condition": condition, "k": k}
                 parts.append(rows.assign(**about))
     table = pd.concat(parts, ignore_index=True)
@@ -141,23 +145,38 @@ def groups_of(labels: Sequence[str] | np.ndarray) -> list[tuple[str, str, np.nda
     return groups
 
 
-def _of_models(
-    tables: Mapping[str, pd.DataFrame], column: str, patients: pd.Series
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Answers:
+    """What one model answered, with what is the same for every condition and k."""
+
+    table: pd.DataFrame
+    clusters: np.ndarray
+    labels: np.ndarray
+    groups: list[tuple[str, str, np.ndarray]]
+
+
+def _answers(table: pd.DataFrame, patients: pd.Series) -> _Answers:
+    clusters, _ = patients_as_clusters(patients.loc[table.index])
+    labels = table["label"].to_numpy(object)
+    return _Answers(table, clusters, pd.factorize(labels)[0], groups_of(labels))
+
+
+def _of_models(answers: Mapping[str, _Answers], column: str) -> pd.DataFrame:
     """The rows of one variant, condition and k."""
-    answered = {
-        model: table.index[(table["asked"] & table[column].notna()).to_numpy()]
-        for model, table in tables.items()
-    }
-    common = pd.Index(sorted(set.intersection(*(set(each) for each in answered.values()))))
+    common = functools.reduce(
+        pd.Index.intersection,
+        (
+            each.table.index[(each.table["asked"] & each.table[column].notna()).to_numpy()]
+            for each in answers.values()
+        ),
+    )
     rows = []
-    for model, table in tables.items():
+    for model, own_answers in answers.items():
+        table, clusters, labels = own_answers.table, own_answers.clusters, own_answers.labels
         asked, value = table["asked"].to_numpy(bool), table[column].to_numpy(float)
-        shared, counted = table.index.isin(common), asked & np.isfinite(value)
-        clusters, _ = patients_as_clusters(patients.loc[table.index])
-        labels = pd.factorize(table["label"])[0]
         chance = table["chance"].to_numpy(float)
-        for kind, group, members in groups_of(table["label"].to_numpy(object)):
+        shared, counted = table.index.isin(common), asked & np.isfinite(value)
+        for kind, group, members in own_answers.groups:
             of = np.flatnonzero(shared & members)
             both = np.column_stack([value, chance])[of]
             micro = average(both, _codes(clusters[of]))

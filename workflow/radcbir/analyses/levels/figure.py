@@ -74,8 +74,8 @@ def conditional_figure(
         place=lambda rows: rows["kind"].map(kinds)
     )
     found = found.sort_values(["place", "group"], ascending=[True, False])
-    groups, labels = found["group"].tolist(), found["group"].tolist()
-    asked = here.groupby(["query_split", "group"])["queries"].max()
+    groups = found["group"].tolist()
+    counts = here.groupby(["query_split", "group", "condition"])["queries"].max()
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
@@ -101,11 +101,18 @@ def conditional_figure(
                     axis.set_yticks([])
                     continue
                 _marked_rows(axis, part, "group", groups, "micro", names, styles)
-                labels = [f"{group}  (n={asked.get((split, group), 0):,})" for group in groups]
-                axis.set_yticks(range(len(groups)), labels)
+                axis.set_yticks(
+                    range(len(groups)), [_with_counts(counts, split, each) for each in groups]
+                )
             axes[row][1].tick_params(labelleft=False)
         legend_on_the_right(figure, max(axes.ravel(), key=lambda axis: len(axis.lines)))
     return figure
+
+
+def _with_counts(counts: pd.Series, split: str, group: str) -> str:
+    """A group and its number of queries; one number per panel where they differ."""
+    numbers = [f"{counts.get((split, group, each), 0):,}" for each in CONDITIONS]
+    return f"{group}  (n={' | '.join(dict.fromkeys(numbers))})"
 
 
 def outcomes_figure(

@@ -37,9 +37,6 @@ ITERATIONS = 1000
 MEMORY = 10
 """Steps that L-BFGS remembers."""
 
-FIXED_INVERSE_PENALTY = 100.0
-"""C where nothing can choose it."""
-
 GRADIENT_TOLERANCE = 3e-5
 """Where L-BFGS stops: the largest slope along the scaled axes that the fit walks on, as a share of
 the root of the mean loss where it starts. A slope counts squared in what is left to gain, so that

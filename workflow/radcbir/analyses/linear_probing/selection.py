@@ -43,8 +43,8 @@ FIXED_INVERSE_PENALTY = 100.0
 """C where nothing can choose it."""
 
 CHOOSING = {"tolerance": 1e-3, "iterations": 200}
-"""How far the fits go that only choose C: their accuracy is that of the optimum within half a
-percent. The classifier that is tested goes all the way (:func:`lbfgs_path`)."""
+"""How far the fits go that only choose C. The classifier that is tested goes all the way
+(:func:`lbfgs_path`)."""
 
 LEAST_STEPS = 1000
 """Steps of AdamW before training may end. On a small index an epoch is one step, and as many epochs
@@ -271,8 +271,8 @@ def cross_validated_lbfgs(
 def _scores_of_folds(
     folds: Sequence[Fold], classes: int, inverse_penalties: Sequence[float], device: str
 ) -> dict[float, _Scores]:
-    """The scores of each C over all folds, up to the first whose accuracy is lower than the best:
-    weaker penalties take longest, and gain nothing from there on.
+    """The scores of each C over all folds, up to the first whose accuracy is lower than the best.
+    Weaker penalties take longest and are not tried.
     """
     settings: Any = {"device": device, **CHOOSING}
     paths = [
