@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from radcbir.analyses.linear_probing import selection
 from radcbir.analyses.linear_probing.compute import (
     fraction_subset,
     probe_linearly,
@@ -573,3 +574,21 @@ def test_a_fraction_is_named_for_the_images_that_it_has():
         for each in axis.get_xticklabels()
     }
     assert {"25 %", "50 %", "100 %"} < ticks
+
+
+def test_every_c_is_tried_after_one_that_is_worse(monkeypatch):
+    """Accuracy over the folds rises, falls by two images, and rises again."""
+    right = {1.0: 36, 10.0: 34, 100.0: 39, 1000.0: 37}
+
+    def path(vectors, labels, classes, grid, **settings):
+        for each in grid:
+            yield each, torch.full((classes, vectors.shape[1]), each), torch.zeros(classes)
+
+    monkeypatch.setattr(selection, "lbfgs_path", path)
+    monkeypatch.setattr(
+        selection, "validated", lambda weight, *others: (right[float(weight[0, 0])], 1.0, 410)
+    )
+    vectors, labels = clusters()
+    folds = patient_folds(vectors, labels, np.arange(120) // 4)
+    found = cross_validated_lbfgs(vectors, labels, folds, 4, inverse_penalties=list(right))
+    assert found.setting == 100
