@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 .PHONY: demo test lint fuzz benchmarks lock setup clean
 
 demo: setup
-	$(BIN)/snakemake --cores all --quiet rules host
+	$(BIN)/snakemake --cores all --logger radcbir
 	$(BIN)/snakemake --report results/report.html
 	@echo "Done: open results/index.html in a browser. All in one file, to send: results/report.html"
 
@@ -60,6 +60,7 @@ setup: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+	echo '$(CURDIR)/workflow' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/radcbir.pth"
 	touch $@
 
 lock: setup

@@ -24,7 +24,7 @@ from radcbir.datasets.changes import ImageFiles
 from radcbir.datasets.providers.folder.listing import folder_digest
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
-from radcbir.project import side_by_side, targets
+from radcbir.project import side_by_side, targets, terminal
 from radcbir.project.configuration import WITHOUT_RESULTS, Project
 from radcbir.project.page_alone import end_jobs_instead
 from radcbir.query import image_list
@@ -87,6 +87,12 @@ def refuse_held_back_arrays():
         )
 
 
+def say_what_was_made():
+    """After a run of everything: what there is now, and the file to open."""
+    if layout.FRONT_PAGE in map(str, workflow.dag.derived_targetfiles):
+        logger.info(terminal.closing_words(project), extra={"at_the_end": True})
+
+
 def say_how_to_report_the_rest():
     """After a failure, the exact commands for a report of what there is."""
     with_configuration = "".join(f" --configfile {each}" for each in configfiles_named())
@@ -94,7 +100,8 @@ def say_how_to_report_the_rest():
         logger.error(
             "A report of what is there, with a page that names what is missing:\n"
             f"    snakemake --cores 1 missing{with_configuration}\n"
-            f"    snakemake --report results/report.html available{with_configuration}"
+            f"    snakemake --report results/report.html available{with_configuration}",
+            extra={"at_the_end": True},
         )
 
 

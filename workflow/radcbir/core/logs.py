@@ -18,7 +18,7 @@ logger = logging.getLogger("radcbir")
 @contextlib.contextmanager
 def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     """Send what the block logs to ``path`` and to the terminal, where ``label`` tells parallel jobs
-    apart.
+    apart. Where :data:`QUIET` is set, the terminal is left to the display of the run.
 
     An :class:`~radcbir.core.errors.InputError` ends the script with its one sentence; any other
     exception leaves its traceback in the log file too. The script ends with the run that started it.
@@ -29,7 +29,7 @@ def script_log(path: str | Path, label: str = "") -> Iterator[None]:
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(logging.Formatter(f"[{label}] %(message)s" if label else "%(message)s"))
     before = logger.handlers, logger.propagate, logger.level
-    logger.handlers = [file, terminal]
+    logger.handlers = [file] if os.environ.get(QUIET) else [file, terminal]
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logging.captureWarnings(True)
@@ -68,6 +68,9 @@ def is_full(error: BaseException) -> bool:
         os.strerror(each) in said for each in (errno.ENOSPC, errno.EDQUOT)
     )
 
+
+QUIET = "RADCBIR_QUIET_SCRIPTS"
+"""Environment variable that the logger plugin sets: scripts write to their log files only."""
 
 LIBRARY = "RADCBIR_LIBRARY"
 """Environment variable with the folder of the library that scripts have to use."""
