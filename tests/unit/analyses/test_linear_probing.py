@@ -1,6 +1,8 @@
 """Linear classifiers against a plain torch loop and scikit-learn, and which images train, select
 and test."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,11 @@ from radcbir.analyses.linear_probing.compute import (
     shots_subset,
 )
 from radcbir.analyses.linear_probing.figure import label_fraction_curves
-from radcbir.analyses.linear_probing.linear_probe import INVERSE_PENALTIES, lbfgs_path
+from radcbir.analyses.linear_probing.linear_probe import (
+    INVERSE_PENALTIES,
+    adamw_epochs,
+    lbfgs_path,
+)
 from radcbir.analyses.linear_probing.page import (
     label_fraction_sections,
     linear_sections,
@@ -87,6 +93,51 @@ def test_adamw_equals_a_plain_loop():
     assert epoch > 1
     assert probe.validation_accuracy == pytest.approx(accuracy)
     np.testing.assert_allclose(probe.weight, weight, atol=1e-6)
+
+
+def test_folds_side_by_side_equal_folds_one_by_one():
+    """Each layer has the batches of all images without those that are apart in its fold."""
+    vectors, labels = clusters(1, images=1100, spread=2)
+    apart = np.arange(1100) % 3
+    trains = np.stack([apart != each for each in range(3)])
+    weights, biases = next(
+        itertools.islice(adamw_epochs(vectors, labels, 4, 5, "cpu", trains), 3, None)
+    )
+    for layer in range(3):
+        random = torch.Generator().manual_seed(5)
+        module = torch.nn.Linear(vectors.shape[1], 4)
+        with torch.no_grad():
+            module.weight.normal_(0, 0.01, generator=random)
+            module.bias.zero_()
+        optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, weight_decay=0.01)
+        for _ in range(4):
+            for batch in torch.randperm(1100, generator=random).split(512):
+                rows = batch[trains[layer][batch.numpy()]]
+                optimizer.zero_grad()
+                logits = module(torch.from_numpy(vectors)[rows])
+                torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels)[rows]).backward()
+                optimizer.step()
+        np.testing.assert_allclose(weights[layer].detach(), module.weight.detach(), atol=1e-6)
+        np.testing.assert_allclose(biases[layer].detach(), module.bias.detach(), atol=1e-6)
+
+
+def test_the_epoch_is_the_best_over_the_folds_and_all_images_train():
+    vectors, labels = clusters(1, images=160, dimension=20, spread=2.0)
+    folds = patient_folds(vectors, labels, patients_of(labels, each=20))
+    probe = cross_validated_adamw(vectors, labels, folds, 4, epochs=40, patience=40, least_steps=0)
+    trains = np.stack([each.trains for each in folds])
+    right = np.zeros(40)
+    training = adamw_epochs(vectors, labels, 4, 0, "cpu", trains)
+    for epoch, layers in enumerate(itertools.islice(training, 40)):
+        for weight, bias, fold in zip(*layers, folds, strict=True):
+            logits = fold.validation_vectors @ weight.detach().numpy().T + bias.detach().numpy()
+            right[epoch] += (logits.argmax(axis=1) == fold.validation_labels).sum()
+    assert probe.setting == right.argmax() + 1
+    assert 1 < probe.setting < 40
+    assert probe.validation_accuracy == pytest.approx(right.max() / 160)
+    alone = adamw_epochs(vectors, labels, 4, 0, "cpu")
+    weight, _ = next(itertools.islice(alone, int(probe.setting) - 1, None))
+    np.testing.assert_array_equal(probe.weight, weight[0].detach())
 
 
 def test_adamw_stops_when_patience_ends_and_keeps_the_best_epoch():

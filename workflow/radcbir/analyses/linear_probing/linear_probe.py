@@ -79,29 +79,48 @@ class LinearProbe:
 
 
 def adamw_epochs(
-    vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int, device: str
-) -> Iterator[torch.nn.Linear]:
-    """The layer after each epoch, without end."""
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    seed: int,
+    device: str,
+    trains: np.ndarray | None = None,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Weights ``(F, C, d)`` and biases ``(F, C)`` of F layers after each epoch, without end.
+
+    ``trains`` ``(F, n)`` says which of the images train each layer; without it one layer is trained
+    by all. The layers start alike and see the same batches, each without the images that do not
+    train it, so that one matrix product serves them all.
+    """
     where = torch_device(device)
     random = torch.Generator().manual_seed(seed)
-    layer = torch.nn.Linear(vectors.shape[1], classes)
-    with torch.no_grad():
-        layer.weight.normal_(0, INITIAL_DEVIATION, generator=random)
-        layer.bias.zero_()
-    layer.to(where)
-    images, truth = (
+    kept = torch.ones(1, len(vectors)) if trains is None else torch.from_numpy(trains).float()
+    layers, dimension = len(kept), vectors.shape[1]
+    start = torch.empty(classes, dimension).normal_(0, INITIAL_DEVIATION, generator=random)
+    weight = start.repeat(layers, 1).to(where).requires_grad_()
+    bias = torch.zeros(layers * classes, device=where, requires_grad=True)
+    images, truth, kept = (
         torch.from_numpy(vectors).to(where),
         torch.from_numpy(labels.astype(np.int64)).to(where),
+        kept.T.contiguous().to(where),
     )
     optimizer = torch.optim.AdamW(
-        layer.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+        [weight, bias], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
     )
+    whole = torch.arange(len(images), device=where)
     while True:
-        for batch in torch.randperm(len(images), generator=random).to(where).split(BATCH_SIZE):
+        order = torch.randperm(len(images), generator=random).to(where)
+        for batch in order.split(BATCH_SIZE) if len(images) > BATCH_SIZE else [whole]:
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(layer(images[batch]), truth[batch]).backward()
+            part = images if batch is whole else images[batch]
+            logits = torch.addmm(bias, part, weight.T).view(len(batch) * layers, classes)
+            entropy = torch.nn.functional.cross_entropy(
+                logits, truth[batch].repeat_interleave(layers), reduction="none"
+            )
+            share = kept[batch] / kept[batch].sum(dim=0).clamp(min=1)
+            (entropy * share.flatten()).sum().backward()
             optimizer.step()
-        yield layer
+        yield weight.view(layers, classes, dimension), bias.view(layers, classes)
 
 
 def lbfgs_path(

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ def patient_folds(
         for train, apart in splitter.split(labels, labels, groups):
             apart = apart[np.isin(labels[apart], labels[train])]
             if len(apart):
-                found.append(Fold(vectors[train], labels[train], vectors[apart], labels[apart]))
+                found.append(_fold(vectors, labels, train, apart))
             if found and len(labels) >= LARGE:
                 break
     return found
@@ -87,6 +87,15 @@ class Fold:
     labels: np.ndarray
     validation_vectors: np.ndarray
     validation_labels: np.ndarray
+    trains: np.ndarray
+    """``(N,)``: which of the images that were divided into folds train this one."""
+
+
+def _fold(vectors: np.ndarray, labels: np.ndarray, train: np.ndarray, apart: np.ndarray) -> Fold:
+    """The fold with these rows of the images."""
+    trains = np.zeros(len(labels), dtype=bool)
+    trains[train] = True
+    return Fold(vectors[train], labels[train], vectors[apart], labels[apart], trains)
 
 
 @dataclass
@@ -127,8 +136,11 @@ def train_adamw(
     but not before ``least_steps`` batches. The epoch with the highest accuracy (the first of equal
     ones) is returned.
     """
-    fold = Fold(vectors, labels, validation_vectors, validation_labels)
-    return _best_epoch([fold], classes, epochs, patience, least_steps, seed, device)
+    held_out = [_on_device(validation_vectors, validation_labels, device)]
+    last = _most_epochs(vectors, epochs, least_steps)
+    training = adamw_epochs(vectors, labels, classes, seed, device)
+    with threads(min(len(vectors), BATCH_SIZE) * classes * vectors.shape[1]):
+        return _best_epoch(training, held_out, last, patience, least_steps, _batches(vectors))
 
 
 def cross_validated_adamw(
@@ -143,52 +155,52 @@ def cross_validated_adamw(
     seed: int = 0,
     device: str = "cpu",
 ) -> LinearProbe:
-    """:func:`train_adamw` on all images for as many steps as are best in ``folds``; without folds,
+    """:func:`train_adamw` on all images for as many epochs as are best in ``folds``; without folds,
     for all ``epochs`` and at least ``least_steps``.
 
-    The folds are trained side by side. Their validation images together give the accuracy of an
-    epoch. The setting is the number of epochs over all images, rounded up.
+    The folds are trained side by side on the same batches, each without the images that are apart
+    in it (:func:`adamw_epochs`), so that an epoch has as many steps as one over all images. Their
+    validation images together give the accuracy of an epoch.
     """
-    steps = _batches(vectors)
-    chosen, accuracy, at_edge = _most_epochs([steps], epochs, least_steps), np.nan, False
+    last = _most_epochs(vectors, epochs, least_steps)
+    chosen, accuracy, at_edge = last, np.nan, False
+    products = min(len(vectors), BATCH_SIZE) * classes * vectors.shape[1]
     if folds:
-        best = _best_epoch(folds, classes, epochs, patience, least_steps, seed, device)
-        accuracy, at_edge = best.validation_accuracy, best.at_edge
-        in_folds = np.mean([_batches(fold.vectors) for fold in folds])
-        chosen = math.ceil(best.setting * in_folds / steps)
-    with threads(min(len(vectors), BATCH_SIZE) * classes * vectors.shape[1]):
+        held_out = [
+            _on_device(each.validation_vectors, each.validation_labels, device) for each in folds
+        ]
+        trains = np.stack([each.trains for each in folds])
+        training = adamw_epochs(vectors, labels, classes, seed, device, trains)
+        with threads(products * len(folds)):
+            best = _best_epoch(training, held_out, last, patience, least_steps, _batches(vectors))
+        chosen, accuracy, at_edge = int(best.setting), best.validation_accuracy, best.at_edge
+    with threads(products):
         training = adamw_epochs(vectors, labels, classes, seed, device)
-        layer = next(itertools.islice(training, chosen - 1, None))
-    return probe_of(layer.weight, layer.bias, chosen, accuracy, at_edge)
+        weights, biases = next(itertools.islice(training, chosen - 1, None))
+    return probe_of(weights[0], biases[0], chosen, accuracy, at_edge)
 
 
 def _best_epoch(
-    folds: Sequence[Fold],
-    classes: int,
-    epochs: int,
+    training: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    held_out: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    last: int,
     patience: int,
     least_steps: int,
-    seed: int,
-    device: str,
+    steps: int,
 ) -> LinearProbe:
-    """The epoch with the highest accuracy over the folds, with the weights of the first fold."""
-    training = [adamw_epochs(fold.vectors, fold.labels, classes, seed, device) for fold in folds]
-    held_out = [_on_device(fold, device) for fold in folds]
-    steps = [_batches(fold.vectors) for fold in folds]
-    last = _most_epochs(steps, epochs, least_steps)
+    """The epoch (of ``steps`` steps) with the highest accuracy over the held-out images of all
+    layers, with the weights of the first layer.
+    """
     best: LinearProbe | None = None
-    largest = max(len(fold.vectors) for fold in folds)
-    with threads(min(largest, BATCH_SIZE) * classes * folds[0].vectors.shape[1]):
-        for epoch, layers in enumerate(zip(*training, strict=True), start=1):
-            scores = _Scores()
-            for layer, (images, truth) in zip(layers, held_out, strict=True):
-                scores.add(*validated(layer.weight, layer.bias, images, truth))
-            if best is None or scores.accuracy > best.validation_accuracy:
-                best = probe_of(layers[0].weight, layers[0].bias, epoch, scores.accuracy)
-            assert best is not None
-            waited = epoch - best.setting >= patience and epoch * min(steps) >= least_steps
-            if epoch == last or waited:
-                break
+    for epoch, (weights, biases) in enumerate(training, start=1):
+        scores = _Scores()
+        for weight, bias, (images, truth) in zip(weights, biases, held_out, strict=True):
+            scores.add(*validated(weight, bias, images, truth))
+        if best is None or scores.accuracy > best.validation_accuracy:
+            best = probe_of(weights[0], biases[0], epoch, scores.accuracy)
+        waited = epoch - best.setting >= patience and epoch * steps >= least_steps
+        if epoch == last or waited:
+            break
     assert best is not None
     logger.info(
         "AdamW: epoch %d of %d, validation accuracy %.4f",
@@ -203,9 +215,9 @@ def _batches(vectors: np.ndarray) -> int:
     return math.ceil(len(vectors) / BATCH_SIZE)
 
 
-def _most_epochs(batches: Sequence[int], epochs: int, least_steps: int) -> int:
+def _most_epochs(vectors: np.ndarray, epochs: int, least_steps: int) -> int:
     """``epochs``, or as many as ``least_steps`` batches take where these are more."""
-    return max(epochs, math.ceil(least_steps / min(batches)))
+    return max(epochs, math.ceil(least_steps / _batches(vectors)))
 
 
 def train_lbfgs(
@@ -227,7 +239,7 @@ def train_lbfgs(
     validation cross-entropy.
     """
     settings: Any = {"iterations": iterations, "tolerance": tolerance, "device": device}
-    held_out = _on_device(Fold(vectors, labels, validation_vectors, validation_labels), device)
+    held_out = _on_device(validation_vectors, validation_labels, device)
     best: LinearProbe | None = None
     lowest = np.inf
     for inverse_penalty, weight, bias in lbfgs_path(
@@ -262,7 +274,7 @@ def cross_validated_lbfgs(
         settings: Any = {"device": device, **CHOOSING}
         scores = {each: _Scores() for each in inverse_penalties}
         for fold in folds:
-            held_out = _on_device(fold, device)
+            held_out = _on_device(fold.validation_vectors, fold.validation_labels, device)
             for inverse_penalty, weight, bias in lbfgs_path(
                 fold.vectors, fold.labels, classes, inverse_penalties, **settings
             ):
@@ -279,10 +291,9 @@ def _at_edge(chosen: float, grid: Sequence[float]) -> bool:
     return len(grid) > 1 and chosen in (min(grid), max(grid))
 
 
-def _on_device(fold: Fold, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """The validation images of a fold, and their labels."""
+def _on_device(
+    vectors: np.ndarray, labels: np.ndarray, device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vectors and labels as tensors on the device."""
     where = torch_device(device)
-    return (
-        torch.from_numpy(fold.validation_vectors).to(where),
-        torch.from_numpy(fold.validation_labels.astype(np.int64)).to(where),
-    )
+    return torch.from_numpy(vectors).to(where), torch.from_numpy(labels.astype(np.int64)).to(where)
