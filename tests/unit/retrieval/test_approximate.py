@@ -194,3 +194,21 @@ def test_settings_say_what_builds_and_what_searches():
         match="`nprobe`, which belongs to ivf and ivf_pq, to an index of type hnsw: take it",
     ):
         check_index_settings({"type": "hnsw", "nprobe": 4}, "my.yaml: `index`")
+
+
+@pytest.mark.parametrize("candidates", [3, 60], ids=["gathered", "a product with all"])
+def test_similarities_are_inner_products_in_double_precision(candidates):
+    """Both ways give the same float32 numbers as one inner product after another."""
+    random = np.random.default_rng(0)
+    vectors, queries = (
+        random.standard_normal((count, 700)).astype(np.float32) / 26 for count in (100, 250)
+    )
+    positions = random.integers(-1, 100, (250, candidates))
+    expected = [
+        [
+            np.float32(query.astype(float) @ vectors[each].astype(float)) if each >= 0 else -np.inf
+            for each in row
+        ]
+        for query, row in zip(queries, positions, strict=True)
+    ]
+    np.testing.assert_array_equal(approximate.similarities(vectors, queries, positions), expected)

@@ -31,7 +31,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 
@@ -135,7 +135,8 @@ def score_interval(
 
 
 def _quantile(effective: np.ndarray | np.floating) -> np.ndarray:
-    return stats.t.ppf((1 + LEVEL) / 2, effective - 1)
+    """Of Student's t. From the special functions, which load in a third of the time of ``scipy.stats``."""
+    return stdtrit(effective - 1, (1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
