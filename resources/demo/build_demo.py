@@ -22,7 +22,9 @@ sagittal ones with the face to the left. All CT has one window, lungs and soft t
 level that a slice shows: for heads in MNI space by the coordinate along the normal of the plane,
 for other volumes by landmark slices that were read by eye (below). mni-heads.csv names plane and
 coordinate of the heads in MNI space. A subject's images are all in one split: train is the index,
-test asks.
+test has the queries. mni-heads.csv has a second set of queries, turned: the same slices of the
+same heads, turned in their plane, shifted, and at another zoom (below), since heads in an archive
+are not aligned to a template.
 """
 
 import argparse
@@ -340,6 +342,12 @@ class Collection:
         self.folder = folder
         self.rows: list[dict[str, str]] = []
 
+    def save(self, image: Image.Image, name: str) -> None:
+        """Write one image."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, optimize=True)
+
     def add(
         self,
         image: Image.Image,
@@ -352,9 +360,7 @@ class Collection:
     ) -> dict:
         """Write one image and its row; a label is MODALITY/region/structure."""
         modality, region, _ = label.split("/")
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, optimize=True)
+        self.save(image, name)
         row = dict(
             zip(
                 COLUMNS,
@@ -387,7 +393,25 @@ def head_rows(
             )
             center = round(coordinate / LEVEL_WIDTH) * LEVEL_WIDTH
             label = f"MR/head/{view}-{'xyz'[axis]}{center:+04d}"
-            yield row | {"dataset": "mni-heads", "anatomic_region": "head", "label": label}
+            row = row | {"dataset": "mni-heads", "anatomic_region": "head", "label": label}
+            yield row
+            if split == "test":
+                path = f"{name}-turned/{PLANES[axis]}{coordinate:+04d}.png"
+                collection.save(picture(turned(shown, name, axis), 0, high), path)
+                yield row | {"filepath": path, "split": "turned"}
+
+
+def turned(shown: np.ndarray, name: str, axis: int) -> np.ndarray:
+    """A slice as another position of the head and another field of view show it: turned by at most
+    20 degrees, shifted by at most 12 mm, zoomed by at most 15 %; the same for a head and a plane.
+    """
+    random = np.random.default_rng([*name.encode(), axis])
+    angle = np.deg2rad(random.uniform(-20, 20))
+    shift, zoom = random.uniform(-12, 12, 2), random.uniform(0.85, 1.15)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.array([[cosine, -sine], [sine, cosine]]) / zoom
+    center = (np.array(shown.shape) - 1) / 2
+    return ndimage.affine_transform(shown, matrix, center - matrix @ (center + shift), order=1)
 
 
 def add_brain(
