@@ -62,7 +62,7 @@ def test_the_forest_stands_in_the_order_of_the_first_metric(resampled):
 
 def test_the_difference_matrix_is_row_minus_column(resampled):
     differences, names = resampled[1], resampled[4]
-    figure = difference_matrix(differences, names)
+    figure = difference_matrix(differences, names, [])
     texts = [each.get_text() for each in figure.axes[0].texts]
     if len(names) == 1:
         assert texts == ["one model: nothing to compare"]
@@ -73,7 +73,7 @@ def test_the_difference_matrix_is_row_minus_column(resampled):
                 "difference"
             ].iloc[0]
         )
-        assert texts == [f"{value:+.1f}", f"{-value:+.1f}"]
+        assert texts == [f"{each:+.1f}".replace("-", "−") for each in (value, -value)]
     plt.close(figure)
 
 

@@ -9,7 +9,8 @@ from matplotlib.typing import LineStyleType
 
 from radcbir.cards.model_card import is_control
 from radcbir.metrics.intervals import caution
-from radcbir.report.style import COLORS, MARKERS, STYLE
+from radcbir.report.dots import legend_below
+from radcbir.report.style import COLORS, GRAY, MARKERS, STYLE, TWO_COLUMNS, size
 
 COLUMNS = [
     (
@@ -205,14 +206,14 @@ def reliability_diagrams(
         figure, axes = plt.subplots(
             height,
             width,
-            figsize=(0.6 + 3.1 * width, 0.9 + 3.2 * height),
+            figsize=size(TWO_COLUMNS, 14 + 46 * height),
             sharex=True,
             sharey=True,
             squeeze=False,
             layout="constrained",
         )
         for axis, (split, model) in zip(axes.flat, panels, strict=False):
-            axis.plot([0, 1], [0, 1], color="#8a8f98", linewidth=1, linestyle=":")
+            axis.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=":")
             for place, (name, title) in enumerate(titles.items()):
                 part = reliability[
                     (reliability["model"] == model)
@@ -221,8 +222,8 @@ def reliability_diagrams(
                     & (reliability["queries"] > 0)
                 ]
                 style = {"color": COLORS[place], "linestyle": DASHES[place]}
-                area = 6 + 240 * part["queries"] / max(part["queries"].sum(), 1)
-                axis.plot(part["confidence"], part["accuracy"], linewidth=1.4, **style)
+                area = 2 + 70 * part["queries"] / max(part["queries"].sum(), 1)
+                axis.plot(part["confidence"], part["accuracy"], **style)
                 axis.scatter(
                     part["confidence"],
                     part["accuracy"],
@@ -234,11 +235,14 @@ def reliability_diagrams(
                 )
             axis.set_xlim(-0.03, 1.03)
             axis.set_ylim(-0.03, 1.03)
-            axis.set_title(f"{names[model]}\nqueries: {split}", fontsize=9.5, loc="left")
+            axis.set_title(f"{names[model]}\nqueries: {split}")
         for axis in axes.flat[len(panels) :]:
             axis.set_axis_off()
-        figure.supxlabel("confidence (probability of the predicted class)", fontsize=10)
-        figure.supylabel("accuracy", fontsize=10)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("accuracy")
+        for axis in axes.flat[max(0, len(panels) - width) : len(panels)]:
+            axis.set_xlabel("confidence")
+            axis.tick_params(labelbottom=True)
         handles = [
             plt.Line2D(
                 [],
@@ -250,7 +254,7 @@ def reliability_diagrams(
             )
             for place, title in enumerate(titles.values())
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+        legend_below(figure, handles, list(titles.values()))
     return figure
 
 

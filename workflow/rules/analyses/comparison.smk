@@ -32,6 +32,7 @@ rule comparison_summary:
         summary=of_all_models(layout.metrics("summary.csv")),
         by_group=of_all_models(layout.metrics("by_group.csv")),
         per_query=of_all_models(layout.metrics("per_query.parquet")),
+        catalog=layout.POOL,
     output:
         precision=layout.comparison("precision.csv"),
         summary=report(

@@ -1,6 +1,9 @@
 """The models' metric tables -> one table per kind, figures, and the table of labels."""
 
+import pandas as pd
+
 from radcbir.analyses.comparison.common_queries import with_common_queries, without_empty_metrics
+from radcbir.analyses.comparison.curve_intervals import curve_intervals
 from radcbir.analyses.comparison.figure import precision_by_group, precision_curves
 from radcbir.analyses.comparison.label_table import label_sections
 from radcbir.analyses.summary import Summary, write
@@ -15,8 +18,10 @@ with script_log(snakemake.log[0], f"comparison {snakemake.wildcards.experiment}"
     tables = {kind: stacked(snakemake.input[kind], list(cards)) for kind in kinds}
     per_query = dict(zip(cards, snakemake.input.per_query, strict=True))
     tables["summary"] = without_empty_metrics(with_common_queries(tables["summary"], per_query))
+    catalog = pd.read_parquet(snakemake.input.catalog, columns=["id", "patient_id"])
+    intervals = curve_intervals(per_query, catalog.set_index("id")["patient_id"])
     figures = {
-        "precision_at_k": precision_curves(tables["precision"], *shown),
+        "precision_at_k": precision_curves(tables["precision"], *shown, intervals),
         "precision_by_group": precision_by_group(tables["by_group"], *shown),
     }
     page = {

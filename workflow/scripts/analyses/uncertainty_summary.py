@@ -11,6 +11,6 @@ with script_log(snakemake.log[0], f"uncertainty {snakemake.wildcards.experiment}
     intervals, differences, ranks, bounds = (read_csv(path) for path in snakemake.input)
     figures = {
         "intervals": forest_plot(intervals, ranks, bounds, names, controls),
-        "differences": difference_matrix(differences, names),
+        "differences": difference_matrix(differences, names, controls),
     }
     write(Summary(figures=figures), "", dict(snakemake.output.items()))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from radcbir.report.heat import heat, is_missing
+from radcbir.report.numbers import heat, is_missing
 
 
 def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:

@@ -9,7 +9,7 @@ from radcbir.analyses.comparison.common_queries import without_empty_metrics
 from radcbir.cards.model_card import NOT_STATED, is_control
 from radcbir.metrics.intervals import reading
 from radcbir.metrics.registry import columns
-from radcbir.report.heat import is_missing, three_decimals
+from radcbir.report.numbers import is_missing, three_decimals
 
 HEADLINES = [
     (column.heading, metric.averaged, column.average, column.help) for metric, column in columns()

@@ -1,4 +1,4 @@
-"""Numbers in the cells of tables."""
+"""Numbers as they are written in figures and in the cells of tables."""
 
 import math
 
@@ -8,9 +8,21 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals, a true minus sign, and no minus before zero."""
+    text = f"{value:.{decimals}f}"
+    return text.replace("-", "−" if float(text) else "")
+
+
+def signed(value: float, decimals: int) -> str:
+    """The same with a sign; zero has none."""
+    text = fixed(value, decimals)
+    return f"+{text}" if value > 0 and float(text) else text
+
+
 def three_decimals(value: float | None) -> str:
-    """Three decimals, a dash where there is no number."""
-    return "" if value is None else f"{value:.3f}"
+    """Three decimals, nothing where there is no number."""
+    return "" if value is None else fixed(value, 3)
 
 
 def heat(value: float | None) -> dict:
@@ -22,7 +34,7 @@ def heat(value: float | None) -> dict:
     channel = [round(255 + (target - 255) * value) for target in (11, 79, 138)]
     return {
         "value": value,
-        "text": f"{value:.2f}",
+        "text": fixed(value, 2),
         "color": f"rgb({channel[0]},{channel[1]},{channel[2]})",
         "ink": "#fff" if value > 0.5 else "#1c2430",
     }
