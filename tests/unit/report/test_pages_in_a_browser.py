@@ -154,6 +154,139 @@ def test_the_gallery_fits_a_telephone(gallery):
     assert gallery.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.fixture
+def plane(browser, tmp_path):
+    """A map of four images in the corners. The one at the top left is a query with a wrong answer,
+    the one at the top right a query with a right one."""
+    data = {
+        "groups": {
+            each: {"names": ["a", "b"], "of": [0, 0, 1, 1]}
+            for each in ("label", "region", "modality", "split", "dataset")
+        },
+        "models": [
+            {
+                "name": "Net",
+                "answers": [1, 0, 3, 3],
+                "at": [[-900, 900], [900, 900], [-900, -900], [900, -900]],
+            }
+        ],
+        "paths": ["0.png", "1.png", "2.png", "3.png"],
+        "labels": ["a", "a", "b", "b"],
+    }
+    render(
+        "analyses/map/map.html.j2",
+        tmp_path / "map.html",
+        title="Map",
+        data=data,
+        sprite="data:,",
+        columns=2,
+        pixels=16,
+    )
+    with opened(browser, tmp_path / "map.html") as page:
+        page.locator("#plane").scroll_into_view_if_needed()
+        yield page
+
+
+def at(page, x, y):
+    """A point of the map, 0 to 1, on the screen."""
+    box = page.locator("#plane").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def pixel(page, x, y):
+    """The color of a point of the map."""
+    return page.evaluate(
+        "([x, y]) => { const c = document.getElementById('plane');"
+        " return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data]; }",
+        [x, y],
+    )[:3]
+
+
+BLUE, ORANGE, FADED = (0, 114, 178), (213, 94, 0), (211, 216, 222)
+
+
+def looks(found, wanted):
+    """Dots are slightly transparent on white."""
+    return all(
+        abs(0.85 * one + 0.15 * 255 - two) < 14 for one, two in zip(wanted, found, strict=True)
+    )
+
+
+TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = (0.06, 0.06), (0.94, 0.06), (0.06, 0.94)
+
+
+def corner(page, place):
+    """Where a dot of the map lies, 0 to 1: the plane has a margin of 12 px."""
+    side = page.locator("#plane").bounding_box()["width"] - 2
+    return [(12 + (0.05 if each < 0.5 else 0.95) * (side - 24)) / side for each in place]
+
+
+def test_the_map_is_colored_by_right_and_wrong_and_leaves_the_rest_gray(plane):
+    assert looks(pixel(plane, *corner(plane, TOP_LEFT)), BLUE), "label a"
+    assert looks(pixel(plane, *corner(plane, BOTTOM_LEFT)), ORANGE), "label b"
+    plane.get_by_role("button", name="b (2)").click()
+    assert plane.locator("#shown").inner_text() == "2 of 4 images in color"
+    assert looks(pixel(plane, *corner(plane, TOP_LEFT)), FADED), "still there"
+    plane.get_by_label("Colored by").select_option("right or wrong")
+    assert plane.locator("#legend button").all_inner_texts() == [
+        "right first neighbor (1)",
+        "wrong first neighbor (1)",
+        "not a query (2)",
+    ]
+    assert looks(pixel(plane, *corner(plane, TOP_LEFT)), ORANGE)
+    assert looks(pixel(plane, *corner(plane, TOP_RIGHT)), BLUE)
+
+
+def test_the_map_is_zoomed_around_the_pointer_and_moved(plane):
+    plane.mouse.move(*at(plane, 0, 0))
+    plane.mouse.wheel(0, -400)
+    plane.wait_for_function("view.scale > 2.5")
+    assert plane.evaluate("places[0][0]") < plane.evaluate("plane.clientWidth / 4")
+    assert plane.evaluate("places[3][0] > plane.clientWidth"), "out of sight"
+    before = plane.evaluate("places[0]")
+    plane.mouse.move(*at(plane, 0.5, 0.5))
+    plane.mouse.down()
+    plane.mouse.move(*at(plane, 0.4, 0.5))
+    plane.mouse.up()
+    assert plane.evaluate("places[0][0]") < before[0] - 10
+    plane.get_by_role("button", name="whole map").click()
+    assert plane.evaluate("view") == {"scale": 1, "x": 0, "y": 0}
+    plane.locator("#plane").press("+")
+    assert plane.evaluate("view.scale") == pytest.approx(1.6)
+
+
+def test_a_lasso_shows_its_images(plane):
+    plane.get_by_role("button", name="lasso", exact=True).click()
+    plane.mouse.move(*at(plane, 0.01, 0.01))
+    plane.mouse.down()
+    for x, y in ((0.99, 0.01), (0.99, 0.3), (0.01, 0.3)):
+        plane.mouse.move(*at(plane, x, y))
+    plane.mouse.up()
+    assert plane.locator("#images figure").count() == 2
+    assert plane.locator("#images .wrong").get_attribute("title") == "0.png"
+    assert (
+        "2 images, 2 of them answered queries, 1 with a wrong"
+        in plane.locator("#count").inner_text()
+    )
+    assert looks(pixel(plane, *corner(plane, BOTTOM_LEFT)), FADED)
+    with plane.expect_download() as saved:
+        plane.locator("#save").click()
+    rows = list(csv.reader(io.StringIO(Path(saved.value.path()).read_text())))
+    assert rows == [
+        ["path", "label", "answer"],
+        ["0.png", "a", "wrong first neighbor"],
+        ["1.png", "a", "right first neighbor"],
+    ]
+    plane.get_by_role("button", name="remove the lasso").click()
+    assert not plane.locator("#chosen").is_visible()
+    assert plane.locator("#shown").inner_text() == "4 of 4 images in color"
+
+
+def test_the_map_fits_a_telephone(plane):
+    plane.set_viewport_size({"width": 390, "height": 844})
+    assert plane.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 @pytest.mark.parametrize("folder", ["results", "elsewhere"])
 def test_the_front_page_has_links_only_where_the_files_are(browser, tmp_path, folder):
     (tmp_path / folder).mkdir()
