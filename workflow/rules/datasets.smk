@@ -64,7 +64,8 @@ rule ledger:
         page=report(
             layout.LEDGER_PAGE,
             caption="../report/ledger.rst",
-            category="Data",
+            category="All experiments",
+            subcategory=analyses.numbered("Data and files"),
             labels={"dataset": "{dataset}", "what": "ledger of rejected images"},
         ),
     log:

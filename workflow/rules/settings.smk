@@ -140,7 +140,7 @@ def shown_cards(models):
         card.pop("runtime", None)
         if "weights" in card:
             card["weights"] = hidden(card["weights"])
-    return shown
+    return Digested(shown)
 
 
 def experiment_cards(wildcards):
@@ -152,7 +152,7 @@ def contamination_statuses(wildcards):
     """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
     datasets = experiment_setting("datasets")(wildcards)
     known_as = {each: project.known_as(each) for each in datasets}
-    return contamination.statuses(experiment_cards(wildcards), known_as)
+    return Digested(contamination.statuses(experiment_cards(wildcards), known_as))
 
 
 def paper_splits(wildcards):

@@ -1,15 +1,18 @@
 """What the scripts of the pages do, in a real browser."""
 
+import base64
 import contextlib
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import chromium
 import pandas as pd
 import pytest
 
 from radcbir.analyses.gallery.compute import KINDS
+from radcbir.report.figure_page import LARGEST_EMBEDDED, caption, write_figure_page
 from radcbir.report.render import render
 from radcbir.report.sections import count, figure, section, text
 
@@ -152,6 +155,50 @@ def test_an_image_is_enlarged_beside_its_query(gallery):
 def test_the_gallery_fits_a_telephone(gallery):
     gallery.set_viewport_size({"width": 390, "height": 844})
     assert gallery.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture
+def figure_page(tmp_path):
+    """The page of a figure of a red square, with a small table and a large one."""
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" width="9" height="9"><rect width="9" height="9" fill="red"/></svg>'
+    (tmp_path / "square.svg").write_text(svg)
+    (tmp_path / "small.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "large.csv").write_text("0" * (LARGEST_EMBEDDED + 1))
+    words = caption("What **{{ snakemake.wildcards.experiment }}** shows.\n\nSee `a` & <b>.", GIVEN)
+    output = tmp_path / "square_figure.html"
+    tables = [tmp_path / "small.csv", tmp_path / "large.csv"]
+    write_figure_page(output, "A square", words, tmp_path / "square.svg", tables)
+    return output
+
+
+GIVEN = SimpleNamespace(wildcards=SimpleNamespace(experiment="findings"), params={})
+
+
+def test_a_figure_has_its_caption_below_and_its_numbers(browser, figure_page):
+    with opened(browser, figure_page) as page:
+        image = page.locator("figure img").bounding_box()
+        words = page.locator("figcaption").bounding_box()
+        assert image["width"] > 500, "it fills the page"
+        assert image["y"] + image["height"] <= words["y"]
+        assert page.locator("figcaption").inner_text() == "What findings shows.\n\nSee a & <b>."
+        assert page.locator("figcaption b").inner_text() == "findings"
+        assert page.get_by_role("link", name="square.svg").is_visible()
+        assert page.get_by_role("link", name="large.csv").get_attribute("href") == "large.csv"
+        with page.expect_download() as saved:
+            page.get_by_role("link", name="small.csv").click()
+        assert Path(saved.value.path()).read_text() == "a,b\n1,2\n"
+
+
+def test_a_figure_in_the_report_needs_no_file_beside_it(browser, figure_page):
+    """Snakemake shows pages of its report as data in a frame."""
+    page = browser.new_page()
+    data = base64.b64encode(figure_page.read_bytes()).decode()
+    page.set_content(f'<iframe src="data:text/html;base64,{data}"></iframe>')
+    frame = page.frame_locator("iframe")
+    assert frame.locator("figure img").evaluate("each => each.naturalWidth") > 0
+    assert not frame.get_by_role("link", name="square.svg").is_visible()
+    assert frame.get_by_role("link", name="small.csv").is_visible()
+    page.close()
 
 
 @pytest.fixture

@@ -58,7 +58,11 @@ def _legend_columns(labels: Sequence[str], width: float) -> int:
 
 
 def label_ends(
-    axis: plt.Axes, ends: Mapping[str, float], names: Mapping[str, str], styles: Mapping
+    figure: plt.Figure,
+    axis: plt.Axes,
+    ends: Mapping[str, float],
+    names: Mapping[str, str],
+    styles: Mapping[str, Mapping],
 ) -> None:
     """The models' names right of a panel, beside the ends of their curves, in place of a legend.
 
@@ -71,15 +75,15 @@ def label_ends(
     )
     if not shown:
         return
-    axis.get_figure(root=True).draw_without_rendering()  # limits and sizes are known only now
-    height = axis.get_window_extent().height / axis.figure.dpi * 25.4
+    figure.draw_without_rendering()  # limits and sizes are known only now
+    height = axis.get_window_extent().height / figure.dpi * 25.4
     points = axis.transData.transform([(axis.get_xlim()[1], ends[model]) for model in shown])
     wanted = axis.transAxes.inverted().transform(points)[:, 1]
     gaps = np.arange(len(shown)) * SMALL_TEXT * 1.2 / 72 * 25.4 / height
     places = np.asarray(isotonic_regression(wanted - gaps).x)
     places = np.clip(places, 0, max(0.0, 1 - gaps[-1])) + gaps
     for model, start, place in zip(shown, wanted, places, strict=True):
-        style = styles[model] | {"marker": ""}
+        style = {**styles[model], "marker": ""}
         axis.plot(
             [1.01, 1.03, 1.09], [start, place, place], transform=axis.transAxes, clip_on=False,
             **style,

@@ -8,7 +8,7 @@ def reported(analysis, file, label, caption):
         layout.of_experiment(analysis.name, file),
         caption=f"../../radcbir/analyses/{analysis.name}/{caption}.rst",
         category="{experiment}",
-        subcategory=analysis.section,
+        subcategory=analyses.numbered(analysis.section),
         labels={"what": label},
     )
 
@@ -39,8 +39,9 @@ def summary_outputs(analysis):
             reported(analysis, f"{each}.csv", analysis.reported[each], "tables") if listed else path
         )
     for each, label in analysis.figures.items():
-        files[f"{each}_svg"] = reported(analysis, f"{each}.svg", label, each)
-        files[f"{each}_pdf"] = layout.of_experiment(analysis.name, f"{each}.pdf")
+        files[f"{each}_page"] = reported(analysis, layout.figure_page(each), label, each)
+        for suffix in ("svg", "pdf"):
+            files[f"{each}_{suffix}"] = layout.of_experiment(analysis.name, f"{each}.{suffix}")
     if analysis.page:
         files["page"] = reported(analysis, f"{analysis.name}.html", analysis.page, "page")
     return files
@@ -68,6 +69,7 @@ for analysis in analyses.summarised():
             runtime=per_attempt(30),
         params:
             analysis=analysis.name,
+            figures=dict(analysis.figures),
             cards=lambda wildcards, analysis=analysis: shown_cards(
                 analysis.models(project, wildcards.experiment)
             ),
@@ -78,6 +80,7 @@ for analysis in analyses.summarised():
                 "analyses/summarise.py",
                 f"radcbir.analyses.{analysis.name}.summary",
                 template=analysis.template if analysis.page else None,
+                figures=analysis.name if analysis.figures else None,
             ),
         script:
             "../../scripts/analyses/summarise.py"

@@ -30,4 +30,5 @@ with script_log(snakemake.log[0], f"comparison {snakemake.wildcards.experiment}"
         "sections": label_sections(tables["by_group"], list(cards)),
     }
     summary = Summary(tables, figures, page)
-    write(summary, "analyses/comparison/labels.html.j2", dict(snakemake.output.items()))
+    shown = [snakemake.output[kind] for kind in kinds]
+    write(summary, "analyses/comparison/labels.html.j2", snakemake, "comparison", shown)

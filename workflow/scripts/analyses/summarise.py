@@ -15,4 +15,5 @@ with script_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.experi
     given = Given(snakemake.wildcards.experiment, cards, tables, snakemake.params.settings, files)
     found = summarise(analysis.name, given)
     whole = Summary(tables | dict(found.tables), found.figures, found.page)
-    write(whole, analysis.template, dict(snakemake.output.items()))
+    shown = [snakemake.output[name] for name in whole.tables]
+    write(whole, analysis.template, snakemake, analysis.name, shown)

@@ -13,4 +13,4 @@ with script_log(snakemake.log[0], f"uncertainty {snakemake.wildcards.experiment}
         "intervals": forest_plot(intervals, ranks, bounds, names, controls),
         "differences": difference_matrix(differences, names, controls),
     }
-    write(Summary(figures=figures), "", dict(snakemake.output.items()))
+    write(Summary(figures=figures), "", snakemake, "uncertainty", list(snakemake.input)[:3])

@@ -87,7 +87,7 @@ def precision_curves(
             axes[row][0].set_ylabel("P@k")
             axes[row][0].set_xlim(0.8, 1.02 * max(shown["k"].max(), 1.2))
             queries = curves.groupby("model")["queries"].max()
-            label_ends(axes[row][1], ends, _with_lacking(names, queries), styles)
+            label_ends(figure, axes[row][1], ends, _with_lacking(names, queries), styles)
     return figure
 
 

@@ -64,5 +64,5 @@ def index_size_figure(
                 axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
                 if row == len(splits) - 1:
                     axis.set_xlabel("index images")
-            label_ends(axis, ends, names, styles)
+            label_ends(figure, axis, ends, names, styles)
     return figure

@@ -65,5 +65,5 @@ def knn_curves(
                 axis.set_ylim(bottom=lower_end(here, metric))
                 if row == len(splits) - 1:
                     axis.set_xlabel("k (neighbors that vote)")
-            label_ends(axis, ends, names, styles)
+            label_ends(figure, axis, ends, names, styles)
     return figure

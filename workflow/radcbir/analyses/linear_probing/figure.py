@@ -68,5 +68,5 @@ def label_fraction_curves(
                         if subset == "fraction"
                         else "training images per label"
                     )
-            label_ends(axis, ends, names, styles)
+            label_ends(figure, axis, ends, names, styles)
     return figure
