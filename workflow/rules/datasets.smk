@@ -78,6 +78,7 @@ rule ledger:
         mem_mb=per_attempt(4000),
         runtime=per_attempt(30),
     params:
+        names=model_names,
         code=code("datasets/ledger.py", template="report/templates/ledger.html.j2"),
     script:
         "../scripts/datasets/ledger.py"

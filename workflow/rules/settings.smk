@@ -168,6 +168,12 @@ def duplicate_judges(wildcards):
     return [each for each in single if not cards.is_control(project.cards[each])] or single
 
 
+def model_names(wildcards):
+    """Slug -> name of the models that embed a dataset."""
+    models = project.models_of_dataset(wildcards.dataset)
+    return {model: project.cards[model]["name"] for model in models}
+
+
 def text_model_names(wildcards):
     """Slug -> name of an experiment's models with a text tower."""
     models = project.text_models(wildcards.experiment)

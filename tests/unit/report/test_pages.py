@@ -19,7 +19,7 @@ from radcbir.analyses.comparison.figure import precision_by_group, precision_cur
 from radcbir.analyses.gallery.compute import choose_queries, gallery
 from radcbir.datasets import ledger
 from radcbir.images.thumbnails import Thumbnails
-from radcbir.report.numbers import fixed, signed
+from radcbir.report.numbers import as_sure, fixed, interval, signed
 from radcbir.report.render import render
 from radcbir.report.style import CONTROL_COLORS, model_styles, save
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(verdic
     best, other = split["rows"]
     assert all(cell["best"] and not cell["alike"] for cell in best["cells"])
     assert all(cell["alike"] == alike and not cell["best"] for cell in other["cells"])
-    assert other["cells"][0]["interval"] == "0.100 – 0.700"
+    assert (other["cells"][0]["text"], other["cells"][0]["interval"]) == ("0.25", "0.10 – 0.70")
     assert split["resampled"].startswith("95 % intervals by patient, from 12 patients: with fewer")
 
 
@@ -500,3 +500,12 @@ def test_rare_groups_are_faded_and_no_dot_hides_another():
 def test_numbers_have_true_minus_signs_and_no_negative_zero():
     assert [fixed(each, 1) for each in (-1.25, -0.04, 0.0, 2.0)] == ["−1.2", "0.0", "0.0", "2.0"]
     assert [signed(each, 1) for each in (-1.25, -0.04, 0.04, 2.0)] == ["−1.2", "0.0", "0.0", "+2.0"]
+
+
+def test_a_value_has_as_many_decimals_as_its_interval_allows():
+    assert as_sure(0.7253, 0.46, 0.89) == "0.73"
+    assert as_sure(0.7253, 0.716, 0.735) == "0.725"
+    assert as_sure(0.7253, np.nan, np.nan) == "0.725"
+    assert interval(0.4605, 0.8907) == "0.46 – 0.89"
+    assert interval(0.7164, 0.7349) == "0.716 – 0.735"
+    assert interval(np.nan, np.nan) == ""

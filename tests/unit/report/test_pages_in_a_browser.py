@@ -91,6 +91,32 @@ def test_rows_are_filtered_and_saved_as_csv(page):
     assert len(rows) == 13
 
 
+def test_a_narrow_table_offers_no_choice_of_columns(page):
+    assert page.locator("summary", has_text="columns").count() == 0, "four columns need no choice"
+
+
+def test_columns_of_a_wide_table_are_chosen_for_the_screen_and_the_csv(browser, tmp_path):
+    columns = [(f"c{each}", f"C {each}", "", figure) for each in range(6)]
+    rows = pd.DataFrame({"model": ["m0"], **{name: [0.5] for name, *_ in columns}})
+    sections = [section("One", "Read it.", rows, columns, CARDS)]
+    render("report/templates/tables.html.j2", tmp_path / "wide.html", title="W", sections=sections)
+    with opened(browser, tmp_path / "wide.html") as page:
+        page.locator("summary", has_text="columns").click()
+        page.get_by_label("C 2", exact=True).uncheck()
+        heads = page.locator("th:visible").all_inner_texts()
+        assert heads == ["model", "C 0", "C 1", "C 3", "C 4", "C 5"]
+        assert page.locator("tbody td:visible").count() == 6
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="CSV").click()
+        assert Path(saved.value.path()).read_text().splitlines()[0] == ",".join(
+            f'"{each}"' for each in heads
+        )
+        page.get_by_label("C 2", exact=True).check()
+        assert page.locator("th:visible").count() == 7
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_the_name_stays_in_sight_when_a_wide_table_is_scrolled(page):
     page.set_viewport_size({"width": 260, "height": 600})
     page.locator(".scroll").evaluate("each => each.scrollLeft = 150")

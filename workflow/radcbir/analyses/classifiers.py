@@ -10,6 +10,7 @@ from matplotlib.typing import LineStyleType
 from radcbir.cards.model_card import is_control
 from radcbir.metrics.intervals import caution
 from radcbir.report.dots import legend_below
+from radcbir.report.numbers import as_sure, fixed, interval
 from radcbir.report.style import COLORS, GRAY, MARKERS, STYLE, TWO_COLUMNS, size
 
 COLUMNS = [
@@ -92,10 +93,10 @@ def table_section(
             for _, metric, average, _ in COLUMNS:
                 value, low, high = map(float, own.loc[(metric, average), ["value", "low", "high"]])
                 shown = cell(
-                    "–" if math.isnan(value) else f"{value:.3f}",
+                    "–" if math.isnan(value) else as_sure(value, low, high),
                     None if math.isnan(value) else value,
                 )
-                shown["interval"] = "" if math.isnan(low) else f"{low:.3f} – {high:.3f}"
+                shown["interval"] = interval(low, high)
                 cells.append(shown)
             order = cells[4]["value"]
             rows.append(
@@ -131,17 +132,12 @@ def cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
 def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
     """Mark the highest values of some columns, as they are written."""
     for column in columns:
-        best = max(
-            (
-                row["cells"][column]["value"]
-                for row in rows
-                if row["cells"][column]["value"] is not None
-            ),
-            default=0,
-        )
-        for row in rows:
-            cell = row["cells"][column]
-            cell["best"] = cell["value"] is not None and f"{cell['value']:.3f}" == f"{best:.3f}"
+        cells = [row["cells"][column] for row in rows]
+        known = [each["value"] for each in cells if each["value"] is not None]
+        for each in cells:
+            each["best"] = each["value"] is not None and fixed(each["value"], 3) == fixed(
+                max(known), 3
+            )
 
 
 def counts_sentence(part: pd.DataFrame) -> str:

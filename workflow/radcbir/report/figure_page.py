@@ -1,6 +1,7 @@
 """The page of a figure: the figure, its caption, and the tables that it shows."""
 
 import base64
+import html
 import os
 import re
 from collections.abc import Sequence
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
 
 from radcbir.report.render import render
 
@@ -20,7 +20,7 @@ report too. A larger one is a link to the file beside the page.
 """
 
 
-def caption(source: str, snakemake: Any) -> Markup:
+def caption(source: str, snakemake: Any) -> str:
     """A caption as HTML: paragraphs, ``**bold**`` and ```code```, all else escaped.
 
     ``source`` is a template of the report (reStructuredText), ``snakemake`` what it may use:
@@ -29,17 +29,19 @@ def caption(source: str, snakemake: Any) -> Markup:
     template = jinja2.Template(source, undefined=jinja2.StrictUndefined)
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", template.render(snakemake=snakemake).strip()):
-        text = str(escape(" ".join(paragraph.split())))
+        text = html.escape(" ".join(paragraph.split()))
         text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
         text = re.sub(r"``(.+?)``|`(.+?)`", lambda m: f"<code>{m[1] or m[2]}</code>", text)
         paragraphs.append(f"<p>{text}</p>")
-    return Markup("\n".join(paragraphs))
+    return "\n".join(paragraphs)
 
 
 def write_figure_page(
-    output: str | Path, title: str, words: Markup, svg: str | Path, tables: Sequence[str | Path]
+    output: str | Path, title: str, words: str, svg: str | Path, tables: Sequence[str | Path]
 ) -> None:
-    """Write a page that needs no other file. ``svg`` and its PDF lie in the folder of ``output``."""
+    """Write a page that needs no other file. ``words`` is the :func:`caption`; ``svg`` and its PDF lie
+    in the folder of ``output``.
+    """
     output, svg = Path(output), Path(svg)
     render(
         TEMPLATE,

@@ -20,6 +20,26 @@ def signed(value: float, decimals: int) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
+def as_sure(value: float, low: float, high: float) -> str:
+    """A value between 0 and 1 with as many decimals as its 95 % interval allows: two where the
+    interval is wider than 0.02, otherwise three.
+    """
+    return fixed(value, decimals(low, high))
+
+
+def interval(low: float, high: float) -> str:
+    """An interval in the same way; nothing where it is missing."""
+    if math.isnan(low):
+        return ""
+    digits = decimals(low, high)
+    return f"{fixed(low, digits)} – {fixed(high, digits)}"
+
+
+def decimals(low: float, high: float) -> int:
+    """How many decimals a 95 % interval allows; three where there is none."""
+    return 2 if high - low > 0.02 else 3
+
+
 def three_decimals(value: float | None) -> str:
     """Three decimals, nothing where there is no number."""
     return "" if value is None else fixed(value, 3)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from radcbir.cards.model_card import is_control
+from radcbir.report.numbers import fixed, signed
 
 Column = tuple[str, str, str, Callable[[Any], str]]
 """Of a table's column: the frame's column, the head, what it means, and how a value is written."""
@@ -13,12 +14,12 @@ Column = tuple[str, str, str, Callable[[Any], str]]
 
 def figure(value: Any) -> str:
     """Three decimals; nothing for a missing value."""
-    return "" if pd.isna(value) else f"{value:.3f}"
+    return "" if pd.isna(value) else fixed(value, 3)
 
 
 def difference(value: Any) -> str:
     """Three decimals with a sign."""
-    return "" if pd.isna(value) else f"{value:+.3f}"
+    return "" if pd.isna(value) else signed(value, 3)
 
 
 def count(value: Any) -> str:
