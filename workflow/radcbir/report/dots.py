@@ -94,6 +94,18 @@ def label_ends(
         )
 
 
+def with_lacking(names: Mapping[str, str], queries: pd.Series) -> dict[str, str]:
+    """The names of the models, each with how many queries fewer it answered than another one.
+
+    ``queries`` maps models to the number of queries that they answered.
+    """
+    lacking = {model: int(queries.max() - queries.get(model, queries.max())) for model in names}
+    return {
+        model: f"{name} (lacks {lacking[model]:,})" if lacking[model] else name
+        for model, name in names.items()
+    }
+
+
 def sentence(axis: plt.Axes, text: str) -> None:
     """A short sentence, in narrow lines, in place of a panel that has nothing to show."""
     axis.text(

@@ -15,6 +15,7 @@ from radcbir.report.dots import (
     legend_height,
     name_rows,
     rows_height,
+    with_lacking,
 )
 from radcbir.report.style import STYLE, TWO_COLUMNS, model_styles, size
 
@@ -87,17 +88,8 @@ def precision_curves(
             axes[row][0].set_ylabel("P@k")
             axes[row][0].set_xlim(0.8, 1.02 * max(shown["k"].max(), 1.2))
             queries = curves.groupby("model")["queries"].max()
-            label_ends(figure, axes[row][1], ends, _with_lacking(names, queries), styles)
+            label_ends(figure, axes[row][1], ends, with_lacking(names, queries), styles)
     return figure
-
-
-def _with_lacking(names: Mapping[str, str], queries: pd.Series) -> dict[str, str]:
-    """The names of the models, and how many queries fewer than another one they answered."""
-    lacking = {model: int(queries.max() - queries.get(model, queries.max())) for model in names}
-    return {
-        model: f"{name} (lacks {lacking[model]:,})" if lacking[model] else name
-        for model, name in names.items()
-    }
 
 
 def precision_by_group(
@@ -106,7 +98,9 @@ def precision_by_group(
     """P@1 by modality (above) and by region (below), a column per query split: a row per group, in
     it a lane per model with the 95 % interval.
 
-    ``by_group`` is a comparison's ``by_group.csv``, ``names`` as for :func:`precision_curves`.
+    ``by_group`` is a comparison's ``by_group.csv``, over the queries that all models answered
+    (:func:`~radcbir.analyses.comparison.common_queries.compared`), ``names`` as for
+    :func:`precision_curves`.
     Groups that no query could answer are left out, those of fewer than
     :data:`~radcbir.report.dots.FEWEST_SHOWN_FULLY` queries are faded.
     """
@@ -137,13 +131,14 @@ def precision_by_group(
         for column, split in enumerate(splits):
             for axis, level in zip(axes[:, column], levels, strict=True):
                 part = here[(here["level"] == level) & (here["query_split"] == split)]
-                found = part.groupby("group")["queries"].agg(["min", "max"])
-                queries = found.reindex(groups[level], fill_value=0)
+                queries = (
+                    part.groupby("group")["queries"].max().reindex(groups[level], fill_value=0)
+                )
                 values = {
                     model: part[part["model"] == model].set_index("group")[list(columns)]
                     for model in names
                 }
-                few = queries["max"] < FEWEST_SHOWN_FULLY
+                few = queries < FEWEST_SHOWN_FULLY
                 in_lanes(
                     axis,
                     {model: each.rename(columns=columns) for model, each in values.items()},
@@ -154,7 +149,7 @@ def precision_by_group(
                 )
                 name_rows(
                     axis,
-                    [f"{name}  (n={_range(*row)})" for name, *row in queries.itertuples()],
+                    [f"{name}  (n={count:,})" for name, count in queries.items()],
                     few.tolist(),
                 )
                 axis.set_xlim(-0.02, 1.02)
@@ -163,10 +158,6 @@ def precision_by_group(
             axes[-1][column].set_xlabel("P@1, lines: 95 % intervals" if known else "P@1")
         legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
-
-
-def _range(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def _marked(ks: np.ndarray) -> list[int]:

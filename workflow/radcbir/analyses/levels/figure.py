@@ -15,6 +15,7 @@ from radcbir.report.dots import (
     name_rows,
     of_all_neighbors,
     rows_height,
+    with_lacking,
 )
 from radcbir.report.style import INK, LINE, STYLE, TWO_COLUMNS, model_styles, size
 
@@ -49,6 +50,8 @@ def levels_figure(
     """
     shown = precision[(precision["definition"] == "capped") & (precision["average"] == "micro")]
     splits, styles = list(precision["query_split"].unique()), model_styles(list(names), controls)
+    of_labels = shown[(shown["level"] == "label") & (shown["neighbors"] == "all")]
+    names = with_lacking(names, of_labels[of_labels["k"] == 1].groupby("model")["queries"].sum())
     ks = sorted({1, min(10, int(precision["k"].max()))})
     rows = rows_height(len(LEVEL_NAMES), len(names))
     with plt.rc_context(STYLE):
