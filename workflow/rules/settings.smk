@@ -108,6 +108,14 @@ def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
 
 
+def first_tested_split(wildcards):
+    """The query split that orders the models: the first that chooses no settings."""
+    splits, val_split = (
+        experiment_setting(key)(wildcards) for key in ("query_splits", "val_split")
+    )
+    return next((each for each in splits if each != val_split), splits[0])
+
+
 def index_building(wildcards):
     """The part of an experiment's `index:` that the index file depends on."""
     return index_settings.building(project.experiments[wildcards.experiment]["index"])

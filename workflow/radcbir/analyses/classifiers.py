@@ -65,7 +65,7 @@ def table_section(
     kinds: Mapping[str, Mapping],
     setting: tuple[str, str, str],
 ) -> dict:
-    """Heads and rows of one table: a row per model and kind, best accuracy first."""
+    """Heads and rows of one table: a row per model and kind, in the order of ``cards``."""
     [(kind, titles)] = kinds.items()
     heads = [
         {"text": "model", "help": "", "is_text": True},
@@ -98,18 +98,10 @@ def table_section(
                 )
                 shown["interval"] = interval(low, high)
                 cells.append(shown)
-            order = cells[4]["value"]
-            rows.append(
-                {
-                    "control": is_control(card),
-                    "cells": cells,
-                    "order": math.inf if order is None else -order,
-                }
-            )
+            rows.append({"control": is_control(card), "cells": cells})
     # A classifier that knows nothing and says so has a low calibration error: no best one is marked
     # there.
     mark_best(rows, range(4, len(heads) - 1))
-    rows.sort(key=lambda row: row["order"])
     return {"heads": heads, "rows": rows}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from radcbir.cards.model_card import names_and_controls
+from radcbir.cards.model_card import ModelNames, names_and_controls
 from radcbir.core.tables import write_csv
 from radcbir.report.figure_page import caption, write_figure_page
 from radcbir.report.render import render
@@ -31,11 +31,18 @@ class Given:
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Paths of the further inputs by name."""
+    order: Sequence[str] = ()
+    """The models in the order in which they are shown; by default that of ``cards``."""
 
     @property
-    def names(self) -> dict[str, str]:
-        """Slug -> name of the models."""
-        return names_and_controls(self.cards)[0]
+    def shown(self) -> dict[str, Mapping[str, Any]]:
+        """The model cards in the order in which models are shown."""
+        return {model: self.cards[model] for model in self.order or self.cards}
+
+    @property
+    def names(self) -> ModelNames:
+        """Slug -> name of the models, in the order in which they are shown."""
+        return names_and_controls(self.cards, self.order)[0]
 
     @property
     def controls(self) -> list[str]:

@@ -188,7 +188,7 @@ def before_and_after(
     (filled).
     """
     splits = list(table["query_split"].unique()) or [""]
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     height = 15 + rows_height(max(1, len(groups)), len(names)) + legend_height(list(names.values()))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(

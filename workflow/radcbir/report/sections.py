@@ -36,8 +36,11 @@ def section(
     title: str, reading: str, frame: pd.DataFrame, columns: Sequence[Column], cards: Mapping
 ) -> dict:
     """One table with its reading: a row per row of ``frame``, the model's name first where there is
-    a column ``model``.
+    a column ``model``. Models stand in the order of ``cards``.
     """
+    if "model" in frame:
+        places = {model: place for place, model in enumerate(cards)}
+        frame = frame.sort_values("model", key=lambda names: names.map(places), kind="stable")
     rows = []
     for row in frame.to_dict("records"):
         card = cards.get(row.get("model"))

@@ -117,10 +117,14 @@ def widest(texts: Iterable[str], points: float = SMALL_TEXT) -> float:
     return max((text_width(each, points) for each in texts), default=0.0)
 
 
-def model_styles(models: Sequence[str], controls: Sequence[str]) -> dict[str, dict]:
+def model_styles(models: Iterable[str], controls: Sequence[str]) -> dict[str, dict]:
     """Line style per model: a color and marker by its place in the configuration, gray and dashed
     for controls.
+
+    ``models`` stand in the order of the configuration, or say what it is
+    (:class:`~radcbir.cards.model_card.ModelNames`).
     """
+    models = getattr(models, "configured", models)
     styles, learned, gray = {}, 0, 0
     for model in models:
         if model in controls:

@@ -85,6 +85,7 @@ rule comparison_summary:
         runtime=per_attempt(30),
     params:
         cards=experiment_cards,
+        split=first_tested_split,
         figures=dict(analyses.registry()["comparison"].figures),
         code=code(
             "analyses/comparison_summary.py",

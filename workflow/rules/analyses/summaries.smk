@@ -14,7 +14,7 @@ def reported(analysis, file, label, caption):
 
 
 def summary_inputs(analysis):
-    """The models' tables by name, and what else the summary reads."""
+    """The models' tables by name, what else the summary reads, and what the models are ordered by."""
     models = lambda wildcards: analysis.models(project, wildcards.experiment)
     tables = {
         each: of_models(layout.of_model(analysis.name, f"{each}.csv"), models)
@@ -26,7 +26,7 @@ def summary_inputs(analysis):
         name: lambda wildcards, name=name: inputs(wildcards)[name]
         for name in analysis.inputs(project, example)
     }
-    return tables | others
+    return tables | others | {"order": layout.comparison("summary.csv")}
 
 
 def summary_outputs(analysis):
@@ -76,6 +76,7 @@ for analysis in analyses.summarised():
             settings=lambda wildcards, analysis=analysis: analysis.settings(
                 project, wildcards.experiment
             ),
+            split=first_tested_split,
             code=code(
                 "analyses/summarise.py",
                 f"radcbir.analyses.{analysis.name}.summary",

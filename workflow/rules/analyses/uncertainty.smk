@@ -75,6 +75,7 @@ rule uncertainty_summary:
         "../../../envs/analysis.yaml"
     params:
         cards=experiment_cards,
+        split=first_tested_split,
         figures=dict(analyses.registry()["uncertainty"].figures),
         code=code("analyses/uncertainty_summary.py", figures="uncertainty"),
     script:

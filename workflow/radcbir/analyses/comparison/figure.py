@@ -40,7 +40,7 @@ def precision_curves(
     """
     shown = precision[(precision["definition"] == "capped") & (precision["neighbors"] == "all")]
     splits = list(shown["query_split"].unique())
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     panel = max(42.0, 3.2 * len(names))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -110,7 +110,7 @@ def precision_by_group(
         level: sorted(here.loc[here["level"] == level, "group"].unique(), reverse=True)
         for level in levels
     }
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     columns = {
         "precision_at_1": "value",
         "precision_at_1_low": "low",

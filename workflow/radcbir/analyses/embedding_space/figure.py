@@ -43,7 +43,7 @@ def embedding_spaces_figure(
         panels.append((f"hubness (tick: chance)\nqueries: {split}", hubs, chance))
     columns = 3
     rows = -(-len(panels) // columns)
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     places = np.arange(len(names))[::-1]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(

@@ -18,7 +18,7 @@ def graded_relevance_figure(
     """
     splits = list(table["query_split"].unique())
     deepest = table["k"].max()
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     places = np.arange(len(names))[::-1]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(

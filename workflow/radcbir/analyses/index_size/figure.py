@@ -22,7 +22,7 @@ def index_size_figure(
         for metric in ("precision_at_1", "precision_at_10")
         for average in ("micro", "macro")
     ]
-    splits, styles = list(table["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(table["query_split"].unique()), model_styles(names, controls)
     titles = {"precision_at_1": "P@1", "precision_at_10": "P@10"}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(

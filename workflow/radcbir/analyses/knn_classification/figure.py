@@ -23,7 +23,7 @@ def knn_curves(
     """
     here = curve[(curve["neighbors"] == "all") & (curve["votes"] == "equal")]
     rings = chosen[(chosen["neighbors"] == "all") & (chosen["votes"] == "equal")]
-    splits, styles = list(here["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(here["query_split"].unique()), model_styles(names, controls)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),

@@ -49,7 +49,7 @@ def levels_figure(
     stand.
     """
     shown = precision[(precision["definition"] == "capped") & (precision["average"] == "micro")]
-    splits, styles = list(precision["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(precision["query_split"].unique()), model_styles(names, controls)
     of_labels = shown[(shown["level"] == "label") & (shown["neighbors"] == "all")]
     names = with_lacking(names, of_labels[of_labels["k"] == 1].groupby("model")["queries"].sum())
     ks = sorted({1, min(10, int(precision["k"].max()))})
@@ -83,7 +83,7 @@ def conditional_figure(
     """The share of right findings given the region, by region (at k = 1), both ways to condition,
     beside the prior.
     """
-    splits, styles = list(table["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(table["query_split"].unique()), model_styles(names, controls)
     here = table[(table["k"] == 1) & (table["neighbors"] == "all") & (table["queries"] > 0)]
     kinds = {"finding": 0, "modality_region": 1, "all": 2}
     found = here.drop_duplicates(["kind", "group"]).assign(

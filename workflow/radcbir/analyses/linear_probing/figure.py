@@ -20,7 +20,7 @@ def label_fraction_curves(
     ``spread`` is the table of :func:`spread_over_tries`: lines are means over tries, bands run from
     the lowest to the highest.
     """
-    splits, styles = list(spread["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(spread["query_split"].unique()), model_styles(names, controls)
     subsets = [each for each in ("fraction", "shots") if (spread["subset"] == each).any()]
     panels = [(split, *curve) for split in splits for curve in (CURVES[0], CURVES[2])]
     with plt.rc_context(STYLE):

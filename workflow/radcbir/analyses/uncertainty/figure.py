@@ -51,7 +51,7 @@ def forest_plot(
     """
     drawn = intervals.loc[intervals["value"].notna(), "metric"].unique()
     forest = [each for each in FOREST if each[1] in drawn] or FOREST
-    splits, styles = list(intervals["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(intervals["query_split"].unique()), model_styles(names, controls)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
