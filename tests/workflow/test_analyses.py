@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project
+from figure_texts import figures_unfit_for_print
 
 EXPERIMENT = "results/experiments/findings"
 NEW = ["uncertainty", "levels", "index_size"]
@@ -155,3 +156,7 @@ def test_asking_no_more_for_intervals_renews_the_table_of_models_alone(analysed)
     assert dict(analysed.run()) == expected
     assert 'class="interval"' not in (analysed / EXPERIMENT / "comparison/models.html").read_text()
     assert not analysed.run()
+
+
+def test_figures_can_be_printed(analysed):
+    assert figures_unfit_for_print(analysed / "results") == {}

@@ -183,6 +183,7 @@ def test_bad_images_go_to_the_ledger_and_the_rest_is_embedded(project):
             assert (row["listed"], row["embedded"]) == ("48", "45")
     page = (project / "results/datasets/chest/ledger.html").read_text()
     assert "p01/006.png" in page
+    assert "thumbnail 16x16" in page and ">thumbnail<" not in page, "names, not slugs"
 
 
 def test_too_many_bad_images_stop_the_run_at_the_audit(fresh):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project
-from figure_texts import figure_texts
+from figure_texts import figure_texts, figures_unfit_for_print
 
 FINDINGS = "results/experiments/findings"
 KNN, LINEAR = f"{FINDINGS}/knn_classification", f"{FINDINGS}/linear_probing"
@@ -118,3 +118,7 @@ def test_the_report_explains_them(classified):
         "calibration of linear probing",
     ):
         assert what in page
+
+
+def test_figures_can_be_printed(classified):
+    assert figures_unfit_for_print(classified / "results") == {}

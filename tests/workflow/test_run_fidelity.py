@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from conftest import CONFIG, Project
-from figure_texts import figure_texts
+from figure_texts import figure_texts, figures_unfit_for_print
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -251,3 +251,7 @@ def test_without_a_text_tower_the_page_is_one_sentence(project):
         in page
     )
     assert not (project / f"{FOLDER}/prompts.csv").exists()
+
+
+def test_figures_can_be_printed(done):
+    assert figures_unfit_for_print(done / "results") == {}

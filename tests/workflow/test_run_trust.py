@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CONFIG, PATTERNS, Project, rows
-from figure_texts import figure_texts
+from figure_texts import figure_texts, figures_unfit_for_print
 from PIL import Image
 from sklearn.metrics import silhouette_score
 
@@ -282,3 +282,7 @@ def test_pages_and_figures_are_whole(trusted):
         texts = figure_texts(folder / f"{name}.svg")
         assert any(each.startswith("thumbnail 16x16") for each in texts), texts
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_figures_can_be_printed(trusted):
+    assert figures_unfit_for_print(trusted / "results") == {}

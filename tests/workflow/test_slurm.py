@@ -222,4 +222,5 @@ def without_timings(files: dict[str, bytes]) -> dict[str, bytes]:
     """Results but for those that say how long a search took on this machine: a table, and a figure
     of it."""
     timed = ("index_timings.csv", "index_fidelity.svg", "index_fidelity.pdf")
+    timed += ("index_fidelity_figure.html",)
     return {path: content for path, content in files.items() if not path.endswith(timed)}

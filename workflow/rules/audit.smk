@@ -40,7 +40,7 @@ rule audit:
             layout.AUDIT_PAGE,
             caption="../report/audit.rst",
             category="{experiment}",
-            subcategory="Can I trust it",
+            subcategory=analyses.numbered("Can I trust it"),
             labels={"what": "audit of the data"},
         ),
     log:

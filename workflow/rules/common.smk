@@ -15,7 +15,8 @@ from radcbir.cards import model_card as cards
 from radcbir.cards.versions import versions
 from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
-from radcbir.core.files import content_digest, hold_lock
+from radcbir.core.files import content_digest, digest_of, hold_lock
+from radcbir.core.digested import Digested
 from radcbir.core.logs import expect_this_library
 from radcbir.core.machine.processes import begin_run, end_with_run
 from radcbir.core.text.addresses import hidden
@@ -130,14 +131,18 @@ wildcard_constraints:
 code_digests = CodeDigests(WORKFLOW / "scripts", layout.CODE_DIGESTS)
 
 
-def code(script, *modules, template=None):
+def code(script, *modules, template=None, figures=None):
     """Digest of the code that a script reaches, for `params:`: the rule reruns when it changes.
 
     `modules` are those that the script loads by a name known only at run time, `template` is that
-    of its page, below the library's folder.
+    of its page, below the library's folder, `figures` the analysis whose figures have pages with
+    captions.
     """
-    digest = code_digests.of(script, modules)
-    if template is None:
-        return digest
     library = WORKFLOW / "radcbir"
-    return f"{digest} {template_digest(library / template, [library])}"
+    pages = [library / template] if template else []
+    if figures:
+        captions = (library / "analyses" / figures).glob("*.rst")
+        pages += [library / "report/templates/figure.html.j2", *sorted(captions)]
+    digests = [template_digest(each, [library]) for each in pages]
+    of_pages = [digest_of(digests)] if pages else []
+    return " ".join([code_digests.of(script, modules), *of_pages])

@@ -64,7 +64,8 @@ rule ledger:
         page=report(
             layout.LEDGER_PAGE,
             caption="../report/ledger.rst",
-            category="Data",
+            category="All experiments",
+            subcategory=analyses.numbered("Data and files"),
             labels={"dataset": "{dataset}", "what": "ledger of rejected images"},
         ),
     log:
@@ -77,6 +78,7 @@ rule ledger:
         mem_mb=per_attempt(4000),
         runtime=per_attempt(30),
     params:
+        names=model_names,
         code=code("datasets/ledger.py", template="report/templates/ledger.html.j2"),
     script:
         "../scripts/datasets/ledger.py"

@@ -35,7 +35,8 @@ rule preparation_page:
         report(
             layout.PREPARATION_PAGE,
             caption="../report/preparation.rst",
-            category="Data",
+            category="All experiments",
+            subcategory=analyses.numbered("Data and files"),
             labels={"dataset": "{dataset}", "what": "preparation, step by step"},
         ),
     log:

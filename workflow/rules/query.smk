@@ -127,6 +127,7 @@ rule query_results:
             layout.QUERY_PAGE,
             caption="../report/query.rst",
             category="Queries",
+            subcategory="Neighbors",
             labels={"what": "{query}"},
         ),
     log:

@@ -29,7 +29,8 @@ rule provenance:
         page=report(
             layout.PROVENANCE_PAGE,
             caption="../report/provenance.rst",
-            category="Data",
+            category="All experiments",
+            subcategory=analyses.numbered("Data and files"),
             labels={"dataset": "all", "what": "provenance of the run"},
         ),
     log:
@@ -42,8 +43,14 @@ rule provenance:
         mem_mb=per_attempt(2000),
         runtime=per_attempt(30),
     params:
-        configuration=hidden(
-            {key: value for key, value in project.settings.items() if key not in WITHOUT_RESULTS}
+        configuration=Digested(
+            hidden(
+                {
+                    key: value
+                    for key, value in project.settings.items()
+                    if key not in WITHOUT_RESULTS
+                }
+            )
         ),
         code=code("report/provenance.py", template="report/templates/provenance.html.j2"),
     script:
@@ -96,6 +103,7 @@ rule front_page:
             layout.FRONT_PAGE,
             caption="../report/front_page.rst",
             category="All experiments",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"dataset": "all", "what": "which encoder is best"},
         ),
         words=layout.REPORT_WORDS,
@@ -107,9 +115,16 @@ rule front_page:
     conda:
         "../../envs/analysis.yaml"
     params:
-        links={each: links.of_experiment(project, each, RESULTS) for each in project.experiments},
-        data_files=links.data_files(project, RESULTS),
-        introduction=REPORT_INTRODUCTION.read_text(encoding="utf-8"),
+        shown=Digested(
+            {
+                "links": {
+                    each: links.of_experiment(project, each, RESULTS)
+                    for each in project.experiments
+                },
+                "data_files": links.data_files(project, RESULTS),
+                "introduction": REPORT_INTRODUCTION.read_text(encoding="utf-8"),
+            }
+        ),
         code=code("report/front_page.py", template="front_page/index.html.j2"),
     script:
         "../scripts/report/front_page.py"
@@ -122,7 +137,8 @@ rule missing:
         report(
             layout.MISSING_PAGE,
             caption="../report/missing.rst",
-            category="Missing",
+            category="All experiments",
+            subcategory=analyses.numbered("Data and files"),
             labels={"dataset": "all", "what": "what is missing"},
         ),
     log:

@@ -108,6 +108,14 @@ def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
 
 
+def first_tested_split(wildcards):
+    """The query split that orders the models: the first that chooses no settings."""
+    splits, val_split = (
+        experiment_setting(key)(wildcards) for key in ("query_splits", "val_split")
+    )
+    return next((each for each in splits if each != val_split), splits[0])
+
+
 def index_building(wildcards):
     """The part of an experiment's `index:` that the index file depends on."""
     return index_settings.building(project.experiments[wildcards.experiment]["index"])
@@ -140,7 +148,7 @@ def shown_cards(models):
         card.pop("runtime", None)
         if "weights" in card:
             card["weights"] = hidden(card["weights"])
-    return shown
+    return Digested(shown)
 
 
 def experiment_cards(wildcards):
@@ -152,7 +160,7 @@ def contamination_statuses(wildcards):
     """Per model and dataset of an experiment, whether the model has seen the dataset in training."""
     datasets = experiment_setting("datasets")(wildcards)
     known_as = {each: project.known_as(each) for each in datasets}
-    return contamination.statuses(experiment_cards(wildcards), known_as)
+    return Digested(contamination.statuses(experiment_cards(wildcards), known_as))
 
 
 def paper_splits(wildcards):
@@ -166,6 +174,12 @@ def duplicate_judges(wildcards):
     searched = project.searched_models(wildcards.experiment)
     single = [each for each in searched if each not in project.fusions]
     return [each for each in single if not cards.is_control(project.cards[each])] or single
+
+
+def model_names(wildcards):
+    """Slug -> name of the models that embed a dataset."""
+    models = project.models_of_dataset(wildcards.dataset)
+    return {model: project.cards[model]["name"] for model in models}
 
 
 def text_model_names(wildcards):

@@ -10,10 +10,15 @@ from radcbir.analyses.index_size.figure import index_size_figure
 from radcbir.analyses.levels.compute import evaluate_levels
 from radcbir.analyses.levels.conditional import of_models
 from radcbir.analyses.levels.figure import conditional_figure, levels_figure, outcomes_figure
+from radcbir.analyses.order import best_first
+from radcbir.analyses.summary import Given
 from radcbir.analyses.uncertainty.compute import METRICS, bootstrap
 from radcbir.analyses.uncertainty.figure import difference_matrix, forest_plot
+from radcbir.cards.model_card import names_and_controls
 from radcbir.metrics.chance_and_oracle import bounds
-from radcbir.report.style import save
+from radcbir.report.sections import figure as number
+from radcbir.report.sections import section
+from radcbir.report.style import model_styles, save
 
 NAMES = {"net": "Net", "floor": "floor"}
 
@@ -62,7 +67,7 @@ def test_the_forest_stands_in_the_order_of_the_first_metric(resampled):
 
 def test_the_difference_matrix_is_row_minus_column(resampled):
     differences, names = resampled[1], resampled[4]
-    figure = difference_matrix(differences, names)
+    figure = difference_matrix(differences, names, [])
     texts = [each.get_text() for each in figure.axes[0].texts]
     if len(names) == 1:
         assert texts == ["one model: nothing to compare"]
@@ -73,7 +78,7 @@ def test_the_difference_matrix_is_row_minus_column(resampled):
                 "difference"
             ].iloc[0]
         )
-        assert texts == [f"{value:+.1f}", f"{-value:+.1f}"]
+        assert texts == [f"{each:+.1f}".replace("-", "−") for each in (value, -value)]
     plt.close(figure)
 
 
@@ -152,3 +157,30 @@ def test_curves_over_index_size_hold_the_means_of_the_draws():
     np.testing.assert_allclose(line.get_xdata(), [10, 100])
     np.testing.assert_allclose(line.get_ydata(), [0.1, 0.55])
     plt.close(figure)
+
+
+def test_models_stand_in_the_order_of_p_at_1_and_keep_their_colors():
+    cards = {
+        name: {"name": name.upper(), "loader": "control" if name == "floor" else "timm"}
+        for name in ("low", "high", "same", "floor", "none")
+    }
+    values = {"low": 0.2, "high": 0.9, "same": 0.9, "floor": 0.5, "none": None}
+    rows = [
+        (split, neighbors, "precision_at_1", average, name, value if wanted else 1 - (value or 0))
+        for split in ("val", "test")
+        for neighbors in ("all", "other_patients")
+        for average in ("micro", "macro")
+        for name, value in values.items()
+        for wanted in [(split, neighbors, average) == ("test", "all", "micro")]
+    ]
+    columns = ["query_split", "neighbors", "metric", "average", "model", "common_value"]
+    order = best_first(cards, pd.DataFrame(rows, columns=columns), "test")
+    assert order == ["high", "same", "floor", "low", "none"]
+    names, controls = names_and_controls(cards, order)
+    assert list(names.values()) == ["HIGH", "SAME", "FLOOR", "LOW", "NONE"]
+    assert model_styles(names, controls) == model_styles(list(cards), controls)
+    frame = pd.DataFrame({"model": ["low", "low", "high"], "value": [0.1, 0.2, 0.3]})
+    shown = Given("findings", cards, order=order).shown
+    table = section("", "", frame, [("value", "value", "", number)], shown)
+    texts = [[cell["text"] for cell in row["cells"]] for row in table["rows"]]
+    assert texts == [["HIGH", "0.300"], ["LOW", "0.100"], ["LOW", "0.200"]]

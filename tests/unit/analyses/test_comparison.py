@@ -5,20 +5,27 @@ import pandas as pd
 import pytest
 
 from radcbir.analyses.comparison import model_table
-from radcbir.analyses.comparison.common_queries import with_common_queries
+from radcbir.analyses.comparison.common_queries import compared as shown_groups
+from radcbir.analyses.comparison.common_queries import with_common_groups, with_common_queries
 from radcbir.metrics.evaluation import evaluate
 from radcbir.report.render import render
 
 LABELS = {0: "a", 1: "a", 2: "b", 3: "b", 10: "a", 11: "a", 12: "b", 13: "c"}
 
 
-def evaluated(lists, embedded):
-    """The evaluation of one model from its neighbors by query."""
+def images():
+    """The catalog. The region of the query 12 is not known."""
     catalog = pd.DataFrame(
         {"id": LABELS.keys(), "label": LABELS.values(), "modality": "CT", "region": "x"}
     )
+    catalog["region"] = catalog["region"].where(catalog["id"] != 12, None)
     catalog["split"] = np.where(catalog["id"] < 10, "train", "test")
-    catalog["patient_id"] = None
+    return catalog.assign(patient_id=None)
+
+
+def evaluated(lists, embedded):
+    """The evaluation of one model from its neighbors by query."""
+    catalog = images()
     rows = [
         (query, rank, neighbor)
         for query, found in lists.items()
@@ -29,8 +36,9 @@ def evaluated(lists, embedded):
 
 
 @pytest.fixture
-def compared(tmp_path):
-    """Two models: ``picky`` lacks the query 11, which it would miss, and the index image 3."""
+def evaluations(tmp_path):
+    """Two models: ``picky`` lacks the query 11, which it would miss, and the index image 3. Their
+    evaluations, and the paths of their metrics of single queries."""
     found = {
         "picky": evaluated({10: [0, 1], 12: [2, 0], 13: [0, 1]}, [0, 1, 2, 10, 12, 13]),
         "whole": evaluated({10: [0, 1], 11: [2, 0], 12: [2, 3], 13: [0, 1]}, list(LABELS)),
@@ -39,6 +47,12 @@ def compared(tmp_path):
     for model, evaluation in found.items():
         paths[model] = tmp_path / f"{model}.parquet"
         evaluation.per_query.to_parquet(paths[model])
+    return found, paths
+
+
+@pytest.fixture
+def compared(evaluations):
+    found, paths = evaluations
     tables = [each.summary.assign(model=model) for model, each in found.items()]
     return with_common_queries(pd.concat(tables, ignore_index=True), paths)
 
@@ -59,6 +73,58 @@ def test_common_averages_by_hand(compared):
     assert (
         len(compared) == compared.groupby("model").size().sum() == 2 * len(rows.loc[:, :, "whole"])
     )
+
+
+def test_groups_are_compared_on_common_queries_by_hand(evaluations):
+    found, paths = evaluations
+    by_group = pd.concat(
+        [each.by_group.assign(model=model) for model, each in found.items()], ignore_index=True
+    )
+    table = with_common_groups(by_group, paths, images())
+    pd.testing.assert_frame_equal(table[by_group.columns], by_group)
+    rows = table.set_index(["model", "level", "group"])
+    # Of label a, whole is right for 10 and wrong for 11, which picky lacks.
+    assert rows.loc[("whole", "label", "a"), "precision_at_1"] == 0.5
+    own = ["common_precision_at_1", "common_queries"]
+    for model in found:
+        assert rows.loc[(model, "label", "a"), own].tolist() == [1, 1]
+        assert rows.loc[(model, "modality", "CT"), own].tolist() == [1, 2]
+        assert rows.loc[(model, "region", "x"), own].tolist() == [1, 1]
+        assert rows.loc[(model, "modality_region", "CT/unknown"), own].tolist() == [1, 1]
+        assert rows.loc[(model, "label", "c"), "common_queries"] == 0, "no index image of c"
+        assert np.isnan(rows.loc[(model, "label", "c"), "common_precision_at_1"])
+    assert table[["common_low", "common_high"]].isna().all(axis=None), "fewer than three patients"
+    shown = shown_groups(table).set_index(["model", "level", "group"])
+    assert shown.loc[("whole", "label", "a"), ["precision_at_1", "queries"]].tolist() == [1, 1]
+
+
+def test_where_all_models_answered_the_same_the_common_figures_are_their_own(tmp_path):
+    random = np.random.default_rng(0)
+    catalog = pd.DataFrame({"id": range(60), "label": [f"CT/x/{each % 3}" for each in range(60)]})
+    catalog = catalog.assign(modality="CT", region=["x", "y"] * 30, split="test")
+    catalog.loc[catalog["id"] < 20, "split"] = "train"
+    catalog["patient_id"] = [f"p{each // 4}" for each in range(60)]
+    paths, tables = {}, []
+    for model in ("one", "two"):
+        rows = [
+            (query, rank, neighbor)
+            for query in range(20, 60)
+            for rank, neighbor in enumerate(random.permutation(20)[:5], 1)
+        ]
+        neighbors = pd.DataFrame(rows, columns=["query", "rank", "neighbor"])
+        found = evaluate(neighbors, catalog, np.arange(60), "train", "test", 5)
+        paths[model] = tmp_path / model
+        found.per_query.to_parquet(paths[model])
+        tables.append(found.by_group.assign(model=model))
+    table = with_common_groups(pd.concat(tables, ignore_index=True), paths, catalog)
+    assert table["common_low"].notna().sum() > 10
+    for common, own in (
+        ("common_precision_at_1", "precision_at_1"),
+        ("common_low", "precision_at_1_low"),
+        ("common_high", "precision_at_1_high"),
+        ("common_queries", "queries"),
+    ):
+        np.testing.assert_allclose(table[common], table[own], atol=1e-12)
 
 
 def test_models_without_a_query_in_common_have_no_common_average(tmp_path):

@@ -12,7 +12,15 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
 from radcbir.analyses.map.compute import choose_images, coordinates
-from radcbir.analyses.map.page import map_data, sprite
+from radcbir.analyses.map.page import (
+    NO_QUERY,
+    NOT_ANSWERABLE,
+    RIGHT,
+    WRONG,
+    answers,
+    map_data,
+    sprite,
+)
 from radcbir.images.intensity import INTENSITY
 from radcbir.report.render import render
 
@@ -69,6 +77,18 @@ def test_the_sprite_holds_each_thumbnail_in_its_place(tmp_path):
     np.testing.assert_allclose(means, [200, 90, 0, 30], atol=4)
 
 
+def test_an_image_is_right_by_its_first_neighbor_of_any_patient():
+    rows = [
+        ("all", 1, 2, 1.0),
+        ("all", 2, 2, 0.0),
+        ("all", 3, 0, np.nan),
+        ("other_patients", 1, 1, 0.0),
+    ]
+    columns = ["neighbors", "query", "relevant_in_index", "precision_at_1"]
+    found = answers(pd.Series([3, 4, 1, 2]), pd.DataFrame(rows, columns=columns))
+    assert found == [NOT_ANSWERABLE, NO_QUERY, RIGHT, WRONG]
+
+
 def test_the_page_holds_every_image_and_escapes_what_it_is_given(tmp_path):
     catalog = pd.DataFrame(
         {
@@ -83,8 +103,17 @@ def test_the_page_holds_every_image_and_escapes_what_it_is_given(tmp_path):
         }
     )
     maps = {"net": pd.DataFrame({"id": [1, 3], "x": [0.5, -1.0], "y": [0.25, 1.0]})}
-    data = map_data(catalog, maps, {"net": "Net"})
-    assert data["models"] == [{"name": "Net", "at": [[500, 250], None, [-1000, 1000]]}]
+    queries = pd.DataFrame(
+        {"neighbors": "all", "query": [2], "relevant_in_index": [1], "precision_at_1": [0.0]}
+    )
+    data = map_data(catalog, maps, {"net": "Net"}, {"net": queries})
+    assert data["models"] == [
+        {
+            "name": "Net",
+            "answers": [NO_QUERY, WRONG, NO_QUERY],
+            "at": [[500, 250], None, [-1000, 1000]],
+        }
+    ]
     assert data["groups"]["label"] == {
         "names": ["X/y/<b>", "X/y/a", "several labels"],
         "of": [1, 0, 2],

@@ -268,18 +268,20 @@ def test_side_by_side_gives_each_quirk_its_own_effect(plain):
     last = table.loc["micro_precision_at_25"]
     assert np.isnan(last["paper"]) and last["corrected"] > 0
     rows = {row["metric"]: row for row in page_rows(table.reset_index())}
-    assert rows["micro_precision_at_25"]["causes"] == [("stop_before_last_k", "")]
-    assert rows["macro_precision_std_at_1"]["causes"] == [("spread_as_std", "")]
-    assert rows["queries_without_index_image"]["causes"] == [("silent_gaps", "")]
+    assert rows["P@25 (micro)"]["causes"] == [("stop_before_last_k", "")]
+    assert rows["standard deviation of P@1 (macro)"]["causes"] == [("spread_as_std", "")]
+    assert rows["queries without index image"]["causes"] == [("silent_gaps", "")]
     assert (
-        rows["queries_without_index_image"]["paper"],
-        rows["queries_without_index_image"]["corrected"],
+        rows["queries without index image"]["paper"],
+        rows["queries without index image"]["corrected"],
     ) == (
         "none",
         "0",
     )
-    assert rows["macro_precision_at_10"]["causes"][0][0] == "cut_list"
-    assert rows["knn_k"]["difference"][0] == "-"
+    assert rows["P@10 (macro)"]["causes"][0][0] == "cut_list"
+    assert rows["kNN classification: k"]["difference"][0] == "−"
+    assert "kNN classification: F1 (micro)" in rows
+    assert not any("_" in name for name in rows)
     same = side_by_side(lists, OFF)
     assert (same["difference"].dropna() == 0).all() and not same[list(QUIRKS)].any(axis=None)
 

@@ -4,7 +4,9 @@ answers are known."""
 import base64
 import io
 import re
+from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +14,12 @@ from PIL import Image
 
 from radcbir.analyses.comparison import label_table, model_table
 from radcbir.analyses.comparison.common_queries import without_empty_metrics
+from radcbir.analyses.comparison.curve_intervals import curve_intervals
 from radcbir.analyses.comparison.figure import precision_by_group, precision_curves
 from radcbir.analyses.gallery.compute import choose_queries, gallery
 from radcbir.datasets import ledger
 from radcbir.images.thumbnails import Thumbnails
+from radcbir.report.numbers import as_sure, fixed, interval, signed
 from radcbir.report.render import render
 from radcbir.report.style import CONTROL_COLORS, model_styles, save
 
@@ -104,7 +108,7 @@ def test_what_cannot_be_told_from_the_best_is_marked_and_has_its_interval(verdic
     best, other = split["rows"]
     assert all(cell["best"] and not cell["alike"] for cell in best["cells"])
     assert all(cell["alike"] == alike and not cell["best"] for cell in other["cells"])
-    assert other["cells"][0]["interval"] == "0.100 – 0.700"
+    assert (other["cells"][0]["text"], other["cells"][0]["interval"]) == ("0.25", "0.10 – 0.70")
     assert split["resampled"].startswith("95 % intervals by patient, from 12 patients: with fewer")
 
 
@@ -393,8 +397,9 @@ def test_figures_show_every_split_and_are_the_same_bytes_twice(by_group, tmp_pat
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 
 
-def test_curves_hold_the_numbers_they_are_given():
-    precision = pd.DataFrame(
+@pytest.fixture
+def precision():
+    return pd.DataFrame(
         [
             {
                 "model": "net",
@@ -404,12 +409,16 @@ def test_curves_hold_the_numbers_they_are_given():
                 "average": average,
                 "k": k,
                 "value": value,
+                "queries": 12,
             }
             for definition, offset in (("capped", 0.0), ("plain", -0.1))
             for average in ("micro", "macro")
             for k, value in ((1, 0.9 + offset), (2, 0.8 + offset), (3, 0.7 + offset))
         ]
     )
+
+
+def test_curves_hold_the_numbers_they_are_given(precision):
     figure = precision_curves(precision, {"net": "Net"}, [])
     (line,) = figure.axes[0].get_lines()
     assert line.get_xdata().tolist() == [1, 2, 3]
@@ -417,3 +426,86 @@ def test_curves_hold_the_numbers_they_are_given():
     assert re.fullmatch(
         r"micro \(mean over queries\), queries: test", figure.axes[0].get_title(loc="left")
     )
+    assert [each.get_text() for each in figure.axes[1].texts] == ["Net"], "beside its curve"
+    plt.close(figure)
+
+
+def test_names_beside_curves_do_not_overlap_and_say_what_a_model_lacks(precision):
+    names = {f"net{each}": f"Net {each}" for each in range(12)}
+    many = pd.concat([precision.assign(model=model) for model in names])
+    many.loc[many["model"] == "net3", "queries"] = 10
+    figure = precision_curves(many, names, [])
+    figure.draw_without_rendering()
+    texts = figure.axes[1].texts
+    assert sorted(each.get_text() for each in texts) == sorted(
+        ["Net 3 (lacks 2)", *(name for name in names.values() if name != "Net 3")]
+    )
+    boxes = sorted((each.get_window_extent() for each in texts), key=lambda box: box.y0)
+    assert all(lower.y1 <= upper.y0 for lower, upper in pairwise(boxes))
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    plt.close(figure)
+
+
+def test_curves_have_intervals_by_patient(tmp_path, precision):
+    """Ten patients with two queries each. Half of the patients are answered rightly, so that the
+    interval is that of five of ten."""
+    right = np.repeat([0.0, 1.0], 10)
+    table = pd.DataFrame(
+        {
+            "query_split": "test",
+            "neighbors": "all",
+            "query": np.arange(21),
+            "label": "x",
+            "relevant_in_index": [3] * 20 + [0],
+            **{f"precision_at_{k}": [*right, np.nan] for k in (1, 3, 5, 10)},
+        }
+    )
+    pd.concat([table, table.assign(neighbors="other_patients")]).to_parquet(tmp_path / "net")
+    patients = pd.Series([f"p{each // 2}" for each in range(20)] + ["q"], index=np.arange(21))
+    found = curve_intervals({"net": tmp_path / "net"}, patients)
+    assert len(found) == 2 * 4
+    first = found[(found["average"] == "micro") & (found["k"] == 1)].iloc[0]
+    # Standard error of a mean of ten patients: sqrt(0.25 / 9). Wilson's interval with the effective
+    # size 0.25 / error² = 9 and the quantile of t with 9 degrees of freedom.
+    t2 = 2.262157**2
+    half = np.sqrt(t2 * (0.25 / 9 + t2 / (4 * 81))) / (1 + t2 / 9)
+    assert (first["low"], first["high"]) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+    figure = precision_curves(precision, {"net": "Net"}, [], found)
+    bars = figure.axes[0].collections[0].get_segments()
+    assert [bar[0][0] for bar in bars] == pytest.approx([1, 3, 5, 10])
+    assert bars[0][:, 1] == pytest.approx([0.5 - half, 0.5 + half], abs=1e-6)
+    plt.close(figure)
+
+
+def test_rare_groups_are_faded_and_no_dot_hides_another():
+    rows = [
+        (model, "test", "all", "region", group, queries, 0.5, None, None)
+        for model in ("net", "floor")
+        for group, queries in (("chest", 5), ("neck", 4))
+    ]
+    columns = ["model", "query_split", "neighbors", "level", "group", "queries", "precision_at_1"]
+    table = pd.DataFrame(
+        rows, columns=[*columns, "precision_at_1_low", "precision_at_1_high"]
+    ).astype({"precision_at_1_low": float, "precision_at_1_high": float})
+    figure = precision_by_group(table, {"net": "Net", "floor": "floor"}, ["floor"])
+    axis = figure.axes[1]
+    assert [each.get_text() for each in axis.get_yticklabels()] == ["neck  (n=4)", "chest  (n=5)"]
+    dots = [line for line in axis.lines if len(line.get_xdata()) == 1]
+    heights = {(round(line.get_ydata()[0]), line.get_ydata()[0]): line.get_alpha() for line in dots}
+    assert len(heights) == 4, "equal values stand in lanes of their own"
+    assert {row: alpha for (row, _), alpha in heights.items()} == {0: 0.3, 1: 1.0}
+    plt.close(figure)
+
+
+def test_numbers_have_true_minus_signs_and_no_negative_zero():
+    assert [fixed(each, 1) for each in (-1.25, -0.04, 0.0, 2.0)] == ["−1.2", "0.0", "0.0", "2.0"]
+    assert [signed(each, 1) for each in (-1.25, -0.04, 0.04, 2.0)] == ["−1.2", "0.0", "0.0", "+2.0"]
+
+
+def test_a_value_has_as_many_decimals_as_its_interval_allows():
+    assert as_sure(0.7253, 0.46, 0.89) == "0.73"
+    assert as_sure(0.7253, 0.716, 0.735) == "0.725"
+    assert as_sure(0.7253, np.nan, np.nan) == "0.725"
+    assert interval(0.4605, 0.8907) == "0.46 – 0.89"
+    assert interval(0.7164, 0.7349) == "0.716 – 0.735"
+    assert interval(np.nan, np.nan) == ""

@@ -1,15 +1,18 @@
 """What the scripts of the pages do, in a real browser."""
 
+import base64
 import contextlib
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import chromium
 import pandas as pd
 import pytest
 
 from radcbir.analyses.gallery.compute import KINDS
+from radcbir.report.figure_page import LARGEST_EMBEDDED, caption, write_figure_page
 from radcbir.report.render import render
 from radcbir.report.sections import count, figure, section, text
 
@@ -88,6 +91,32 @@ def test_rows_are_filtered_and_saved_as_csv(page):
     assert len(rows) == 13
 
 
+def test_a_narrow_table_offers_no_choice_of_columns(page):
+    assert page.locator("summary", has_text="columns").count() == 0, "four columns need no choice"
+
+
+def test_columns_of_a_wide_table_are_chosen_for_the_screen_and_the_csv(browser, tmp_path):
+    columns = [(f"c{each}", f"C {each}", "", figure) for each in range(6)]
+    rows = pd.DataFrame({"model": ["m0"], **{name: [0.5] for name, *_ in columns}})
+    sections = [section("One", "Read it.", rows, columns, CARDS)]
+    render("report/templates/tables.html.j2", tmp_path / "wide.html", title="W", sections=sections)
+    with opened(browser, tmp_path / "wide.html") as page:
+        page.locator("summary", has_text="columns").click()
+        page.get_by_label("C 2", exact=True).uncheck()
+        heads = page.locator("th:visible").all_inner_texts()
+        assert heads == ["model", "C 0", "C 1", "C 3", "C 4", "C 5"]
+        assert page.locator("tbody td:visible").count() == 6
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="CSV").click()
+        assert Path(saved.value.path()).read_text().splitlines()[0] == ",".join(
+            f'"{each}"' for each in heads
+        )
+        page.get_by_label("C 2", exact=True).check()
+        assert page.locator("th:visible").count() == 7
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_the_name_stays_in_sight_when_a_wide_table_is_scrolled(page):
     page.set_viewport_size({"width": 260, "height": 600})
     page.locator(".scroll").evaluate("each => each.scrollLeft = 150")
@@ -152,6 +181,183 @@ def test_an_image_is_enlarged_beside_its_query(gallery):
 def test_the_gallery_fits_a_telephone(gallery):
     gallery.set_viewport_size({"width": 390, "height": 844})
     assert gallery.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture
+def figure_page(tmp_path):
+    """The page of a figure of a red square, with a small table and a large one."""
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" width="9" height="9"><rect width="9" height="9" fill="red"/></svg>'
+    (tmp_path / "square.svg").write_text(svg)
+    (tmp_path / "small.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "large.csv").write_text("0" * (LARGEST_EMBEDDED + 1))
+    words = caption("What **{{ snakemake.wildcards.experiment }}** shows.\n\nSee `a` & <b>.", GIVEN)
+    output = tmp_path / "square_figure.html"
+    tables = [tmp_path / "small.csv", tmp_path / "large.csv"]
+    write_figure_page(output, "A square", words, tmp_path / "square.svg", tables)
+    return output
+
+
+GIVEN = SimpleNamespace(wildcards=SimpleNamespace(experiment="findings"), params={})
+
+
+def test_a_figure_has_its_caption_below_and_its_numbers(browser, figure_page):
+    with opened(browser, figure_page) as page:
+        image = page.locator("figure img").bounding_box()
+        words = page.locator("figcaption").bounding_box()
+        assert image["width"] > 500, "it fills the page"
+        assert image["y"] + image["height"] <= words["y"]
+        assert page.locator("figcaption").inner_text() == "What findings shows.\n\nSee a & <b>."
+        assert page.locator("figcaption b").inner_text() == "findings"
+        assert page.get_by_role("link", name="square.svg").is_visible()
+        assert page.get_by_role("link", name="large.csv").get_attribute("href") == "large.csv"
+        with page.expect_download() as saved:
+            page.get_by_role("link", name="small.csv").click()
+        assert Path(saved.value.path()).read_text() == "a,b\n1,2\n"
+
+
+def test_a_figure_in_the_report_needs_no_file_beside_it(browser, figure_page):
+    """Snakemake shows pages of its report as data in a frame."""
+    page = browser.new_page()
+    data = base64.b64encode(figure_page.read_bytes()).decode()
+    page.set_content(f'<iframe src="data:text/html;base64,{data}"></iframe>')
+    frame = page.frame_locator("iframe")
+    assert frame.locator("figure img").evaluate("each => each.naturalWidth") > 0
+    assert not frame.get_by_role("link", name="square.svg").is_visible()
+    assert frame.get_by_role("link", name="small.csv").is_visible()
+    page.close()
+
+
+@pytest.fixture
+def plane(browser, tmp_path):
+    """A map of four images in the corners. The one at the top left is a query with a wrong answer,
+    the one at the top right a query with a right one."""
+    data = {
+        "groups": {
+            each: {"names": ["a", "b"], "of": [0, 0, 1, 1]}
+            for each in ("label", "region", "modality", "split", "dataset")
+        },
+        "models": [
+            {
+                "name": "Net",
+                "answers": [1, 0, 3, 3],
+                "at": [[-900, 900], [900, 900], [-900, -900], [900, -900]],
+            }
+        ],
+        "paths": ["0.png", "1.png", "2.png", "3.png"],
+        "labels": ["a", "a", "b", "b"],
+    }
+    render(
+        "analyses/map/map.html.j2",
+        tmp_path / "map.html",
+        title="Map",
+        data=data,
+        sprite="data:,",
+        columns=2,
+        pixels=16,
+    )
+    with opened(browser, tmp_path / "map.html") as page:
+        page.locator("#plane").scroll_into_view_if_needed()
+        yield page
+
+
+def at(page, x, y):
+    """A point of the map, 0 to 1, on the screen."""
+    box = page.locator("#plane").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def pixel(page, x, y):
+    """The color of a point of the map."""
+    return page.evaluate(
+        "([x, y]) => { const c = document.getElementById('plane');"
+        " return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data]; }",
+        [x, y],
+    )[:3]
+
+
+BLUE, ORANGE, FADED = (0, 114, 178), (213, 94, 0), (211, 216, 222)
+
+
+def looks(found, wanted):
+    """Dots are slightly transparent on white."""
+    return all(
+        abs(0.85 * one + 0.15 * 255 - two) < 14 for one, two in zip(wanted, found, strict=True)
+    )
+
+
+TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = (0.06, 0.06), (0.94, 0.06), (0.06, 0.94)
+
+
+def corner(page, place):
+    """Where a dot of the map lies, 0 to 1: the plane has a margin of 12 px."""
+    side = page.locator("#plane").bounding_box()["width"] - 2
+    return [(12 + (0.05 if each < 0.5 else 0.95) * (side - 24)) / side for each in place]
+
+
+def test_the_map_is_colored_by_right_and_wrong_and_leaves_the_rest_gray(plane):
+    assert looks(pixel(plane, *corner(plane, TOP_LEFT)), BLUE), "label a"
+    assert looks(pixel(plane, *corner(plane, BOTTOM_LEFT)), ORANGE), "label b"
+    plane.get_by_role("button", name="b (2)").click()
+    assert plane.locator("#shown").inner_text() == "2 of 4 images in color"
+    assert looks(pixel(plane, *corner(plane, TOP_LEFT)), FADED), "still there"
+    plane.get_by_label("Colored by").select_option("right or wrong")
+    assert plane.locator("#legend button").all_inner_texts() == [
+        "right first neighbor (1)",
+        "wrong first neighbor (1)",
+        "not a query (2)",
+    ]
+    assert looks(pixel(plane, *corner(plane, TOP_LEFT)), ORANGE)
+    assert looks(pixel(plane, *corner(plane, TOP_RIGHT)), BLUE)
+
+
+def test_the_map_is_zoomed_around_the_pointer_and_moved(plane):
+    plane.mouse.move(*at(plane, 0, 0))
+    plane.mouse.wheel(0, -400)
+    plane.wait_for_function("view.scale > 2.5")
+    assert plane.evaluate("places[0][0]") < plane.evaluate("plane.clientWidth / 4")
+    assert plane.evaluate("places[3][0] > plane.clientWidth"), "out of sight"
+    before = plane.evaluate("places[0]")
+    plane.mouse.move(*at(plane, 0.5, 0.5))
+    plane.mouse.down()
+    plane.mouse.move(*at(plane, 0.4, 0.5))
+    plane.mouse.up()
+    assert plane.evaluate("places[0][0]") < before[0] - 10
+    plane.get_by_role("button", name="whole map").click()
+    assert plane.evaluate("view") == {"scale": 1, "x": 0, "y": 0}
+    plane.locator("#plane").press("+")
+    assert plane.evaluate("view.scale") == pytest.approx(1.6)
+
+
+def test_a_lasso_shows_its_images(plane):
+    plane.get_by_role("button", name="lasso", exact=True).click()
+    plane.mouse.move(*at(plane, 0.01, 0.01))
+    plane.mouse.down()
+    for x, y in ((0.99, 0.01), (0.99, 0.3), (0.01, 0.3)):
+        plane.mouse.move(*at(plane, x, y))
+    plane.mouse.up()
+    assert plane.locator("#images figure").count() == 2
+    assert plane.locator("#images .wrong").get_attribute("title") == "0.png"
+    assert (
+        "2 images, 2 of them answered queries, 1 with a wrong"
+        in plane.locator("#count").inner_text()
+    )
+    assert looks(pixel(plane, *corner(plane, BOTTOM_LEFT)), FADED)
+    with plane.expect_download() as saved:
+        plane.locator("#save").click()
+    rows = list(csv.reader(io.StringIO(Path(saved.value.path()).read_text())))
+    assert rows == [
+        ["path", "label", "answer"],
+        ["0.png", "a", "wrong first neighbor"],
+        ["1.png", "a", "right first neighbor"],
+    ]
+    plane.get_by_role("button", name="remove the lasso").click()
+    assert not plane.locator("#chosen").is_visible()
+    assert plane.locator("#shown").inner_text() == "4 of 4 images in color"
+
+
+def test_the_map_fits_a_telephone(plane):
+    plane.set_viewport_size({"width": 390, "height": 844})
+    assert plane.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("folder", ["results", "elsewhere"])

@@ -27,6 +27,11 @@ SECTIONS = (
 """The sections of the report, in their order."""
 
 
+def numbered(section: str) -> str:
+    """A section as Snakemake's report calls it, which sorts by name."""
+    return f"{SECTIONS.index(section) + 1} {section}"
+
+
 class Project(Protocol):
     """What a declaration may use of the checked configuration."""
 
@@ -83,7 +88,8 @@ class Analysis:
     reported: Mapping[str, str] = field(default_factory=dict)
     """Of these tables, those that the report lists -> what they are called there."""
     figures: Mapping[str, str] = field(default_factory=dict)
-    """Figures (SVG and PDF), without suffix -> what they are called in the report."""
+    """Figures, without suffix -> what they are called in the report. Each is written as SVG, as PDF,
+    and as a page with its caption (:func:`radcbir.core.layout.figure_page`)."""
     page: str = ""
     """What the page ``{name}.html`` is called in the report; empty where there is none."""
     own_rules: bool = False
@@ -112,7 +118,7 @@ class Analysis:
         if self.files is not None:
             return list(self.files(project, experiment))
         names = [f"{each}.csv" for each in (*self.tables, *self.summaries)]
-        names += [f"{each}.svg" for each in self.figures]
+        names += [layout.figure_page(each) for each in self.figures]
         names += [f"{self.name}.html"] if self.page else []
         patterns = [layout.of_experiment(self.name, each) for each in names]
         return [each.format(experiment=experiment) for each in patterns]

@@ -9,7 +9,9 @@ from matplotlib.typing import LineStyleType
 
 from radcbir.cards.model_card import is_control
 from radcbir.metrics.intervals import caution
-from radcbir.report.style import COLORS, MARKERS, STYLE
+from radcbir.report.dots import legend_below
+from radcbir.report.numbers import as_sure, fixed, interval
+from radcbir.report.style import COLORS, GRAY, MARKERS, STYLE, TWO_COLUMNS, size
 
 COLUMNS = [
     (
@@ -63,7 +65,7 @@ def table_section(
     kinds: Mapping[str, Mapping],
     setting: tuple[str, str, str],
 ) -> dict:
-    """Heads and rows of one table: a row per model and kind, best accuracy first."""
+    """Heads and rows of one table: a row per model and kind, in the order of ``cards``."""
     [(kind, titles)] = kinds.items()
     heads = [
         {"text": "model", "help": "", "is_text": True},
@@ -91,23 +93,15 @@ def table_section(
             for _, metric, average, _ in COLUMNS:
                 value, low, high = map(float, own.loc[(metric, average), ["value", "low", "high"]])
                 shown = cell(
-                    "–" if math.isnan(value) else f"{value:.3f}",
+                    "–" if math.isnan(value) else as_sure(value, low, high),
                     None if math.isnan(value) else value,
                 )
-                shown["interval"] = "" if math.isnan(low) else f"{low:.3f} – {high:.3f}"
+                shown["interval"] = interval(low, high)
                 cells.append(shown)
-            order = cells[4]["value"]
-            rows.append(
-                {
-                    "control": is_control(card),
-                    "cells": cells,
-                    "order": math.inf if order is None else -order,
-                }
-            )
+            rows.append({"control": is_control(card), "cells": cells})
     # A classifier that knows nothing and says so has a low calibration error: no best one is marked
     # there.
     mark_best(rows, range(4, len(heads) - 1))
-    rows.sort(key=lambda row: row["order"])
     return {"heads": heads, "rows": rows}
 
 
@@ -130,17 +124,12 @@ def cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
 def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
     """Mark the highest values of some columns, as they are written."""
     for column in columns:
-        best = max(
-            (
-                row["cells"][column]["value"]
-                for row in rows
-                if row["cells"][column]["value"] is not None
-            ),
-            default=0,
-        )
-        for row in rows:
-            cell = row["cells"][column]
-            cell["best"] = cell["value"] is not None and f"{cell['value']:.3f}" == f"{best:.3f}"
+        cells = [row["cells"][column] for row in rows]
+        known = [each["value"] for each in cells if each["value"] is not None]
+        for each in cells:
+            each["best"] = each["value"] is not None and fixed(each["value"], 3) == fixed(
+                max(known), 3
+            )
 
 
 def counts_sentence(part: pd.DataFrame) -> str:
@@ -205,14 +194,14 @@ def reliability_diagrams(
         figure, axes = plt.subplots(
             height,
             width,
-            figsize=(0.6 + 3.1 * width, 0.9 + 3.2 * height),
+            figsize=size(TWO_COLUMNS, 14 + 46 * height),
             sharex=True,
             sharey=True,
             squeeze=False,
             layout="constrained",
         )
         for axis, (split, model) in zip(axes.flat, panels, strict=False):
-            axis.plot([0, 1], [0, 1], color="#8a8f98", linewidth=1, linestyle=":")
+            axis.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=":")
             for place, (name, title) in enumerate(titles.items()):
                 part = reliability[
                     (reliability["model"] == model)
@@ -221,8 +210,8 @@ def reliability_diagrams(
                     & (reliability["queries"] > 0)
                 ]
                 style = {"color": COLORS[place], "linestyle": DASHES[place]}
-                area = 6 + 240 * part["queries"] / max(part["queries"].sum(), 1)
-                axis.plot(part["confidence"], part["accuracy"], linewidth=1.4, **style)
+                area = 2 + 70 * part["queries"] / max(part["queries"].sum(), 1)
+                axis.plot(part["confidence"], part["accuracy"], **style)
                 axis.scatter(
                     part["confidence"],
                     part["accuracy"],
@@ -234,11 +223,14 @@ def reliability_diagrams(
                 )
             axis.set_xlim(-0.03, 1.03)
             axis.set_ylim(-0.03, 1.03)
-            axis.set_title(f"{names[model]}\nqueries: {split}", fontsize=9.5, loc="left")
+            axis.set_title(f"{names[model]}\nqueries: {split}")
         for axis in axes.flat[len(panels) :]:
             axis.set_axis_off()
-        figure.supxlabel("confidence (probability of the predicted class)", fontsize=10)
-        figure.supylabel("accuracy", fontsize=10)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("accuracy")
+        for axis in axes.flat[max(0, len(panels) - width) : len(panels)]:
+            axis.set_xlabel("confidence")
+            axis.tick_params(labelbottom=True)
         handles = [
             plt.Line2D(
                 [],
@@ -250,7 +242,7 @@ def reliability_diagrams(
             )
             for place, title in enumerate(titles.values())
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+        legend_below(figure, handles, list(titles.values()))
     return figure
 
 

@@ -3,15 +3,20 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from radcbir.cards.model_card import names_and_controls
+from radcbir.cards.model_card import ModelNames, names_and_controls
 from radcbir.core.tables import write_csv
+from radcbir.report.figure_page import caption, write_figure_page
 from radcbir.report.render import render
 from radcbir.report.style import save
+
+CAPTIONS = Path(__file__).parent
+"""The folders of the analyses, which hold a caption per figure."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,18 @@ class Given:
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Paths of the further inputs by name."""
+    order: Sequence[str] = ()
+    """The models in the order in which they are shown; by default that of ``cards``."""
 
     @property
-    def names(self) -> dict[str, str]:
-        """Slug -> name of the models."""
-        return names_and_controls(self.cards)[0]
+    def shown(self) -> dict[str, Mapping[str, Any]]:
+        """The model cards in the order in which models are shown."""
+        return {model: self.cards[model] for model in self.order or self.cards}
+
+    @property
+    def names(self) -> ModelNames:
+        """Slug -> name of the models, in the order in which they are shown."""
+        return names_and_controls(self.cards, self.order)[0]
 
     @property
     def controls(self) -> list[str]:
@@ -53,11 +65,24 @@ def summarise(analysis: str, given: Given) -> Summary:
     return importlib.import_module(f"radcbir.analyses.{analysis}.summary").summarise(given)
 
 
-def write(summary: Summary, template: str, files: Mapping[str, str]) -> None:
-    """Write a summary to ``files``: a path per table, ``{figure}_svg``, ``{figure}_pdf``, ``page``."""
+def write(
+    summary: Summary, template: str, snakemake: Any, analysis: str, shown: Sequence[str]
+) -> None:
+    """Write a summary to the outputs of a rule: a path per table, ``{figure}_svg``,
+    ``{figure}_pdf``, ``{figure}_page``, ``page``.
+
+    Captions are those of ``analysis``, and ``params.figures`` has the titles of its figures.
+    ``shown`` are the paths of the tables that the figures show.
+    """
+    files, titles = dict(snakemake.output.items()), snakemake.params.figures
     for name, table in summary.tables.items():
         write_csv(table, files[name])
     for name, figure in summary.figures.items():
         save(figure, files[f"{name}_svg"], files[f"{name}_pdf"])
+        source = (CAPTIONS / analysis / f"{name}.rst").read_text(encoding="utf-8")
+        title = f"{titles[name]} ({snakemake.wildcards.experiment})"
+        title = title[0].upper() + title[1:]
+        words = caption(source, snakemake)
+        write_figure_page(files[f"{name}_page"], title, words, files[f"{name}_svg"], shown)
     if summary.page:
         render(template, files["page"], **summary.page)

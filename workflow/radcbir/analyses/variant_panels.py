@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from radcbir.report.dots import sentence
-from radcbir.report.style import STYLE
+from radcbir.report.dots import legend_below, sentence
+from radcbir.report.style import STYLE, TWO_COLUMNS, size
 
 COLUMNS = 4
 
@@ -33,7 +33,7 @@ def panels(
         figure, axes = plt.subplots(
             rows,
             columns,
-            figsize=(max(6.5, 3.1 * columns), 1 + 2.7 * rows),
+            figsize=size(TWO_COLUMNS, 18 + 42 * rows),
             sharex=True,
             sharey=True,
             squeeze=False,
@@ -41,7 +41,7 @@ def panels(
         )
         for axis, (model, name) in zip(axes.flat, names.items(), strict=False):
             part = table[table["model"] == model]
-            axis.set_title(name, fontsize=10.5, loc="left")
+            axis.set_title(name)
             if part[drawn].isna().all():
                 sentence(axis, nothing)
                 continue
@@ -59,11 +59,5 @@ def panels(
             for axis in axes.flat
             for pair in zip(*axis.get_legend_handles_labels()[::-1], strict=True)
         )
-        if legends:
-            figure.legend(
-                legends.values(),
-                legends,
-                loc="outside lower center",
-                ncols=min(len(legends), 2 * columns + 2),
-            )
+        legend_below(figure, list(legends.values()), list(legends))
     return figure

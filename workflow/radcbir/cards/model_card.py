@@ -9,7 +9,7 @@ imported from here as well.
 Imported whenever Snakemake reads the Snakefile, so nothing heavy is imported here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -295,8 +295,21 @@ def is_control(card: Mapping[str, Any]) -> bool:
     )
 
 
-def names_and_controls(cards: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], list[str]]:
-    """The name shown for each model, in the order given, and which of the models are controls."""
-    return {model: card["name"] for model, card in cards.items()}, [
-        each for each in cards if is_control(cards[each])
-    ]
+class ModelNames(dict[str, str]):
+    """Slug -> name of the models, in the order in which they are shown."""
+
+    configured: Sequence[str]
+    """The models in the order of the configuration, which their colors follow."""
+
+
+def names_and_controls(
+    cards: Mapping[str, Mapping[str, Any]], order: Sequence[str] = ()
+) -> tuple[ModelNames, list[str]]:
+    """The name shown for each model, and which of the models are controls.
+
+    ``cards`` stand in the order of the configuration. ``order`` is that in which they are shown, the
+    same by default.
+    """
+    names = ModelNames((model, cards[model]["name"]) for model in order or cards)
+    names.configured = list(cards)
+    return names, [each for each in cards if is_control(cards[each])]

@@ -97,6 +97,11 @@ def of_experiment(analysis: str, file: str) -> str:
     return f"results/experiments/{{experiment}}/{analysis}/{file}"
 
 
+def figure_page(figure: str) -> str:
+    """The name of the page of a figure, which is beside its SVG and PDF."""
+    return f"{figure}_figure.html"
+
+
 def metrics(file: str) -> str:
     """The retrieval metrics of one model of an experiment."""
     return of_model("metrics", file)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from radcbir.analyses.order import FIGURE
 from radcbir.front_page import words
 from radcbir.front_page.errors import Errors, kind_in_words
-from radcbir.front_page.standing import FIGURE, Standing
+from radcbir.front_page.standing import Standing
 from radcbir.images.thumbnails import Thumbnails
 
 

@@ -8,7 +8,8 @@ from radcbir import analyses
 from radcbir.analyses import SECTIONS, Analysis, Project
 from radcbir.core import layout
 
-KINDS = {".html": "page", ".svg": "figure", ".csv": "table"}
+KINDS = ("page", "figure", "table")
+"""Kinds of results, in the order in which they are listed."""
 
 
 def of_experiment(project: Project, experiment: str, folder: str) -> dict[str, Any]:
@@ -59,19 +60,24 @@ def _relative(path: str, folder: str) -> str:
 
 def _shown(analysis: Analysis, project: Project, experiment: str) -> list[str]:
     """The results that can be opened: pages first, then figures, then tables."""
-    files = [
-        each
-        for each in analysis.results(project, experiment)
-        if PurePosixPath(each).suffix in KINDS
-    ]
-    return sorted(files, key=lambda each: list(KINDS).index(PurePosixPath(each).suffix))
+    files = [each for each in analysis.results(project, experiment) if _kind(analysis, each)]
+    return sorted(files, key=lambda each: KINDS.index(_kind(analysis, each)))
+
+
+def _kind(analysis: Analysis, path: str) -> str:
+    """One of :data:`KINDS`; empty for what cannot be opened."""
+    file = PurePosixPath(path)
+    if file.name in map(layout.figure_page, analysis.figures):
+        return "figure"
+    return {".html": "page", ".csv": "table"}.get(file.suffix, "")
 
 
 def _link(analysis: Analysis, path: str, folder: str) -> Mapping[str, str]:
-    file = PurePosixPath(path)
-    title = analysis.figures.get(file.stem) or file.stem.replace("_", " ")
+    file, kind = PurePosixPath(path), _kind(analysis, path)
+    figures = {layout.figure_page(figure): title for figure, title in analysis.figures.items()}
+    title = figures.get(file.name, file.stem.replace("_", " "))
     return {
-        "kind": KINDS[file.suffix],
-        "title": title if file.suffix != ".html" or file.stem != analysis.name else "all models",
+        "kind": kind,
+        "title": "all models" if kind == "page" and file.stem == analysis.name else title,
         "path": _relative(path, folder),
     }

@@ -6,10 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from radcbir.analyses.order import best_first, of_figure
 from radcbir.cards.model_card import is_control
-
-FIGURE = {"neighbors": "all", "metric": "precision_at_1", "average": "micro"}
-"""What models are ordered by: how often the nearest neighbor is right."""
 
 BEST, UNDECIDED, WORSE, UNKNOWN = "best", "undecided", "worse", ""
 """A model against the best one. Unknown without intervals, and with too few patients."""
@@ -87,11 +85,11 @@ def standing(
     The tables are a comparison's ``summary.csv`` and ``bounds.csv`` and the three of the analysis
     uncertainty (all or none).
     """
-    own = _figure(summary, split)
-    known = None if intervals is None else _figure(intervals, split)
-    firsts = None if ranks is None else _figure(ranks, split)["first"]
+    own = of_figure(summary, split)
+    known = None if intervals is None else of_figure(intervals, split)
+    firsts = None if ranks is None else of_figure(ranks, split)["first"]
     shares = own["common_value"].astype(float)
-    order = sorted(cards, key=lambda model: -shares.fillna(-1.0)[model])
+    order = best_first(cards, summary, split)
     best = {model for model in cards if shares[model] == shares[order[0]]}
     beaten_by = _beaten_by(differences, split)
     models = []
@@ -131,16 +129,8 @@ def standing(
     )
 
 
-def _figure(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The rows of :data:`FIGURE` on one split, by model."""
-    here = table[table["query_split"] == split]
-    for column, wanted in FIGURE.items():
-        here = here[here[column] == wanted]
-    return here.set_index("model")
-
-
 def _bound(table: pd.DataFrame, name: str) -> float:
-    found = _figure(table, table["query_split"].iloc[0])["value"]
+    found = of_figure(table, table["query_split"].iloc[0])["value"]
     return float(found[name])
 
 
@@ -148,7 +138,7 @@ def _beaten_by(differences: pd.DataFrame | None, split: str) -> dict[str, set[st
     """Model -> the models that are better by their verdict; empty where there is no verdict."""
     if differences is None:
         return {}
-    rows = _figure(differences, split).reset_index()
+    rows = of_figure(differences, split).reset_index()
     rows = rows[rows["verdict"].isin(["better", "worse", "undecided"])]
     found: dict[str, set[str]] = {
         str(model): set() for model in pd.concat([rows["model"], rows["other"]]).unique()

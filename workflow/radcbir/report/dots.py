@@ -1,26 +1,121 @@
 """Shapes that the figures of several analyses share."""
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.style import (
+    FADED_INK,
+    GRAY,
+    INK,
+    LINE,
+    SMALL_TEXT,
+    STYLE,
+    TWO_COLUMNS,
+    model_styles,
+    size,
+    widest,
+)
 
 NO_ANSWER = "no query has an index image of its class"
 """Why a panel of figures about queries is empty."""
 
+FEWEST_SHOWN_FULLY = 5
+"""Groups of fewer queries are faded: one query more or less moves their figure by 20 points."""
 
-def legend_on_the_right(figure: plt.Figure, axis: plt.Axes) -> None:
-    """The legend of one panel, beside all panels."""
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center")
+FADED = 0.3
+
+HIGHEST = 200.0
+"""How high rows may become together, in mm, before they are drawn closer: a figure and its caption
+have to fit on a page.
+"""
+
+LANE = 1.55
+"""The height in mm of a model's lane within a row."""
+
+
+def legend_below(figure: plt.Figure, handles: Sequence, labels: Sequence[str]) -> None:
+    """A legend below all panels, in as many columns as the figure is wide."""
+    if labels:
+        columns = _legend_columns(labels, figure.get_figwidth() * 25.4)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def legend_height(labels: Sequence[str], width: float = TWO_COLUMNS) -> float:
+    """The height of :func:`legend_below` in mm."""
+    return 2 + LINE * -(-len(labels) // _legend_columns(labels, width)) if labels else 0
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    column = widest(labels) + 5.2 * SMALL_TEXT / 72 * 25.4  # line, blanks
+    fitting = max(1, int((width - 4) // column))
+    return -(-len(labels) // -(-len(labels) // fitting))
+
+
+def label_ends(
+    figure: plt.Figure,
+    axis: plt.Axes,
+    ends: Mapping[str, float],
+    names: Mapping[str, str],
+    styles: Mapping[str, Mapping],
+) -> None:
+    """The models' names right of a panel, beside the ends of their curves, in place of a legend.
+
+    ``ends`` maps models to the last values of their curves. Names that would overlap are moved
+    apart as little as possible. Call it when all else is drawn.
+    """
+    shown = sorted(
+        (model for model in names if np.isfinite(ends.get(model, np.nan))),
+        key=lambda model: ends[model],
+    )
+    if not shown:
+        return
+    figure.draw_without_rendering()  # limits and sizes are known only now
+    height = axis.get_window_extent().height / figure.dpi * 25.4
+    points = axis.transData.transform([(axis.get_xlim()[1], ends[model]) for model in shown])
+    wanted = axis.transAxes.inverted().transform(points)[:, 1]
+    gaps = np.arange(len(shown)) * SMALL_TEXT * 1.2 / 72 * 25.4 / height
+    places = np.asarray(isotonic_regression(wanted - gaps).x)
+    places = np.clip(places, 0, max(0.0, 1 - gaps[-1])) + gaps
+    for model, start, place in zip(shown, wanted, places, strict=True):
+        style = {**styles[model], "marker": ""}
+        axis.plot(
+            [1.01, 1.03, 1.09], [start, place, place], transform=axis.transAxes, clip_on=False,
+            **style,
+        )  # fmt: skip
+        axis.plot(1.06, place, transform=axis.transAxes, clip_on=False, **styles[model])
+        axis.text(
+            1.11, place, names[model], transform=axis.transAxes, va="center", fontsize=SMALL_TEXT
+        )
+
+
+def with_lacking(names: Mapping[str, str], queries: pd.Series) -> dict[str, str]:
+    """The names of the models, each with how many queries fewer it answered than another one.
+
+    ``queries`` maps models to the number of queries that they answered.
+    """
+    lacking = {model: int(queries.max() - queries.get(model, queries.max())) for model in names}
+    return {
+        model: f"{name} (lacks {lacking[model]:,})" if lacking[model] else name
+        for model, name in names.items()
+    }
 
 
 def sentence(axis: plt.Axes, text: str) -> None:
-    """A sentence in place of a panel that has nothing to show."""
+    """A short sentence, in narrow lines, in place of a panel that has nothing to show."""
     axis.text(
-        0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, fontsize=9.5, wrap=True
+        0.5,
+        0.5,
+        textwrap.fill(text, 22),
+        ha="center",
+        va="center",
+        transform=axis.transAxes,
+        color=GRAY,
     )
     axis.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     axis.grid(visible=False)
@@ -29,6 +124,54 @@ def sentence(axis: plt.Axes, text: str) -> None:
 def of_all_neighbors(table: pd.DataFrame, split: str) -> pd.DataFrame:
     """The rows of a query split that count every neighbor."""
     return table[(table["neighbors"] == "all") & (table["query_split"] == split)]
+
+
+def rows_height(rows: int, models: int) -> float:
+    """The height in mm of rows in which every model has a lane."""
+    return min(HIGHEST, rows * (2.0 + LANE * models))
+
+
+def lane(position: int, models: int) -> float:
+    """How far a model's lane is above the middle of a row of height 1. The first model is on top."""
+    return 0.4 - (position + 0.5) * 0.8 / max(models, 1)
+
+
+def in_lanes(
+    axis: plt.Axes,
+    values: Mapping[str, pd.DataFrame],
+    rows: Sequence[str],
+    names: Mapping[str, str],
+    styles: Mapping[str, Mapping],
+    faded: Collection[str] = (),
+) -> None:
+    """A dot per model in every row, each model in its lane so that none hides another.
+
+    ``values`` has, per model, a frame indexed by row with ``value`` and, where there are intervals,
+    ``low`` and ``high``. ``rows`` runs from the bottom to the top. ``faded`` rows are faded.
+    """
+    for position, (model, name) in enumerate(names.items()):
+        style, table = dot(styles[model]), values[model].reindex(list(rows))
+        for place, (row, found) in enumerate(table.iterrows()):
+            height, alpha = place + lane(position, len(names)), FADED if row in faded else 1.0
+            if "low" in found and np.isfinite(found["low"]):
+                axis.plot(
+                    [found["low"], found["high"]], [height] * 2, color=style["color"],
+                    linewidth=0.8, alpha=0.55 * alpha,
+                )  # fmt: skip
+            axis.plot(found["value"], height, alpha=alpha, **style)
+        axis.plot([], [], label=name, **style)
+    for border in range(1, len(rows)):
+        axis.axhline(border - 0.5, color="#e3e7ec", linewidth=0.5)
+    axis.grid(visible=False, axis="y")
+    axis.set_ylim(-0.5, max(len(rows), 1) - 0.5)
+
+
+def name_rows(axis: plt.Axes, texts: Sequence[str], faded: Sequence[bool] = ()) -> None:
+    """The names of rows from the bottom to the top, those of faded ones in gray."""
+    axis.set_yticks(range(len(texts)), texts)
+    axis.tick_params(axis="y", length=0)
+    for label, is_faded in zip(axis.get_yticklabels(), faded, strict=False):
+        label.set_color(FADED_INK if is_faded else INK)
 
 
 def before_and_after(
@@ -45,13 +188,13 @@ def before_and_after(
     (filled).
     """
     splits = list(table["query_split"].unique()) or [""]
-    styles = model_styles(list(names), controls)
-    step = 0.8 / max(len(names), 1)
+    styles = model_styles(names, controls)
+    height = 15 + rows_height(max(1, len(groups)), len(names)) + legend_height(list(names.values()))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1,
             len(splits),
-            figsize=(4 + 5.5 * len(splits), 1.4 + max(1, len(groups)) * (0.35 + 0.17 * len(names))),
+            figsize=size(TWO_COLUMNS, height),
             sharey=True,
             squeeze=False,
             layout="constrained",
@@ -64,30 +207,25 @@ def before_and_after(
                 for position, (model, name) in enumerate(names.items()):
                     if model not in rows.index:
                         continue
-                    height = place + 0.4 - (position + 0.5) * step
+                    level: Any = place + lane(position, len(names))
                     ends = rows.loc[model, before], rows.loc[model, after]
                     style = dot(styles[model])
-                    axis.plot(ends, [height] * 2, color=style["color"], linewidth=1.2, alpha=0.7)
-                    hollow = style | {"markerfacecolor": "white"}
-                    axis.plot(ends[0], height, markersize=6, **hollow)
-                    axis.plot(
-                        ends[1], height, markersize=6, label=name if place == 0 else None, **style
-                    )
-            axis.set_yticks(
-                range(len(groups)), [group.replace("_", " ") for group in reversed(groups)]
-            )
-            axis.set_ylim(-0.6, max(len(groups), 1) - 0.4)
+                    axis.plot(ends, [level] * 2, color=style["color"], linewidth=0.8, alpha=0.7)
+                    axis.plot(ends[0], level, **style | {"markerfacecolor": "white"})
+                    axis.plot(ends[1], level, label=name if place == 0 else None, **style)
+            for border in range(1, len(groups)):
+                axis.axhline(border - 0.5, color="#e3e7ec", linewidth=0.5)
+            name_rows(axis, [group.replace("_", " ") for group in reversed(groups)])
+            axis.set_ylim(-0.5, max(len(groups), 1) - 0.5)
             axis.set_xlim(-0.02, 1.02)
-            axis.set_title(f"queries: {split}" if split else "", fontsize=10.5, loc="left")
-            axis.set_xlabel(legend, fontsize=9)
+            axis.set_title(f"queries: {split}" if split else "")
+            axis.set_xlabel(textwrap.fill(legend, 100 // len(splits)))
             axis.grid(visible=False, axis="y")
         if not groups:
             axes[0][0].text(
                 0.5, 0, "nothing is known that could be left out", ha="center", va="center"
             )
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside right center")
+        legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from radcbir.cards.model_card import is_control
+from radcbir.report.numbers import fixed, signed
 
 Column = tuple[str, str, str, Callable[[Any], str]]
 """Of a table's column: the frame's column, the head, what it means, and how a value is written."""
@@ -13,12 +14,12 @@ Column = tuple[str, str, str, Callable[[Any], str]]
 
 def figure(value: Any) -> str:
     """Three decimals; nothing for a missing value."""
-    return "" if pd.isna(value) else f"{value:.3f}"
+    return "" if pd.isna(value) else fixed(value, 3)
 
 
 def difference(value: Any) -> str:
     """Three decimals with a sign."""
-    return "" if pd.isna(value) else f"{value:+.3f}"
+    return "" if pd.isna(value) else signed(value, 3)
 
 
 def count(value: Any) -> str:
@@ -35,8 +36,11 @@ def section(
     title: str, reading: str, frame: pd.DataFrame, columns: Sequence[Column], cards: Mapping
 ) -> dict:
     """One table with its reading: a row per row of ``frame``, the model's name first where there is
-    a column ``model``.
+    a column ``model``. Models stand in the order of ``cards``.
     """
+    if "model" in frame:
+        places = {model: place for place, model in enumerate(cards)}
+        frame = frame.sort_values("model", key=lambda names: names.map(places), kind="stable")
     rows = []
     for row in frame.to_dict("records"):
         card = cards.get(row.get("model"))

@@ -32,43 +32,46 @@ rule comparison_summary:
         summary=of_all_models(layout.metrics("summary.csv")),
         by_group=of_all_models(layout.metrics("by_group.csv")),
         per_query=of_all_models(layout.metrics("per_query.parquet")),
+        catalog=layout.POOL,
     output:
         precision=layout.comparison("precision.csv"),
         summary=report(
             layout.comparison("summary.csv"),
             caption="../../radcbir/analyses/comparison/summary.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "all metrics (CSV)"},
         ),
         by_group=report(
             layout.comparison("by_group.csv"),
             caption="../../radcbir/analyses/comparison/by_group.rst",
             category="{experiment}",
-            subcategory="Errors",
+            subcategory=analyses.numbered("Errors"),
             labels={"what": "metrics by modality, region and label (CSV)"},
         ),
-        precision_at_k_svg=report(
-            layout.comparison("precision_at_k.svg"),
+        precision_at_k_page=report(
+            layout.comparison(layout.figure_page("precision_at_k")),
             caption="../../radcbir/analyses/comparison/precision_at_k.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "P@k curves"},
         ),
+        precision_at_k_svg=layout.comparison("precision_at_k.svg"),
         precision_at_k_pdf=layout.comparison("precision_at_k.pdf"),
-        precision_by_group_svg=report(
-            layout.comparison("precision_by_group.svg"),
+        precision_by_group_page=report(
+            layout.comparison(layout.figure_page("precision_by_group")),
             caption="../../radcbir/analyses/comparison/precision_by_group.rst",
             category="{experiment}",
-            subcategory="Errors",
+            subcategory=analyses.numbered("Errors"),
             labels={"what": "P@1 by modality and region"},
         ),
+        precision_by_group_svg=layout.comparison("precision_by_group.svg"),
         precision_by_group_pdf=layout.comparison("precision_by_group.pdf"),
         page=report(
             layout.comparison("labels.html"),
             caption="../../radcbir/analyses/comparison/labels.rst",
             category="{experiment}",
-            subcategory="Errors",
+            subcategory=analyses.numbered("Errors"),
             labels={"what": "table of labels"},
         ),
     log:
@@ -82,7 +85,13 @@ rule comparison_summary:
         runtime=per_attempt(30),
     params:
         cards=experiment_cards,
-        code=code("analyses/comparison_summary.py", template="analyses/comparison/labels.html.j2"),
+        split=first_tested_split,
+        figures=dict(analyses.registry()["comparison"].figures),
+        code=code(
+            "analyses/comparison_summary.py",
+            template="analyses/comparison/labels.html.j2",
+            figures="comparison",
+        ),
     script:
         "../../scripts/analyses/comparison_summary.py"
 
@@ -102,7 +111,7 @@ rule model_table:
             layout.comparison("models.html"),
             caption="../../radcbir/analyses/comparison/models.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "table of models"},
         ),
     log:

@@ -11,7 +11,7 @@ rule gallery:
             layout.GALLERY,
             caption="../../radcbir/analyses/gallery/page.rst",
             category="{experiment}",
-            subcategory="Errors",
+            subcategory=analyses.numbered("Errors"),
             labels={"what": "gallery, queries: {split}"},
         ),
     log:

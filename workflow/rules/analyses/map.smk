@@ -24,17 +24,19 @@ rule map_coordinates:
         "../../scripts/analyses/map_coordinates.py"
 
 
-# The map as one page that opens without network: models to choose from, thumbnails under the pointer.
+# The map as one page that opens without network: models to choose from, right and wrong answers,
+# images under the pointer and inside a lasso.
 rule map_summary:
     input:
         maps=of_all_models(layout.of_model("map", "coordinates.parquet")),
+        per_query=of_all_models(layout.metrics("per_query.parquet")),
         catalog=layout.POOL,
     output:
         report(
             layout.of_experiment("map", "map.html"),
             caption="../../radcbir/analyses/map/page.rst",
             category="{experiment}",
-            subcategory="Errors",
+            subcategory=analyses.numbered("Errors"),
             labels={"what": "map of the embedding spaces"},
         ),
     log:

@@ -8,13 +8,13 @@ def reported(analysis, file, label, caption):
         layout.of_experiment(analysis.name, file),
         caption=f"../../radcbir/analyses/{analysis.name}/{caption}.rst",
         category="{experiment}",
-        subcategory=analysis.section,
+        subcategory=analyses.numbered(analysis.section),
         labels={"what": label},
     )
 
 
 def summary_inputs(analysis):
-    """The models' tables by name, and what else the summary reads."""
+    """The models' tables by name, what else the summary reads, and what the models are ordered by."""
     models = lambda wildcards: analysis.models(project, wildcards.experiment)
     tables = {
         each: of_models(layout.of_model(analysis.name, f"{each}.csv"), models)
@@ -26,7 +26,7 @@ def summary_inputs(analysis):
         name: lambda wildcards, name=name: inputs(wildcards)[name]
         for name in analysis.inputs(project, example)
     }
-    return tables | others
+    return tables | others | {"order": layout.comparison("summary.csv")}
 
 
 def summary_outputs(analysis):
@@ -39,8 +39,9 @@ def summary_outputs(analysis):
             reported(analysis, f"{each}.csv", analysis.reported[each], "tables") if listed else path
         )
     for each, label in analysis.figures.items():
-        files[f"{each}_svg"] = reported(analysis, f"{each}.svg", label, each)
-        files[f"{each}_pdf"] = layout.of_experiment(analysis.name, f"{each}.pdf")
+        files[f"{each}_page"] = reported(analysis, layout.figure_page(each), label, each)
+        for suffix in ("svg", "pdf"):
+            files[f"{each}_{suffix}"] = layout.of_experiment(analysis.name, f"{each}.{suffix}")
     if analysis.page:
         files["page"] = reported(analysis, f"{analysis.name}.html", analysis.page, "page")
     return files
@@ -68,16 +69,19 @@ for analysis in analyses.summarised():
             runtime=per_attempt(30),
         params:
             analysis=analysis.name,
+            figures=dict(analysis.figures),
             cards=lambda wildcards, analysis=analysis: shown_cards(
                 analysis.models(project, wildcards.experiment)
             ),
             settings=lambda wildcards, analysis=analysis: analysis.settings(
                 project, wildcards.experiment
             ),
+            split=first_tested_split,
             code=code(
                 "analyses/summarise.py",
                 f"radcbir.analyses.{analysis.name}.summary",
                 template=analysis.template if analysis.page else None,
+                figures=analysis.name if analysis.figures else None,
             ),
         script:
             "../../scripts/analyses/summarise.py"

@@ -93,7 +93,7 @@ rule text_queries_summary:
             layout.of_experiment("text_queries", "text_queries.html"),
             caption="../../radcbir/analyses/text_queries/page.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "text queries"},
         ),
     log:

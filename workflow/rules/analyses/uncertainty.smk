@@ -12,14 +12,14 @@ rule uncertainty:
             layout.of_experiment("uncertainty", "intervals.csv"),
             caption="../../radcbir/analyses/uncertainty/tables.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "intervals (CSV)"},
         ),
         differences=report(
             layout.of_experiment("uncertainty", "differences.csv"),
             caption="../../radcbir/analyses/uncertainty/tables.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "differences between models (CSV)"},
         ),
         ranks=layout.of_experiment("uncertainty", "ranks.csv"),
@@ -48,21 +48,23 @@ rule uncertainty_summary:
         ranks=layout.of_experiment("uncertainty", "ranks.csv"),
         bounds=layout.comparison("bounds.csv"),
     output:
-        intervals_svg=report(
-            layout.of_experiment("uncertainty", "intervals.svg"),
+        intervals_page=report(
+            layout.of_experiment("uncertainty", layout.figure_page("intervals")),
             caption="../../radcbir/analyses/uncertainty/intervals.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "intervals and first ranks"},
         ),
+        intervals_svg=layout.of_experiment("uncertainty", "intervals.svg"),
         intervals_pdf=layout.of_experiment("uncertainty", "intervals.pdf"),
-        differences_svg=report(
-            layout.of_experiment("uncertainty", "differences.svg"),
+        differences_page=report(
+            layout.of_experiment("uncertainty", layout.figure_page("differences")),
             caption="../../radcbir/analyses/uncertainty/differences.rst",
             category="{experiment}",
-            subcategory="Which encoder",
+            subcategory=analyses.numbered("Which encoder"),
             labels={"what": "differences between models"},
         ),
+        differences_svg=layout.of_experiment("uncertainty", "differences.svg"),
         differences_pdf=layout.of_experiment("uncertainty", "differences.pdf"),
     log:
         layout.log("uncertainty_summary", "{experiment}"),
@@ -73,6 +75,8 @@ rule uncertainty_summary:
         "../../../envs/analysis.yaml"
     params:
         cards=experiment_cards,
-        code=code("analyses/uncertainty_summary.py"),
+        split=first_tested_split,
+        figures=dict(analyses.registry()["uncertainty"].figures),
+        code=code("analyses/uncertainty_summary.py", figures="uncertainty"),
     script:
         "../../scripts/analyses/uncertainty_summary.py"

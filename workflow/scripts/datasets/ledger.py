@@ -30,5 +30,6 @@ with script_log(snakemake.log[0], f"ledger {snakemake.wildcards.dataset}"):
         title=f"Ledger of the dataset {snakemake.wildcards.dataset}",
         coverage=coverage.to_dict("records"),
         rows=ledger.head(SHOWN).to_dict("records"),
+        names=snakemake.params.names,
         more=max(0, len(ledger) - SHOWN),
     )

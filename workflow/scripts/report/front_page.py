@@ -9,13 +9,14 @@ from radcbir.front_page.words import report_words
 from radcbir.report.render import render
 
 with script_log(snakemake.log[0], "front_page"):
+    shown = snakemake.params.shown
     fronts = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
     render(
         "front_page/index.html.j2",
         snakemake.output.page,
         title="Which encoder finds the right images?",
         fronts=fronts,
-        links=snakemake.params.links,
-        data_files=snakemake.params.data_files,
+        links=shown["links"],
+        data_files=shown["data_files"],
     )
-    write_text(snakemake.output.words, report_words(fronts, snakemake.params.introduction))
+    write_text(snakemake.output.words, report_words(fronts, shown["introduction"]))

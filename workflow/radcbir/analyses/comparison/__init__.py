@@ -3,7 +3,15 @@
 from radcbir.analyses import Analysis, Project
 from radcbir.core import layout
 
-FILES = ("summary.csv", "bounds.csv", "models.html", "precision_at_k.svg", "labels.html")
+FIGURES = {"precision_at_k": "P@k curves", "precision_by_group": "P@1 by modality and region"}
+
+FILES = (
+    "summary.csv",
+    "bounds.csv",
+    "models.html",
+    "labels.html",
+    *(layout.figure_page(each) for each in FIGURES),
+)
 
 
 def _files(project: Project, experiment: str) -> list[str]:
@@ -15,6 +23,7 @@ ANALYSIS = Analysis(
     title="Retrieval metrics",
     question="Which encoder finds images with the same label most often?",
     section="Which encoder",
+    figures=FIGURES,
     own_rules=True,
     files=_files,
     needs_vectors=False,

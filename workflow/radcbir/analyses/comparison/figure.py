@@ -7,71 +7,102 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.dots import (
+    FEWEST_SHOWN_FULLY,
+    in_lanes,
+    label_ends,
+    legend_below,
+    legend_height,
+    name_rows,
+    rows_height,
+    with_lacking,
+)
+from radcbir.report.style import STYLE, TWO_COLUMNS, model_styles, size
+
+APART = 1.035
+"""By what factor the intervals of two models stand apart on the axis of k."""
 
 
 def precision_curves(
-    precision: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
+    precision: pd.DataFrame,
+    names: Mapping[str, str],
+    controls: Sequence[str],
+    intervals: pd.DataFrame | None = None,
 ) -> plt.Figure:
     """P@k against k for all models, micro and macro side by side, one row per query split.
 
     ``precision`` is a comparison's ``precision.csv``; ``names`` maps each model to the name shown,
     in the order of the configuration. The paper's definition (denominator at most the number of
     index images of the query's class) is drawn, without exclusion of same-patient neighbors.
+    ``intervals`` has model, query_split, average, k, low and high
+    (:func:`~radcbir.analyses.comparison.curve_intervals.curve_intervals`). A model that answered
+    fewer queries than another one says so beside its name.
     """
     shown = precision[(precision["definition"] == "capped") & (precision["neighbors"] == "all")]
     splits = list(shown["query_split"].unique())
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
+    panel = max(42.0, 3.2 * len(names))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
             2,
-            figsize=(11.5, 0.6 + 3.9 * len(splits)),
+            figsize=size(TWO_COLUMNS, 8 + (panel + 8) * len(splits)),
             sharex=True,
             sharey=True,
             squeeze=False,
             layout="constrained",
         )
         for row, split in enumerate(splits):
-            for column, average in enumerate(("micro", "macro")):
-                axis = axes[row][column]
-                for model, name in names.items():
-                    curve = shown[
-                        (shown["query_split"] == split)
-                        & (shown["average"] == average)
-                        & (shown["model"] == model)
-                    ]
-                    curve = curve.sort_values("k")
+            for axis, average in zip(axes[row], ("micro", "macro"), strict=True):
+                curves = shown[(shown["query_split"] == split) & (shown["average"] == average)]
+                ends = {}
+                for place, model in enumerate(names):
+                    curve = curves[curves["model"] == model].sort_values("k")
                     axis.plot(
                         curve["k"],
                         curve["value"],
-                        label=name,
-                        linewidth=1.8,
-                        markersize=4.5,
                         markevery=_marked(curve["k"].to_numpy()),
                         **styles[model],
                     )
+                    ends[model] = float(curve["value"].iloc[-1]) if len(curve) else np.nan
+                    if intervals is not None:
+                        here = intervals[
+                            (intervals["query_split"] == split)
+                            & (intervals["average"] == average)
+                            & (intervals["model"] == model)
+                        ]
+                        shift = APART ** (place - (len(names) - 1) / 2)
+                        axis.vlines(
+                            here["k"] * shift, here["low"], here["high"], linewidth=0.6, alpha=0.6,
+                            color=styles[model]["color"],
+                        )  # fmt: skip
                 over = "mean over queries" if average == "micro" else "mean over classes"
-                axis.set_title(f"{average} ({over}), queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"{average} ({over}), queries: {split}")
                 axis.set_xscale("log")
-                axis.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%d"))
+                axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+                axis.xaxis.set_major_formatter("{x:,.0f}")
+                axis.minorticks_off()
                 axis.set_ylim(0, 1)
                 if row == len(splits) - 1:
                     axis.set_xlabel("k (number of neighbors)")
             axes[row][0].set_ylabel("P@k")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+            axes[row][0].set_xlim(0.8, 1.02 * max(shown["k"].max(), 1.2))
+            queries = curves.groupby("model")["queries"].max()
+            label_ends(figure, axes[row][1], ends, with_lacking(names, queries), styles)
     return figure
 
 
 def precision_by_group(
     by_group: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
-    """P@1 by modality (above) and by region (below), a column per query split: a line per group, a
-    dot per model.
+    """P@1 by modality (above) and by region (below), a column per query split: a row per group, in
+    it a lane per model with the 95 % interval.
 
-    ``by_group`` is a comparison's ``by_group.csv``, ``names`` as for :func:`precision_curves`.
-    Groups that no query could answer are left out.
+    ``by_group`` is a comparison's ``by_group.csv``, over the queries that all models answered
+    (:func:`~radcbir.analyses.comparison.common_queries.compared`), ``names`` as for
+    :func:`precision_curves`.
+    Groups that no query could answer are left out, those of fewer than
+    :data:`~radcbir.report.dots.FEWEST_SHOWN_FULLY` queries are faded.
     """
     here = by_group[(by_group["neighbors"] == "all") & (by_group["queries"] > 0)]
     splits, levels = list(by_group["query_split"].unique()), ["modality", "region"]
@@ -79,53 +110,53 @@ def precision_by_group(
         level: sorted(here.loc[here["level"] == level, "group"].unique(), reverse=True)
         for level in levels
     }
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
+    columns = {
+        "precision_at_1": "value",
+        "precision_at_1_low": "low",
+        "precision_at_1_high": "high",
+    }
+    counts = [max(1, len(groups[level])) for level in levels]
+    height = 20 + rows_height(sum(counts), len(names)) + legend_height(list(names.values()))
     with plt.rc_context(STYLE):
-        heights = [max(1, len(groups[level])) for level in levels]
         figure, axes = plt.subplots(
             2,
             len(splits),
-            figsize=(3 + 6.5 * len(splits), 1.6 + 0.36 * sum(heights)),
+            figsize=size(TWO_COLUMNS, height),
             sharex=True,
             squeeze=False,
             layout="constrained",
-            gridspec_kw={"height_ratios": [height + 1 for height in heights]},
+            gridspec_kw={"height_ratios": counts},
         )
         for column, split in enumerate(splits):
             for axis, level in zip(axes[:, column], levels, strict=True):
                 part = here[(here["level"] == level) & (here["query_split"] == split)]
                 queries = (
-                    part.drop_duplicates("group")
-                    .set_index("group")["queries"]
-                    .reindex(groups[level], fill_value=0)
+                    part.groupby("group")["queries"].max().reindex(groups[level], fill_value=0)
                 )
-                for model, name in names.items():
-                    values = (
-                        part[part["model"] == model]
-                        .set_index("group")["precision_at_1"]
-                        .reindex(groups[level])
-                    )
-                    style = styles[model] | {
-                        "linestyle": "",
-                        "marker": styles[model]["marker"] or "|",
-                    }
-                    axis.plot(
-                        values.to_numpy(),
-                        np.arange(len(values)),
-                        label=name,
-                        markersize=8,
-                        alpha=0.85,
-                        **style,
-                    )
-                axis.set_yticks(
-                    range(len(groups[level])), [f"{name}  (n={n:,})" for name, n in queries.items()]
+                values = {
+                    model: part[part["model"] == model].set_index("group")[list(columns)]
+                    for model in names
+                }
+                few = queries < FEWEST_SHOWN_FULLY
+                in_lanes(
+                    axis,
+                    {model: each.rename(columns=columns) for model, each in values.items()},
+                    groups[level],
+                    names,
+                    styles,
+                    few[few].index,
                 )
-                axis.set_ylim(-0.7, len(groups[level]) - 0.3)
+                name_rows(
+                    axis,
+                    [f"{name}  (n={count:,})" for name, count in queries.items()],
+                    few.tolist(),
+                )
                 axis.set_xlim(-0.02, 1.02)
-                axis.set_title(f"by {level}, queries: {split}", fontsize=10.5, loc="left")
-            axes[-1][column].set_xlabel("P@1")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+                axis.set_title(f"by {level}, queries: {split}")
+            known = here["precision_at_1_low"].notna().any()
+            axes[-1][column].set_xlabel("P@1, lines: 95 % intervals" if known else "P@1")
+        legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from radcbir.report.heat import heat, is_missing
+from radcbir.report.dots import FEWEST_SHOWN_FULLY
+from radcbir.report.numbers import heat, is_missing
 
 
 def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
@@ -39,6 +40,7 @@ def label_sections(by_group: pd.DataFrame, models: Sequence[str]) -> list[dict]:
                         "group": group,
                         "index_images": int(count["index_images"]),
                         "queries": int(count["queries"]) + int(count["queries_without_relevant"]),
+                        "rare": 0 < int(count["queries"]) < FEWEST_SHOWN_FULLY,
                         "unanswerable": int(count["queries"]) == 0,
                         "cells": [
                             heat(None if is_missing(value) else float(value))

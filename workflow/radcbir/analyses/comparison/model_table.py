@@ -9,7 +9,7 @@ from radcbir.analyses.comparison.common_queries import without_empty_metrics
 from radcbir.cards.model_card import NOT_STATED, is_control
 from radcbir.metrics.intervals import reading
 from radcbir.metrics.registry import columns
-from radcbir.report.heat import is_missing, three_decimals
+from radcbir.report.numbers import as_sure, interval, is_missing, three_decimals
 
 HEADLINES = [
     (column.heading, metric.averaged, column.average, column.help) for metric, column in columns()
@@ -72,9 +72,7 @@ def model_table(
                 "cells": [
                     {
                         "value": value,
-                        "text": three_decimals(value),
-                        "own": "" if value == alone else three_decimals(alone),
-                        "interval": _interval(known, figure, value),
+                        **_texts(known, figure, value, alone),
                         "best": value is not None and value == top,
                         "alike": value is not None and value != top and model in near,
                     }
@@ -159,12 +157,22 @@ def _alike(
     )
 
 
-def _interval(known: pd.DataFrame | None, figure: tuple[str, ...], value: float | None) -> str:
-    if known is None or value is None or figure not in known.index:
-        return ""
-    ends: Any = known.loc[figure, ["common_low", "common_high"]]
-    low, high = ends
-    return "" if is_missing(float(low)) else f"{low:.3f} – {high:.3f}"
+def _texts(
+    known: pd.DataFrame | None, figure: tuple[str, ...], value: float | None, own: float | None
+) -> dict[str, str]:
+    """The value over common queries, the model's own where it is another, and the interval, with as
+    many decimals as the interval allows.
+    """
+    low = high = float("nan")
+    if known is not None and figure in known.index:
+        ends: Any = known.loc[figure, ["common_low", "common_high"]]
+        low, high = map(float, ends)
+    text, alone = ("" if each is None else as_sure(each, low, high) for each in (value, own))
+    return {
+        "text": text,
+        "own": "" if value == own else alone,
+        "interval": "" if value is None else interval(low, high),
+    }
 
 
 def _resampled(intervals: pd.DataFrame) -> str:

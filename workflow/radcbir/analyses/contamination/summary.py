@@ -14,6 +14,6 @@ def summarise(given: Given) -> Summary:
         tables={"contamination": pd.DataFrame(found).T.rename_axis("model").reset_index()},
         page={
             "title": f"What the models of {given.experiment} have seen",
-            "sections": contamination_sections(found, given.cards),
+            "sections": contamination_sections(found, given.shown),
         },
     )

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from radcbir.report.style import STYLE
+from radcbir.report.style import INK, SMALL_TEXT, STYLE, TWO_COLUMNS, size
 
 
 def cross_dataset_figure(matrix: pd.DataFrame, names: Mapping[str, str]) -> plt.Figure:
@@ -17,12 +17,12 @@ def cross_dataset_figure(matrix: pd.DataFrame, names: Mapping[str, str]) -> plt.
     datasets = sorted(set(here["query_dataset"]) | set(here["index_dataset"]))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    side = 0.9 + 0.75 * len(datasets)
+    side = min(TWO_COLUMNS / columns - 20, 12.0 * len(datasets))
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(
             rows,
             columns,
-            figsize=(columns * (side + 1.2), rows * (side + 0.6)),
+            figsize=size(TWO_COLUMNS, 6 + rows * (side + 18)),
             squeeze=False,
             layout="constrained",
         )
@@ -39,7 +39,7 @@ def cross_dataset_figure(matrix: pd.DataFrame, names: Mapping[str, str]) -> plt.
             values = values.reindex(index=datasets, columns=datasets).to_numpy(float)
             axis.imshow(values, vmin=0, vmax=1, cmap="Blues")
             for (row, column), value in np.ndenumerate(values):
-                ink = "white" if value > 0.6 else "#1c2430"
+                ink = "white" if value > 0.6 else INK
                 axis.text(
                     column,
                     row,
@@ -47,11 +47,12 @@ def cross_dataset_figure(matrix: pd.DataFrame, names: Mapping[str, str]) -> plt.
                     ha="center",
                     va="center",
                     color=ink,
+                    fontsize=SMALL_TEXT,
                 )
             axis.set_xticks(range(len(datasets)), datasets, rotation=20, ha="right")
             axis.set_yticks(range(len(datasets)), datasets)
-            axis.set_title(name, fontsize=10.5, loc="left")
+            axis.set_title(name)
         for axis in axes[:, 0]:
             axis.set_ylabel("queries of")
-        figure.supxlabel(f"index of, P@1, queries: {matrix['query_split'].iloc[0]}", fontsize=10)
+        figure.supxlabel(f"index of, P@1, queries: {matrix['query_split'].iloc[0]}")
     return figure

@@ -12,6 +12,6 @@ def summarise(given: Given) -> Summary:
         figures={"cross_dataset": cross_dataset_figure(matrix, given.names)},
         page={
             "title": f"Across the datasets of {given.experiment}",
-            "sections": cross_dataset_sections(matrix, purity, given.cards),
+            "sections": cross_dataset_sections(matrix, purity, given.shown),
         },
     )

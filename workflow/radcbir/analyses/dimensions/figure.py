@@ -38,7 +38,7 @@ def precision_against_bytes(
         by_kind = dict(list(part.groupby(["method", "storage"])))
         original = by_kind["none", "float32"]
         axis.axhline(
-            original["precision_at_1"].iloc[0], color="#000000", linewidth=1, linestyle=":"
+            original["precision_at_1"].iloc[0], color="#000000", linewidth=0.8, linestyle=":"
         )
         axis.plot(
             original["bytes_per_vector"],
@@ -46,7 +46,7 @@ def precision_against_bytes(
             label="as embedded",
             color="#000000",
             marker="*",
-            markersize=11,
+            markersize=6,
             linestyle="",
         )
         for place, (kind, name) in enumerate(LINES.items()):
@@ -57,8 +57,6 @@ def precision_against_bytes(
                 label=name,
                 color=COLORS[place],
                 marker=MARKERS[place],
-                markersize=4.5,
-                linewidth=1.6,
                 alpha=0.9,
             )
         for place, (kind, name) in enumerate(POINTS.items(), start=2):
@@ -70,9 +68,9 @@ def precision_against_bytes(
                 color=COLORS[place],
                 linestyle="",
                 marker=MARKERS[-place],
-                markersize=7,
+                markersize=4.5,
                 markerfacecolor="#ffffff",
-                markeredgewidth=1.6,
+                markeredgewidth=0.9,
             )
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from radcbir.analyses.embedding_space.page import MEASURES, REMEDIES
-from radcbir.report.dots import dot
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.dots import dot, legend_below, legend_height
+from radcbir.report.style import INK, LINE, STYLE, TWO_COLUMNS, model_styles, size
 
 REMEDY_MARKERS = {
     "none": ("o", "#1c2430"),
@@ -40,16 +40,16 @@ def embedding_spaces_figure(
             here[here["measure"] == name].set_index("model")["value"]
             for name in ("hubness_skewness", "hubness_skewness_by_chance")
         )
-        panels.append((f"hubness, queries: {split} (tick: chance)", hubs, chance))
+        panels.append((f"hubness (tick: chance)\nqueries: {split}", hubs, chance))
     columns = 3
     rows = -(-len(panels) // columns)
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     places = np.arange(len(names))[::-1]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             rows,
             columns,
-            figsize=(11.5, rows * (0.75 + 0.24 * len(names))),
+            figsize=size(TWO_COLUMNS, rows * (14 + 1.3 * LINE * len(names))),
             sharey=True,
             squeeze=False,
             layout="constrained",
@@ -58,12 +58,12 @@ def embedding_spaces_figure(
             axis.set_visible(False)
         for axis, (title, values, chance) in zip(axes.ravel(), panels, strict=False):
             for place, model in zip(places, names, strict=True):
-                axis.plot(values.get(model, np.nan), place, markersize=8, **dot(styles[model]))
+                axis.plot(values.get(model, np.nan), place, **dot(styles[model]))
             if chance is not None:
-                axis.plot(chance.reindex(list(names)), places, "|", color="#1c2430", markersize=11)
+                axis.plot(chance.reindex(list(names)), places, "|", color=INK, markersize=7)
             axis.set_yticks(places, list(names.values()))
             axis.set_ylim(-0.6, len(names) - 0.4)
-            axis.set_title(title, fontsize=10.5, loc="left")
+            axis.set_title(title)
     return figure
 
 
@@ -77,7 +77,10 @@ def hub_remedies_figure(
         figure, axes = plt.subplots(
             len(splits),
             2,
-            figsize=(11.5, len(splits) * (1.1 + 0.36 * len(names))),
+            figsize=size(
+                TWO_COLUMNS,
+                len(splits) * (14 + 2 * LINE * len(names)) + legend_height(list(REMEDIES.values())),
+            ),
             sharey=True,
             squeeze=False,
             layout="constrained",
@@ -87,7 +90,7 @@ def hub_remedies_figure(
             for axis, column, title in zip(
                 axes[row],
                 ("precision_at_1", "skewness"),
-                ("P@1", "skewness of the 10-occurrence"),
+                ("P@1", "hubness (skewness)"),
                 strict=True,
             ):
                 for offset, remedy in zip(
@@ -105,17 +108,15 @@ def hub_remedies_figure(
                         linestyle="",
                         marker=marker,
                         color=color,
-                        markersize=6,
-                        label=remedy.replace("_", " "),
+                        label=REMEDIES[remedy],
                     )
                 axis.set_yticks(
                     places,
                     [f"{name} *" if model in controls else name for model, name in names.items()],
                 )
                 axis.set_ylim(-0.6, len(names) - 0.4)
-                axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"{title}, queries: {split}")
         if controls:
-            axes[-1][0].set_xlabel("* control", loc="left", fontsize=9)
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+            axes[-1][0].set_xlabel("* control", loc="left")
+        legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure

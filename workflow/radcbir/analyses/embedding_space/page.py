@@ -35,12 +35,13 @@ MEASURES = {
 
 HUBS = {
     "hubness_skewness": (
-        "skewness of the 10-occurrence",
-        "0 without hubs; far above chance: a few images are neighbors of very many queries",
+        "hubness",
+        "skewness of how often an index image is among the first 10: 0 without hubs; far above "
+        "chance: a few images are neighbors of very many queries",
     ),
     "hubness_skewness_by_chance": (
         "by chance",
-        "the skewness where each query draws its neighbors at random",
+        "the hubness where each query draws its neighbors at random",
     ),
     "anti_hubs": ("anti-hubs", "share of index images that are among the first 10 of no query"),
     "anti_hubs_by_chance": (
@@ -53,7 +54,14 @@ HUBS = {
     ),
 }
 
-REMEDIES = ["none", "centering", "local_scaling", "mutual_proximity", "csls"]
+REMEDIES = {
+    "none": "none",
+    "centering": "centering",
+    "local_scaling": "local scaling",
+    "mutual_proximity": "mutual proximity",
+    "csls": "CSLS (cross-domain similarity local scaling)",
+}
+"""Corrections for hubs -> how they are called."""
 
 
 def embedding_spaces_sections(
@@ -96,7 +104,7 @@ def embedding_spaces_sections(
             section(
                 f"Hubs (queries: {split})",
                 "A hub is an index image that is among the first 10 neighbors of far too many "
-                "queries. An anti-hub is among those of no query. A skewness well above the "
+                "queries. An anti-hub is among those of no query. A hubness well above the "
                 "chance value means that hubs take the places of other images.",
                 wide,
                 [(name, *HUBS[name], figure) for name in HUBS],
@@ -104,14 +112,15 @@ def embedding_spaces_sections(
             )
         )
     for split, part in by_split(hubness):
-        part = part.assign(remedy=pd.Categorical(part["remedy"], REMEDIES, ordered=True))
+        part = part.assign(remedy=pd.Categorical(part["remedy"], list(REMEDIES), ordered=True))
         part = part.assign(model=pd.Categorical(part["model"], list(cards), ordered=True))
         part = part.sort_values(["model", "remedy"]).astype({"model": str, "remedy": str})
+        part["remedy"] = part["remedy"].map(REMEDIES)
         sections.append(
             section(
                 f"Remedies against hubs (queries: {split})",
                 "Neighbors by similarities that are corrected for hubs. The correction uses the "
-                "index alone. A remedy helps where the skewness falls and P@1 does not. Of large "
+                "index alone. A remedy helps where the hubness falls and P@1 does not. Of large "
                 "sets a sample is used, see the counts.",
                 part,
                 [
@@ -122,7 +131,12 @@ def embedding_spaces_sections(
                         "share of queries whose nearest neighbor has their label",
                         figure,
                     ),
-                    ("skewness", "skewness", "of the 10-occurrence", figure),
+                    (
+                        "skewness",
+                        "hubness",
+                        "skewness of how often an index image is found",
+                        figure,
+                    ),
                     ("anti_hubs", "anti-hubs", "share of index images in no list of 10", figure),
                     ("queries", "queries", "", count),
                     ("index_images", "index images", "", count),

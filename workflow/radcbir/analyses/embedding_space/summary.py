@@ -16,6 +16,6 @@ def summarise(given: Given) -> Summary:
         },
         page={
             "title": f"Embedding spaces on {given.experiment}",
-            "sections": embedding_spaces_sections(space, hubness, given.cards),
+            "sections": embedding_spaces_sections(space, hubness, given.shown),
         },
     )

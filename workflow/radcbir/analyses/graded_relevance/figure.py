@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.report.dots import dot
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.style import LINE, STYLE, TWO_COLUMNS, model_styles, size
 
 
 def graded_relevance_figure(
@@ -18,13 +18,13 @@ def graded_relevance_figure(
     """
     splits = list(table["query_split"].unique())
     deepest = table["k"].max()
-    styles = model_styles(list(names), controls)
+    styles = model_styles(names, controls)
     places = np.arange(len(names))[::-1]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1,
             len(splits),
-            figsize=(3 + 4.5 * len(splits), 1.5 + 0.32 * len(names)),
+            figsize=size(TWO_COLUMNS, 18 + 1.4 * LINE * len(names)),
             sharey=True,
             squeeze=False,
             layout="constrained",
@@ -38,14 +38,12 @@ def graded_relevance_figure(
             for place, model in zip(places, names, strict=True):
                 style = dot(styles[model])
                 ends = sets.get(model, np.nan), paths.get(model, np.nan)
-                axis.plot(ends, [place] * 2, color=style["color"], linewidth=1.2, alpha=0.7)
-                axis.plot(ends[0], place, markersize=8, **style)
-                axis.plot(ends[1], place, markersize=8, **(style | {"markerfacecolor": "white"}))
+                axis.plot(ends, [place] * 2, color=style["color"], linewidth=0.8, alpha=0.7)
+                axis.plot(ends[0], place, **style)
+                axis.plot(ends[1], place, **(style | {"markerfacecolor": "white"}))
             axis.set_yticks(places, list(names.values()))
             axis.set_ylim(-0.6, len(names) - 0.4)
             axis.set_xlim(-0.02, 1.02)
-            axis.set_title(f"queries: {split}", fontsize=10.5, loc="left")
-            axis.set_xlabel(
-                f"nDCG@{deepest}: filled by label sets, hollow by label paths", fontsize=9
-            )
+            axis.set_title(f"queries: {split}")
+            axis.set_xlabel(f"nDCG@{deepest}\nfilled: label sets, hollow: label paths")
     return figure

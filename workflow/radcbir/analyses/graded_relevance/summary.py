@@ -12,6 +12,6 @@ def summarise(given: Given) -> Summary:
         figures={"graded_relevance": graded_relevance_figure(table, given.names, given.controls)},
         page={
             "title": f"Graded relevance on {given.experiment}",
-            "sections": graded_relevance_sections(table, given.cards),
+            "sections": graded_relevance_sections(table, given.shown),
         },
     )

@@ -33,8 +33,6 @@ def recall_against_speed(
                 label=name,
                 color=COLORS[place],
                 marker=MARKERS[place],
-                markersize=4.5,
-                linewidth=1.6,
                 alpha=0.9,
             )
         exact = part[part["type"] == "flat"]
@@ -44,10 +42,11 @@ def recall_against_speed(
             label="exact",
             color="#000000",
             marker="*",
-            markersize=11,
+            markersize=6,
             linestyle="",
         )
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:,.0f}")  # powers of ten have small exponents
 
     return panels(
         merged,

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import matplotlib.ticker
 import pandas as pd
 
-from radcbir.report.dots import legend_on_the_right
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.dots import label_ends
+from radcbir.report.style import STYLE, TWO_COLUMNS, model_styles, size
 
 
 def index_size_figure(
@@ -22,13 +22,13 @@ def index_size_figure(
         for metric in ("precision_at_1", "precision_at_10")
         for average in ("micro", "macro")
     ]
-    splits, styles = list(table["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(table["query_split"].unique()), model_styles(names, controls)
     titles = {"precision_at_1": "P@1", "precision_at_10": "P@10"}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
             len(panels),
-            figsize=(16, 0.6 + 3.4 * len(splits)),
+            figsize=size(TWO_COLUMNS, 12 + (8 + max(38.0, 3.2 * len(names))) * len(splits)),
             sharex=True,
             sharey=True,
             squeeze=False,
@@ -41,11 +41,13 @@ def index_size_figure(
                     & (here["metric"] == metric)
                     & (here["average"] == average)
                 ].dropna(subset=["value"])
-                for model, name in names.items():
+                ends = {}
+                for model in names:
                     curve = part[part["model"] == model].groupby("share")
                     images, values = curve["index_images"].mean(), curve["value"]
-                    style = styles[model] | {"markersize": 4.5, "linewidth": 1.8}
-                    axis.plot(images, values.mean(), label=name, **style)
+                    style = styles[model]
+                    axis.plot(images, values.mean(), **style)
+                    ends[model] = values.mean().iloc[-1] if len(images) else float("nan")
                     axis.fill_between(
                         images,
                         values.min(),
@@ -56,13 +58,11 @@ def index_size_figure(
                     )
                 axis.set_xscale("log")
                 axis.set_ylim(0, 1)
-                axis.set_title(
-                    f"{titles[metric]} ({average}), queries: {split}", fontsize=10.5, loc="left"
-                )
+                axis.set_title(f"{titles[metric]} ({average})\nqueries: {split}")
                 sizes = part.groupby("share")["index_images"].mean().round().astype(int).unique()
                 axis.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=35, ha="right")
                 axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
                 if row == len(splits) - 1:
-                    axis.set_xlabel("index images (mean of the draws)")
-        legend_on_the_right(figure, axes[0][0])
+                    axis.set_xlabel("index images")
+            label_ends(figure, axis, ends, names, styles)
     return figure

@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from radcbir.analyses.classifiers import CURVES, lower_end
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.dots import label_ends
+from radcbir.report.style import STYLE, TWO_COLUMNS, model_styles, size
 
 K_TICKS = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
 
@@ -22,16 +23,19 @@ def knn_curves(
     """
     here = curve[(curve["neighbors"] == "all") & (curve["votes"] == "equal")]
     rings = chosen[(chosen["neighbors"] == "all") & (chosen["votes"] == "equal")]
-    splits, styles = list(here["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(here["query_split"].unique()), model_styles(names, controls)
     with plt.rc_context(STYLE):
-        size = (14.5, 0.6 + 3.9 * len(splits))
         figure, axes = plt.subplots(
-            len(splits), len(CURVES), figsize=size, squeeze=False, layout="constrained"
+            len(splits),
+            len(CURVES),
+            figsize=size(TWO_COLUMNS, 8 + (8 + max(38.0, 3.2 * len(names))) * len(splits)),
+            squeeze=False,
+            layout="constrained",
         )
         for row, split in enumerate(splits):
-            for column, (metric, average, title) in enumerate(CURVES):
-                axis = axes[row][column]
-                for model, name in names.items():
+            for axis, (metric, average, title) in zip(axes[row], CURVES, strict=True):
+                ends = {}
+                for model in names:
                     line, ring = (
                         part[
                             (part["query_split"] == split)
@@ -42,24 +46,24 @@ def knn_curves(
                         for part in (here, rings)
                     )
                     style = styles[model] | {"marker": ""}
-                    axis.plot(line["k"], line["value"], label=name, linewidth=1.8, **style)
+                    axis.plot(line["k"], line["value"], **style)
+                    last = line.sort_values("k")["value"]
+                    ends[model] = float(last.iloc[-1]) if len(last) else float("nan")
                     axis.plot(
                         ring["k"],
                         ring["value"],
                         "o",
                         color="white",
                         mec=style["color"],
-                        mew=1.8,
-                        markersize=7,
                     )
-                axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"{title}\nqueries: {split}")
                 axis.set_xscale("log")
                 axis.set_xticks([each for each in K_TICKS if each <= here["k"].max()])
+                axis.margins(x=0.02)
                 axis.xaxis.set_major_formatter("{x:.0f}")
                 axis.minorticks_off()
                 axis.set_ylim(bottom=lower_end(here, metric))
                 if row == len(splits) - 1:
-                    axis.set_xlabel("k (number of neighbors that vote)")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+                    axis.set_xlabel("k (neighbors that vote)")
+            label_ends(figure, axis, ends, names, styles)
     return figure

@@ -19,6 +19,6 @@ def summarise(given: Given) -> Summary:
         page={
             "title": f"kNN classification on {given.experiment}",
             "introduction": KNN_INTRODUCTION,
-            "sections": knn_sections(chosen, given.cards),
+            "sections": knn_sections(chosen, given.shown),
         },
     )

@@ -28,6 +28,6 @@ def summarise(given: Given) -> Summary:
         figures={"leakage": leakage_figure(table, given.names, given.controls)},
         page={
             "title": f"Leakage on {given.experiment}",
-            "sections": leakage_sections(table, given.cards),
+            "sections": leakage_sections(table, given.shown),
         },
     )

@@ -7,8 +7,17 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from radcbir.report.dots import legend_on_the_right, of_all_neighbors
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.dots import (
+    FEWEST_SHOWN_FULLY,
+    in_lanes,
+    legend_below,
+    legend_height,
+    name_rows,
+    of_all_neighbors,
+    rows_height,
+    with_lacking,
+)
+from radcbir.report.style import INK, LINE, STYLE, TWO_COLUMNS, model_styles, size
 
 LEVEL_NAMES = {
     "modality": "modality",
@@ -25,6 +34,8 @@ OUTCOME_STYLES = {
     "other_modality": ("other modality", "#8a8f98", "xx"),
 }
 
+CHANCE = "random neighbors"
+
 CONDITIONS = {
     "among_neighbors": "among the neighbors of the right region",
     "within_region": "searched within the region",
@@ -34,17 +45,22 @@ CONDITIONS = {
 def levels_figure(
     precision: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
 ) -> plt.Figure:
-    """P@1 and P@10 (or the deepest k) level by level, a marker per model, a tick where random
-    neighbors stand.
+    """P@1 and P@10 (or the deepest k) level by level, a lane per model, a line where random neighbors
+    stand.
     """
     shown = precision[(precision["definition"] == "capped") & (precision["average"] == "micro")]
-    splits, styles = list(precision["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(precision["query_split"].unique()), model_styles(names, controls)
+    of_labels = shown[(shown["level"] == "label") & (shown["neighbors"] == "all")]
+    names = with_lacking(names, of_labels[of_labels["k"] == 1].groupby("model")["queries"].sum())
     ks = sorted({1, min(10, int(precision["k"].max()))})
+    rows = rows_height(len(LEVEL_NAMES), len(names))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
             len(ks),
-            figsize=(3.5 + 4.5 * len(ks), 0.8 + 2.9 * len(splits)),
+            figsize=size(
+                TWO_COLUMNS, len(splits) * (8 + rows) + 4 + legend_height([*names.values(), CHANCE])
+            ),
             squeeze=False,
             sharey=True,
             sharex=True,
@@ -54,10 +70,10 @@ def levels_figure(
             for axis, k in zip(axes[row], ks, strict=True):
                 here = of_all_neighbors(shown[shown["k"] == k], split)
                 _marked_rows(axis, here, "level", list(LEVEL_NAMES)[::-1], "value", names, styles)
-                axis.set_yticks(range(len(LEVEL_NAMES)), list(LEVEL_NAMES.values())[::-1])
-                axis.set_title(f"P@{k}, queries: {split}", fontsize=10.5, loc="left")
+                name_rows(axis, list(LEVEL_NAMES.values())[::-1])
+                axis.set_title(f"P@{k}, queries: {split}")
                 axis.set_xlim(-0.02, 1.02)
-        legend_on_the_right(figure, axes[0][0])
+        legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
 
 
@@ -67,7 +83,7 @@ def conditional_figure(
     """The share of right findings given the region, by region (at k = 1), both ways to condition,
     beside the prior.
     """
-    splits, styles = list(table["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(table["query_split"].unique()), model_styles(names, controls)
     here = table[(table["k"] == 1) & (table["neighbors"] == "all") & (table["queries"] > 0)]
     kinds = {"finding": 0, "modality_region": 1, "all": 2}
     found = here.drop_duplicates(["kind", "group"]).assign(
@@ -76,11 +92,13 @@ def conditional_figure(
     found = found.sort_values(["place", "group"], ascending=[True, False])
     groups = found["group"].tolist()
     counts = here.groupby(["query_split", "group", "condition"])["queries"].max()
+    height = len(splits) * (12 + rows_height(max(2, len(groups)), len(names)))
+    height += 4 + legend_height([*names.values(), CHANCE])
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
             len(CONDITIONS),
-            figsize=(14, len(splits) * (1.2 + 0.36 * max(2, len(groups)))),
+            figsize=size(TWO_COLUMNS, height),
             squeeze=False,
             sharex=True,
             layout="constrained",
@@ -88,7 +106,7 @@ def conditional_figure(
         for row, split in enumerate(splits):
             for axis, (condition, title) in zip(axes[row], CONDITIONS.items(), strict=True):
                 part = here[(here["query_split"] == split) & (here["condition"] == condition)]
-                axis.set_title(f"P@1 {title}, queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"P@1 {title}\nqueries: {split}")
                 axis.set_xlim(-0.02, 1.02)
                 if not len(part):
                     axis.text(
@@ -100,12 +118,14 @@ def conditional_figure(
                     )
                     axis.set_yticks([])
                     continue
-                _marked_rows(axis, part, "group", groups, "micro", names, styles)
-                axis.set_yticks(
-                    range(len(groups)), [_with_counts(counts, split, each) for each in groups]
-                )
+                largest = part.groupby("group")["queries"].max().reindex(groups, fill_value=0)
+                few = (largest < FEWEST_SHOWN_FULLY).tolist()
+                faded = [each for each, is_few in zip(groups, few, strict=True) if is_few]
+                _marked_rows(axis, part, "group", groups, "micro", names, styles, faded)
+                name_rows(axis, [_with_counts(counts, split, each) for each in groups], few)
             axes[row][1].tick_params(labelleft=False)
-        legend_on_the_right(figure, max(axes.ravel(), key=lambda axis: len(axis.lines)))
+        most = max(axes.ravel(), key=lambda axis: len(axis.lines))
+        legend_below(figure, *most.get_legend_handles_labels())
     return figure
 
 
@@ -126,11 +146,11 @@ def outcomes_figure(
     shown = table[(table["kind"] == "all") & (table["neighbors"] == "all")]
     splits, ks = list(table["query_split"].unique()), sorted(shown["k"].unique())
     models = list(names)[::-1]
-    with plt.rc_context(STYLE | {"hatch.linewidth": 0.6, "hatch.color": "#ffffff"}):
+    with plt.rc_context(STYLE | {"hatch.color": "#ffffff"}):
         figure, axes = plt.subplots(
             len(splits),
             len(ks),
-            figsize=(3 + 3.3 * len(ks), 0.9 + len(splits) * (0.7 + 0.36 * len(models))),
+            figsize=size(TWO_COLUMNS, 8 + len(splits) * (10 + 1.6 * LINE * len(models))),
             squeeze=False,
             sharex=True,
             sharey=True,
@@ -161,15 +181,10 @@ def outcomes_figure(
                 axis.set_xlim(0, 1)
                 axis.grid(axis="y", visible=False)
                 axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
-                axis.set_title(
-                    f"first {k}, queries: {split}" if k > 1 else f"first, queries: {split}",
-                    fontsize=10.5,
-                    loc="left",
-                )
+                axis.set_title(f"first {k if k > 1 else 'neighbor'}\nqueries: {split}")
             for tick, model in zip(axes[row][0].get_yticklabels(), models, strict=True):
                 tick.set_fontstyle("italic" if model in controls else "normal")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
 
 
@@ -181,30 +196,19 @@ def _marked_rows(
     column: str,
     names: Mapping[str, str],
     styles: Mapping[str, Mapping],
+    faded: Sequence[str] = (),
 ) -> None:
-    """A horizontal line per row, a marker per model on it, and the mean chance level as a dark
-    tick.
+    """A row per level or group, a lane per model in it, the mean chance level as a dark line across
+    the row.
     """
-    for model, name in names.items():
-        values = table[table["model"] == model].set_index(key)[column].reindex(rows)
-        style = {**styles[model], "linestyle": "", "marker": styles[model]["marker"] or "|"}
-        axis.plot(
-            values.to_numpy(),
-            np.arange(len(rows)),
-            label=name,
-            markersize=9,
-            markeredgewidth=2,
-            alpha=0.85,
-            **style,
-        )
+    ends = {column: "value"}
+    ends |= {end: end for end in ("low", "high") if column == "value" and end in table}
+    of_models = {
+        model: table[table["model"] == model].set_index(key)[list(ends)].rename(columns=ends)
+        for model in names
+    }
+    in_lanes(axis, of_models, rows, names, styles, faded)
     chance = table.groupby(key)["chance"].mean().reindex(rows)
-    axis.plot(
-        chance,
-        np.arange(len(rows)),
-        label="random neighbors",
-        color="#000000",
-        marker="x",
-        linestyle="",
-        markersize=6,
-    )
-    axis.set_ylim(-0.6, len(rows) - 0.4)
+    for place, value in enumerate(chance):
+        axis.plot([value] * 2, [place - 0.42, place + 0.42], color=INK, linewidth=0.9)
+    axis.plot([], [], color=INK, linewidth=0.9, label=CHANCE)

@@ -7,7 +7,8 @@ import pandas as pd
 
 from radcbir.analyses.classifiers import CURVES, lower_end
 from radcbir.analyses.linear_probing.page import subset_sizes
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.dots import label_ends
+from radcbir.report.style import STYLE, TWO_COLUMNS, model_styles, size
 
 
 def label_fraction_curves(
@@ -19,15 +20,14 @@ def label_fraction_curves(
     ``spread`` is the table of :func:`spread_over_tries`: lines are means over tries, bands run from
     the lowest to the highest.
     """
-    splits, styles = list(spread["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(spread["query_split"].unique()), model_styles(names, controls)
     subsets = [each for each in ("fraction", "shots") if (spread["subset"] == each).any()]
     panels = [(split, *curve) for split in splits for curve in (CURVES[0], CURVES[2])]
     with plt.rc_context(STYLE):
-        size = (2.5 + 5 * len(subsets), 0.6 + 3.7 * len(panels))
         figure, axes = plt.subplots(
             len(panels),
             len(subsets),
-            figsize=size,
+            figsize=size(TWO_COLUMNS, 8 + (8 + max(38.0, 3.2 * len(names))) * len(panels)),
             sharex="col",
             sharey="row",
             squeeze=False,
@@ -35,7 +35,7 @@ def label_fraction_curves(
         )
         for row, (split, metric, average, title) in enumerate(panels):
             for column, subset in enumerate(subsets):
-                axis = axes[row][column]
+                axis, ends = axes[row][column], {}
                 here = spread[
                     (spread["query_split"] == split)
                     & (spread["subset"] == subset)
@@ -43,16 +43,10 @@ def label_fraction_curves(
                     & (spread["average"] == average)
                 ]
                 across = "train_share" if subset == "fraction" else "amount"
-                for model, name in names.items():
+                for model in names:
                     part = here[here["model"] == model].sort_values(across)
-                    axis.plot(
-                        part[across],
-                        part["mean"],
-                        label=name,
-                        linewidth=1.8,
-                        markersize=5,
-                        **styles[model],
-                    )
+                    axis.plot(part[across], part["mean"], **styles[model])
+                    ends[model] = float(part["mean"].iloc[-1]) if len(part) else float("nan")
                     color = styles[model]["color"]
                     axis.fill_between(
                         part[across],
@@ -67,13 +61,12 @@ def label_fraction_curves(
                 axis.set_xticks(sizes[across], sizes["name"].str.removesuffix(" per label"))
                 axis.minorticks_off()
                 axis.set_ylim(bottom=lower_end(spread.assign(value=spread["lowest"]), metric))
-                axis.set_title(f"{title}, queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"{title}, queries: {split}")
                 if row == len(panels) - 1:
                     axis.set_xlabel(
                         "share of the training images (whole patients)"
                         if subset == "fraction"
                         else "training images per label"
                     )
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+            label_ends(figure, axis, ends, names, styles)
     return figure

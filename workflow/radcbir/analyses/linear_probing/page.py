@@ -81,8 +81,7 @@ def label_fraction_sections(spread: pd.DataFrame, cards: Mapping[str, Mapping]) 
                 value = own.loc[(size.subset, size.amount)]
                 deviation = "" if math.isnan(value["deviation"]) else f" ± {value['deviation']:.3f}"
                 cells.append(cell(f"{value['mean']:.3f}{deviation}", value["mean"]))
-            order = -(cells[-1]["value"] or 0)
-            rows.append({"control": is_control(card), "cells": cells, "order": order})
+            rows.append({"control": is_control(card), "cells": cells})
         note = f"Accuracy with L-BFGS, mean ± standard deviation of {int(part['tries'].max())} draws of training images. "
         note += "A share is that of the images of the patients who were drawn."
         mark_best(rows, range(1, len(heads)))

@@ -14,7 +14,7 @@ from radcbir.analyses.summary import Given, Summary
 def summarise(given: Given) -> Summary:
     """Table of models, curves over the number of training images, reliability diagrams."""
     spread = spread_over_tries(given.tables["label_fractions"])
-    sections = linear_sections(given.tables["linear_probing"], given.cards)
+    sections = linear_sections(given.tables["linear_probing"], given.shown)
     return Summary(
         tables={"label_fractions_mean": spread},
         figures={
@@ -26,6 +26,6 @@ def summarise(given: Given) -> Summary:
         page={
             "title": f"Linear probing on {given.experiment}",
             "introduction": LINEAR_INTRODUCTION,
-            "sections": [*sections, *label_fraction_sections(spread, given.cards)],
+            "sections": [*sections, *label_fraction_sections(spread, given.shown)],
         },
     )

@@ -49,14 +49,34 @@ def sprite(
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode(), columns
 
 
+RIGHT, WRONG, NOT_ANSWERABLE, NO_QUERY = range(4)
+"""How an image was answered as a query. The page's script names them in this order."""
+
+
+def answers(ids: pd.Series, per_query: pd.DataFrame) -> list[int]:
+    """How a model answered each of some images as a query, by its first neighbor.
+
+    ``per_query`` is the model's ``per_query.parquet``: neighbors of all patients count.
+    """
+    table = per_query[per_query["neighbors"] == "all"].drop_duplicates("query").set_index("query")
+    found = table.reindex(ids)
+    right = np.where(found["precision_at_1"] > 0, RIGHT, WRONG)
+    known = np.where(found["relevant_in_index"] > 0, right, NOT_ANSWERABLE)
+    return np.where(found["relevant_in_index"].isna(), NO_QUERY, known).tolist()
+
+
 def map_data(
-    catalog: pd.DataFrame, maps: Mapping[str, pd.DataFrame], names: Mapping[str, str]
+    catalog: pd.DataFrame,
+    maps: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    per_query: Mapping[str, pd.DataFrame],
 ) -> dict:
     """What the page's script draws: images with their classes by each of :data:`COLORED_BY`, and
     the models' coordinates.
 
     ``catalog`` has a row per image on the map, ``maps`` a table id, x, y per model, ``names`` the
-    name shown. Coordinates are thousandths; an image that a model rejected has none there.
+    name shown, ``per_query`` what :func:`answers` reads. Coordinates are thousandths; an image that
+    a model rejected has none there.
     """
     groups = {}
     for column in COLORED_BY:
@@ -74,6 +94,7 @@ def map_data(
         models.append(
             {
                 "name": names[model],
+                "answers": answers(catalog["id"], per_query[model]),
                 "at": [None if np.isnan(row[0]) else [int(row[0]), int(row[1])] for row in rows],
             }
         )

@@ -8,7 +8,7 @@ from radcbir.analyses.summary import Given, Summary
 def summarise(given: Given) -> Summary:
     """A table per model, with the quirks that move each figure."""
     table, settings = given.tables["paper_mode"], given.settings
-    of_models = {model: table[table["model"] == model] for model in given.cards}
+    of_models = {model: table[table["model"] == model] for model in given.shown}
     return Summary(
         page={
             "title": f"Paper mode of {given.experiment}",

@@ -12,6 +12,6 @@ def summarise(given: Given) -> Summary:
         figures={"shortcuts": shortcuts_figure(table, given.names, given.controls)},
         page={
             "title": f"Shortcuts on {given.experiment}",
-            "sections": shortcuts_sections(table, given.cards),
+            "sections": shortcuts_sections(table, given.shown),
         },
     )

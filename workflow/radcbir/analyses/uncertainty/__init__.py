@@ -3,7 +3,14 @@
 from radcbir.analyses import Analysis, Project
 from radcbir.core import layout
 
-FILES = ("intervals.csv", "differences.csv", "ranks.csv", "intervals.svg", "differences.svg")
+FIGURES = {"intervals": "intervals and first ranks", "differences": "differences between models"}
+
+FILES = (
+    "intervals.csv",
+    "differences.csv",
+    "ranks.csv",
+    *(layout.figure_page(each) for each in FIGURES),
+)
 
 
 def _files(project: Project, experiment: str) -> list[str]:
@@ -16,6 +23,7 @@ ANALYSIS = Analysis(
     title="Uncertainty",
     question="How sure is each figure, and which models differ beyond chance?",
     section="Which encoder",
+    figures=FIGURES,
     own_rules=True,
     files=_files,
     needs_vectors=False,

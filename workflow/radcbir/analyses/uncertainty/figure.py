@@ -10,7 +10,19 @@ import pandas as pd
 
 from radcbir.metrics.intervals import FEWEST_FOR_VERDICT
 from radcbir.report.dots import NO_ANSWER, of_all_neighbors, sentence
-from radcbir.report.style import STYLE, model_styles
+from radcbir.report.numbers import fixed, signed
+from radcbir.report.style import (
+    GRAY,
+    INK,
+    LINE,
+    SMALL_TEXT,
+    SMALLEST_TEXT,
+    STYLE,
+    TWO_COLUMNS,
+    model_styles,
+    size,
+    widest,
+)
 
 FOREST = [
     ("P@1", "precision_at_1", "micro"),
@@ -21,7 +33,7 @@ FOREST = [
 
 
 ONE_MODEL = "one model: nothing to compare"
-FEW_PATIENTS = f"fewer than {FEWEST_FOR_VERDICT} effective patients:\nno ranks, no verdicts"
+FEW_PATIENTS = f"fewer than {FEWEST_FOR_VERDICT} effective patients: no ranks, no verdicts"
 
 
 def forest_plot(
@@ -39,12 +51,12 @@ def forest_plot(
     """
     drawn = intervals.loc[intervals["value"].notna(), "metric"].unique()
     forest = [each for each in FOREST if each[1] in drawn] or FOREST
-    splits, styles = list(intervals["query_split"].unique()), model_styles(list(names), controls)
+    splits, styles = list(intervals["query_split"].unique()), model_styles(names, controls)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(splits),
             len(forest) + 1,
-            figsize=(3 * len(forest) + 3, 1.1 + len(splits) * (1.1 + 0.34 * len(names))),
+            figsize=size(TWO_COLUMNS, len(splits) * (18 + 1.5 * LINE * len(names))),
             squeeze=False,
             sharey="row",
             layout="constrained",
@@ -55,13 +67,13 @@ def forest_plot(
             floor = of_all_neighbors(bounds, split)
             axes[row][0].set_ylim(-0.6, len(order) - 0.4)
             for axis, (head, metric, average) in zip(axes[row], forest, strict=False):
-                axis.set_title(f"{head}, queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"{head}\nqueries: {split}")
                 _forest(
                     axis, _figure(here, metric, average), _figure(floor, metric, average), order,
                     styles,
                 )  # fmt: skip
             axis = axes[row][-1]
-            axis.set_title("first by P@1", fontsize=10.5, loc="left")
+            axis.set_title("how often first\nby P@1")
             first = _figure(of_all_neighbors(ranks, split), "precision_at_1", "micro")
             _shares(axis, first["first"].reindex(order), styles)
             own = _figure(here, "precision_at_1", "micro")["lacking_queries"]
@@ -94,18 +106,18 @@ def _forest(
     for place, model in enumerate(order):
         row: Any = chosen.loc[model]
         value, low, high, own = row[["common_value", "common_low", "common_high", "value"]]
-        color, marker = styles[model]["color"], styles[model]["marker"] or "|"
-        axis.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="butt")
-        axis.plot(value, place, color=color, marker=marker, markersize=7, linestyle="")
+        color, marker = styles[model]["color"], styles[model]["marker"] or "d"
+        axis.plot([low, high], [place, place], color=color, linewidth=1.4, solid_capstyle="butt")
+        axis.plot(value, place, color=color, marker=marker, markersize=4, linestyle="")
         if row["queries"] != row["common_queries"]:
-            hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 5, "marker": marker}
+            hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 3, "marker": marker}
             axis.plot(own, place - 0.25, color=color, linestyle="", **hollow)
     chance: Any = floor.loc["chance", "value"]
-    axis.axvline(chance, color="#47505e", linestyle=":", linewidth=1.2)
+    axis.axvline(chance, color=GRAY, linestyle=":", linewidth=0.8)
     axis.set_xlim(left=0)
     effective = chosen["effective_clusters"].iloc[0]
     unit = "images" if chosen["resampled"].iloc[0] == "image" else "patients"
-    axis.set_xlabel(f"{effective:.1f} effective {unit}", fontsize=9)
+    axis.set_xlabel(f"{fixed(effective, 1)} effective {unit}", fontsize=SMALL_TEXT)
 
 
 def _shares(axis: plt.Axes, shares: pd.Series, styles: Mapping[str, Mapping]) -> None:
@@ -124,24 +136,31 @@ def _shares(axis: plt.Axes, shares: pd.Series, styles: Mapping[str, Mapping]) ->
             _percent(share),
             ha="left" if share < 0.8 else "right",
             va="center",
-            fontsize=9,
-            color="#fff" if share >= 0.8 else "#1c2430",
+            fontsize=SMALL_TEXT,
+            color="#fff" if share >= 0.8 else INK,
         )
     axis.set_xlim(0, 1)
     axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
 
 
-def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> plt.Figure:
+def difference_matrix(
+    differences: pd.DataFrame, names: Mapping[str, str], controls: Sequence[str]
+) -> plt.Figure:
     """Row model minus column model in P@1, micro and macro; bold with a frame where the two differ,
     adjusted for all pairs.
+
+    The colors run over the differences between models that are no controls. A difference from a
+    control is often many times as large, and would leave all others white.
     """
     splits, models = list(differences["query_split"].unique()), list(names)
-    side = max(3.2, 0.75 * len(models))
+    labels = widest(names.values())
+    height = (TWO_COLUMNS - labels) / 2 + 0.4 * labels  # square cells, slanted names below
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(
             max(1, len(splits)),
             2,
-            figsize=(2 * side + 3.5, max(1, len(splits)) * (side + 0.9)),
+            figsize=size(TWO_COLUMNS, 6 + max(1, len(splits)) * (height + 6)),
+            sharey=True,
             squeeze=False,
             layout="constrained",
         )
@@ -153,23 +172,31 @@ def difference_matrix(differences: pd.DataFrame, names: Mapping[str, str]) -> pl
         chosen = differences[
             (differences["metric"] == "precision_at_1") & (differences["neighbors"] == "all")
         ]
-        largest = max(float(chosen["difference"].abs().fillna(0).max()), 1e-9)
+        learned = chosen[~chosen["model"].isin(controls) & ~chosen["other"].isin(controls)]
+        largest = max(
+            float((learned if len(learned) else chosen)["difference"].abs().fillna(0).max()), 1e-9
+        )
         for row, split in enumerate(splits):
             for axis, average in zip(axes[row], ("micro", "macro"), strict=True):
                 pairs = chosen[(chosen["query_split"] == split) & (chosen["average"] == average)]
-                axis.set_title(f"P@1 ({average}), queries: {split}", fontsize=10.5, loc="left")
+                axis.set_title(f"P@1 ({average}), queries: {split}")
                 axis.spines[:].set_visible(False)
                 if pairs["difference"].isna().all():
                     sentence(axis, "no query in common")
                     continue
                 _matrix(axis, pairs, models, largest)
-                axis.set_xticks(range(len(models)), names.values(), rotation=35, ha="right")
+                axis.set_xticks(
+                    range(len(models)),
+                    names.values(),
+                    rotation=35,
+                    ha="right",
+                    rotation_mode="anchor",
+                )
                 axis.set_yticks(range(len(models)), names.values())
                 if (pairs["verdict"] == "too few patients").any():
-                    axis.set_xlabel(FEW_PATIENTS.replace("\n", " "), fontsize=9)
+                    axis.set_xlabel(FEW_PATIENTS)
         figure.suptitle(
-            "row minus column, percentage points; framed: the two differ, adjusted for all pairs",
-            fontsize=10.5,
+            "row minus column, percentage points; framed: the two differ, adjusted for all pairs"
         )
     return figure
 
@@ -186,16 +213,16 @@ def _matrix(axis: plt.Axes, pairs: pd.DataFrame, models: list[str], largest: flo
             axis.text(
                 place[1],
                 place[0],
-                f"{100 * value:+.1f}",
+                signed(100 * value, 1),
                 ha="center",
                 va="center",
-                fontsize=9,
-                color="#fff" if abs(value) > 0.6 * largest else "#1c2430",
+                fontsize=SMALLEST_TEXT,
+                color="#fff" if abs(value) > 0.6 * largest else INK,
                 fontweight="bold" if sure else "normal",
             )
             if sure:
                 corner = (place[1] - 0.46, place[0] - 0.46)
-                axis.add_patch(plt.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor="#1c2430"))
+                axis.add_patch(plt.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=INK))
     axis.imshow(matrix, cmap="PuOr_r", vmin=-largest, vmax=largest)
 
 
