@@ -313,7 +313,7 @@ def test_only_this_machine_with_the_key_and_from_the_page_is_answered(client):
     image = client.get("/api/setup").json()["experiments"][0]["samples"][0]
     for key in (None, "", "other", KEY.upper(), KEY + "x", "ü", f"{KEY}, {KEY}"):
         headers = {} if key is None else {KEY_HEADER: key.encode()}
-        for path in ("/api/setup", f"/api/image/findings/{image}", f"/api/original/findings/{image}", f"/api/setup?key={KEY}", "/api/none"):  # fmt: skip
+        for path in ("/api/setup", f"/api/image/findings/{image}", f"/api/original/findings/{image}", f"/api/values/findings/{image}", f"/api/item/findings/{image}", "/api/ready/findings/thumbnail", f"/api/setup?key={KEY}", "/api/none"):  # fmt: skip
             refused = stranger.get(path, headers=headers)
             assert (refused.status_code, refused.json()["error"][:19]) == (
                 403,
@@ -348,7 +348,7 @@ def test_files_are_served_by_id_from_the_catalog_alone(client):
     assert original.content == Path(found["file"]).read_bytes()
     assert original.headers["content-disposition"].startswith("attachment")
     for path in (f"/api/image/findings/{'9' * 5000}", "/api/image/findings/1.5", "/api/image/findings/", "/api/image/%00/1", "/api/original/findings/٣",
-                 "/api/image/findings/1", "/api/image/x/1", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
+                 "/api/image/findings/1", "/api/image/x/1", "/api/values/findings/1", "/api/values/x/1", "/api/item/findings/1", "/api/ready/findings/none", "/api/ready/x/thumbnail", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
                  f"/api/image/findings/{1 << 70}", "/static/..%2fserver.py", "/static/server.py", "/config/config.yaml"):  # fmt: skip
         assert client.get(path).status_code == 404, path
 
@@ -662,6 +662,9 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         assert len(shown(page)) > 5
         assert "“a disc <b>”" in page.inner_text("#items")
         assert page.get_by_role("button", name="Where?").count() == 0, "words have no patches"
+        page.locator(".hit .picture").first.click()
+        assert page.locator(".screen:visible").count() == 1, "words are no image to show beside it"
+        page.keyboard.press("Escape")
         page.get_by_role("button", name="Remove “a disc").click()
         drop(page, draw(0, 900))
         shown(page)
@@ -670,6 +673,13 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         assert page.locator("dialog .maps canvas").count() == 2
         painted = "[...document.querySelectorAll('dialog canvas')].every(each => new Set(each.getContext('2d').getImageData(0, 0, 448, 448).data).size > 20)"
         until(page, painted)
+        values = "document.querySelector('dialog canvas').getContext('2d').getImageData(0, 0, 448, 448).data"
+        image = page.evaluate(f"Array.from({values})")
+        page.get_by_label("Overlay").fill("0")
+        assert page.evaluate(f"Array.from({values})") != image
+        colors = "new Set(Array.from({length: 448}, (_, at) => (({data}) => [data[0] === data[1], data[1] === data[2]].join())(document.querySelector('dialog canvas').getContext('2d').getImageData(at, 224, 1, 1))))"
+        assert page.evaluate(f"[...{colors}]") == ["true,true"], "the gray image alone"
+        assert page.locator("dialog .ends").inner_text().split("\n") == ["0 not alike", "1 alike"]
 
 
 def test_the_key_is_in_no_address_and_no_cookie_and_outlives_a_reload(browser, link):

@@ -71,7 +71,7 @@ class Collection:
         """(n + 1,) int32: a number for the patient of each row, -1 where the patient is not known;
         the last entry is for images that the catalog does not have.
         """
-        encoded = self.table["patient_id"].combine_chunks().dictionary_encode()
+        encoded = self.table["patient_id"].combine_chunks().cast(pa.string()).dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         return np.append(codes, -1).astype(np.int32)
 

@@ -1,6 +1,5 @@
 """From a question of the page to its answer."""
 
-import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from radcbir.app.vectors import VectorIndex, refined
 from radcbir.app.views.groups import Ranking
 from radcbir.app.workers import Workers
 from radcbir.core.errors import InputError
+from radcbir.core.logs import logger
 from radcbir.images.address import split_address
 from radcbir.project.configuration import Project
 
@@ -174,10 +174,14 @@ class Engine:
 
     def warm_default(self) -> None:
         """Load the model that the page will show first, where there is one."""
-        chosen = inventory.first_choice(self.setup())
-        if chosen is not None:
-            with contextlib.suppress(InputError):  # the page says what is missing
+        try:
+            chosen = inventory.first_choice(self.setup())
+            if chosen is not None:
                 self.warm(*chosen)
+        except InputError:
+            pass  # the page says what is missing
+        except Exception as error:  # it says that too, once it is asked
+            logger.warning("the first model could not be loaded: %s", error)
 
     # --- images -----------------------------------------------------------------------------------
 

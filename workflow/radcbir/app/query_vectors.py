@@ -94,7 +94,8 @@ class QueryVectors:
     def warm(self, experiment: str, model: str) -> None:
         """Load a model, so that the first query does not wait for its weights.
 
-        Raises :class:`InputError` where it cannot embed what is uploaded.
+        Raises :class:`InputError` where it cannot embed what is uploaded, or has other weights than
+        its index.
         """
         no_encoder = why_missing(self.stored, experiment, model) or why_no_encoder(
             self.stored, model
@@ -103,6 +104,7 @@ class QueryVectors:
             raise InputError(f"{self.project.cards[model]['name']} cannot embed: {no_encoder}")
         for member in members(self.stored, model):
             with self.workers.embedder(member, self._settings(member)) as child:
+                self.stored.check_weights(experiment, member, child.described["weights_sha256"])
                 child.ask(EMBED_SECONDS, "warm")
 
     def _item(

@@ -23,12 +23,18 @@ export class Pane {
     const screen = make("div", { className: "screen" }, this.canvas, this.readout, this.note);
     this.element = make("figure", { className: "pane" }, screen, this.caption);
     this.picture = document.createElement("canvas");
-    this.image = null;
-    this.crop = null;
+    this.image = this.window = this.crop = null;
     this.shown = 0;
     new ResizeObserver(() => this.draw()).observe(screen);
     this.canvas.addEventListener("pointermove", (event) => this.read(event));
     this.canvas.addEventListener("pointerleave", () => this.say());
+  }
+
+  // Begins anew, without a window of the user's own.
+  forget() {
+    this.shown += 1;
+    this.image = this.window = null;
+    this.draw();
   }
 
   // Shows what a promise of values brings. An image of the same kind keeps the window.

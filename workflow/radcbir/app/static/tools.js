@@ -27,7 +27,7 @@ const redraw = () => all().forEach((each) => each.draw());
 export function tools(given, state, steps) {
   [panes, shown, go] = [given, state, steps];
   moving = false;
-  for (const pane of all()) pane.window = null;
+  for (const pane of all()) pane.forget();
   preset = make("select", { id: "preset" });
   preset.addEventListener("change", () => apply(preset.value));
   numbers = ["level", "width"].map((name) => {

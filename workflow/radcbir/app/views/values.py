@@ -67,8 +67,12 @@ def values_of(raster: Raster, intensity: Mapping, modality: str | None) -> tuple
         raise UnreadableImage("nothing but padding")
     lowest, highest = float(known.min()), float(known.max())
     presets = _presets(raster, known, (low, high), modality)
-    if padding is not None:  # black, whatever the window
-        black = max(highest, high) if raster.inverted else min(lowest, low)
+    if padding is not None:  # black in each of these windows
+        black = (
+            max(highest, *(each["high"] for each in presets))
+            if raster.inverted
+            else min(lowest, *(each["low"] for each in presets))
+        )
         values = np.where(padding, black, values)
         lowest, highest = min(lowest, black), max(highest, black)
     reduced, step = _reduced(values)
