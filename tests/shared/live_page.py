@@ -8,8 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import yaml
+
+AXE = Path(__file__).parent / "axe"
 
 LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/\?key=([\w-]+)")
 
@@ -96,3 +99,12 @@ def shown(page, selector=".hits .labels"):
     page.wait_for_selector(".hit")
     page.wait_for_selector("body:not(.busy)")
     return page.locator(selector).all_inner_texts()
+
+
+def barriers(page):
+    """What axe-core finds of barriers in the page as it is now."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((AXE / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert len(found["passes"]) > 10
+    return [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]

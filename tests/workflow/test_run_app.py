@@ -30,7 +30,7 @@ import tiny_clip
 import torch
 import yaml
 from conftest import CONFIG, PATTERNS, REPOSITORY, Project, draw
-from live_page import LINK, copy_of, drop, opened, png, running, shown, started, until
+from live_page import LINK, barriers, copy_of, drop, opened, png, running, shown, started, until
 from PIL import Image
 from safetensors.torch import load_file
 from starlette.testclient import TestClient
@@ -680,6 +680,7 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         colors = "new Set(Array.from({length: 448}, (_, at) => (({data}) => [data[0] === data[1], data[1] === data[2]].join())(document.querySelector('dialog canvas').getContext('2d').getImageData(at, 224, 1, 1))))"
         assert page.evaluate(f"[...{colors}]") == ["true,true"], "the gray image alone"
         assert page.locator("dialog .ends").inner_text().split("\n") == ["0 not alike", "1 alike"]
+        assert barriers(page) == []
 
 
 def test_the_key_is_in_no_address_and_no_cookie_and_outlives_a_reload(browser, link):

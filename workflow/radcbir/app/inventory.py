@@ -57,7 +57,7 @@ def _experiment(stored: Stored, name: str) -> dict:
         "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
         "samples": _samples(collection),
         "models": models,
-        "default": _default(models),
+        "default": default_model(models),
         "benchmark": {key: benchmark[key] for key in ("split", "queries")},
         "patients": bool((collection.patients >= 0).any()),
     }
@@ -70,7 +70,7 @@ def first_choice(described: list[dict]) -> tuple[str, str] | None:
     )
 
 
-def _default(models: list[dict]) -> str:
+def default_model(models: list[dict]) -> str:
     """The encoder with the highest P@1 of those that can embed an upload, else of those that can be
     asked; empty where there is none. A control is the last choice.
     """

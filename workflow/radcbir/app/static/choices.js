@@ -11,6 +11,8 @@ import { asked, experiment, model, picture, readyAddress, state, wish } from "./
 const NOTHING_TO_ASK =
   "No model of this experiment can be asked yet: see the notes beside the models.";
 
+const PASSING_BY = 300;
+
 export async function start() {
   let setup;
   try {
@@ -122,23 +124,27 @@ function measured(slug) {
   return [said.replace(/\s+/g, " ") + more];
 }
 
-// Has the chosen models loaded, and says when they are.
+// Has the chosen models loaded, and says when they are. Who goes through the list with the arrow
+// keys passes by models that are not meant.
 async function showReady() {
   const mine = (state.loading = {});
   const wanted = asked().filter((slug) => !model(slug).missing && !model(slug).no_encoder);
-  const say = (text) => {
-    if (state.loading === mine) at("ready").textContent = text;
-  };
-  say("");
   const names = wanted.map((slug) => model(slug).name).join(" and ");
-  if (!wanted.length) return;
-  say(`Loading ${names} …`);
-  try {
-    for (const slug of wanted) await get(readyAddress(slug));
-    say(`${names} ${wanted.length > 1 ? "are" : "is"} ready.`);
-  } catch (error) {
-    say(capital(error.message) + ".");
+  const say = (text) => (at("ready").textContent = text);
+  say("");
+  await new Promise((resolve) => setTimeout(resolve, PASSING_BY));
+  for (const slug of wanted) {
+    if (state.loading !== mine) return;
+    say(`Loading ${names} …`);
+    try {
+      await get(readyAddress(slug));
+    } catch (error) {
+      if (state.loading === mine) say(capital(error.message) + ".");
+      return;
+    }
   }
+  if (state.loading !== mine || !wanted.length) return;
+  say(`${names} ${wanted.length > 1 ? "are" : "is"} ready.`);
 }
 
 function showFacets(before) {

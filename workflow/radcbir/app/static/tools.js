@@ -145,7 +145,8 @@ function pointers(pane, name) {
     "wheel",
     (event) => {
       event.preventDefault();
-      enlarge(Math.exp(-event.deltaY / 400), ...share(canvas, event.clientX, event.clientY));
+      const turned = event.deltaY * (event.deltaMode ? 33 : 1); // in lines or in pixels
+      enlarge(Math.exp(-turned / 400), ...share(canvas, event.clientX, event.clientY));
     },
     { passive: false },
   );
