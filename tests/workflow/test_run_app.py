@@ -7,8 +7,6 @@ import gzip
 import io
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +30,7 @@ import tiny_clip
 import torch
 import yaml
 from conftest import CONFIG, PATTERNS, REPOSITORY, Project, draw
+from live_page import LINK, barriers, copy_of, drop, opened, png, running, shown, started, until
 from PIL import Image
 from safetensors.torch import load_file
 from starlette.testclient import TestClient
@@ -48,12 +47,9 @@ LABELS = list(PATTERNS)
 @pytest.fixture(scope="module")
 def served(finished, tmp_path_factory):
     """A copy of the finished project, with small limits and one more model, which was never run."""
-    copy = Project(tmp_path_factory.mktemp("app") / "project")
-    shutil.copytree(finished.folder, copy.folder, copy_function=shutil.copy2, symlinks=True)
     config = CONFIG | {"models": [*CONFIG["models"], "random-resnet18"]}
-    copy.config = config | {"app": {"port": 0, "upload_megabytes": 1, "megapixels": 1}}
-    (copy / "config/app.yaml").write_text(yaml.safe_dump(copy.config))
-    return copy
+    config |= {"app": {"port": 0, "upload_megabytes": 1, "megapixels": 1}}
+    return copy_of(finished, Project(tmp_path_factory.mktemp("app") / "project"), config)
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +61,6 @@ def client(served):
     yield client
     engine.close()
     os.chdir(before)
-
-
-def png(image):
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def ask(client, path="search", files=(), **question):
@@ -323,7 +313,7 @@ def test_only_this_machine_with_the_key_and_from_the_page_is_answered(client):
     image = client.get("/api/setup").json()["experiments"][0]["samples"][0]
     for key in (None, "", "other", KEY.upper(), KEY + "x", "ü", f"{KEY}, {KEY}"):
         headers = {} if key is None else {KEY_HEADER: key.encode()}
-        for path in ("/api/setup", f"/api/image/findings/{image}", f"/api/original/findings/{image}", f"/api/setup?key={KEY}", "/api/none"):  # fmt: skip
+        for path in ("/api/setup", f"/api/image/findings/{image}", f"/api/original/findings/{image}", f"/api/values/findings/{image}", f"/api/item/findings/{image}", "/api/ready/findings/thumbnail", f"/api/setup?key={KEY}", "/api/none"):  # fmt: skip
             refused = stranger.get(path, headers=headers)
             assert (refused.status_code, refused.json()["error"][:19]) == (
                 403,
@@ -358,7 +348,7 @@ def test_files_are_served_by_id_from_the_catalog_alone(client):
     assert original.content == Path(found["file"]).read_bytes()
     assert original.headers["content-disposition"].startswith("attachment")
     for path in (f"/api/image/findings/{'9' * 5000}", "/api/image/findings/1.5", "/api/image/findings/", "/api/image/%00/1", "/api/original/findings/٣",
-                 "/api/image/findings/1", "/api/image/x/1", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
+                 "/api/image/findings/1", "/api/image/x/1", "/api/values/findings/1", "/api/values/x/1", "/api/item/findings/1", "/api/ready/findings/none", "/api/ready/x/thumbnail", "/api/image/findings/..%2f..%2fconfig", "/api/image/findings/-1",
                  f"/api/image/findings/{1 << 70}", "/static/..%2fserver.py", "/static/server.py", "/config/config.yaml"):  # fmt: skip
         assert client.get(path).status_code == 404, path
 
@@ -388,6 +378,9 @@ def test_pseudonymised_projects_serve_pictures_and_no_originals(client, served):
     hidden = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     assert hidden.get(f"/api/image/findings/{found['id']}").status_code == 200
     assert hidden.get(f"/api/original/findings/{found['id']}").status_code == 404
+    values = hidden.get(f"/api/values/findings/{found['id']}")
+    assert len(values.content) == 2 * 48 * 48, "pixels alone, nothing else of the file"
+    assert found["path"] not in values.headers["x-radcbir-image"]
     assert not hidden.get("/api/setup").json()["experiments"][0]["originals"]
 
 
@@ -490,40 +483,6 @@ def test_a_form_that_is_none_is_a_bad_request(client, content_type, body):
 
 # --- the page
 # -------------------------------------------------------------------------------------------------------
-
-
-LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/\?key=([\w-]+)")
-
-
-@contextlib.contextmanager
-def started(project, configuration, snakemake=True, **environment):
-    """The process that serves a project's page, and the link that it prints."""
-    command = [sys.executable, "workflow/app.py", configuration]
-    if snakemake:
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", "app", "--configfile", configuration]  # fmt: skip
-    process = subprocess.Popen(
-        command, cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        env=os.environ | {"NO_PROXY": "*"} | environment,
-    )  # fmt: skip
-    printed = []
-    try:
-        for line in process.stdout:
-            printed.append(line)
-            if found := LINK.search(line):
-                yield process, found[0]
-                return
-        raise AssertionError("".join(printed))
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=30)
-
-
-@contextlib.contextmanager
-def running(project, configuration):
-    """The link that `snakemake app` prints; the server ends with Ctrl-C."""
-    with started(project, configuration) as (_, link):
-        yield link
 
 
 def over_http(link, path, files, **question):
@@ -632,47 +591,10 @@ def browser():
         yield browser
 
 
-@contextlib.contextmanager
-def opened(browser, link):
-    """The page, which may ask nobody but its server."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.asked = []
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(link)
-    page.wait_for_selector("#experiment option", state="attached")
-    yield page
-    assert all(url.startswith((link.split("?")[0], "blob:", "data:")) for url in page.asked)
-    context.close()
-
-
 @pytest.fixture
 def page(browser, link):
     with opened(browser, link) as page:
         yield page
-
-
-def drop(page, image, name="query.png"):
-    content = image if isinstance(image, bytes) else png(image)
-    page.set_input_files("#files", {"name": name, "mimeType": "image/png", "buffer": content})
-    return page
-
-
-def until(page, expression):
-    """Wait until it is true; Playwright's own way evaluates text in the page, which its security
-    policy forbids."""
-    for _ in range(400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(expression)
-
-
-def shown(page, selector=".hits .labels"):
-    page.wait_for_selector(".hit")
-    page.wait_for_selector("body:not(.busy)")
-    return page.locator(selector).all_inner_texts()
 
 
 def test_upload_filter_compare_refine_and_export(page):
@@ -680,6 +602,7 @@ def test_upload_filter_compare_refine_and_export(page):
     assert "key=" not in page.url
     page.fill("#k", "6")
     page.uncheck("#fold")
+    page.uncheck("#per-patient")
     drop(page, draw(0, 900))
     assert shown(page)[:3] == [LABELS[0]] * 3
 
@@ -723,9 +646,9 @@ def test_more_like_this_a_region_and_where(page):
     page.wait_for_selector(".canvas .box:not([hidden])")
     lines = "[...document.querySelectorAll('.hits .line')].map(each => each.innerText).join()"
     until(page, f"{lines} !== {json.dumps(','.join(before))}")
-    page.get_by_role("button", name="Where?").first.click()
-    page.wait_for_selector("dialog .problem")
-    assert "gives no features of patches" in page.inner_text("dialog .problem")
+    assert page.get_by_role("button", name="Where?").count() == 0, "a control has no patches"
+    page.locator(".hit .picture").first.click()
+    assert page.get_by_role("button", name="Where?").count() == 0
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
 
@@ -733,13 +656,14 @@ def test_more_like_this_a_region_and_where(page):
 def test_words_and_a_map_of_where_the_match_lies(browser, worded):
     with running(worded, "config/config.yaml") as link, opened(browser, link) as page:
         page.uncheck("#fold")  # to random weights all images are alike
+        page.uncheck("#per-patient")
         page.fill("#text", "a disc <b>")
         page.click("#add-text")
         assert len(shown(page)) > 5
         assert "“a disc <b>”" in page.inner_text("#items")
-        page.get_by_role("button", name="Where?").first.click()
-        page.wait_for_selector("dialog .problem")
-        assert "A text has no patches" in page.inner_text("dialog .problem")
+        assert page.get_by_role("button", name="Where?").count() == 0, "words have no patches"
+        page.locator(".hit .picture").first.click()
+        assert page.locator(".screen:visible").count() == 1, "words are no image to show beside it"
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Remove “a disc").click()
         drop(page, draw(0, 900))
@@ -749,6 +673,14 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         assert page.locator("dialog .maps canvas").count() == 2
         painted = "[...document.querySelectorAll('dialog canvas')].every(each => new Set(each.getContext('2d').getImageData(0, 0, 448, 448).data).size > 20)"
         until(page, painted)
+        values = "document.querySelector('dialog canvas').getContext('2d').getImageData(0, 0, 448, 448).data"
+        image = page.evaluate(f"Array.from({values})")
+        page.get_by_label("Overlay").fill("0")
+        assert page.evaluate(f"Array.from({values})") != image
+        colors = "new Set(Array.from({length: 448}, (_, at) => (({data}) => [data[0] === data[1], data[1] === data[2]].join())(document.querySelector('dialog canvas').getContext('2d').getImageData(at, 224, 1, 1))))"
+        assert page.evaluate(f"[...{colors}]") == ["true,true"], "the gray image alone"
+        assert page.locator("dialog .ends").inner_text().split("\n") == ["0 not alike", "1 alike"]
+        assert barriers(page) == []
 
 
 def test_the_key_is_in_no_address_and_no_cookie_and_outlives_a_reload(browser, link):
@@ -761,7 +693,10 @@ def test_the_key_is_in_no_address_and_no_cookie_and_outlives_a_reload(browser, l
         loaded = "[...document.querySelectorAll('.hit .picture img')].filter(each => each.naturalWidth > 9).length > 3"
         until(page, loaded)
         page.locator(".hit .picture").first.click()
-        until(page, "document.querySelector('#detail-body img').naturalWidth > 9")
+        until(
+            page,
+            "document.querySelectorAll('#detail-body .readout')[1].textContent.includes('8 bit')",
+        )
         with page.expect_download() as download:
             page.get_by_role("button", name="Original file").click()
         assert download.value.suggested_filename.endswith(".png")

@@ -145,7 +145,8 @@ def collection(tmp_path_factory):
             (3, "d.png", "two", "test", ["CT/chest/nodule"], "CT", None),
         ],
         columns=["id", "path", "dataset", "split", "labels", "modality", "region"],
-    ).assign(view=None, sex=None, age=np.nan)
+    ).assign(view=None, sex=None, age=np.nan, study_id=None, source=None)
+    table["patient_id"] = ["one:p", None, "two:p", "one:p"]
     path = tmp_path_factory.mktemp("catalog") / "catalog.parquet"
     table.to_parquet(path, index=False)
     return Collection(path, "train")
@@ -190,6 +191,11 @@ def test_images_are_described_by_id_as_text(collection):
         ["XR/chest/edema", "XR/chest/nodule"],
         None,
     )
+
+
+def test_patients_are_numbered_and_an_unknown_one_is_nobody(collection):
+    # The last number is for images that the catalog does not have.
+    assert collection.patients.tolist() == [0, -1, 1, 0, -1]
 
 
 def test_near_duplicates_of_the_audit_are_read_by_index_image(tmp_path):

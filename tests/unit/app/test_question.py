@@ -43,6 +43,7 @@ def test_a_whole_question_becomes_what_the_engine_takes():
         "filters": {"label": ["l"], "region": []},
         "k": 200,
         "fold": 1,
+        "per_patient": True,
         "read_as": "",
     }
     assert search_question(parse_json(json.dumps(given)), 2) == Question(
@@ -57,6 +58,7 @@ def test_a_whole_question_becomes_what_the_engine_takes():
         filters={"label": ("l",)},
         k=200,
         fold=1.0,
+        per_patient=True,
     )
 
 
@@ -98,6 +100,7 @@ NAMES = [None, "", 3, 2.5, True, [], ["x"], {}, "x" * 501]
         *(({"fold": each}, "a similarity between 0 and 1") for each in (0, 1.1, -1, True, "0.9", [], 10**400, float("inf"))),
         *(({"items": [ONE["items"][0] | {"crop": each}]}, "the region is not within the image") for each in (3, [], [0, 0, 1], [0, 0, 0, 1], [0.5, 0, 0.2, 1], [0, 0, 1, 1.1], [0, 0, 1, None], [0, 0, 1, "1"], [0, 0, True, 1], [0, 0, 1, 10**400], {})),
         *(({"items": [ONE["items"][0] | {"part": each}]}, "the part of the file is not") for each in (3, [], "axial", {"axial": "3"}, {"axial": -1}, {"axial": 1.0}, {"axial": 10**9}, {"slice": 3})),
+        *(({"per_patient": each}, "one result per patient is switched by true or false") for each in (None, 0, 1, "true", [])),
         ({"part": {"axial": 1, "coronal": 2}}, "choose one slice or frame"),
         ({"<b>\n": 1}, "an unknown key '<b>': reload the page"),
     ],

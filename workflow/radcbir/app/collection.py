@@ -4,6 +4,7 @@ duplicates of the audit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,10 @@ from radcbir.core.errors import InputError
 FACETS = ("modality", "region", "dataset", "label")
 """What images are filtered by."""
 
-SHOWN = ("id", "path", "dataset", "split", "labels", "modality", "region", "view", "sex", "age")
+SHOWN = (
+    *("id", "path", "dataset", "split", "labels", "modality", "region", "view", "sex", "age"),
+    *("patient_id", "study_id", "source"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,15 @@ class Collection:
         self.facets["label"] = _facet(
             pc.list_flatten(labels), pc.list_parent_indices(labels).to_numpy()
         )
+
+    @cached_property
+    def patients(self) -> np.ndarray:
+        """(n + 1,) int32: a number for the patient of each row, -1 where the patient is not known;
+        the last entry is for images that the catalog does not have.
+        """
+        encoded = self.table["patient_id"].combine_chunks().cast(pa.string()).dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return np.append(codes, -1).astype(np.int32)
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """The rows of some images; -1 for one that the catalog does not have."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from radcbir.app.views.values import values_of
 from radcbir.core.errors import InputError
 from radcbir.images import reader
 from radcbir.images.address import PLANES, join_address
@@ -73,6 +74,24 @@ class Decoder:
         image.thumbnail((side, side), Image.Resampling.BICUBIC)
         return _jpeg(image, 85)
 
+    def values(self, source: Mapping) -> tuple[dict, bytes]:
+        """The values of a source for the viewer (:func:`radcbir.app.views.values.values_of`);
+        ``modality`` may say what it is.
+        """
+        if "path" in source:
+            return self._values(source["path"], source)
+        with self._opened(source) as path:
+            _, chosen = _part(path, source, self.limits)
+            return self._values(join_address(path, chosen), source)
+
+    def _values(self, address: str, source: Mapping) -> tuple[dict, bytes]:
+        limits, name = self._limits(source)
+        try:
+            raster = reader.read_raster(address, limits, name)
+            return values_of(raster, source["intensity"], source.get("modality"))
+        except UnreadableImage as error:
+            raise _unreadable(source, error, limits) from None
+
     @contextlib.contextmanager
     def _opened(self, source: Mapping) -> Iterator[str]:
         """An upload as a path that libraries can open, for as long as it is read: memory that no
@@ -87,8 +106,11 @@ class Decoder:
             os.close(descriptor)
             reader.forget()
 
+    def _limits(self, source: Mapping) -> tuple[Limits, str | None]:
+        return (LIMITS, None) if "path" in source else (self.limits, source["name"])
+
     def _read(self, address: str, source: Mapping) -> Image.Image:
-        limits, name = (LIMITS, None) if "path" in source else (self.limits, source["name"])
+        limits, name = self._limits(source)
         try:
             return reader.read(address, source["intensity"], limits, name)
         except UnreadableImage as error:

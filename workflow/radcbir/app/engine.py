@@ -12,14 +12,13 @@ from radcbir.app.collection import Collection
 from radcbir.app.query_vectors import QueryVectors, Upload
 from radcbir.app.question import Question, shown
 from radcbir.app.stored import Recent, Stored
-from radcbir.app.vectors import VectorIndex, folded, refined
+from radcbir.app.vectors import VectorIndex, refined
+from radcbir.app.views.groups import Ranking
 from radcbir.app.workers import Workers
 from radcbir.core.errors import InputError
+from radcbir.core.logs import logger
 from radcbir.images.address import split_address
 from radcbir.project.configuration import Project
-
-DEEPEST = 25
-"""How many times k is searched at most to fill up k groups of near duplicates."""
 
 PICTURE_SIDES = (192, 1024)
 """Longest sides of pictures of catalog images: in the list, and on their own."""
@@ -84,8 +83,10 @@ class Engine:
                     raise query
                 start = time.perf_counter()
                 index = self.stored.index(question.experiment, model)
-                query = _refined(index, query, *marks)
-                answer["hits"] = self._hits(question, collection, index, query, passed, left_out)
+                moved = _refined(index, query, *marks)
+                answer["hits"] = self._hits(
+                    question, collection, index, (moved, query), passed, left_out
+                )
                 answer["seconds"] = round(time.perf_counter() - start, 3)
             except InputError as error:
                 answer["error"] = str(error)
@@ -97,43 +98,46 @@ class Engine:
         question: Question,
         collection: Collection,
         index: VectorIndex,
-        query: np.ndarray,
+        queries: tuple[np.ndarray, np.ndarray],
         passed: np.ndarray,
         left_out: np.ndarray,
     ) -> list[dict]:
-        """The best images that pass, each with those folded below it."""
-        k, fold = question.k, question.fold
+        """The best images that pass, each with those folded below it.
+
+        ``queries`` are the one that ranks and the original one, which differ after a refinement.
+        """
+        query, original = queries
         rows = collection.rows(index.ids)
         admitted = (rows >= 0) & passed[rows]
         here = index.positions(left_out)
         admitted[here[here >= 0]] = False
-        available = int(admitted.sum())
-        if not available:
+        if not admitted.any():
             raise InputError(
                 "this model has no embedding of any image that passes the filters: take one of "
                 "them away"
             )
-        shared = self.stored.duplicates(question.experiment) if fold else {}
-        count = min(available, k if fold is None else 4 * k)
-        while True:
-            positions, found = index.best(query, count, admitted)
-            ids = index.ids[positions].tolist()
-            groups = (
-                [[place] for place in range(len(ids))]
-                if fold is None
-                else folded(index.vectors[positions], ids, k, fold, shared)
-            )
-            if len(groups) >= k or count >= min(available, DEEPEST * k):
-                break
-            count = min(available, DEEPEST * k)
-        places = [place for group in groups for place in group]
-        described = dict(zip(places, collection.describe(rows[positions[places]]), strict=True))
-        for place, hit in described.items():
-            hit["score"] = round(float(found[place]), 4)
+        shared = self.stored.duplicates(question.experiment) if question.fold else {}
+        found = Ranking(index, query, admitted, question.k, question.fold, shared)
+        patients = collection.patients[rows] if question.per_patient else None
+        groups = found.groups() if patients is None else found.groups_of_patients(patients)
+        places = [place for group in groups for place in group.all()]
+        positions = np.array(places, dtype=np.int64)
+        described = dict(zip(places, collection.describe(rows[positions]), strict=True))
+        to_query = index.vectors[positions].astype(np.float64) @ original.astype(np.float64)
+        to_ranking = index.vectors[positions].astype(np.float64) @ query.astype(np.float64)
+        for place, score, ranking in zip(places, to_query, to_ranking, strict=True):
+            hit = described[place]
+            hit["score"], hit["to_query"] = round(float(ranking), 4), round(float(score), 4)
             hit["file"] = self.stored.shown_path(hit["dataset"], hit["path"])
         return [
-            described[head] | {"rank": rank, "folded": [described[each] for each in others]}
-            for rank, (head, *others) in enumerate(groups, start=1)
+            described[group.head]
+            | {
+                "rank": rank,
+                "folded": [described[each] for each in group.duplicates],
+                "patient": [described[each] for each in group.of_patient],
+                "patient_images": group.patient_images,
+            }
+            for rank, group in enumerate(groups, start=1)
         ]
 
     # --- where a match is -------------------------------------------------------------------------
@@ -156,6 +160,51 @@ class Engine:
         if found is None:
             raise InputError(f"{self._name(model)} {NO_PATCHES}")
         return {"query": found[0], "hit": found[1]}
+
+    def warm(self, experiment: str, model: str) -> dict:
+        """Load a model and the index that it searches; the ``seconds`` that it took.
+
+        Raises :class:`InputError` where the model cannot embed what is uploaded.
+        """
+        self._check(Question(experiment, (model,)))
+        start = time.perf_counter()
+        self.vectors.warm(experiment, model)
+        self.stored.index(experiment, model)
+        return {"seconds": round(time.perf_counter() - start, 1)}
+
+    def warm_default(self) -> None:
+        """Load the model that the page will show first, where there is one."""
+        try:
+            chosen = inventory.first_choice(self.setup())
+            if chosen is not None:
+                self.warm(*chosen)
+        except InputError:
+            pass  # the page says what is missing
+        except Exception as error:  # it says that too, once it is asked
+            logger.warning("the first model could not be loaded: %s", error)
+
+    # --- images -----------------------------------------------------------------------------------
+
+    def item(self, experiment: str, identity: int) -> dict:
+        """What is known of an image of the catalog: ``image``, and its ``series``. Raises
+        :class:`InputError`.
+        """
+        return {
+            "image": self.stored.described(experiment, identity),
+            "series": self.stored.series(experiment, identity),
+        }
+
+    def values(self, experiment: str, identity: int) -> tuple[dict, bytes]:
+        """The values of an image of the catalog as its file has them, and nothing else of the file.
+
+        Raises :class:`InputError`.
+        """
+        return self.vectors.values(experiment, identity)
+
+    def upload_values(self, question: Question, uploads: Sequence[Upload]) -> tuple[dict, bytes]:
+        """The same of the first upload."""
+        self._check(question)
+        return self.vectors.upload_values(question, uploads[0])
 
     # --- pictures ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from radcbir.app.collection import FACETS, Collection
 from radcbir.app.stored import Stored
@@ -14,6 +15,7 @@ from radcbir.core import layout
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
 from radcbir.embedding.store import read_attributes
+from radcbir.front_page.standing import FIGURE
 from radcbir.retrieval.index_settings import approximate_note
 
 SAMPLES = 12
@@ -41,6 +43,10 @@ def _experiment(stored: Stored, name: str) -> dict:
             "missing": f"this experiment has not run: run `snakemake --cores all {path}`"
         }
     collection = stored.collection(name)
+    models = [_model(stored, name, model) for model in experiment["models"]]
+    benchmark = _benchmark(name, experiment["paper_mode"]["test_split"])
+    for each in models:
+        each["p_at_1"] = benchmark["p_at_1"].get(each["slug"])
     policies = {digest_of(project.datasets[each]["intensity"]) for each in experiment["datasets"]}
     return described | {
         "images": int(collection.in_index.sum()),
@@ -50,8 +56,52 @@ def _experiment(stored: Stored, name: str) -> dict:
         "originals": not project.key_file,
         "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
         "samples": _samples(collection),
-        "models": [_model(stored, name, model) for model in experiment["models"]],
+        "models": models,
+        "default": default_model(models),
+        "benchmark": {key: benchmark[key] for key in ("split", "queries")},
+        "patients": bool((collection.patients >= 0).any()),
     }
+
+
+def first_choice(described: list[dict]) -> tuple[str, str] | None:
+    """The experiment and the model that the page shows first; None where nothing can be asked."""
+    return next(
+        ((each["name"], each["default"]) for each in described if each.get("default")), None
+    )
+
+
+def default_model(models: list[dict]) -> str:
+    """The encoder with the highest P@1 of those that can embed an upload, else of those that can be
+    asked; empty where there is none. A control is the last choice.
+    """
+    usable = [each for each in models if not each["missing"]]
+    if not usable:
+        return ""
+    best = max(
+        usable,
+        key=lambda each: (not each["control"], not each["no_encoder"], each["p_at_1"] or 0),
+    )
+    return best["slug"]
+
+
+def _benchmark(experiment: str, split: str) -> dict:
+    """P@1 by model on the queries of a split that all models answered, and how many these are;
+    nothing where the comparison has not been made.
+    """
+    found: dict = {"split": split, "queries": 0, "p_at_1": {}}
+    path = Path(layout.comparison("summary.csv").format(experiment=experiment))
+    if not path.is_file():
+        return found
+    summary = pd.read_csv(path)
+    summary = summary[summary["query_split"] == split]
+    for column, wanted in FIGURE.items():
+        summary = summary[summary[column] == wanted]
+    summary = summary[summary["common_value"].notna()]
+    if len(summary):
+        found["queries"] = int(summary["common_queries"].max())
+        shares = zip(summary["model"], summary["common_value"], strict=True)
+        found["p_at_1"] = {str(model): round(float(share), 4) for model, share in shares}
+    return found
 
 
 def _model(stored: Stored, experiment: str, model: str) -> dict:
@@ -64,6 +114,8 @@ def _model(stored: Stored, experiment: str, model: str) -> dict:
         "control": model_card.is_control(card),
         "missing": missing,
         "no_encoder": no_encoder,
+        "patches": not (missing or no_encoder or model_card.is_control(card))
+        and card["loader"] not in (model_card.PRECOMPUTED, "fusion"),
         "text": not no_encoder and model_card.has_text(card),
         "note": "Fused vectors: the score is the mean of the members' similarities."
         if card["loader"] == "fusion" and card["fusion"]["by"] != "concatenation"

@@ -80,6 +80,33 @@ class QueryVectors:
         source = self._catalog_source(experiment, identity)
         return self.workers.decode("picture", source, side)
 
+    def values(self, experiment: str, identity: int) -> tuple[dict, bytes]:
+        """The values of an image of the catalog, for the viewer."""
+        modality = self.stored.described(experiment, identity)["modality"]
+        source = self._catalog_source(experiment, identity) | {"modality": modality}
+        return self.workers.decode("values", source)
+
+    def upload_values(self, question: Question, upload: Upload) -> tuple[dict, bytes]:
+        """The values of an upload, for the viewer."""
+        item = Item("upload", file=0, part=question.part)
+        return self.workers.decode("values", self._source(question, item, [upload]))
+
+    def warm(self, experiment: str, model: str) -> None:
+        """Load a model, so that the first query does not wait for its weights.
+
+        Raises :class:`InputError` where it cannot embed what is uploaded, or has other weights than
+        its index.
+        """
+        no_encoder = why_missing(self.stored, experiment, model) or why_no_encoder(
+            self.stored, model
+        )
+        if no_encoder:
+            raise InputError(f"{self.project.cards[model]['name']} cannot embed: {no_encoder}")
+        for member in members(self.stored, model):
+            with self.workers.embedder(member, self._settings(member)) as child:
+                self.stored.check_weights(experiment, member, child.described["weights_sha256"])
+                child.ask(EMBED_SECONDS, "warm")
+
     def _item(
         self,
         question: Question,

@@ -59,6 +59,8 @@ class Question:
     k: int = 24
     fold: float | None = None
     """Images more similar than this are near duplicates; None: nothing is folded."""
+    per_patient: bool = False
+    """Whether each patient has one result, the best one."""
     read_as: str = ""
     """The dataset whose intensity policy uploads get; empty: the experiment's first."""
     id: int | None = None
@@ -113,6 +115,7 @@ def _question(given: Mapping, files: int, needed: tuple[str, ...]) -> Question:
         "filters": _filters,
         "k": _count,
         "fold": _similarity,
+        "per_patient": _flag,
         "read_as": lambda value: _name(value, "the dataset to read uploads as") if value else "",
         "id": image_id,
         "part": _part,
@@ -223,6 +226,12 @@ def _filters(value: object) -> dict[str, tuple[str, ...]]:
 def _count(value: object) -> int:
     if type(value) is not int or not 1 <= value <= MOST_NEIGHBORS:
         raise InputError(f"k is {shown(value)}: choose a whole number from 1 to {MOST_NEIGHBORS}")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InputError("one result per patient is switched by true or false: reload the page")
     return value
 
 

@@ -8,6 +8,7 @@ browser's cache.
 """
 
 import asyncio
+import json
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -33,11 +34,18 @@ from radcbir.core.errors import InputError
 
 STATIC = Path(__file__).parent / "static"
 
-STATIC_FILES = {"app.css": "text/css", "app.js": "text/javascript"}
+STATIC_FILES = {
+    path.name: {".css": "text/css", ".js": "text/javascript"}[path.suffix]
+    for path in STATIC.iterdir()
+    if path.suffix in (".css", ".js")
+}
 
 NAMES = ["127.0.0.1", "localhost"]
 
 KEY_HEADER = "x-radcbir-key"
+
+IMAGE_HEADER = "x-radcbir-image"
+"""Where the description of an image's values is."""
 
 FORM_BYTES = 1 << 20
 """Room for what comes beside the files."""
@@ -136,6 +144,12 @@ def sentence(text: str, status: int = 400, headers: dict | None = None) -> JSONR
     return JSONResponse({"error": text}, status, headers)
 
 
+def described(description: dict, pixels: bytes) -> Response:
+    """Pixels, and in a header what they are."""
+    headers = {IMAGE_HEADER: json.dumps(description)}
+    return Response(pixels, media_type="application/octet-stream", headers=headers)
+
+
 class Endpoints:
     """What each address gives, by an engine."""
 
@@ -159,6 +173,10 @@ class Endpoints:
                 Route(f"/api/{name}", partial(self.answer, *each), methods=["POST"])
                 for name, each in answers.items()
             ),
+            Route("/api/ready/{experiment}/{model}", self.ready),
+            Route("/api/item/{experiment}/{identity}", self.item),
+            Route("/api/values", self.upload_values, methods=["POST"]),
+            Route("/api/values/{experiment}/{identity}", self.values),
             Route("/api/image/{experiment}/{identity}", self.picture),
             Route("/api/original/{experiment}/{identity}", self.original),
         ]
@@ -191,6 +209,28 @@ class Endpoints:
             given, uploads = await self._form(request)
             asked = parse(given, len(uploads))
             return JSONResponse(await self._in_thread(method, asked, uploads, counted=False))
+
+    async def ready(self, request: Request) -> Response:
+        """Answers once a model is loaded."""
+        chosen = (request.path_params["experiment"], request.path_params["model"])
+        return JSONResponse(await self._in_thread(self.engine.warm, *chosen))
+
+    async def item(self, request: Request) -> Response:
+        """What is known of an image of the catalog."""
+        return JSONResponse(await self._in_thread(self.engine.item, *self._image(request)))
+
+    async def values(self, request: Request) -> Response:
+        """The values of an image of the catalog."""
+        return described(*await self._in_thread(self.engine.values, *self._image(request)))
+
+    async def upload_values(self, request: Request) -> Response:
+        """The values of an upload."""
+        async with self.at_once:
+            given, uploads = await self._form(request)
+            asked = question.preview_question(given, len(uploads))
+            return described(
+                *await self._in_thread(self.engine.upload_values, asked, uploads, counted=False)
+            )
 
     async def picture(self, request: Request) -> Response:
         """An image of the catalog, reduced."""

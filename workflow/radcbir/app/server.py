@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -167,6 +168,7 @@ def serve(project: Project) -> None:
         file=sys.stderr,
         flush=True,
     )
+    threading.Thread(target=engine.warm_default, name="warm", daemon=True).start()
     try:
         with contextlib.suppress(KeyboardInterrupt):  # before or after it catches signals
             PageServer(config, engine).run(sockets=[listener])

@@ -13,6 +13,7 @@ import numpy as np
 from radcbir.app.collection import Collection, shared_duplicates
 from radcbir.app.question import shown
 from radcbir.app.vectors import VectorIndex
+from radcbir.app.views.series import series_of
 from radcbir.core import layout
 from radcbir.core.errors import InputError
 from radcbir.embedding.store import open_embeddings, read, read_attributes, unit_rows
@@ -137,6 +138,28 @@ class Stored:
         if root is None:
             raise InputError("this dataset has no images here, only embeddings")
         return found["dataset"], reader.resolve(root, found["path"])
+
+    def described(self, experiment: str, identity: int) -> dict:
+        """What is shown of an image of the catalog, its path as the user would write it.
+
+        Raises :class:`InputError`.
+        """
+        self.check_experiment(experiment)
+        found = self._described(experiment, identity)
+        return found | {"file": self.shown_path(found["dataset"], found["path"])}
+
+    def series(self, experiment: str, identity: int) -> dict:
+        """The volume or series of an image of the catalog: ``kind`` and ``place`` as in
+        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id`` and ``path``.
+
+        Raises :class:`InputError`.
+        """
+        self.check_experiment(experiment)
+        self.check_known(experiment, np.array([identity]))
+        collection = self.collection(experiment)
+        found = series_of(collection.table, int(collection.rows(np.array([identity]))[0]))
+        images = collection.table.select(["id", "path"]).take(found.pop("rows")).to_pylist()
+        return found | {"images": [each | {"id": str(each["id"])} for each in images]}
 
     def shown_path(self, dataset: str, path: str) -> str:
         """The path of an image as the user would write it."""

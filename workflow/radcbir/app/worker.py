@@ -33,6 +33,7 @@ class Embedder:
         """``settings``: ``model``, ``card``, ``weights``, ``device``, ``runtime``."""
         from radcbir.encoders import load_encoder
 
+        self.is_warm = False
         self.encoder: Any = load_encoder(
             *(settings[name] for name in ("model", "card", "weights", "device", "runtime"))
         )
@@ -42,6 +43,17 @@ class Embedder:
     def describe(self) -> dict:
         """The digest of the encoder's weights."""
         return {"weights_sha256": self.encoder.weights_sha256}
+
+    def warm(self) -> None:
+        """Run the encoder once: its first image takes longer than the others. Later calls do
+        nothing.
+        """
+        if not self.is_warm:
+            from PIL import Image
+
+            image = Image.linear_gradient("L")
+            self.encoder.encode([self.encoder.preprocess(image)])
+        self.is_warm = True
 
     def embed_image(self, name: str, pixels: tuple):
         """The encoder's vector of an image of :meth:`radcbir.app.decoder.Decoder.image`, by the

@@ -44,6 +44,22 @@ def to_8_bit(raster: Raster, intensity: Mapping) -> Image.Image:
     return _image(_scaled(raster, _scale(raster, intensity)))
 
 
+def before_8_bit(raster: Raster, intensity: Mapping) -> tuple[np.ndarray, tuple[float, float]]:
+    """What :func:`to_8_bit` scales to 8 bit, and the values that become 0 and 255.
+
+    The values are those of the raster. Where a table or a sigmoid of the file shows them, they are
+    what it gives, from 0 to 255 and not rounded. ``inverted`` and ``padding`` are left to the
+    caller. Raises :class:`UnreadableImage` where the policy cannot be applied.
+    """
+    values = raster.values
+    by_window = intensity["policy"] == "window"
+    given = intensity.get("window") if raster.in_units else None
+    sigmoid = raster.window is not None and raster.window.function == "SIGMOID"
+    if by_window and not given and (raster.lookup is not None or sigmoid):
+        return _scale(raster, intensity)(values), (0.0, 255.0)
+    return values, _limits(raster, intensity, given)
+
+
 def _scale(raster: Raster, intensity: Mapping) -> Callable[[np.ndarray], np.ndarray]:
     """What turns stored values into shown ones from 0 to 255."""
     by_window = intensity["policy"] == "window"

@@ -1,0 +1,230 @@
+// The results: a card for each, marks, what they have in common, the file to take along.
+
+import { markButtons, showMarks } from "./marks.js";
+import { at, button, make, problem, save, sentence, thumbnail } from "./page.js";
+import { knownLabels, picture, question, state, wish } from "./state.js";
+import { offersWhere, view } from "./viewer.js";
+import { counted, labelsOf, origin, patientOf } from "./words.js";
+
+export function showAnswer(answer) {
+  if (answer) {
+    const [asked] = question();
+    Object.assign(answer, { perPatient: asked.per_patient, refined: state.refined });
+  }
+  state.answer = answer;
+  const models = answer ? answer.models : [];
+  const found = models.map((each) => new Set(each.hits.map((hit) => hit.id)));
+  at("columns").replaceChildren(
+    ...models.map((each, place) => column(each, found.length > 1 ? found[1 - place] : null)),
+  );
+  at("measured").replaceChildren(...(answer ? sentence(notMeasured()) : []));
+  at("measured").hidden = !answer || !notMeasured();
+  at("export").disabled = !models.some((each) => each.hits.length);
+  showMarks();
+}
+
+// The benchmark asked with whole images of the query splits, among all images of the index.
+function notMeasured() {
+  const changed = [];
+  if (state.items.some((each) => each.crop)) changed.push("a region");
+  if (state.items.some((each) => each.kind === "text")) changed.push("words");
+  if (state.items.length > 1) changed.push("several parts in one query");
+  if (state.refined) changed.push("a refinement");
+  if (Object.values(state.filters).some((each) => each.length)) changed.push("a filter");
+  if (!changed.length) return "";
+  const listed = changed.join(", ").replace(/, ([^,]*)$/, " and $1");
+  return `This search has ${listed}. The benchmark did not measure that: P@1 is about whole images
+    that are searched among the whole index.`.replace(/\s+/g, " ");
+}
+
+function column(answer, other) {
+  const common = other ? answer.hits.filter((hit) => other.has(hit.id)).length : 0;
+  const both = other && !answer.error ? ` · ${common} also found by the other` : "";
+  const head = make("h2", {}, answer.name, make("small", { textContent: both }));
+  const label = { "aria-label": answer.name };
+  if (answer.error) return make("section", label, head, problem(answer.error));
+  const cards = answer.hits.map((hit) => card(hit, answer, other && other.has(hit.id)));
+  return make(
+    "section",
+    label,
+    head,
+    tally(answer.hits),
+    make("ol", { className: "hits" }, ...cards),
+  );
+}
+
+// How many results have which labels, the most frequent ones first.
+function tally(hits) {
+  const counts = new Map();
+  for (const label of hits.flatMap((hit) => hit.labels)) {
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  const known = knownLabels();
+  const ordered = [...counts].sort((one, other) => other[1] - one[1]);
+  const listed = ordered.slice(0, 8).map(([label, count]) => {
+    const own = known && known.includes(label);
+    return make(
+      "li",
+      { className: own ? "own" : "" },
+      make("b", { textContent: count }),
+      ` ${label}`,
+    );
+  });
+  if (ordered.length > 8) listed.push(make("li", {}, `and ${ordered.length - 8} other labels`));
+  const same =
+    known && hits.filter((hit) => hit.labels.some((each) => known.includes(each))).length;
+  const said = known ? `${same} of ${hits.length} have a label of the query. ` : "";
+  return make(
+    "div",
+    { className: "tally" },
+    said && make("span", { textContent: said }),
+    make("ul", { "aria-label": "Labels of the results" }, ...listed),
+  );
+}
+
+function card(hit, answer, common) {
+  const labels = labelsOf(hit);
+  const open = make(
+    "button",
+    {
+      type: "button",
+      className: "picture",
+      title: "Open beside the query",
+      "aria-label": `Rank ${hit.rank}: ${labels}`,
+    },
+    thumbnail(picture(hit.id), ""),
+  );
+  open.addEventListener("click", () => view(answer.hits, hit, answer.slug));
+  const entry = make(
+    "li",
+    { className: "hit" },
+    open,
+    scores(hit),
+    make("div", { className: "labels", textContent: labels }),
+    make("div", { className: "from", textContent: origin(hit) }),
+    common ? make("div", { className: "both", textContent: "◆ found by both" }) : "",
+    more(hit, answer, hit.patient, otherImages(hit)),
+    more(hit, answer, hit.folded, counted(hit.folded.length, "near duplicate")),
+    actions(hit, answer),
+  );
+  entry.dataset.id = hit.id;
+  return entry;
+}
+
+function otherImages(hit) {
+  const shown = hit.patient.length < hit.patient_images ? `, the best ${hit.patient.length}` : "";
+  return counted(hit.patient_images, "image") + " of this patient" + shown;
+}
+
+// After a refinement the order is by similarity to the refined query, and both are named.
+function scores(hit) {
+  const rank = make("b", { textContent: `#${hit.rank}` });
+  const score = make("span", { textContent: hit.to_query.toFixed(3) });
+  score.title = "cosine similarity to your query";
+  const line = make("div", { className: "line" }, rank, score);
+  if (!state.answer.refined) return line;
+  const refined = `refined query ${hit.score.toFixed(3)}`;
+  return make(
+    "div",
+    {},
+    line,
+    make("div", {
+      className: "from",
+      textContent: refined,
+      title: "cosine similarity to the refined query, which the order follows",
+    }),
+  );
+}
+
+function more(hit, answer, images, title) {
+  if (!images.length) return "";
+  const pictures = images.map((each) => {
+    const small = make(
+      "button",
+      {
+        type: "button",
+        title: `${each.to_query.toFixed(3)} ${labelsOf(each)}`,
+        "aria-label": `${labelsOf(each)}, similarity ${each.to_query.toFixed(3)}`,
+      },
+      thumbnail(picture(each.id), ""),
+    );
+    small.addEventListener("click", () => view([hit, ...images], each, answer.slug));
+    return small;
+  });
+  return make(
+    "details",
+    {},
+    make("summary", { textContent: title }),
+    make("div", { className: "twins" }, ...pictures),
+  );
+}
+
+function actions(hit, answer) {
+  const like = button("More like this", () => wish("like", hit.id));
+  const where =
+    offersWhere(answer.slug) &&
+    button("Where?", () => view(answer.hits, hit, answer.slug, true), {
+      title: "Show where the match lies",
+    });
+  return make(
+    "div",
+    { className: "acts" },
+    ...markButtons(hit, `rank ${hit.rank}`),
+    like,
+    where || "",
+  );
+}
+
+const COLUMNS = [
+  "experiment",
+  "model",
+  "rank",
+  "folded",
+  "score",
+  "score_to_query",
+  "id",
+  "labels",
+  "modality",
+  "region",
+  "dataset",
+  "patient",
+  "study",
+  "source",
+  "file",
+];
+
+// A cell that a spreadsheet would take for a formula is marked as text.
+function cell(value) {
+  const text = String(value ?? "").replace(/^(?=[=+@\t\r-])/, typeof value === "number" ? "" : "'");
+  return `"${text.replaceAll('"', '""')}"`;
+}
+
+export function exportCsv() {
+  const rows = [COLUMNS];
+  for (const { slug, hits } of state.answer.models) {
+    for (const hit of hits) {
+      for (const one of [hit, ...hit.folded, ...hit.patient]) {
+        const why = one === hit ? "" : hit.folded.includes(one) ? "near duplicate" : "same patient";
+        rows.push([
+          state.answer.experiment,
+          slug,
+          hit.rank,
+          why,
+          one.score,
+          one.to_query,
+          one.id,
+          one.labels.join("|"),
+          one.modality,
+          one.region,
+          one.dataset,
+          patientOf(one),
+          one.study_id,
+          one.source,
+          one.file,
+        ]);
+      }
+    }
+  }
+  const text = rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
+  save(URL.createObjectURL(new Blob([text], { type: "text/csv" })), "neighbors.csv");
+}

@@ -1,0 +1,130 @@
+// The parts of a query: uploads, images of the catalog, words.
+
+import { clearMarks } from "./marks.js";
+import { ask, at, capital, fail, get, make } from "./page.js";
+import { cropping, parts } from "./region.js";
+import { busy, idle, search } from "./search.js";
+import { itemAddress, picture, state } from "./state.js";
+import { labelsOf, origin } from "./words.js";
+
+const MEGABYTE = 1048576;
+
+export async function addFiles(files) {
+  const wrong = [];
+  for (const file of files) {
+    if (tooMany(file, wrong)) continue;
+    const item = { kind: "upload", file, name: file.name };
+    try {
+      await preview(item);
+      state.items.push(item);
+      clearMarks();
+    } catch (error) {
+      wrong.push(capital(error.message) + ".");
+    }
+  }
+  showItems();
+  if (wrong.length < files.length) await search();
+  idle();
+  if (wrong.length) fail(wrong.join(" "));
+}
+
+function tooMany(file, wrong) {
+  const most = state.limits.upload_megabytes;
+  const taken = state.items.reduce((sum, each) => sum + (each.file ? each.file.size : 0), 0);
+  if (file.size + taken > most * MEGABYTE) {
+    const size = Math.ceil(file.size / MEGABYTE);
+    wrong.push(
+      `The image '${file.name}' has ${size} MB; those of one query may have ${most} MB` +
+        " together: take smaller or fewer ones.",
+    );
+    return true;
+  }
+  if (state.items.length < state.limits.items) return false;
+  const said = `A query has ${state.limits.items} items at most.`;
+  if (!wrong.includes(said)) wrong.push(said);
+  return true;
+}
+
+// What a file shows, and the parts that it has.
+async function preview(item) {
+  busy(`Reading ${item.name} …`);
+  const asked = {
+    experiment: at("experiment").value,
+    part: item.part,
+    read_as: at("read-as").value,
+  };
+  const found = await ask("/api/preview", asked, [item.file]);
+  const part = Object.keys(found.part).length ? found.part : undefined;
+  const size = `${found.width} × ${found.height}`;
+  Object.assign(item, { picture: found.picture, size, parts: found.parts, part });
+}
+
+export async function previewAgain(items) {
+  try {
+    for (const item of items) await preview(item);
+  } catch (error) {
+    idle();
+    return fail(capital(error.message) + ".");
+  }
+  showItems();
+  search();
+}
+
+// Asks with an image of the catalog. What is known of it is shown, since it is no secret then.
+export async function moreLikeThis(id) {
+  const item = { kind: "image", id, name: "image of the catalog", picture: picture(id, 1024) };
+  state.items = [item];
+  clearMarks();
+  if (at("detail").open) at("detail").close();
+  showItems();
+  window.scrollTo({ top: 0 });
+  try {
+    const { image } = await get(itemAddress(id));
+    Object.assign(item, { known: image, name: labelsOf(image) });
+  } catch {
+    // The search says what is wrong.
+  }
+  if (!state.items.includes(item)) return;
+  showItems();
+  search();
+}
+
+export function addText() {
+  const text = at("text").value.trim();
+  if (!text) return fail("The text is empty: type what to look for.");
+  state.items.push({ kind: "text", text, name: `“${text}”` });
+  at("text").value = "";
+  clearMarks();
+  showItems();
+  search();
+}
+
+export function showItems() {
+  at("items").replaceChildren(
+    ...state.items.map((item) => {
+      const remove = make("button", {
+        type: "button",
+        textContent: "Remove",
+        "aria-label": `Remove ${item.name}`,
+      });
+      remove.addEventListener("click", () => {
+        state.items = state.items.filter((each) => each !== item);
+        clearMarks();
+        showItems();
+        search();
+      });
+      const name = make("span", { textContent: item.name, title: item.name });
+      const entry = make("li", {}, make("div", { className: "head" }, name, remove));
+      if (item.known)
+        entry.append(make("p", { className: "note", textContent: known(item.known) }));
+      if (item.picture) {
+        entry.append(...cropping(item), ...parts(item, (each) => previewAgain([each])));
+      }
+      return entry;
+    }),
+  );
+  document.body.classList.toggle("asked", state.items.length > 0);
+}
+
+const known = (image) =>
+  [`known labels: ${labelsOf(image)}`, `split ${image.split}`, origin(image)].join(" · ");

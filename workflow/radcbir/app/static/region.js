@@ -1,0 +1,159 @@
+// The region of a query image that is searched for, and the part of a file that is shown.
+
+import { make, showPicture } from "./page.js";
+import { wish } from "./state.js";
+
+// The part of a file that holds several: frames, or the slices of a volume, of one of several
+// volumes. `again` shows the item with its new part.
+export function parts(item, again) {
+  const names = Object.keys(item.parts || {}).filter((each) => each !== "volume");
+  if (!names.length) return [];
+  const name = names.find((each) => each in item.part),
+    volumes = item.parts.volume || 1;
+  const number = (part, count, value) =>
+    make("input", {
+      type: "number",
+      min: 0,
+      max: count - 1,
+      step: 1,
+      value,
+      "aria-label": `${part} number`,
+    });
+  const row = (...fields) => make("div", { className: "row" }, ...fields);
+  const count = (total) =>
+    make("span", { className: "note", title: "counted from 0", textContent: `of ${total}` });
+  const options = names.map((each) =>
+    make("option", { value: each, textContent: each, selected: each === name }),
+  );
+  const plane = make("select", { "aria-label": "Plane" }, ...options);
+  const place = number(name, item.parts[name], item.part[name]);
+  const volume = number("volume", volumes, item.part.volume || 0);
+  const within = (field, total) =>
+    Math.max(0, Math.min(total - 1, Math.round(Number(field.value)) || 0));
+  const changed = () => {
+    const total = item.parts[plane.value];
+    const chosen = plane.value === name ? within(place, total) : Math.floor(total / 2);
+    item.part = { [plane.value]: chosen };
+    if (volumes > 1) item.part.volume = within(volume, volumes);
+    again(item);
+  };
+  for (const each of [plane, place, volume]) each.addEventListener("change", changed);
+  const rows = [row(plane, place, count(item.parts[name]))];
+  const label = make("span", { className: "name", textContent: "volume" });
+  if (volumes > 1) rows.push(row(label, volume, count(volumes)));
+  return rows;
+}
+
+const EDGES = ["left", "top", "right", "bottom"];
+
+// A picture on which a region is drawn; the same region as numbers, for the keyboard.
+export function cropping(item) {
+  const image = make("img", { alt: `Query: ${item.name}`, draggable: false });
+  if (item.kind === "image") showPicture(image, item.picture);
+  else image.src = item.picture;
+  const box = make("div", { className: "box", hidden: true });
+  const area = make(
+    "div",
+    { className: "canvas", title: "Drag to search with a region" },
+    image,
+    box,
+  );
+  const fields = EDGES.map((name, place) => {
+    const field = make("input", {
+      type: "number",
+      min: 0,
+      max: 100,
+      step: 1,
+      "aria-label": `Region: ${name} in percent`,
+    });
+    field.addEventListener("change", () => {
+      const crop = [...(item.crop || [0, 0, 1, 1])];
+      crop[place] = Math.max(0, Math.min(100, Number(field.value))) / 100;
+      item.crop = crop;
+      show();
+      wish("search");
+    });
+    return field;
+  });
+  const whole = make("button", { type: "button", textContent: "Whole image" });
+  whole.addEventListener("click", () => {
+    delete item.crop;
+    show();
+    wish("search");
+  });
+  const show = () => {
+    const [left, top, right, bottom] = item.crop || [0, 0, 1, 1];
+    box.hidden = !item.crop;
+    whole.disabled = !item.crop;
+    Object.assign(box.style, {
+      left: `${left * 100}%`,
+      top: `${top * 100}%`,
+      width: `${(right - left) * 100}%`,
+      height: `${(bottom - top) * 100}%`,
+    });
+    fields.forEach((field, place) => {
+      field.value = Math.round([left, top, right, bottom][place] * 100);
+    });
+  };
+  drawing(area, item, show);
+  show();
+  const labels = fields.map((field, place) => make("label", {}, `${EDGES[place]} %`, field));
+  const numbers = make(
+    "details",
+    {},
+    make("summary", { textContent: "Region (drag on the image)" }),
+    make("div", { className: "numbers" }, ...labels),
+    whole,
+  );
+  const size = item.size ? make("div", { className: "note", textContent: item.size }) : null;
+  return [area, size, numbers].filter(Boolean);
+}
+
+// Draws a region with the pointer.
+function drawing(area, item, show) {
+  let from = null,
+    before;
+  const where = (event) => {
+    const frame = area.getBoundingClientRect();
+    const place = [
+      (event.clientX - frame.left) / frame.width,
+      (event.clientY - frame.top) / frame.height,
+    ];
+    return place.map((each) => Math.max(0, Math.min(1, each)));
+  };
+  const undo = () => {
+    item.crop = before;
+    if (!before) delete item.crop;
+    show();
+  };
+  area.addEventListener("pointerdown", (event) => {
+    from = where(event);
+    before = item.crop;
+    area.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  area.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const [x, y] = where(event);
+    item.crop = [
+      Math.min(from[0], x),
+      Math.min(from[1], y),
+      Math.max(from[0], x),
+      Math.max(from[1], y),
+    ];
+    show();
+  });
+  area.addEventListener("pointerup", () => {
+    if (!from) return;
+    from = null;
+    if (!item.crop || item.crop === before) return;
+    const [left, top, right, bottom] = item.crop;
+    if (right - left < 0.02 || bottom - top < 0.02) return undo();
+    show();
+    wish("search");
+  });
+  area.addEventListener("pointercancel", () => {
+    from = null;
+    undo();
+  });
+}

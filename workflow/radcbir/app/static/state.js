@@ -1,0 +1,62 @@
+// What the page knows and what is chosen on it. Questions are whole (images, marks, filters), so
+// that the server remembers nothing and two people never meet.
+
+import { at } from "./page.js";
+
+export const state = {
+  experiments: [],
+  limits: {},
+  items: [],
+  right: new Set(),
+  wrong: new Set(),
+  refined: false,
+  filters: {},
+  answer: null,
+};
+
+export const experiment = () =>
+  state.experiments.find((each) => each.name === at("experiment").value);
+
+export const model = (slug) => experiment().models.find((each) => each.slug === slug);
+
+export const asked = () => [...new Set([at("model").value, at("other").value])].filter(Boolean);
+
+const address = (kind, id) =>
+  `/api/${kind}/${encodeURIComponent(at("experiment").value)}/${encodeURIComponent(id)}`;
+
+export const picture = (id, side = 192) => `${address("image", id)}?side=${side}`;
+export const original = (id) => address("original", id);
+export const valuesAddress = (id) => address("values", id);
+export const itemAddress = (id) => address("item", id);
+export const readyAddress = (slug) => address("ready", slug);
+
+// Other parts of the page listen to wishes: `search`, `like` (an image of the catalog), `marks`.
+export const wish = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+
+export function question() {
+  const files = [];
+  const items = state.items.map(({ kind, id, text, crop, part, file }) => {
+    if (kind !== "upload") return { kind, id, text, crop };
+    files.push(file);
+    return { kind, file: files.length - 1, crop, part };
+  });
+  const marks = state.refined ? { right: [...state.right], wrong: [...state.wrong] } : {};
+  const asking = {
+    experiment: at("experiment").value,
+    models: asked(),
+    items,
+    ...marks,
+    filters: state.filters,
+    k: Number(at("k").value),
+    fold: at("fold").checked ? Number(at("threshold").value) : null,
+    per_patient: at("per-patient").checked && Boolean(experiment().patients),
+    read_as: at("read-as").value,
+  };
+  return [asking, files];
+}
+
+// The labels of the query, where it is one image of the catalog.
+export function knownLabels() {
+  const known = state.items.length === 1 && state.items[0].known;
+  return known ? known.labels : null;
+}

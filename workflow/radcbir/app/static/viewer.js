@@ -1,0 +1,244 @@
+// The viewer: the query and a result side by side on black.
+
+import { markButtons } from "./marks.js";
+import { ask, at, button, get, loaded, make, problem, save, values } from "./page.js";
+import { Pane } from "./pane.js";
+import {
+  experiment,
+  itemAddress,
+  model,
+  original,
+  question,
+  state,
+  valuesAddress,
+  wish,
+} from "./state.js";
+import { listen, reset, tools } from "./tools.js";
+import { maps } from "./where.js";
+import { labelsOf, patientOf } from "./words.js";
+
+const KEPT_BYTES = 256 * 1048576;
+
+const panes = { query: new Pane("Query"), hit: new Pane("Result") };
+const shown = { hits: [], place: 0, slug: "", active: "hit", series: {} };
+const kept = new Map();
+
+// "Where?" means something for one image as the query, and an encoder that has learned.
+export function offersWhere(slug) {
+  return state.items.length === 1 && state.items[0].kind !== "text" && model(slug).patches;
+}
+
+// Shows a hit of a list beside the query.
+export function view(hits, hit, slug, where = false) {
+  Object.assign(shown, { hits, place: hits.indexOf(hit), slug, active: "hit", series: {} });
+  reset();
+  at("detail-body").replaceChildren(
+    make("div", { className: "panes" }, panes.query.element, panes.hit.element),
+  );
+  panes.query.element.hidden = !images().length;
+  at("detail-body").classList.toggle("alone", !images().length);
+  at("detail-tools").replaceChildren(...tools(panes, shown, { hit: showHit, slice }));
+  if (!at("detail").open) at("detail").showModal();
+  showQuery();
+  showHit(0);
+  panes.hit.canvas.focus({ preventScroll: true });
+  if (where) showWhere();
+}
+
+const images = () => state.items.filter((each) => each.kind !== "text");
+
+// The values of an image, kept for a while: one goes back and forth.
+function valuesOf(name, fetch) {
+  if (!kept.has(name)) {
+    const promise = fetch();
+    kept.set(name, promise);
+    promise.then(
+      (image) => {
+        promise.bytes = image.codes.byteLength;
+        shrink();
+      },
+      () => kept.delete(name),
+    );
+  }
+  return kept.get(name);
+}
+
+function shrink() {
+  let bytes = [...kept.values()].reduce((sum, each) => sum + (each.bytes ?? 0), 0);
+  for (const [name, each] of kept) {
+    if (bytes <= KEPT_BYTES) return;
+    bytes -= each.bytes ?? 0;
+    kept.delete(name);
+  }
+}
+
+function catalogValues(id) {
+  const path = valuesAddress(id);
+  return valuesOf(path, () => values(path));
+}
+
+function uploadValues(item) {
+  const asked = {
+    experiment: at("experiment").value,
+    part: item.part,
+    read_as: at("read-as").value,
+  };
+  item.number ??= crypto.randomUUID();
+  const name = [item.number, JSON.stringify(asked)].join();
+  return valuesOf(name, () => values("/api/values", asked, [item.file]));
+}
+
+function showQuery() {
+  const [item] = images();
+  if (!item) return;
+  const several = state.items.length > 1 ? ` (1 of ${state.items.length} parts)` : "";
+  const upload = item.kind === "upload";
+  panes.query.show(upload ? uploadValues(item) : catalogValues(item.id), item.name, item.crop);
+  const known = item.known ? facts(item.known) : make("p", { textContent: item.name });
+  panes.query.caption.replaceChildren(head(`Query${several}`, place("query")), known);
+  if (!upload) findSeries("query", item.id);
+}
+
+// Goes `step` results on.
+function showHit(step) {
+  const before = shown.place;
+  shown.place = Math.max(0, Math.min(shown.hits.length - 1, shown.place + step));
+  if (step && shown.place === before) return;
+  const hit = shown.hits[shown.place];
+  at("detail-title").textContent = labelsOf(hit);
+  at("detail-place").textContent = `${shown.place + 1} of ${shown.hits.length}`;
+  const rank = hit.rank ? `Result ${hit.rank}` : "Result";
+  panes.hit.show(catalogValues(hit.id), labelsOf(hit));
+  const row = make("div", { className: "row" }, ...actions(hit));
+  panes.hit.caption.replaceChildren(head(rank, place("hit"), row), facts(hit));
+  findSeries("hit", hit.id);
+  const next = shown.hits[shown.place + (step || 1)];
+  if (next) catalogValues(next.id).catch(() => {}); // so that it is there at the next key
+}
+
+const head = (title, ...beside) =>
+  make("div", { className: "head" }, make("h3", { textContent: title }), ...beside);
+
+function facts(image) {
+  const list = make("dl");
+  const similar = image.to_query === undefined ? null : image.to_query.toFixed(4);
+  const refined =
+    state.answer?.refined && image.score !== undefined ? image.score.toFixed(4) : null;
+  const known = {
+    labels: labelsOf(image),
+    "similarity to the query": similar,
+    "similarity to the refined query": refined,
+    patient: patientOf(image),
+    study: image.study_id,
+    source: image.source,
+    dataset: image.dataset,
+    split: image.split,
+    view: image.view,
+    sex: image.sex,
+    age: image.age,
+    file: image.file,
+  };
+  for (const [name, value] of Object.entries(known)) {
+    if (value === null || value === undefined || value === "") continue;
+    list.append(make("dt", { textContent: name }), make("dd", { textContent: String(value) }));
+  }
+  return list;
+}
+
+function actions(hit) {
+  const copy = button("Copy path", async () => {
+    await navigator.clipboard.writeText(hit.file);
+    copy.textContent = "Copied";
+  });
+  const file = button("Original file", () => download(file, hit));
+  const like = button("More like this", () => wish("like", hit.id));
+  const found = [...markButtons(hit, "this result"), like, copy];
+  if (experiment().originals) found.push(file);
+  if (offersWhere(shown.slug)) found.push(button("Where?", showWhere));
+  return found;
+}
+
+async function download(pressed, hit) {
+  pressed.disabled = true;
+  try {
+    save(await loaded(original(hit.id)), hit.file.split("/").pop().split("#")[0]);
+  } catch (error) {
+    pressed.replaceWith(problem(error));
+  }
+  pressed.disabled = false;
+}
+
+// --- neighboring slices ----------------------------------------------------
+
+const place = (which) => make("div", { className: "slices", "data-of": which });
+
+async function findSeries(which, id) {
+  delete shown.series[which];
+  const mine = (shown.series[which] = { id, images: [] });
+  try {
+    const { series } = await get(itemAddress(id));
+    if (shown.series[which] !== mine) return;
+    Object.assign(mine, series, { own: series.place });
+    showSlice(which);
+  } catch {
+    // The image itself says what is wrong.
+  }
+}
+
+function showSlice(which) {
+  const series = shown.series[which],
+    line = panes[which].caption.querySelector(".slices");
+  if (!line || series.images.length < 2) return;
+  const off = series.place - series.own,
+    count = series.images.length;
+  const what = which === "hit" ? "the result" : "the query";
+  const away = off ? `${Math.abs(off)} ${off > 0 ? "after" : "before"} ${what}` : what;
+  const order = series.kind === "file" ? "by file name" : series.kind;
+  const name = series.images[series.place].path.split("/").pop();
+  const move = (step, sign, label) =>
+    button(sign, () => slice(which, step), { "aria-label": `${label}: ${what}` });
+  line.replaceChildren(
+    move(-1, "▲", "Slice before"),
+    move(1, "▼", "Slice after"),
+    make("span", {
+      textContent: `${series.place + 1} of ${count} (${order}), ${away}`,
+      title: name,
+    }),
+  );
+}
+
+// Goes `step` images on in the series of one side.
+function slice(which, step) {
+  const series = shown.series[which];
+  if (!series || series.images.length < 2) return;
+  const next = Math.max(0, Math.min(series.images.length - 1, series.place + step));
+  if (next === series.place) return;
+  series.place = next;
+  const { id, path } = series.images[next];
+  const [item] = images();
+  const crop = which === "query" && series.place === series.own ? item.crop : null;
+  panes[which].show(catalogValues(id), path, crop);
+  const beyond = series.images[next + step];
+  if (beyond) catalogValues(beyond.id).catch(() => {});
+  showSlice(which);
+}
+
+// --- where a match is ------------------------------------------------------
+
+async function showWhere() {
+  const hit = shown.hits[shown.place],
+    body = at("detail-body");
+  const back = button("Back to the images", () => view(shown.hits, hit, shown.slug));
+  const waiting = make("p", { role: "status", textContent: "Comparing patches …" });
+  at("detail-tools").replaceChildren(back);
+  body.replaceChildren(waiting);
+  try {
+    const [asking, files] = question();
+    const found = await ask("/api/match", { ...asking, models: [shown.slug], id: hit.id }, files);
+    waiting.replaceWith(maps(found));
+  } catch (error) {
+    waiting.replaceWith(problem(error));
+  }
+}
+
+listen(at("detail"), panes, shown, { hit: showHit, slice });
