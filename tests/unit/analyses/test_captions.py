@@ -11,7 +11,7 @@ from radcbir import analyses
 FOLDER = Path(analyses.__file__).parent
 
 PROJECT = SimpleNamespace(
-    settings={},
+    settings={"confidence": {"alpha": 0.1}},
     datasets={"chest": {}},
     cards={},
     experiments={

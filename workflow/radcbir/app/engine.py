@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from radcbir.analyses.confidence.stored import Stored as Fit
+from radcbir.analyses.confidence.stored import rated
 from radcbir.app import inventory
 from radcbir.app.collection import Collection
 from radcbir.app.query_vectors import QueryVectors, Upload
@@ -85,7 +87,8 @@ class Engine:
                 start = time.perf_counter()
                 index = self.stored.index(question.experiment, model)
                 query = _refined(index, query, *marks)
-                answer["hits"] = self._hits(question, collection, index, query, passed, left_out)
+                fit = self._fit(question, model, index)
+                answer |= self._hits(question, collection, index, query, passed, left_out, fit)
                 answer["seconds"] = round(time.perf_counter() - start, 3)
             except InputError as error:
                 answer["error"] = str(error)
@@ -100,8 +103,12 @@ class Engine:
         query: np.ndarray,
         passed: np.ndarray,
         left_out: np.ndarray,
-    ) -> list[dict]:
-        """The best images that pass, each with those folded below it."""
+        fit: Fit | None,
+    ) -> dict[str, Any]:
+        """``hits``, the best images that pass, each with those folded below it, and what the ``fit``
+        of the analysis confidence says of them: ``chance`` of the first ones, and beside ``hits``
+        ``of_patients`` (behind the fit), ``set_size`` and ``unlike``.
+        """
         k, fold = question.k, question.fold
         rows = collection.rows(index.ids)
         admitted = (rows >= 0) & passed[rows]
@@ -114,12 +121,13 @@ class Engine:
                 "them away"
             )
         shared = self.stored.duplicates(question.experiment) if fold else {}
-        count = min(available, k if fold is None else 4 * k)
+        count = max(k if fold is None else 4 * k, fit["depth"] if fit else 0)
+        count = min(available, count)
         while True:
             positions, found = index.best(query, count, admitted)
             ids = index.ids[positions].tolist()
             groups = (
-                [[place] for place in range(len(ids))]
+                [[place] for place in range(min(k, len(ids)))]
                 if fold is None
                 else folded(index.vectors[positions], ids, k, fold, shared)
             )
@@ -131,10 +139,29 @@ class Engine:
         for place, hit in described.items():
             hit["score"] = round(float(found[place]), 4)
             hit["file"] = self.stored.shown_path(hit["dataset"], hit["path"])
-        return [
+        answer = _surety(fit, found, collection.one_label(rows[positions])) if fit else {}
+        for place, chance in answer.pop("chances", {}).items():
+            if place in described:
+                described[place]["chance"] = chance
+        hits = [
             described[head] | {"rank": rank, "folded": [described[each] for each in others]}
             for rank, (head, *others) in enumerate(groups, start=1)
         ]
+        return answer | {"hits": hits}
+
+    def _fit(self, question: Question, model: str, index: VectorIndex) -> Fit | None:
+        """The fit of a model, for a query of the benchmark's kind: one whole image that the index does
+        not have, searched in the whole index. None for others, and for fusions whose scores here are
+        not those of the benchmark.
+        """
+        marked = question.right or question.wrong or any(question.filters.values())
+        [first, *others] = question.items
+        known = first.kind == "image" and (index.positions(np.array([first.id])) >= 0).any()
+        if marked or others or known or first.kind == "text" or first.crop:
+            return None
+        if model not in self.project.searched_models(question.experiment):
+            return None
+        return self.stored.fit(question.experiment, model, len(index))
 
     # --- where a match is -------------------------------------------------------------------------
 
@@ -200,6 +227,26 @@ class Engine:
 
     def _name(self, model: str) -> str:
         return self.project.cards[model]["name"]
+
+
+def _surety(fit: Fit, scores: np.ndarray, labels: Sequence[str | None]) -> dict[str, Any]:
+    """What a fit says of ranked hits: ``chances`` by place, and what there is of ``of_patients``,
+    ``set_size`` and ``unlike``.
+    """
+    found = rated(fit, scores, labels)
+    chances = {
+        place: round(float(chance), 3)
+        for place, chance in enumerate(found.chance)
+        if not np.isnan(chance)
+    }
+    answer: dict[str, Any] = {"chances": chances}
+    if chances and fit["unit"] != "image":
+        answer["of_patients"] = fit["patients"]
+    if fit["set"]["size"] is not None and not found.unlike:
+        answer |= {"set_size": fit["set"]["size"], "set_sure": 1 - fit["set"]["alpha"]}
+    if found.unlike is not None:
+        answer["unlike"] = found.unlike
+    return answer
 
 
 def _refined(

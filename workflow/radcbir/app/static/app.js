@@ -385,15 +385,26 @@ function showAnswer(answer) {
     const other = found.length > 1 ? found[1 - place] : null;
     const common = other ? each.hits.filter(hit => other.has(hit.id)).length : 0;
     const head = make("h2", {}, each.name, make("small", { textContent: other && !each.error ? ` · ${common} also found by the other` : "" }));
-    return make("section", { "aria-label": each.name }, head, each.error ? make("p", { className: "problem" }, ...sentence(capital(each.error) + "."))
-      : make("ol", { className: "hits" }, ...each.hits.map(hit => card(hit, each.slug, other && other.has(hit.id)))));
+    return make("section", { "aria-label": each.name }, head, ...surety(each), each.error ? make("p", { className: "problem" }, ...sentence(capital(each.error) + "."))
+      : make("ol", { className: "hits" }, ...each.hits.map(hit => card(hit, each.slug, other && other.has(hit.id), each.of_patients))));
   }));
   at("export").disabled = !models.some(each => each.hits.length);
   showMarks();
   if (!asking) idle();
 }
 
-function card(hit, slug, common) {
+// A chance as a number of ten cases.
+const inTen = chance => ({ 0: "fewer than 1", 10: "more than 9" })[Math.round(10 * chance)] || `about ${Math.round(10 * chance)}`;
+
+// How sure the hits of a model are; nothing where the analysis `confidence` says nothing.
+function surety(each) {
+  const lines = [];
+  if (each.unlike) lines.push("Unlike the benchmark: the scores are lower than those of 99 of 100 of its queries.");
+  if (each.set_size) lines.push(`At least one of the first ${each.set_size} is right for ${Math.round(100 * each.set_sure)} of 100 queries of new patients.`);
+  return lines.map(textContent => make("p", { className: "note surety", textContent }));
+}
+
+function card(hit, slug, common, patients) {
   const labels = hit.labels.join(" + ");
   const open = make("button", { type: "button", className: "picture", title: "Show it larger", "aria-label": `Rank ${hit.rank}: ${labels}` }, thumbnail(hit.id, labels));
   open.addEventListener("click", () => detail(hit, slug));
@@ -413,6 +424,7 @@ function card(hit, slug, common) {
   where.addEventListener("click", () => detail(hit, slug, true));
   const entry = make("li", { className: "hit" }, open,
     make("div", { className: "line" }, make("b", { textContent: `#${hit.rank}` }), make("span", { textContent: hit.score.toFixed(3), title: "cosine similarity" })),
+    hit.chance === undefined ? "" : make("div", { className: "chance", textContent: `right in ${inTen(hit.chance)} of 10 such cases${patients ? ` (of ${patients} patients)` : ""}` }),
     make("div", { className: "labels", textContent: labels }), make("div", { className: "from", textContent: hit.dataset }),
     common ? make("div", { className: "both", textContent: "◆ found by both" }) : "");
   if (hit.folded.length) {
