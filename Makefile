@@ -45,6 +45,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_precision.py
 	$(BIN)/python tests/benchmarks/benchmark_bootstrap.py
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
+	$(BIN)/python tests/benchmarks/benchmark_confidence.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
 	$(BIN)/python tests/benchmarks/benchmark_storage.py

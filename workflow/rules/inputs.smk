@@ -221,6 +221,22 @@ def uncertainty_tables(wildcards):
     return [each for each in found if each]
 
 
+def has_analysis(experiment, name):
+    return name in project.experiments[experiment]["analyses"]
+
+
+def confidence_table(wildcards):
+    """How good the chances of hits are. Nothing where the experiment does not have it."""
+    path = filled(layout.of_experiment("confidence", "confidence.csv"), wildcards)
+    return path if has_analysis(wildcards.experiment, "confidence") else []
+
+
+def fitted_chances(wildcards):
+    """The fits of all models, which say how sure hits are. Nothing where there are none."""
+    wanted = has_analysis(wildcards.experiment, "confidence")
+    return of_all_models(layout.FITTED_CHANCE)(wildcards) if wanted else []
+
+
 REPORT_INTRODUCTION = WORKFLOW / "report" / "workflow.rst"
 
 

@@ -120,6 +120,7 @@ rule query_results:
         neighbors=of_query_models(layout.QUERY_NEIGHBORS),
         embeddings=of_query_models(layout.QUERY_VECTORS),
         catalog=query_pool,
+        fits=query_fitted_chances,
     output:
         neighbors=layout.QUERY_RESULTS,
         ledger=layout.QUERY_LEDGER,

@@ -67,6 +67,13 @@ def of_query_models(pattern):
     return of_models(pattern, query_setting("models"))
 
 
+def query_fitted_chances(wildcards):
+    """The fits of the models, which say how sure hits are. Nothing where there are none."""
+    experiment = project.query["experiment"]
+    pattern = layout.FITTED_CHANCE.replace("{experiment}", experiment)
+    return of_query_models(pattern)(wildcards) if has_analysis(experiment, "confidence") else []
+
+
 def query_model_names(wildcards):
     """Slug -> name of the models of the query."""
     return {model: project.cards[model]["name"] for model in project.query["models"]}

@@ -64,6 +64,7 @@ rule front_experiment:
         summary=layout.comparison("summary.csv"),
         bounds=layout.comparison("bounds.csv"),
         uncertainty=uncertainty_tables,
+        confidence=confidence_table,
         per_query=of_all_models(layout.metrics("per_query.parquet")),
         neighbors=all_neighbor_tables,
         catalog=layout.POOL,

@@ -13,7 +13,7 @@ from radcbir.report.figure_page import caption
 FOLDER = Path(analyses.__file__).parent
 
 PROJECT = SimpleNamespace(
-    settings={},
+    settings={"confidence": {"alpha": 0.1}},
     datasets={"chest": {}},
     cards={},
     experiments={

@@ -37,6 +37,17 @@ def test_a_clear_winner():
     assert said(NET, model("Old", 0.5, WORSE)).endswith("It is better than the other model.")
 
 
+def test_the_surest_half_of_the_hits():
+    assert words.plain([words.surest_half("Net", 0.756, 0.58, 0.87)]) == (
+        "Of the hits of Net that are called sure (the surest half), 76 of 100 are right "
+        "(95 % interval 58 to 87)."
+    )
+    assert words.plain([words.surest_half("Net", 1.0, math.nan, math.nan)]).endswith(
+        "100 of 100 are right."
+    )
+    assert words.surest_half("Net", math.nan, math.nan, math.nan) is None
+
+
 def test_a_winner_that_cannot_be_told_from_others_and_a_control():
     others = [model(f"N{each}", 0.7, UNDECIDED) for each in range(2)]
     control = model("Thumb", 0.69, UNDECIDED, control=True)

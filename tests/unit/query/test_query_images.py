@@ -144,12 +144,42 @@ def test_the_table_has_a_row_per_query_model_and_neighbor():
         "alpha": found([(0, 1, 9, -0.5)]),
     }
     table = result_table(QUERIES, tables, CATALOG)
-    assert table.fillna("").values.tolist() == [
-        ["<q0>.png", "zeta", 1, "<p8>.png", 0.5, "XR/chest/a | XR/chest/b", "d", "", 8],
-        ["<q0>.png", "zeta", 2, "p7.png", 0.25, "XR/chest/a", "d", "d:1", 7],
-        ["<q0>.png", "alpha", 1, "p9.png", -0.5, "", "e", "e:1", 9],
-        ["q2.png", "zeta", 1, "p9.png", 1.0, "", "e", "e:1", 9],
+    assert table.astype(object).fillna("").values.tolist() == [
+        ["<q0>.png", "zeta", 1, "<p8>.png", 0.5, "XR/chest/a | XR/chest/b", "d", "", 8, "", ""],
+        ["<q0>.png", "zeta", 2, "p7.png", 0.25, "XR/chest/a", "d", "d:1", 7, "", ""],
+        ["<q0>.png", "alpha", 1, "p9.png", -0.5, "", "e", "e:1", 9, "", ""],
+        ["q2.png", "zeta", 1, "p9.png", 1.0, "", "e", "e:1", 9, "", ""],
     ]
+
+
+def test_hits_have_a_chance_and_queries_are_told_that_are_unlike():
+    """Two hits with one label are looked at: the first one by the score 0.5, then 0.3. A query
+    that is unlike the benchmark has no chances."""
+    fit = {
+        "depth": 2, "priors": {"XR/chest/a": 0.5, "XR/chest/c": 0.5}, "unlike": {"best": 0.45, "mean": 0.4},
+        "chance": {"thresholds": [0.0, 1.0], "values": [0.1, 0.9]},
+    }  # fmt: skip
+    catalog = pd.concat([CATALOG, CATALOG.tail(1).assign(id=10, path="p10.png")])
+    catalog["labels"] = [["XR/chest/a"], ["XR/chest/a", "XR/chest/b"], [], ["XR/chest/c"]]
+    tables = {
+        "m": found(
+            [(0, 1, 8, 0.9), (0, 2, 7, 0.5), (0, 3, 10, 0.3), (1, 1, 7, 0.44), (1, 2, 10, 0.43)]
+        ),
+        "n": found([(0, 1, 7, 0.5), (0, 2, 10, 0.5)]),
+    }
+    table = result_table(QUERIES, tables, catalog, {"m": fit})
+    assert table["chance"].fillna(-1).tolist() == pytest.approx([-1, 0.5, 0.34, -1, -1, -1, -1])
+    assert table["unlike"].astype(object).fillna("").tolist() == ["no"] * 3 + ["", ""] + ["yes"] * 2
+    shown = page_queries(
+        QUERIES, table, {"m": "M", "n": "N"}, Thumbnails({"d": None, "e": None, "": None}, 32)
+    )
+    (asked, other) = (each["rows"] for each in shown)
+    assert [hit["chance"] for hit in asked[0]["neighbors"]] == [
+        "",
+        "about 5 of 10",
+        "about 3 of 10",
+    ]
+    assert [each["unlike"] for each in (*asked, *other)] == [False, False, True, False]
 
 
 def test_what_every_model_rejects_alike_is_one_row_of_the_ledger():
@@ -183,7 +213,7 @@ def test_the_page_shows_queries_neighbors_and_what_was_not_asked_escaped(tmp_pat
     render(
         TEMPLATE, tmp_path / "page.html", title="Query", pixels=32, experiment="e", listed=3, answered=2, queries=shown,
         rejected=ledger.to_dict("records"), index_note="", score_notes={"n": "mean z-scores"}, names={"m": "Model <m>", "n": "N"},
-        thumbnails=thumbnails.data(),
+        thumbnails=thumbnails.data(), rated=False,
     )  # fmt: skip
     page = (tmp_path / "page.html").read_text()
     assert (

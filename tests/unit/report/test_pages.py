@@ -337,6 +337,33 @@ def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
     assert picture.size == (16, 8)
 
 
+def test_the_gallery_says_which_queries_are_unlike_the_benchmark(tmp_path):
+    """Of two hits with one label and of another patient: the own patient's is passed over, and one
+    with two labels."""
+    catalog = pd.DataFrame(
+        {
+            "id": range(6), "dataset": "a", "path": [f"{n}.png" for n in range(6)], "source": None,
+            "labels": [["x"], ["y"], ["x"], ["y"], ["x", "y"], ["x"]], "split": ["test"] * 2 + ["train"] * 4,
+        }
+    )  # fmt: skip
+    rows = [
+        (0, 1, 2, 0.9, True), (0, 2, 3, 0.8, False), (0, 3, 5, 0.3, False),
+        (1, 1, 4, 0.9, False), (1, 2, 2, 0.7, False), (1, 3, 3, 0.7, False),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["query", "rank", "neighbor", "score", "same_patient"])
+    table.to_parquet(tmp_path / "knn.parquet")
+    fits = {"net": {"depth": 2, "unlike": {"best": 0.65, "mean": 0.6}}}
+    tables, names = (
+        dict.fromkeys(["net", "old"], tmp_path / "knn.parquet"),
+        {"net": "N", "old": "O"},
+    )
+    queries = gallery(catalog, "test", tables, names, Thumbnails({"a": None}, 16), 9, 1, fits)
+    assert {each["path"]: [row["unlike"] for row in each["rows"]] for each in queries} == {
+        "0.png": [True, False],
+        "1.png": [False, False],
+    }
+
+
 def test_the_gallery_shows_errors_first(tmp_path):
     """Three queries: right for both models, for one of them, for none; and one without neighbors."""
     catalog = pd.DataFrame(

@@ -103,6 +103,11 @@ class Collection:
             passed &= has
         return passed
 
+    def one_label(self, rows: np.ndarray) -> list[str | None]:
+        """The label of some images; None for one that has none or several."""
+        labels = self.table["labels"].take(pa.array(rows, type=pa.int64())).to_pylist()
+        return [each[0] if len(each) == 1 else None for each in labels]
+
     def describe(self, rows: Sequence[int] | np.ndarray) -> list[dict]:
         """What is shown of some images; ids as text, since they have more digits than a browser's
         numbers.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from radcbir.analyses.confidence.stored import Stored as Fit
 from radcbir.app import inventory
 from radcbir.app.collection import Collection
 from radcbir.app.query_vectors import QueryVectors, Upload
@@ -14,6 +15,7 @@ from radcbir.app.question import Question, shown
 from radcbir.app.stored import Recent, Stored
 from radcbir.app.vectors import VectorIndex, refined
 from radcbir.app.views.groups import Ranking
+from radcbir.app.views.surety import is_like_the_benchmark, surety
 from radcbir.app.workers import Workers
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
@@ -84,8 +86,9 @@ class Engine:
                 start = time.perf_counter()
                 index = self.stored.index(question.experiment, model)
                 moved = _refined(index, query, *marks)
-                answer["hits"] = self._hits(
-                    question, collection, index, (moved, query), passed, left_out
+                fit = self._fit(question, model, index)
+                answer |= self._hits(
+                    question, collection, index, (moved, query), passed, left_out, fit
                 )
                 answer["seconds"] = round(time.perf_counter() - start, 3)
             except InputError as error:
@@ -101,8 +104,10 @@ class Engine:
         queries: tuple[np.ndarray, np.ndarray],
         passed: np.ndarray,
         left_out: np.ndarray,
-    ) -> list[dict]:
-        """The best images that pass, each with those folded below it.
+        fit: Fit | None,
+    ) -> dict[str, Any]:
+        """``hits``, the best images that pass, each with those folded below it, and how far they can
+        be trusted (:func:`~radcbir.app.views.surety.surety`).
 
         ``queries`` are the one that ranks and the original one, which differ after a refinement.
         """
@@ -129,7 +134,14 @@ class Engine:
             hit = described[place]
             hit["score"], hit["to_query"] = round(float(ranking), 4), round(float(score), 4)
             hit["file"] = self.stored.shown_path(hit["dataset"], hit["path"])
-        return [
+        trust: dict[str, Any] = {}
+        if fit:
+            first, scores = index.best(query, fit["depth"], admitted)
+            chances, trust = surety(fit, scores, collection.one_label(rows[first]))
+            for place, chance in zip(first.tolist(), chances, strict=True):
+                if place in described and chance is not None:
+                    described[place]["chance"] = chance
+        hits = [
             described[group.head]
             | {
                 "rank": rank,
@@ -139,6 +151,16 @@ class Engine:
             }
             for rank, group in enumerate(groups, start=1)
         ]
+        return trust | {"hits": hits}
+
+    def _fit(self, question: Question, model: str, index: VectorIndex) -> Fit | None:
+        """What the analysis confidence says of a model's hits. None where the benchmark had no such
+        query, and for fusions whose scores here are not those of the benchmark.
+        """
+        searched = self.project.searched_models(question.experiment)
+        if model not in searched or not is_like_the_benchmark(question, index):
+            return None
+        return self.stored.fit(question.experiment, model, len(index))
 
     # --- where a match is -------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from radcbir.analyses.confidence.stored import Stored as Fit
+from radcbir.analyses.confidence.stored import read_stored
 from radcbir.app.collection import Collection, shared_duplicates
 from radcbir.app.question import shown
 from radcbir.app.vectors import VectorIndex
@@ -48,6 +50,7 @@ class Stored:
     def __init__(self, project: Project):
         self.project = project
         self._collections, self._indexes, self._duplicates = Recent(4), Recent(8), Recent(4)
+        self._fits = Recent(32)
 
     def catalog_file(self, experiment: str) -> Path:
         """Where the catalog of an experiment is."""
@@ -92,6 +95,16 @@ class Stored:
             return VectorIndex.of(*read(files, collection.ids[collection.in_index]))
 
         return self._indexes.get((experiment, model, _version(path)), load)
+
+    def fit(self, experiment: str, model: str, images: int) -> Fit | None:
+        """What the analysis confidence says of a model's hits; None where it has not run, or ran for
+        an index of another number of ``images``.
+        """
+        path = Path(layout.FITTED_CHANCE.format(experiment=experiment, model=model))
+        if not path.is_file():
+            return None
+        found = self._fits.get((path, _version(path)), lambda: read_stored(path))
+        return found if found["index_images"] == images else None
 
     def duplicates(self, experiment: str) -> dict[int, frozenset]:
         """Index image -> the query images that the audit found it to be a near duplicate of."""

@@ -55,6 +55,7 @@ FRONT = "results/experiments/{experiment}/front.json"
 INDEX = "results/experiments/{experiment}/{model}/index/{split}.faiss"
 NEIGHBORS = "results/experiments/{experiment}/{model}/knn/{split}.parquet"
 TEXT_VECTORS = "results/experiments/{experiment}/{model}/text_queries/labels.h5"
+FITTED_CHANCE = "results/experiments/{experiment}/{model}/confidence/fitted.json"
 INDEX_TIMINGS = "results/benchmarks/index_timings/{experiment}/{model}/{split}.csv"
 
 # --- queries of the user's own --------------------------------------------------------------------

@@ -31,16 +31,20 @@ def split_block(
     drop: float,
     known: Circumstances,
     thumbnails: Thumbnails,
+    confidence: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """What is shown of one query split, ready for the template and for JSON.
 
     ``found`` are the errors of the best model (None where nothing is measured), ``drop`` how much
-    of its P@1 is lost without neighbors of the query's own patient.
+    of its P@1 is lost without neighbors of the query's own patient. ``confidence`` is the table of
+    that analysis, where there is one.
     """
     name = standing.models[0].name
     sentences = words.verdict(standing)
     if found is not None:
         sentences = [*sentences, words.errors(name, found.same_region, found.count)]
+    if (sure := _surest_half(confidence, standing)) is not None:
+        sentences = [*sentences, sure]
     warnings = [
         words.few_patients(standing),
         words.same_patient(known.shared_patients, drop, name),
@@ -88,6 +92,17 @@ def split_block(
         ],
         "error_count": found.count if found else 0,
     }
+
+
+def _surest_half(table: pd.DataFrame | None, standing: Standing) -> words.Sentence | None:
+    """The sentence on the surest hits of the best model, if it has any."""
+    if table is None:
+        return None
+    best = standing.models[0]
+    rows = table[(table["model"] == best.slug) & table["chosen"].astype(bool)]
+    rows = rows[rows["measure"] == "right_of_surest_half"]
+    values = [float(rows[each].iloc[0]) for each in ("value", "low", "high")] if len(rows) else []
+    return words.surest_half(best.name, *values) if values else None
 
 
 def own_patient_drop(summary: pd.DataFrame, split: str, model: str) -> float:

@@ -71,6 +71,21 @@ def errors(name: str, same_region: float, count: int) -> Sentence:
     ]
 
 
+def surest_half(name: str, share: float, low: float, high: float) -> Sentence | None:
+    """How many of the surest half of the hits of the model ``name`` are right; None where that is not
+    known (NaN).
+    """
+    if math.isnan(share):
+        return None
+    right = Strong(f"{in_hundred(share)} of 100")
+    return [
+        f"Of the hits of {name} that are called sure (the surest half), ",
+        right,
+        " are right",
+        f"{_interval(low, high)}.",
+    ]
+
+
 def few_patients(standing: Standing) -> Sentence | None:
     """The warning of too few patients, if there are too few."""
     if not standing.has_intervals:
@@ -172,10 +187,15 @@ def in_hundred(share: float) -> str:
 
 def _right(model: Ranked) -> list[str]:
     found: list[str] = [Strong(f"{in_hundred(model.share)} of 100 queries")]
-    if not math.isnan(model.low):
-        low, high = (round(100 * each) for each in (model.low, model.high))
-        found.append(f" (95 % interval {low} to {high})")
+    found.append(_interval(model.low, model.high))
     return found
+
+
+def _interval(low: float, high: float) -> str:
+    """An interval behind a share; empty without one."""
+    if math.isnan(low):
+        return ""
+    return f" (95 % interval {round(100 * low)} to {round(100 * high)})"
 
 
 def _nothing(standing: Standing) -> Sentence:

@@ -3,9 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from radcbir.analyses.confidence.stored import Stored, in_ten, rated
 from radcbir.core.errors import InputError
 from radcbir.datasets.catalog import LEDGER_COLUMNS
 from radcbir.images import raster, reader
@@ -22,6 +25,8 @@ COLUMNS = [
     "dataset",
     "patient_id",
     "neighbor_id",
+    "chance",
+    "unlike",
 ]
 
 SHOWN = 200
@@ -55,13 +60,18 @@ def check_readable(queries: Sequence[Query], intensity: Mapping) -> None:
 
 
 def result_table(
-    queries: Sequence[Query], found: Mapping[str, pd.DataFrame], catalog: pd.DataFrame
+    queries: Sequence[Query],
+    found: Mapping[str, pd.DataFrame],
+    catalog: pd.DataFrame,
+    fits: Mapping[str, Stored] | None = None,
 ) -> pd.DataFrame:
     """One row per query, model and neighbor, in this order (:data:`COLUMNS`; labels with ``|``
     between them).
 
     ``found`` maps a model to its neighbor table (query, rank, neighbor, score; queries by their
-    place in ``queries``), ``catalog`` is the experiment's.
+    place in ``queries``), ``catalog`` is the experiment's. ``fits`` maps a model to its fit of the
+    analysis confidence: ``chance`` is the chance that a hit is right, ``unlike`` says ``yes`` or
+    ``no`` of a query. Both are missing where nothing is known.
     """
     parts = [
         table.assign(model=model, place=place) for place, (model, table) in enumerate(found.items())
@@ -70,6 +80,7 @@ def result_table(
         ["query", "place", "rank"], kind="stable", ignore_index=True
     )
     known = catalog.set_index("id").loc[table["neighbor"]]
+    chance, unlike = _rated(table, known["labels"], fits or {})
     return pd.DataFrame(
         {
             "query": [queries[number].name for number in table["query"]],
@@ -81,8 +92,26 @@ def result_table(
             "dataset": known["dataset"].to_numpy(),
             "patient_id": known["patient_id"].to_numpy(),
             "neighbor_id": table["neighbor"],
+            "chance": chance,
+            "unlike": unlike,
         }
     )[COLUMNS]
+
+
+def _rated(
+    table: pd.DataFrame, labels: pd.Series, fits: Mapping[str, Stored]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The columns ``chance`` and ``unlike`` of a table of hits, whose ``labels`` are lists."""
+    chance, unlike = np.full(len(table), np.nan), np.full(len(table), None, dtype=object)
+    one = np.array([each[0] if len(each) == 1 else None for each in labels], dtype=object)
+    scores = table["score"].to_numpy()
+    keys: Any
+    for keys, rows in table.groupby(["query", "model"], sort=False).indices.items():
+        if fit := fits.get(keys[1]):
+            found = rated(fit, scores[rows], list(one[rows]))
+            chance[rows] = found.chance
+            unlike[rows] = {True: "yes", False: "no", None: None}[found.unlike]
+    return chance, unlike
 
 
 def query_ledger(
@@ -122,6 +151,7 @@ def page_queries(
         here = table[table["query"] == name]
         rows = []
         for model, shown in names.items():
+            of_model = here[here["model"] == model]
             hits = [
                 {
                     "thumbnail": thumbnails.name(hit.dataset, hit.neighbor),
@@ -129,12 +159,18 @@ def page_queries(
                     "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
                     "labels": hit.labels,
                     "dataset": hit.dataset,
+                    "chance": in_ten(hit.chance),
                 }
-                for hit in here[here["model"] == model].itertuples()
+                for hit in of_model.itertuples()
             ]
             counted = Counter(hit["labels"] for hit in hits if hit["labels"]).most_common(1)
             rows.append(
-                {"model": shown, "neighbors": hits, "commonest": counted[0] if counted else None}
+                {
+                    "model": shown,
+                    "neighbors": hits,
+                    "commonest": counted[0] if counted else None,
+                    "unlike": bool((of_model["unlike"] == "yes").any()),
+                }
             )
         sections.append(
             {"name": name, "thumbnail": thumbnails.name(QUERIES, paths[name]), "rows": rows}

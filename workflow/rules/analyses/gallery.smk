@@ -6,6 +6,7 @@ rule gallery:
     input:
         neighbors=of_all_models(layout.NEIGHBORS),
         catalog=layout.POOL,
+        fits=fitted_chances,
     output:
         report(
             layout.GALLERY,

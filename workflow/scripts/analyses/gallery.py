@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from radcbir.analyses.confidence.stored import read_stored
 from radcbir.analyses.gallery.compute import KINDS, SHARPER, gallery
 from radcbir.core.logs import script_log
 from radcbir.images.thumbnails import Thumbnails
@@ -24,6 +25,7 @@ with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
         thumbnails,
         settings["queries"],
         settings["neighbors"],
+        dict(zip(cards, map(read_stored, snakemake.input.fits), strict=False)),
     )
     render(
         "analyses/gallery/gallery.html.j2",

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from radcbir.analyses.confidence.stored import read_stored
 from radcbir.core.logs import logger, script_log
 from radcbir.core.tables import write_csv
 from radcbir.embedding import store
@@ -25,7 +26,9 @@ with script_log(snakemake.log[0], f"query_results {snakemake.wildcards.query}"):
         for model, path in zip(names, snakemake.input.embeddings, strict=True)
     }
     columns = ["id", "dataset", "path", "labels", "patient_id"]
-    table = result_table(queries, found, pd.read_parquet(snakemake.input.catalog, columns=columns))
+    fits = dict(zip(names, map(read_stored, snakemake.input.fits), strict=False))
+    catalog = pd.read_parquet(snakemake.input.catalog, columns=columns)
+    table = result_table(queries, found, catalog, fits)
     ledger = query_ledger(queries, rejected)
     write_csv(table, snakemake.output.neighbors)
     write_csv(ledger, snakemake.output.ledger)
@@ -42,6 +45,7 @@ with script_log(snakemake.log[0], f"query_results {snakemake.wildcards.query}"):
         listed=len(queries),
         answered=table["query"].nunique(),
         queries=shown,
+        rated=bool(table[["chance", "unlike"]].notna().any(axis=None)),
         rejected=ledger.to_dict("records"),
         index_note=approximate_note(snakemake.params.index),
         score_notes=snakemake.params.score_notes,

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from radcbir.analyses.confidence.stored import Stored, is_unlike
 from radcbir.images.thumbnails import Thumbnails
 
 SHARPER = 2
@@ -54,6 +55,24 @@ def first_neighbors(path: str | Path, queries: pd.Series, count: int) -> pd.Data
     )
 
 
+def unlike_queries(
+    path: str | Path, queries: pd.Series, catalog: pd.DataFrame, stored: Stored
+) -> set[int]:
+    """Those of some queries (ids) that are unlike the benchmark by the fit of a model, whose neighbor
+    table is at ``path``. As in the fit, images of the query's patient and images without exactly one
+    label are passed over.
+    """
+    columns, wanted = (
+        ["query", "rank", "neighbor", "score", "same_patient"],
+        [("query", "in", [int(each) for each in queries])],
+    )
+    table = pq.read_table(path, columns=columns, filters=wanted).to_pandas()
+    one_label = catalog.loc[catalog["labels"].map(len) == 1, "id"]
+    table = table[~table["same_patient"] & table["neighbor"].isin(one_label)]
+    scores = table.sort_values(["query", "rank"]).groupby("query")["score"]
+    return {int(query) for query, each in scores if is_unlike(stored, each.to_numpy())}
+
+
 def gallery(
     catalog: pd.DataFrame,
     split: str,
@@ -62,18 +81,24 @@ def gallery(
     thumbnails: Thumbnails,
     count: int,
     neighbors: int,
+    fits: Mapping[str, Stored] | None = None,
 ) -> list[dict]:
     """The queries of a gallery with their neighbors by each model, ready for the template.
 
     ``catalog`` is the pooled catalog of the experiment, ``tables`` maps a model to its neighbor
     table, ``names`` a model to the name shown. A neighbor is right when it shares a label with the
-    query. A model that rejected a query's image shows no neighbors for it. Queries whose first
+    query. A model that rejected a query's image shows no neighbors for it. ``fits`` maps a model to its
+    fit of the analysis confidence, which says what is unlike the benchmark. Queries whose first
     neighbor is wrong for all models come first, then those on which models disagree.
     """
     catalog = catalog.assign(label=catalog["labels"].map(" + ".join))
     queries = choose_queries(catalog[catalog["split"] == split], count)
     found = {
         model: first_neighbors(path, queries["id"], neighbors) for model, path in tables.items()
+    }
+    unlike = {
+        model: unlike_queries(tables[model], queries["id"], catalog, fit)
+        for model, fit in (fits or {}).items()
     }
     needed = pd.concat([table["neighbor"] for table in found.values()]).unique()
     known = (
@@ -104,6 +129,7 @@ def gallery(
                     "model": names[model],
                     "neighbors": hits,
                     "right": sum(hit["right"] for hit in hits),
+                    "unlike": query.id in unlike.get(model, ()),
                 }
             )
         answered = [row for row in rows if row["neighbors"]]

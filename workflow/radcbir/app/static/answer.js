@@ -48,9 +48,39 @@ function column(answer, other) {
     "section",
     label,
     head,
+    ...surety(answer),
     tally(answer.hits),
     make("ol", { className: "hits" }, ...cards),
   );
+}
+
+// How far the results can be trusted; nothing where the analysis `confidence` says nothing.
+function surety(answer) {
+  const lines = [];
+  if (answer.unlike) {
+    lines.push(
+      "Unlike the benchmark: the scores are lower than those of 99 of 100 of its queries.",
+    );
+  }
+  if (answer.set_size) {
+    const sure = Math.round(100 * answer.set_sure);
+    lines.push(
+      `At least one of the first ${answer.set_size} images is right for ${sure} of 100 queries of new patients.`,
+    );
+  }
+  return lines.map((textContent) => make("p", { className: "note surety", textContent }));
+}
+
+// How often a hit like this one is right, as a number of ten cases.
+function chance(hit, patients) {
+  if (hit.chance === undefined) return "";
+  const tenths = Math.round(10 * hit.chance);
+  const often = { 0: "fewer than 1", 10: "more than 9" }[tenths] || `about ${tenths}`;
+  const of = patients ? ` (of ${patients} patients)` : "";
+  return make("div", {
+    className: "chance",
+    textContent: `right in ${often} of 10 such cases${of}`,
+  });
 }
 
 // How many results have which labels, the most frequent ones first.
@@ -100,6 +130,7 @@ function card(hit, answer, common) {
     { className: "hit" },
     open,
     scores(hit),
+    chance(hit, answer.of_patients),
     make("div", { className: "labels", textContent: labels }),
     make("div", { className: "from", textContent: origin(hit) }),
     common ? make("div", { className: "both", textContent: "◆ found by both" }) : "",
