@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radcbir.analyses.order import of_figure
 from radcbir.app.collection import FACETS, Collection
 from radcbir.app.stored import Stored
 from radcbir.cards import model_card
@@ -15,7 +16,6 @@ from radcbir.core import layout
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
 from radcbir.embedding.store import read_attributes
-from radcbir.front_page.standing import FIGURE
 from radcbir.retrieval.index_settings import approximate_note
 
 SAMPLES = 12
@@ -92,14 +92,10 @@ def _benchmark(experiment: str, split: str) -> dict:
     path = Path(layout.comparison("summary.csv").format(experiment=experiment))
     if not path.is_file():
         return found
-    summary = pd.read_csv(path)
-    summary = summary[summary["query_split"] == split]
-    for column, wanted in FIGURE.items():
-        summary = summary[summary[column] == wanted]
-    summary = summary[summary["common_value"].notna()]
+    summary = of_figure(pd.read_csv(path), split).dropna(subset="common_value")
     if len(summary):
         found["queries"] = int(summary["common_queries"].max())
-        shares = zip(summary["model"], summary["common_value"], strict=True)
+        shares = summary["common_value"].items()
         found["p_at_1"] = {str(model): round(float(share), 4) for model, share in shares}
     return found
 

@@ -23,6 +23,6 @@ def summarise(given: Given) -> Summary:
         },
         page={
             "title": f"The chance that a hit is right on {given.experiment}",
-            "sections": confidence_sections(tables, given.cards),
+            "sections": confidence_sections(tables, given.shown),
         },
     )
