@@ -133,7 +133,7 @@ def gallery(browser, tmp_path):
             "score": "0.500",
             "right": kind == "right",
         }
-        row = {"model": "Net", "right": 0, "neighbors": [hit]}
+        row = {"model": "Net", "right": 0, "unlike": False, "neighbors": [hit]}
         return {
             "kind": kind, "first_right": 0, "models": 1, "label": f"label {number % 2}", "path": f"{number}.png",
             "source": "a", "thumbnail": f"t{number}", "rows": [row],
