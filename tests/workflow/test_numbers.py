@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -146,5 +147,17 @@ def test_the_report_is_one_file_that_needs_no_network(project):
     ):
         assert what in page
     assert "its nearest image is right for" in page, "the report begins with the verdict"
+    decoder = json.JSONDecoder()
+    categories, shown = (
+        decoder.raw_decode(page, re.search(rf"{name} = (?={{)", page).end())[0]
+        for name in ("categories", "results")
+    )
+    assert set(categories) == {"All experiments", "findings"}
+    for sections in categories.values():
+        assert all(re.match("[1-5] ", each) for each in sections), "in the order of the questions"
+    longest = max(shown.values(), key=lambda each: len(each["job_properties"]["params"]))
+    assert len(longest["job_properties"]["params"]) < 600, longest
+    figures = [each for path, each in shown.items() if path.endswith("_figure.html")]
+    assert len(figures) == 2 and not any(path.endswith(".svg") for path in shown)
     project.snakemake("--report", "report.zip")
     assert (project / "report.zip").stat().st_size < 25e6

@@ -1,6 +1,8 @@
 """Figures of the analyses: they hold the numbers of their tables, and survive tables with little in
 them."""
 
+from itertools import combinations
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -79,6 +81,37 @@ def test_the_difference_matrix_is_row_minus_column(resampled):
             ].iloc[0]
         )
         assert texts == [f"{each:+.1f}".replace("-", "−") for each in (value, -value)]
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("count", "panels_in_a_row", "numbers"), [(8, 2, 56), (20, 1, 380), (30, 1, 0)]
+)
+def test_numbers_in_the_difference_matrix_fit_their_cells(count, panels_in_a_row, numbers):
+    names = {f"net{each:02d}": f"Net {each}" for each in range(count)}
+    rows = [
+        ("test", "all", "precision_at_1", average, one, other, -0.512, "undecided")
+        for average in ("micro", "macro")
+        for one, other in combinations(names, 2)
+    ]
+    columns = [
+        "query_split",
+        "neighbors",
+        "metric",
+        "average",
+        "model",
+        "other",
+        "difference",
+        "verdict",
+    ]
+    figure = difference_matrix(pd.DataFrame(rows, columns=columns), names, [])
+    figure.draw_without_rendering()
+    first, second = figure.axes[:2]
+    beside = abs(first.get_position().y0 - second.get_position().y0) < 0.01
+    assert beside == (panels_in_a_row == 2)
+    assert len(first.texts) == numbers
+    cell = first.get_window_extent().width / count
+    assert all(each.get_window_extent().width < cell for each in first.texts)
     plt.close(figure)
 
 

@@ -10,7 +10,7 @@ from matplotlib.typing import LineStyleType
 from radcbir.cards.model_card import is_control
 from radcbir.metrics.intervals import caution
 from radcbir.report.dots import legend_below
-from radcbir.report.numbers import as_sure, fixed, interval
+from radcbir.report.numbers import as_sure, interval
 from radcbir.report.style import COLORS, GRAY, MARKERS, STYLE, TWO_COLUMNS, size
 
 COLUMNS = [
@@ -124,12 +124,12 @@ def cell(text: str, value: float | None = None, is_text: bool = False) -> dict:
 def mark_best(rows: Sequence[dict], columns: Sequence[int]) -> None:
     """Mark the highest values of some columns, as they are written."""
     for column in columns:
-        cells = [row["cells"][column] for row in rows]
-        known = [each["value"] for each in cells if each["value"] is not None]
-        for each in cells:
-            each["best"] = each["value"] is not None and fixed(each["value"], 3) == fixed(
-                max(known), 3
-            )
+        known = [row["cells"][column] for row in rows]
+        known = [each for each in known if each["value"] is not None]
+        best = max(known, key=lambda each: each["value"], default={"text": ""})
+        for each in known:
+            # What follows a blank is a deviation.
+            each["best"] = each["text"].partition(" ")[0] == best["text"].partition(" ")[0]
 
 
 def counts_sentence(part: pd.DataFrame) -> str:

@@ -128,7 +128,8 @@ def of_all_neighbors(table: pd.DataFrame, split: str) -> pd.DataFrame:
 
 def rows_height(rows: int, models: int) -> float:
     """The height in mm of rows in which every model has a lane."""
-    return min(HIGHEST, rows * (2.0 + LANE * models))
+    lanes = min(2.0 + LANE * models, HIGHEST / max(rows, 1))
+    return rows * max(LINE, lanes)
 
 
 def lane(position: int, models: int) -> float:

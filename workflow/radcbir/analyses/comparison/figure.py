@@ -154,7 +154,8 @@ def precision_by_group(
                 )
                 axis.set_xlim(-0.02, 1.02)
                 axis.set_title(f"by {level}, queries: {split}")
-            known = here["precision_at_1_low"].notna().any()
+            shown = here[here["level"].isin(levels)]
+            known = shown["precision_at_1_low"].notna().any()
             axes[-1][column].set_xlabel("P@1, lines: 95 % intervals" if known else "P@1")
         legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure

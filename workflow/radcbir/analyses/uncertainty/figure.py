@@ -32,6 +32,9 @@ FOREST = [
 ]
 
 
+NARROWEST_CELL = 6.2
+"""In mm: a number such as −51.2 in the smallest text, and a little space."""
+
 ONE_MODEL = "one model: nothing to compare"
 FEW_PATIENTS = f"fewer than {FEWEST_FOR_VERDICT} effective patients: no ranks, no verdicts"
 
@@ -150,16 +153,23 @@ def difference_matrix(
     adjusted for all pairs.
 
     The colors run over the differences between models that are no controls. A difference from a
-    control is often many times as large, and would leave all others white.
+    control is often many times as large, and would leave all others white. With many models, micro
+    stands above macro; with more than fit a page, the cells have no numbers.
     """
     splits, models = list(differences["query_split"].unique()), list(names)
+    panels = [(split, average) for split in splits or [""] for average in ("micro", "macro")]
     labels = widest(names.values())
-    height = (TWO_COLUMNS - labels) / 2 + 0.4 * labels  # square cells, slanted names below
+    columns, side = 2, (TWO_COLUMNS - labels) / 2
+    if side < NARROWEST_CELL * len(models):
+        columns, side = 1, TWO_COLUMNS - labels
+    with_numbers = side >= NARROWEST_CELL * len(models)
+    rows = len(panels) // columns
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(
-            max(1, len(splits)),
-            2,
-            figsize=size(TWO_COLUMNS, 6 + max(1, len(splits)) * (height + 6)),
+            rows,
+            columns,
+            # Square cells, slanted names below.
+            figsize=size(TWO_COLUMNS, 6 + rows * (side + 0.4 * labels + 6)),
             sharey=True,
             squeeze=False,
             layout="constrained",
@@ -176,32 +186,33 @@ def difference_matrix(
         largest = max(
             float((learned if len(learned) else chosen)["difference"].abs().fillna(0).max()), 1e-9
         )
-        for row, split in enumerate(splits):
-            for axis, average in zip(axes[row], ("micro", "macro"), strict=True):
-                pairs = chosen[(chosen["query_split"] == split) & (chosen["average"] == average)]
-                axis.set_title(f"P@1 ({average}), queries: {split}")
-                axis.spines[:].set_visible(False)
-                if pairs["difference"].isna().all():
-                    sentence(axis, "no query in common")
-                    continue
-                _matrix(axis, pairs, models, largest)
-                axis.set_xticks(
-                    range(len(models)),
-                    names.values(),
-                    rotation=35,
-                    ha="right",
-                    rotation_mode="anchor",
-                )
-                axis.set_yticks(range(len(models)), names.values())
-                if (pairs["verdict"] == "too few patients").any():
-                    axis.set_xlabel(FEW_PATIENTS)
+        for axis, (split, average) in zip(axes.flat, panels, strict=True):
+            pairs = chosen[(chosen["query_split"] == split) & (chosen["average"] == average)]
+            axis.set_title(f"P@1 ({average}), queries: {split}")
+            axis.spines[:].set_visible(False)
+            if pairs["difference"].isna().all():
+                sentence(axis, "no query in common")
+                continue
+            _matrix(axis, pairs, models, largest, with_numbers)
+            axis.set_xticks(
+                range(len(models)),
+                names.values(),
+                rotation=35,
+                ha="right",
+                rotation_mode="anchor",
+            )
+            axis.set_yticks(range(len(models)), names.values())
+            if (pairs["verdict"] == "too few patients").any():
+                axis.set_xlabel(FEW_PATIENTS)
         figure.suptitle(
             "row minus column, percentage points; framed: the two differ, adjusted for all pairs"
         )
     return figure
 
 
-def _matrix(axis: plt.Axes, pairs: pd.DataFrame, models: list[str], largest: float) -> None:
+def _matrix(
+    axis: plt.Axes, pairs: pd.DataFrame, models: list[str], largest: float, with_numbers: bool
+) -> None:
     """The differences of one average, both ways round."""
     matrix = np.full((len(models), len(models)), np.nan)
     pair: Any
@@ -210,16 +221,17 @@ def _matrix(axis: plt.Axes, pairs: pd.DataFrame, models: list[str], largest: flo
         sure = pair.verdict in ("better", "worse")
         for place, value in (((one, other), pair.difference), ((other, one), -pair.difference)):
             matrix[place] = value
-            axis.text(
-                place[1],
-                place[0],
-                signed(100 * value, 1),
-                ha="center",
-                va="center",
-                fontsize=SMALLEST_TEXT,
-                color="#fff" if abs(value) > 0.6 * largest else INK,
-                fontweight="bold" if sure else "normal",
-            )
+            if with_numbers:
+                axis.text(
+                    place[1],
+                    place[0],
+                    signed(100 * value, 1),
+                    ha="center",
+                    va="center",
+                    fontsize=SMALLEST_TEXT,
+                    color="#fff" if abs(value) > 0.6 * largest else INK,
+                    fontweight="bold" if sure else "normal",
+                )
             if sure:
                 corner = (place[1] - 0.46, place[0] - 0.46)
                 axis.add_patch(plt.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=INK))
