@@ -40,9 +40,10 @@ def before_and_after(
     names: Mapping[str, str],
     controls: Sequence[str],
     legend: str,
+    nothing: str = "nothing is known that could be left out",
 ) -> plt.Figure:
     """A panel per query split: in each group a line per model from ``before`` (hollow) to ``after``
-    (filled).
+    (filled). ``nothing`` is the sentence of a panel without groups.
     """
     splits = list(table["query_split"].unique()) or [""]
     styles = model_styles(list(names), controls)
@@ -82,9 +83,7 @@ def before_and_after(
             axis.set_xlabel(legend, fontsize=9)
             axis.grid(visible=False, axis="y")
         if not groups:
-            axes[0][0].text(
-                0.5, 0, "nothing is known that could be left out", ha="center", va="center"
-            )
+            axes[0][0].text(0.5, 0, nothing, ha="center", va="center")
         handles, labels = axes[0][0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside right center")
