@@ -1,4 +1,4 @@
-"""The chance that a hit is right, from the run to the front page, a query of one's own and the page of
+"""The chance that a hit is right and for whom a model works, from the run to the front page, a query of one's own and the page of
 queries: they all say what the fit says."""
 
 import io
@@ -28,12 +28,13 @@ def sure(finished, tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("sure") / "project")
     shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
     listed = rows(48) + [row | {"split": "test"} for row in rows(120, start=48)]
+    listed = [row | {"sex": "FM"[int(row["patient_id"][1:]) % 2]} for row in listed]
     for number, row in enumerate(listed[48:], start=48):
         project.draw(row["filepath"], number % 4, number)
     project.write_csv(listed)
     draw(1, 5000).save(project / "mine.png")
     project.settings = {
-        "analyses": ["gallery", "confidence"],
+        "analyses": ["gallery", "confidence", "subgroups"],
         "experiments": {"findings": CONFIG["experiments"]["findings"] | {"k": 12}},
         "query": {"images": ["mine.png"], "k": 12, "name": "mine"},
     }
@@ -105,6 +106,29 @@ def test_a_query_of_ones_own_has_the_chance_of_its_hits(sure):
         assert own["chance"].notna().sum() == 10
         assert set(own["unlike"]) == {"yes" if expected.unlike else "no"}
         assert f"right in {in_ten(expected.chance[0])}" in page
+
+
+def test_each_sex_has_the_share_of_plain_counts(sure):
+    assert sure.jobs["subgroups"] == 2
+    catalog = pd.read_parquet(sure / EXPERIMENT / "catalog.parquet").set_index("id")
+    table = pd.read_csv(sure / EXPERIMENT / "subgroups/subgroups.csv")
+    gaps = pd.read_csv(sure / EXPERIMENT / "subgroups/gaps.csv")
+    for model in MODELS:
+        found = pd.read_parquet(sure / EXPERIMENT / model / "knn/test.parquet")
+        found = found[found["rank"] == 1]
+        asked, near = (catalog.loc[found[each]] for each in ("query", "neighbor"))
+        right = pd.Series(asked["label"].to_numpy() == near["label"].to_numpy())
+        plain = right.groupby(asked["sex"].to_numpy()).mean()
+        own = table[
+            (table["model"] == model) & (table["k"] == 1) & (table["query_split"] == "test")
+        ]
+        of_sex = own[own["attribute"] == "sex"].set_index("group")["precision"]
+        assert of_sex.to_dict() == pytest.approx(plain.to_dict())
+        [gap] = gaps[
+            (gaps["model"] == model) & (gaps["k"] == 1) & (gaps["query_split"] == "test")
+        ].to_dict("records")
+        assert gap["gap"] == pytest.approx(plain.max() - plain.min())
+    assert "Largest gaps" in (sure / EXPERIMENT / "subgroups/subgroups.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -208,27 +208,26 @@ def near_duplicates(wildcards):
     return filled(layout.NEAR_DUPLICATES, wildcards) if inspected else []
 
 
+def has_analysis(experiment, name):
+    return name in project.experiments[experiment]["analyses"]
+
+
+def table_of(analysis, file):
+    """A table of all models by an analysis. Nothing where the experiment does not have it."""
+    pattern = layout.of_experiment(analysis, file)
+    wanted = lambda wildcards: has_analysis(wildcards.experiment, analysis)
+    return lambda wildcards: filled(pattern, wildcards) if wanted(wildcards) else []
+
+
 def uncertainty_table(name):
     """A table of the analysis uncertainty. Nothing where the experiment does not have it."""
-    pattern = layout.of_experiment("uncertainty", f"{name}.csv")
-    wanted = lambda wildcards: "uncertainty" in experiment_setting("analyses")(wildcards)
-    return lambda wildcards: filled(pattern, wildcards) if wanted(wildcards) else []
+    return table_of("uncertainty", f"{name}.csv")
 
 
 def uncertainty_tables(wildcards):
     """The intervals, differences and ranks. Nothing where the experiment does not have them."""
     found = [uncertainty_table(each)(wildcards) for each in ("intervals", "differences", "ranks")]
     return [each for each in found if each]
-
-
-def has_analysis(experiment, name):
-    return name in project.experiments[experiment]["analyses"]
-
-
-def confidence_table(wildcards):
-    """How good the chances of hits are. Nothing where the experiment does not have it."""
-    path = filled(layout.of_experiment("confidence", "confidence.csv"), wildcards)
-    return path if has_analysis(wildcards.experiment, "confidence") else []
 
 
 def fitted_chances(wildcards):

@@ -13,7 +13,7 @@ from radcbir.report.figure_page import caption
 FOLDER = Path(analyses.__file__).parent
 
 PROJECT = SimpleNamespace(
-    settings={"confidence": {"alpha": 0.1}},
+    settings={"confidence": {"alpha": 0.1}, "subgroups": {"smallest": 20}},
     datasets={"chest": {}},
     cards={},
     experiments={

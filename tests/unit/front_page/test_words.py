@@ -48,6 +48,15 @@ def test_the_surest_half_of_the_hits():
     assert words.surest_half("Net", math.nan, math.nan, math.nan) is None
 
 
+def test_the_group_that_a_model_works_less_well_for():
+    gap = {"attribute": "age_band", "worst": "60-79", "worst_precision": 0.61, "best": "20-39", "best_precision": 0.806}  # fmt: skip
+    assert words.plain([words.largest_gap("Net", gap)]) == (
+        "By age band, Net is right least often for 60-79: for 61 of 100 queries, against 81 of 100 "
+        "for 20-39."
+    )
+    assert words.largest_gap("Net", None) is None
+
+
 def test_a_winner_that_cannot_be_told_from_others_and_a_control():
     others = [model(f"N{each}", 0.7, UNDECIDED) for each in range(2)]
     control = model("Thumb", 0.69, UNDECIDED, control=True)

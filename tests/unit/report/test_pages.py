@@ -362,6 +362,7 @@ def test_the_gallery_says_which_queries_are_unlike_the_benchmark(tmp_path):
         "0.png": [True, False],
         "1.png": [False, False],
     }
+    assert {each["path"]: each["unlike"] for each in queries} == {"0.png": True, "1.png": False}
 
 
 def test_the_gallery_shows_errors_first(tmp_path):

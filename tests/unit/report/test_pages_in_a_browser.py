@@ -133,10 +133,11 @@ def gallery(browser, tmp_path):
             "score": "0.500",
             "right": kind == "right",
         }
-        row = {"model": "Net", "right": 0, "unlike": False, "neighbors": [hit]}
+        unlike = number == 1
+        row = {"model": "Net", "right": 0, "neighbors": [hit], "unlike": unlike}
         return {
             "kind": kind, "first_right": 0, "models": 1, "label": f"label {number % 2}", "path": f"{number}.png",
-            "source": "a", "thumbnail": f"t{number}", "rows": [row],
+            "source": "a", "thumbnail": f"t{number}", "rows": [row], "unlike": unlike,
         }  # fmt: skip
 
     kinds = ["wrong", "disagree", "disagree", "right"]
@@ -151,6 +152,17 @@ def gallery(browser, tmp_path):
     )
     with opened(browser, tmp_path / "gallery.html") as page:
         yield page
+
+
+def test_the_gallery_marks_the_query_that_is_unlike_the_benchmark(gallery):
+    assert gallery.locator(".query .unlike").count() == 1
+    assert (
+        gallery.locator(".query", has_text="unlike the benchmark")
+        .locator("figcaption b")
+        .first.text_content()
+        == "label 1"
+    )
+    assert gallery.locator("p .unlike").text_content() == "Unlike the benchmark"
 
 
 def test_the_gallery_is_filtered_by_kind_and_label(gallery):

@@ -32,12 +32,13 @@ def split_block(
     known: Circumstances,
     thumbnails: Thumbnails,
     confidence: pd.DataFrame | None = None,
+    gaps: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """What is shown of one query split, ready for the template and for JSON.
 
     ``found`` are the errors of the best model (None where nothing is measured), ``drop`` how much
     of its P@1 is lost without neighbors of the query's own patient. ``confidence`` is the table of
-    that analysis, where there is one.
+    that analysis and ``gaps`` that of the analysis subgroups, where there are any.
     """
     name = standing.models[0].name
     sentences = words.verdict(standing)
@@ -53,6 +54,7 @@ def split_block(
         words.not_answerable(standing),
         words.one_class(standing),
         [known.index_note] if known.index_note else None,
+        words.largest_gap(name, _largest_gap(gaps, standing)),
     ]
     return {
         "split": standing.split,
@@ -103,6 +105,15 @@ def _surest_half(table: pd.DataFrame | None, standing: Standing) -> words.Senten
     rows = rows[rows["measure"] == "right_of_surest_half"]
     values = [float(rows[each].iloc[0]) for each in ("value", "low", "high")] if len(rows) else []
     return words.surest_half(best.name, *values) if values else None
+
+
+def _largest_gap(table: pd.DataFrame | None, standing: Standing) -> dict[Any, Any] | None:
+    """The row of the largest gap of P@1 of the best model that is more than chance, if any is."""
+    if table is None:
+        return None
+    rows = table[(table["model"] == standing.models[0].slug) & (table["k"] == 1)]
+    rows = rows[(rows["query_split"] == standing.split) & (rows["verdict"] == "apart")]
+    return max(rows.to_dict("records"), key=lambda row: row["gap"], default=None)
 
 
 def own_patient_drop(summary: pd.DataFrame, split: str, model: str) -> float:

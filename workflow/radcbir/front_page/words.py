@@ -86,6 +86,21 @@ def surest_half(name: str, share: float, low: float, high: float) -> Sentence | 
     ]
 
 
+def largest_gap(name: str, gap: Mapping[str, Any] | None) -> Sentence | None:
+    """The warning of the group that the model ``name`` works less well for: a row of the table
+    ``gaps`` of the analysis subgroups, if there is one.
+    """
+    if gap is None:
+        return None
+    worst, best = (in_hundred(float(gap[f"{each}_precision"])) for each in ("worst", "best"))
+    attribute = str(gap["attribute"]).replace("_", " ")
+    return [
+        f"By {attribute}, {name} is right least often for ",
+        Strong(str(gap["worst"])),
+        f": for {worst} of 100 queries, against {best} of 100 for {gap['best']}.",
+    ]
+
+
 def few_patients(standing: Standing) -> Sentence | None:
     """The warning of too few patients, if there are too few."""
     if not standing.has_intervals:

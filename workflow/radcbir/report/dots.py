@@ -184,9 +184,10 @@ def before_and_after(
     names: Mapping[str, str],
     controls: Sequence[str],
     legend: str,
+    nothing: str = "nothing is known that could be left out",
 ) -> plt.Figure:
     """A panel per query split: in each group a line per model from ``before`` (hollow) to ``after``
-    (filled).
+    (filled). ``nothing`` is the sentence of a panel without groups.
     """
     splits = list(table["query_split"].unique()) or [""]
     styles = model_styles(names, controls)
@@ -223,9 +224,7 @@ def before_and_after(
             axis.set_xlabel(textwrap.fill(legend, 100 // len(splits)))
             axis.grid(visible=False, axis="y")
         if not groups:
-            axes[0][0].text(
-                0.5, 0, "nothing is known that could be left out", ha="center", va="center"
-            )
+            axes[0][0].text(0.5, 0, nothing, ha="center", va="center")
         legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
 

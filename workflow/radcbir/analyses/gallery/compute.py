@@ -139,6 +139,7 @@ def gallery(
                 "kind": _kind(first_right, len(answered)),
                 "first_right": first_right,
                 "models": len(answered),
+                "unlike": any(row["unlike"] for row in rows),
                 "label": query.label,
                 "path": query.path,
                 "source": query.source if isinstance(query.source, str) else query.dataset,
