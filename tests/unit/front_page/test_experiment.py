@@ -1,0 +1,65 @@
+"""What the front page takes from the tables of other analyses: the best model's rows, and no others."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from radcbir.front_page.experiment import Circumstances, split_block
+from radcbir.front_page.standing import BEST, WORSE, Ranked, Standing
+from radcbir.images.thumbnails import Thumbnails
+
+
+def block(confidence=None, gaps=None):
+    models = [
+        Ranked(slug, slug.title(), False, share, math.nan, math.nan, math.nan, None, against, 0)
+        for slug, share, against in (("net", 0.75, BEST), ("old", 0.5, WORSE))
+    ]
+    here = Standing("test", models, 100, 0, 200, 5, 0.2, 1.0, 60, 60.0, "patient")
+    return split_block(here, None, math.nan, Circumstances(), Thumbnails({}, 16), confidence, gaps)
+
+
+CONFIDENCE = pd.DataFrame(
+    [
+        ("net", True, "right_of_surest_half", 0.9, 0.8, 0.95),
+        ("net", True, "right", 0.7, 0.6, 0.8),
+        ("net", False, "right_of_surest_half", 0.6, 0.5, 0.7),
+        ("old", True, "right_of_surest_half", 0.4, 0.3, 0.5),
+    ],
+    columns=["model", "chosen", "measure", "value", "low", "high"],
+)
+
+GAPS = pd.DataFrame(
+    [
+        ("net", "test", "sex", 1, "F", 0.6, "M", 0.8, 0.2, "apart"),
+        ("net", "test", "view", 1, "AP", 0.4, "PA", 0.9, 0.5, "undecided"),
+        ("net", "test", "age_band", 1, "60-79", 0.5, "20-39", 0.6, 0.1, "apart"),
+        ("net", "test", "source", 10, "x", 0.1, "y", 0.9, 0.8, "apart"),
+        ("net", "val", "source", 1, "x", 0.1, "y", 0.9, 0.8, "apart"),
+        ("old", "test", "source", 1, "x", 0.1, "y", 0.9, 0.8, "apart"),
+    ],
+    columns=[
+        "model", "query_split", "attribute", "k", "worst", "worst_precision", "best", "best_precision", "gap", "verdict",
+    ],
+)  # fmt: skip
+
+
+def test_the_surest_half_is_that_of_the_best_model_and_its_chosen_fit():
+    assert block(CONFIDENCE)["text"].endswith(
+        "Of the hits of Net that are called sure (the surest half), 90 of 100 are right "
+        "(95 % interval 80 to 95)."
+    )
+    nothing = pd.DataFrame([("net", False, None, math.nan, math.nan, math.nan)], columns=CONFIDENCE.columns)  # fmt: skip
+    assert "surest" not in block(nothing)["text"]
+    assert "surest" not in block()["text"]
+
+
+@pytest.mark.parametrize(("verdict", "warned"), [("apart", True), ("undecided", False)])
+def test_the_warning_is_of_the_largest_gap_that_is_more_than_chance(verdict, warned):
+    gaps = GAPS.assign(verdict=GAPS["verdict"].where(GAPS["verdict"] != "apart", verdict))
+    warnings = ["".join(text for text, _ in each) for each in block(gaps=gaps)["warnings"]]
+    sentence = (
+        "By sex, Net is right least often for F: for 60 of 100 queries, against 80 of 100 for M."
+    )
+    assert (sentence in warnings) == warned
+    assert len(warnings) == len(block()["warnings"]) + warned
