@@ -273,6 +273,10 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
         same["hit"]["grid"], 1, atol=1e-4
     )
     assert np.max(other["hit"]["grid"]) < 0.9999
+    words = ask(
+        client, "match", items=[{"kind": "text", "text": "a disc"}], id=own, models=["tiny-clip"]
+    )
+    assert words.json()["error"] == "a text has no patches: the map needs an image as the query"
     engine.close()
 
 
