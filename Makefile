@@ -62,7 +62,7 @@ setup: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
-	echo '$(CURDIR)/workflow' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/radcbir.pth"
+	echo '$(CURDIR)/workflow/plugins' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/radcbir_plugins.pth"
 	touch $@
 
 lock: setup

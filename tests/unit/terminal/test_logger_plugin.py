@@ -16,7 +16,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_radcbir.run import Run, last_words, reason
 from snakemake_logger_plugin_radcbir.screen import Screen, clock
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+PLUGINS = Path(__file__).resolve().parents[3] / "workflow" / "plugins"
 
 
 class Clock:
@@ -222,7 +222,7 @@ rule bad:
 def snakemake(folder, *arguments, **options):
     (folder / "Snakefile").write_text(SNAKEFILE)
     command = [sys.executable, "-m", "snakemake", "--logger", "radcbir", "--cores", "2", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow"), "COLUMNS": "80"}
+    environment = os.environ | {"PYTHONPATH": str(PLUGINS), "COLUMNS": "80"}
     return subprocess.run(command, cwd=folder, env=environment, check=False, **options)
 
 
@@ -270,3 +270,17 @@ def _read(file):
         return os.read(file, 10_000)
     except OSError:  # the other side is closed
         return b""
+
+
+def test_the_folder_of_the_plugin_gives_no_library():
+    """A project with a copy of the workflow uses the library of the copy."""
+    seen = "import importlib.util as u; print(u.find_spec('radcbir'), bool(u.find_spec('{}')))"
+    done = subprocess.run(
+        [sys.executable, "-c", seen.format("snakemake_logger_plugin_radcbir")],
+        env=os.environ | {"PYTHONPATH": str(PLUGINS)},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    assert done.stdout.split() == ["None", "True"]

@@ -3,8 +3,9 @@
 A line per stage with its progress, the jobs at work, the time elapsed and left; at the end what
 failed, each once, with its log. ``--verbose`` and a dry run (``-n``) show Snakemake's own lines.
 
-Snakemake finds a logger plugin by the name of its package. It is loaded before the workflow says
-where its library is, so nothing of the library is imported here.
+Snakemake finds a logger plugin by the name of its package, in a folder that `make setup` adds to
+Python's path. The library is not in that folder, and nothing of it is imported here: each workflow
+uses the library beside its own rules.
 """
 
 import os
