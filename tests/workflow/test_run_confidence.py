@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CONFIG, Project, draw, rows
+from figure_texts import figures_unfit_for_print
 from starlette.testclient import TestClient
 
 from radcbir.analyses.confidence.stored import in_ten, rated, read_stored
@@ -94,6 +95,10 @@ def test_the_front_page_says_how_right_the_surest_half_is(sure):
     share = round(100 * own["right_of_surest_half"])
     assert f"sure (the surest half), {share} of 100 are right" in block["text"]
     assert "the surest half" in (sure / "results/index.html").read_text()
+
+
+def test_the_figures_fit_a_paper(sure):
+    assert figures_unfit_for_print(sure / "results") == {}
 
 
 def test_a_query_of_ones_own_has_the_chance_of_its_hits(sure):

@@ -252,6 +252,11 @@ def test_verbose_and_a_dry_run_show_all_that_snakemake_says(tmp_path):
     assert "1 of 1 steps (100%) done" in done.stderr
 
 
+def test_quiet_is_quiet(tmp_path):
+    done = snakemake(tmp_path, "--quiet", "all", "--", "0.txt", capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_on_a_terminal_the_drawing_is_gone_at_the_end(tmp_path):
     ours, theirs = pty.openpty()
     done = snakemake(tmp_path, "0.txt", stdout=theirs, stderr=theirs, stdin=theirs)

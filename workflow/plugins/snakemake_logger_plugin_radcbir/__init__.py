@@ -1,7 +1,8 @@
 """What a run of radcbir shows on the terminal: ``snakemake --logger radcbir``.
 
 A line per stage with its progress, the jobs at work, the time elapsed and left; at the end what
-failed, each once, with its log. ``--verbose`` and a dry run (``-n``) show Snakemake's own lines.
+failed, each once, with its log. ``--verbose`` and a dry run (``-n``) show Snakemake's own lines,
+``--quiet all`` shows nothing.
 
 Snakemake finds a logger plugin by the name of its package, in a folder that `make setup` adds to
 Python's path. The library is not in that folder, and nothing of it is imported here: each workflow
@@ -15,6 +16,7 @@ from typing import ClassVar
 
 from rich.console import Console
 from snakemake.logging import DefaultFilter, DefaultFormatter
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from snakemake_logger_plugin_radcbir.run import Run
@@ -32,7 +34,8 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         settings = self.common_settings
-        self.plain = bool(settings.verbose or settings.dryrun or settings.debug_dag)
+        silent = Quietness.ALL in (settings.quiet or ())
+        self.plain = bool(settings.verbose or settings.dryrun or settings.debug_dag or silent)
         stream = sys.stdout if settings.stdout else sys.stderr
         self.console = Console(file=stream, no_color=settings.nocolor or None, highlight=False)
         if self.plain:
