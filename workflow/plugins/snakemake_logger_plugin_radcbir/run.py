@@ -1,12 +1,19 @@
 """The state of a run, from the events of Snakemake."""
 
+import functools
 import math
 import re
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+
+T = TypeVar("T")
 
 LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?P<level>[A-Z]+) (?P<text>.*)$")
 """A line in the log of a script: time, level, and what it says."""
@@ -39,6 +46,17 @@ class Failure:
     log: Path | None
 
 
+def _alone(method: Callable[P, T]) -> Callable[P, T]:
+    """One thread at a time: events come in one, the drawing is made in another."""
+
+    @functools.wraps(method)
+    def locked(*given: P.args, **named: P.kwargs) -> T:
+        with given[0].lock:  # type: ignore[attr-defined]
+            return method(*given, **named)
+
+    return locked
+
+
 @dataclass
 class Run:
     """The jobs of a run by stage: how many there are, which are done, at work, or failed."""
@@ -48,6 +66,7 @@ class Run:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        self.lock = threading.RLock()
         self.start = self.clock()
         self.planned: Counter[str] = Counter()
         self.started: Counter[str] = Counter()
@@ -55,11 +74,15 @@ class Run:
         self.seconds: dict[str, float] = defaultdict(float)
         self.at_work: dict[int, Job] = {}
         self.failures: dict[int, Failure] = {}
+        self.expected = 0
+        """How many jobs Snakemake counts; 0 while it has not said so."""
 
+    @_alone
     def plan(self, jobs_of_rules: Mapping[str, int]) -> None:
         """The run will have these jobs. More may follow: a checkpoint adds some."""
         self.planned = Counter(jobs_of_rules)
 
+    @_alone
     def begin(
         self, number: int, rule: str, wildcards: Mapping[str, str], log: str | None = None
     ) -> None:
@@ -69,12 +92,14 @@ class Run:
             self.started[rule] += 1
         self.at_work[number] = Job(rule, wildcards, Path(log) if log else None, self.clock())
 
+    @_alone
     def finish(self, number: int) -> None:
         """A job has made its files."""
         if job := self.at_work.pop(number, None):
             self.done[job.rule] += 1
             self.seconds[job.rule] += self.clock() - job.start
 
+    @_alone
     def fail(self, number: int, rule: str, said: str = "") -> None:
         """A job ended without its files. ``said`` is the reason where its log gives none."""
         job = self.at_work.pop(number, None) or Job(rule, {}, None, self.clock())
@@ -86,15 +111,28 @@ class Run:
         return max(self.planned[rule], self.started[rule])
 
     @property
+    @_alone
     def total(self) -> int:
         """How many jobs the run has, as far as is known."""
-        return sum(map(self.jobs, self.planned | self.started))
+        return self.expected or sum(map(self.jobs, self.planned | self.started))
+
+    @property
+    @_alone
+    def finished(self) -> int:
+        """How many jobs are done."""
+        return sum(self.done.values())
+
+    @_alone
+    def jobs_at_work(self) -> list[Job]:
+        """Those that were started and have not ended, the oldest first."""
+        return list(self.at_work.values())
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return self.clock() - self.start
 
+    @_alone
     def by_stage(self) -> dict[str, tuple[int, int]]:
         """Jobs done and jobs in all of each stage that has any, in the order of ``stages``."""
         found: dict[str, tuple[int, int]] = dict.fromkeys(self.stages.values(), (0, 0))
@@ -104,11 +142,12 @@ class Run:
             found[stage] = done + self.done[rule], total + self.jobs(rule)
         return {stage: counts for stage, counts in found.items() if counts[1]}
 
+    @_alone
     def left(self) -> float | None:
         """Seconds left, about: each job that is to come takes as long as those of its rule took, or
         of all rules, and as many run side by side as did so far. None while little is known.
         """
-        finished = sum(self.done.values())
+        finished = self.finished
         if finished < 10 or self.elapsed < 10:
             return None
         mean = math.fsum(self.seconds.values()) / finished

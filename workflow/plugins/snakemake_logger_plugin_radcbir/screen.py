@@ -1,6 +1,7 @@
 """Draws a run: live on a terminal, as a line now and then where the output goes to a file."""
 
 import re
+import threading
 from logging import ERROR, WARNING, LogRecord
 from pathlib import Path
 
@@ -54,10 +55,9 @@ class Screen:
             redirect_stderr=False,
         )
         self.last_line = 0.0
-        self.finished_stages: set[str] = set()
         self.held: list[str] = []
         self.last_words: list[str] = []
-        self.closed = False
+        self.closed = threading.Event()
 
     def take(self, record: LogRecord) -> None:
         """Follow one event of Snakemake."""
@@ -68,13 +68,16 @@ class Screen:
             self.run.plan(jobs)
             if self.console.is_terminal:
                 self.live.start()
+            else:
+                threading.Thread(target=self.tick, daemon=True).start()
         elif event == LogEvent.JOB_INFO:
             said = record.__dict__
             logs = said.get("log") or [None]
             self.run.begin(said["jobid"], said["rule_name"], said["wildcards"] or {}, logs[0])
         elif event == LogEvent.JOB_FINISHED:
             self.run.finish(record.__dict__["job_id"])
-            self.tell_of_finished_stages()
+        elif event == LogEvent.PROGRESS:
+            self.run.expected = record.__dict__["total"]
         elif event == LogEvent.JOB_ERROR:
             said = record.__dict__
             self.run.fail(said["jobid"], said["rule_name"], str(said.get("msg") or ""))
@@ -100,27 +103,23 @@ class Screen:
         """Print a line above the drawing."""
         self.console.print(Text(text, style=style), soft_wrap=True)
 
-    def tell_of_finished_stages(self) -> None:
-        """Where there is no terminal: a line for each stage that is done."""
-        if self.console.is_terminal:
-            return
-        for stage, (done, total) in self.run.by_stage().items():
-            if done == total and stage not in self.finished_stages:
-                self.finished_stages.add(stage)
-                self.say(f"[{clock(self.run.elapsed)}] {stage}: {_jobs(total)} done")
-
     def line_now_and_then(self) -> None:
         """Where there is no terminal: how far the run has come, at most every 30 seconds."""
         elapsed = self.run.elapsed
         if self.console.is_terminal or elapsed - self.last_line < EVERY or not self.run.total:
             return
         self.last_line = elapsed
-        at_work = "; ".join(self.words_of(job) for job in list(self.run.at_work.values())[:2])
+        at_work = "; ".join(self.words_of(job) for job in self.run.jobs_at_work()[:2])
         self.say(f"[{clock(elapsed)}] {self.headline()}" + (f". Now: {at_work}" if at_work else ""))
+
+    def tick(self) -> None:
+        """Say how far the run has come while no job begins or ends."""
+        while not self.closed.wait(1):
+            self.line_now_and_then()
 
     def headline(self) -> str:
         """Jobs done, failed, and the time left."""
-        done, left = sum(self.run.done.values()), self.run.left()
+        done, left = self.run.finished, self.run.left()
         words = [f"{done} of {self.run.total} jobs"]
         if self.run.failures:
             words.append(f"{len(self.run.failures)} failed")
@@ -152,9 +151,9 @@ class Screen:
             table.add_row(mark, stage, bar, f"{done} of {total}")
         now = [
             Text(f"  {clock(self.run.clock() - job.start):>5}  {self.words_of(job)}", "dim")
-            for job in list(self.run.at_work.values())[:SHOWN_JOBS]
+            for job in self.run.jobs_at_work()[:SHOWN_JOBS]
         ]
-        if (more := len(self.run.at_work) - SHOWN_JOBS) > 0:
+        if (more := len(self.run.jobs_at_work()) - SHOWN_JOBS) > 0:
             now.append(Text(f"         and {more} more", "dim"))
         for each in now:
             each.no_wrap, each.overflow = True, "ellipsis"
@@ -163,12 +162,12 @@ class Screen:
 
     def close(self) -> None:
         """The end: how many jobs in what time, what failed, and what the workflow says."""
-        if self.closed:
+        if self.closed.is_set():
             return
-        self.closed = True
+        self.closed.set()
         if self.live.is_started:
             self.live.stop()
-        done, failures = sum(self.run.done.values()), list(self.run.failures.values())
+        done, failures = self.run.finished, list(self.run.failures.values())
         if done or failures:
             cut = self.run.total - done - len(failures)
             of = f"{done} of {self.run.total} jobs" if cut or failures else _jobs(done)
