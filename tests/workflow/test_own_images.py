@@ -150,7 +150,7 @@ def test_a_copy_in_the_other_split_stops_the_run_until_it_is_allowed(project):
     )
     assert "Traceback" not in output and not re.search(r"^rule embed:", output, re.MULTILINE)
     page = (project / "results/experiments/findings/audit/audit.html").read_text()
-    assert "exact_duplicates" in page and target["filepath"] in page
+    assert "exact duplicates" in page and target["filepath"] in page
     near = pd.read_parquet(project / "results/experiments/findings/audit/near_duplicates.parquet")
     assert (
         list(near.columns) == ["image", "other", "distance"] and (near["distance"] == 0).sum() >= 2

@@ -135,7 +135,7 @@ def test_paper_mode_stands_beside_the_corrected_figures(evaluated, published):
         corrected = table.loc[f"knn_{average}_{metric}", "corrected"]
         assert knn.loc[(metric, average), "value"] == pytest.approx(corrected, abs=1e-12)
     page = (evaluated / EXPERIMENT / "paper_mode/paper_mode.html").read_text()
-    assert "<code>k_off_by_one</code> -1" in page and "label_leak" in page
+    assert "<code>k_off_by_one</code> \N{MINUS SIGN}1" in page and "label_leak" in page
 
 
 def test_pages_do_without_images_and_scores(evaluated):

@@ -286,6 +286,9 @@ def test_what_is_chosen_is_in_the_address_and_outlives_a_reload(browser, link):
         assert page.locator("#k").input_value() == "7"
         assert not page.locator("#fold").is_checked()
         assert page.get_by_label("CT 12").is_checked()
+        until(
+            page, "document.querySelector('#ready').textContent.endsWith('ready.')"
+        )  # moves what is below
         page.get_by_label("CT 12").uncheck()
         until(page, "!location.hash.includes('modality')")
 
