@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import chromium
 import numpy as np
 import pytest
 import yaml
@@ -156,6 +157,13 @@ def finished(tmp_path_factory) -> Project:
     project.set_up()
     project.first_run = project.run()
     return project
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for what a person does on a page."""
+    with chromium.started() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-import chromium
 import faiss
 import httpx
 import nibabel
@@ -587,12 +586,6 @@ def test_a_run_goes_on_beside_the_page_and_the_log_has_no_key(served):
 def link(served):
     with running(served, "config/app.yaml") as link:
         yield link
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.started() as browser:
-        yield browser
 
 
 @pytest.fixture

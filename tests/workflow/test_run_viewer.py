@@ -8,7 +8,6 @@ import json
 import re
 from pathlib import Path
 
-import chromium
 import numpy as np
 import pandas as pd
 import pydicom
@@ -58,12 +57,6 @@ def served(finished, tmp_path_factory):
 def link(served):
     with running(served, "config/app.yaml", snakemake=False) as link:
         yield link
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.started() as browser:
-        yield browser
 
 
 @pytest.fixture

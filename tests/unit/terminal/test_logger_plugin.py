@@ -103,6 +103,15 @@ def test_a_log_of_a_command_gives_its_last_line(tmp_path):
     assert reason(tmp_path / "none.log") == ""
 
 
+def test_a_warning_of_a_library_says_nothing_of_the_progress(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text(
+        "2026-01-02 03:04:05,678 INFO 20 of 40 images\n"
+        "2026-01-02 03:04:06,000 WARNING /a/path/of/this/machine.py:85: PerformanceWarning: slow\n"
+    )
+    assert last_words(log) == "20 of 40 images"
+
+
 def test_the_last_words_of_a_log_that_is_being_written(tmp_path):
     log = tmp_path / "job.log"
     log.write_text("x" * 50_000 + "\n" + LOG.format(error="Error: x") + "2026-01-02 03:04")

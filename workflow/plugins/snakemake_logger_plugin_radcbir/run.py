@@ -166,9 +166,11 @@ class Run:
 
 
 def last_words(log: Path | None) -> str:
-    """The last line that a script wrote to its log so far; empty where there is none."""
-    found = _lines(log)
-    return found[-1][1] if found else ""
+    """How far a script has come, by the last line of its log that is no warning; empty where there
+    is none.
+    """
+    found = [said for level, said in _lines(log) if level != "WARNING"]
+    return found[-1] if found else ""
 
 
 def reason(log: Path | None) -> str:

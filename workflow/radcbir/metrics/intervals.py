@@ -135,7 +135,7 @@ def score_interval(
 
 
 def _quantile(effective: np.ndarray | np.floating) -> np.ndarray:
-    """Of Student's t. From the special functions, which load in a third of the time of ``scipy.stats``."""
+    """Of Student's t, by the function that ``scipy.stats`` calls: that module is slow to import."""
     return stdtrit(effective - 1, (1 + LEVEL) / 2)
 
 

@@ -56,10 +56,11 @@ CENTROID_BITS = 8
 
 GATHERED_NUMBERS = 131_072
 """How many numbers of candidates' vectors are gathered at a time: 1 MB in double precision, which a
-processor keeps in its cache. 64 MB took five to eight times as long."""
+processor keeps in its cache."""
 
 GATHERING = 4
-"""A score from a gathered vector takes about so many times as long as one of a product with all."""
+"""All vectors are multiplied where a query has more than one candidate among so many: gathering costs
+more per vector than a product does."""
 
 SMALL_INDEX = 20_000
 """Up to so many vectors are kept in double precision for a product with all of them."""

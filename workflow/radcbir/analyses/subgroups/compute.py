@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from radcbir.analyses.shortcuts.compute import age_bands
-from radcbir.metrics.intervals import average, caution, patients_as_clusters
+from radcbir.metrics.intervals import LEVEL, average, caution, patients_as_clusters
 from radcbir.metrics.lists import ranked_lists, relevant_in_index
 from radcbir.metrics.per_query import capped_precision
 from radcbir.retrieval.joined import Neighborhood, codes, label_codes, patient_codes
@@ -21,8 +21,6 @@ from radcbir.retrieval.joined import Neighborhood, codes, label_codes, patient_c
 ATTRIBUTES = ("sex", "age_band", "view", "source", "scanner")
 
 PRECISION_AT = (1, 10)
-
-LEVEL = 0.95
 
 GROUP_COLUMNS = [
     "attribute",
@@ -261,13 +259,13 @@ def _tested(
     if found == "no interval":
         return np.nan, np.nan, np.nan
     freedom = effective - 1
-    half = stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, freedom) * error
+    half = stdtrit(freedom, 1 - (1 - LEVEL) / 2 / tests) * error
     low, high = np.clip([difference - half, difference + half], -1, 1)
     if found == "no verdict":
         return low, high, np.nan
     if error == 0:
         return low, high, float(difference == 0)
-    return low, high, min(1.0, tests * 2 * float(stats.t.sf(abs(difference) / error, freedom)))
+    return low, high, min(1.0, tests * 2 * float(stdtr(freedom, -abs(difference) / error)))
 
 
 def _holm(chances: np.ndarray) -> np.ndarray:
