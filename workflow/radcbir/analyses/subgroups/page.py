@@ -73,6 +73,7 @@ def _gaps(split: str, rows: pd.DataFrame, cards: Mapping[str, Mapping]) -> dict:
     ]
     reading = (
         "The group for which a model is right least often, and the one for which it is right most "
-        "often. Labels differ between groups: the tables below compare the same labels."
+        "often. A gap with the verdict apart is more than chance. Labels differ between groups: the "
+        "tables below compare the same labels."
     )
     return section(f"Largest gaps (queries: {split})", reading, rows, columns, cards)
