@@ -21,7 +21,7 @@ FACETS = ("modality", "region", "dataset", "label")
 
 SHOWN = (
     *("id", "path", "dataset", "split", "labels", "modality", "region", "view", "sex", "age"),
-    *("patient_id", "study_id", "source"),
+    *("patient_id", "study_id", "source", "series_id", "instance", "position"),
 )
 
 
