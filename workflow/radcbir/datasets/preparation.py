@@ -46,14 +46,16 @@ class Preparation:
     """The images of a dataset on their way to its CSV, and how many there are after each step.
 
     ``images`` has a row per image and the columns :data:`IMAGE_COLUMNS` as far as the provider
-    fills them (``split`` is missing until it is known); ``labels`` the same rows, a column per
+    fills them (``split`` is missing until it is known), and those that nothing reads (``x_...``);
+    ``labels`` the same rows, a column per
     label (``MODALITY/region/finding``) and the values 1 (there), 0 (not there), -1 (uncertain), as
     int8.
     """
 
     def __init__(self, images: pd.DataFrame, labels: pd.DataFrame):
+        own = [name for name in images.columns if name.startswith("x_")]
         self.images = (
-            images.reindex(columns=IMAGE_COLUMNS)
+            images.reindex(columns=[*IMAGE_COLUMNS, *own])
             .astype({"split": object, "patient_id": object})
             .reset_index(drop=True)
         )
@@ -74,8 +76,8 @@ class Preparation:
         shown = ", ".join(f"{row.images:,} {row.split}" for row in counts.itertuples())
         logger.info("%s: %s", step, shown or "no image")
 
-    def left_out(self, step: str, files: int, patients: int) -> None:
-        """Count files that never became images, before all other steps."""
+    def note(self, step: str, files: int, patients: int) -> None:
+        """Count files before all other steps, such as those that never became images."""
         row = {"step": step, "split": "all", "images": files, "patients": patients}
         self._counts.insert(0, pd.DataFrame([row], columns=COUNT_COLUMNS))
         logger.warning("%d files: %s", files, step)
