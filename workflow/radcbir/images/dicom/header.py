@@ -1,5 +1,6 @@
 """The header of a DICOM file, and where its pixels are."""
 
+import functools
 import io
 import logging
 import zlib
@@ -9,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -125,7 +127,10 @@ def _read(
     """The header, and the stream at the element of the pixels."""
     try:
         header = pydicom.dcmread(
-            _Guarded(stream), stop_before_pixels=True, force=True, specific_tags=[*names]
+            _Guarded(stream),
+            stop_before_pixels=True,
+            force=True,
+            specific_tags=[*_tags(tuple(names))],
         )
     except _Deflated as found:
         return _read(_inflated(stream, found.args[0], limits), limits, names)
@@ -133,6 +138,12 @@ def _read(
         raise UnreadableImage("not a DICOM file")
     _check_sequences(header, names)
     return stream, header
+
+
+@functools.cache
+def _tags(names: tuple[str, ...]) -> tuple[BaseTag, ...]:
+    """The tags of keywords: pydicom looks them up for each file."""
+    return tuple(map(Tag, names))
 
 
 def _check_sequences(header: pydicom.Dataset, names: Sequence[str]) -> None:

@@ -1,12 +1,18 @@
 """The header of a DICOM file as text: what a row of the dataset is made of."""
 
+import contextlib
 import dataclasses
 import datetime
-from collections.abc import Sequence
+import functools
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom import datadict
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag, Tag
 
 from radcbir.datasets.providers.dicom import rules
 from radcbir.datasets.providers.dicom.geometry import Place, place_of
@@ -43,6 +49,12 @@ MADE = ("reason", "kind", "frames", "places", "age", "spacing", "anatomy", "view
 frames, the place of each frame, a DICOM age, mm between rows, columns and slices, body part and
 view by their codes' names."""
 
+_WRITTEN = {"AE", "AS", "CS", "DA", "DS", "IS", "LO", "SH", "UI"}
+"""Value representations whose bytes are the text, with a backslash between values (PS3.5, 6.2)."""
+
+_ELEMENT = 12
+"""Bytes of an element before its value."""
+
 _LIMITS = dataclasses.replace(LIMITS, at_once=0)
 """Only the header is read of a file, however small it is."""
 
@@ -60,8 +72,7 @@ def read_header(path: Path, names: Sequence[str]) -> dict[str, Any]:
             suffix = path.suffix.lower()
             if not READER.sniff(source.head) and suffix not in READER.suffixes:
                 return _refused(rules.NO_DICOM, suffix or "no suffix")
-            header = attributes(source.stream(), _LIMITS, [*names, *_READ])
-            return _values(header, names)
+            return _values(_header(source, [*names, *_READ]), names)
     except UnreadableImage as error:
         return _refused(rules.UNREADABLE, str(error))
     except OSError as error:
@@ -70,6 +81,16 @@ def read_header(path: Path, names: Sequence[str]) -> dict[str, Any]:
         return _refused(rules.UNREADABLE, "broken")
     except Exception:  # pydicom raises whatever it does on damaged files
         return _refused(rules.UNREADABLE, "broken")
+
+
+def _header(source: Source, names: Sequence[str]) -> pydicom.Dataset:
+    """The header from the first bytes of a file, which are read already, where it ends in them."""
+    start = io.BytesIO(source.head)
+    with contextlib.suppress(Exception):
+        header = attributes(start, _LIMITS, names)
+        if start.tell() < len(source.head) - _ELEMENT:
+            return header
+    return attributes(source.stream(), _LIMITS, names)
 
 
 def _refused(reason: str, kind: str) -> dict[str, Any]:
@@ -95,19 +116,42 @@ def text(header: pydicom.Dataset, name: str) -> str:
     """An attribute as text in one line, several values with a backslash between them; blank where
     it is missing or broken.
     """
+    raw = header.get_item(_tag(name))
+    if raw is None:
+        return ""
+    if _is_written(raw):
+        return _line(raw.value.decode("ascii").split("\\"))
     value = _value(header, name)
     if value is None or isinstance(value, pydicom.Sequence):
         return ""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        value = [value]
-    joined = "\\".join(str(each) for each in value)
-    shown = "".join(each if each.isprintable() else " " for each in joined)
-    return " ".join(shown.split())
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    return _line(map(str, value) if several else [str(value)])
+
+
+def _is_written(raw: Any) -> bool:
+    """Whether the bytes of an element are its text. pydicom would make numbers of some, and then
+    text again, which takes several times as long.
+    """
+    if not isinstance(raw, RawDataElement) or raw.value is None or not raw.value.isascii():
+        return False
+    return (raw.VR or datadict.dictionary_VR(raw.tag)) in _WRITTEN and b"\x1b" not in raw.value
+
+
+def _line(values: Iterable[str]) -> str:
+    joined = "\\".join(each.strip(" \0") for each in values)
+    if not joined.isprintable():
+        joined = "".join(each if each.isprintable() else " " for each in joined)
+    return " ".join(joined.split())
+
+
+@functools.cache
+def _tag(name: str) -> BaseTag:
+    return Tag(name)
 
 
 def _value(header: pydicom.Dataset, name: str) -> Any:
     try:
-        return header.get(name)
+        return header.get(name) if _tag(name) in header else None
     except Exception:  # a value that is not of its kind
         return None
 
@@ -130,8 +174,8 @@ def _places(header: pydicom.Dataset, frames: int) -> list[Place | None]:
         position = group(header, frame, "PlanePositionSequence")
         found.append(
             place_of(
-                _value(orientation, "ImageOrientationPatient"),
-                _value(position, "ImagePositionPatient"),
+                text(orientation, "ImageOrientationPatient").split("\\"),
+                text(position, "ImagePositionPatient").split("\\"),
             )
         )
     return found if any(found) else []
