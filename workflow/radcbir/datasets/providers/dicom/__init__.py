@@ -46,7 +46,7 @@ _NAME: dict[str, Any] = {"type": "string", "minLength": 1}
 
 PROVIDER = Provider(
     name="dicom",
-    title="one's own DICOM files",
+    title="one's own archive",
     page="",
     terms="",
     files=_files,

@@ -33,9 +33,9 @@ Values = tuple[Any, ...]
 
 def headers_below(
     root: Path, files: Iterable[str], names: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """The values of each file below ``root`` (:func:`read_header`), with the attributes ``names``,
-    read or known.
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each file below ``root`` and its values (:func:`read_header`) with the attributes ``names``,
+    read or known: :data:`MADE` and ``names``, in this order.
 
     All paths are below the folder of the project (:mod:`radcbir.core.layout`).
     """
@@ -54,10 +54,10 @@ def headers_below(
     logger.info("%d headers to read, %d known", len(wanted), len(current))
     fresh = _read(root, wanted, statuses, kept, place)
     columns = [*MADE, *kept]
-    return {
-        file: dict(zip(columns, fresh[file] if file in fresh else current[file], strict=True))
-        for file in statuses
-    }
+    for file in statuses:
+        values = fresh[file] if file in fresh else current[file]
+        found = dict(zip(columns, values, strict=True))
+        yield file, {name: found[name] for name in (*MADE, *names)}
 
 
 def _read(
@@ -127,8 +127,10 @@ def _known(
     try:
         with open(place, encoding="utf-8") as handle:
             version, kept = json.loads(handle.readline())
-            if version != VERSION or set(names) - set(kept):
+            if version != VERSION:
                 return list(names), {}, False
+            if set(names) - set(kept):  # of both from now on: two datasets may have one folder
+                return [*dict.fromkeys([*kept, *names])], {}, False
             for line in handle:
                 try:
                     file, size, modified, values = json.loads(line)

@@ -159,7 +159,7 @@ def _value(header: pydicom.Dataset, name: str) -> Any:
 def _frames(header: pydicom.Dataset) -> int:
     given = text(header, "NumberOfFrames") or "1"
     if not given.isdecimal() or int(given) > LIMITS.parts:
-        raise UnreadableImage("a number of frames that is none")
+        raise UnreadableImage("NumberOfFrames is no number, or too large")
     return max(1, int(given))
 
 

@@ -13,7 +13,7 @@ from radcbir.core.logs import logger
 from radcbir.datasets.preparation import Preparation, ages, label_matrix, sexes, views
 from radcbir.datasets.providers.dicom import rules
 from radcbir.datasets.providers.dicom.header_cache import headers_below
-from radcbir.datasets.providers.dicom.headers import KEPT
+from radcbir.datasets.providers.dicom.headers import KEPT, MADE
 from radcbir.datasets.providers.dicom.labels import of_csv, of_headers
 from radcbir.datasets.providers.dicom.regions import Regions
 from radcbir.datasets.providers.dicom.series import with_places
@@ -92,7 +92,7 @@ def _headers(
         (odd if _is_odd(file) else usual).append(file)
     out = [(rules.ODD_NAME, "", "") for _ in odd]
     rows, seen = [], set()
-    for file, header in headers_below(root, usual, names).items():
+    for file, header in headers_below(root, usual, names):
         reason, kind = header["reason"], header["kind"]
         if not reason:
             reason, kind = rules.reason(header, leave_out)
@@ -105,14 +105,16 @@ def _headers(
                 logger.info("left out, %s%s: %s", reason, f" ({kind})" if kind else "", file)
             continue
         seen.add(uid)
-        rows.append({"file": file, **header})
-    return pd.DataFrame(rows), out
+        rows.append((file, *header.values()))
+    return pd.DataFrame(rows, columns=["file", *MADE, *names]), out
 
 
 def _is_odd(file: str) -> bool:
     """Whether a path cannot stand in a dataset CSV as it is."""
-    printable = not any(ord(each) < 32 or 0xD800 <= ord(each) < 0xE000 for each in file)
-    return not printable or "\\" in file or bool(split_address(file)[1])
+    whole = file == file.strip() and not any(
+        ord(each) < 32 or 0xD800 <= ord(each) < 0xE000 for each in file
+    )
+    return not whole or "\\" in file or bool(split_address(file)[1])
 
 
 def _described(headers: pd.DataFrame, own_regions: Mapping[str, str]) -> pd.DataFrame:
@@ -194,7 +196,7 @@ def _count(preparation: Preparation, out: LeftOut, described: pd.DataFrame) -> N
     for reason, files in fewest_first:
         kinds: Any = Counter(kind for kind, _ in files if kind).most_common()
         named = ", ".join(f"{kind}: {count}" for kind, count in kinds[:MOST_KINDS])
-        more = f", {len(kinds) - MOST_KINDS} kinds more" if len(kinds) > MOST_KINDS else ""
+        more = f", {len(kinds) - MOST_KINDS} other kinds" if len(kinds) > MOST_KINDS else ""
         patients = len({patient for _, patient in files if patient})
         step = f"left out, {reason}{f' ({named}{more})' if named else ''}"
         preparation.note(step, len(files), patients)

@@ -13,7 +13,8 @@ DERIVED = "derived images: reformats, projections, maps"
 BURNED_IN = "burned-in annotations, as the header says"
 REPEATED = "the same SOPInstanceUID as another file"
 ODD_NAME = (
-    "a name with control characters, a backslash, other bytes than UTF-8, or '#frame=' at its end"
+    "a name that a table cannot hold: control characters, a backslash, blanks at its ends, other "
+    "bytes than UTF-8, '#frame=' at its end"
 )
 
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
