@@ -24,6 +24,11 @@ def preparation_options(wildcards):
     return {key: value for key, value in options.items() if key != "metadata"}
 
 
+def preparation_threads(wildcards):
+    """Cores for reading headers of files, one by one; tables are read by one."""
+    return 8 if dataset_setting("prepare")(wildcards)["from"] == "dicom" else 1
+
+
 @functools.cache
 def listing_of(provider, images):
     return providers.registry()[provider].listing(images)

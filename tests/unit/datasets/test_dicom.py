@@ -382,6 +382,24 @@ def test_headers_are_read_once_and_again_where_a_file_changes(files, monkeypatch
     assert read == []
 
 
+def test_several_processes_read_the_same(files, monkeypatch):
+    """Real files and made-up ones, more than one process takes in one go."""
+    (files / "data").symlink_to(Path(get_testdata_file("CT_small.dcm", download=False)).parent)
+    for patient in range(3):
+        write_series(files / f"{patient}", f"p{patient}", range(0, 90, 3))
+    project = checked(files)
+    options = project.datasets["set"]["prepare"]
+    one, counts = prepare({}, options, files, "set")
+    for place in Path(".snakemake/radcbir-headers").iterdir():
+        place.unlink()
+    processes = []
+    made = header_cache.ProcessPoolExecutor
+    monkeypatch.setattr(header_cache, "ProcessPoolExecutor", lambda count, *rest, **more: processes.append(count) or made(count, *rest, **more))  # fmt: skip
+    several, again = prepare({}, options, files, "set", threads=2)
+    assert processes == [2]
+    assert several.equals(one) and again.equals(counts) and len(one) >= 90
+
+
 def test_another_file_size_or_date_is_a_change(files):
     write(files / "a")
     digests = [status_digest(files)]

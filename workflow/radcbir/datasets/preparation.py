@@ -193,17 +193,23 @@ class Preparation:
 
 
 def prepare(
-    files: Mapping[str, str | Path], options: Mapping, images: str | Path | None, dataset: str
+    files: Mapping[str, str | Path],
+    options: Mapping,
+    images: str | Path | None,
+    dataset: str,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The CSV of a dataset and its counts after each step (:data:`COUNT_COLUMNS`).
 
     ``files`` are the provider's (:func:`radcbir.datasets.providers.provider_files`), ``options``
     the checked `prepare:` of the configuration, ``images`` the image root, or None where no image
-    is needed: paths are then as the provider lists them.
+    is needed: paths are then as the provider lists them. ``threads`` is how many cores may be used,
+    an option of the same name for the provider.
     """
     provider = providers.registry()[options["from"]]
     module = importlib.import_module(provider.module)
     root = Path(images or os.devnull)  # nothing lies below it
+    options = {**options, "threads": threads}
     made = module.prepare({role: Path(path) for role, path in files.items()}, options, root)
     if not len(made.images):
         raise InputError(

@@ -6,13 +6,15 @@ are new, or have another size or date.
 """
 
 import contextlib
+import functools
 import json
+import multiprocessing
 import os
 import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +23,25 @@ from pydicom import config
 from radcbir.core import layout
 from radcbir.core.files import SETTLED, atomic_write, digest
 from radcbir.core.logs import Progress, logger
+from radcbir.core.machine.processes import end_with
 from radcbir.datasets.changes import Status, look
 from radcbir.datasets.providers.dicom.headers import MADE, VERSION, read_header
 from radcbir.datasets.providers.dicom.rules import UNREADABLE
 
-BLOCK = 4096
-"""So many files are read before what was read is kept."""
+THREADS = 4
+"""So many files are read at a time in each process."""
+
+PART, BLOCK = 64, 64
+"""So many files are read in one go; what so many of these goes read is kept at a time."""
 
 Values = tuple[Any, ...]
 
 
 def headers_below(
-    root: Path, files: Iterable[str], names: Sequence[str]
+    root: Path, files: Iterable[str], names: Sequence[str], processes: int = 1
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each file below ``root`` and its values (:func:`read_header`) with the attributes ``names``,
-    read or known: :data:`MADE` and ``names``, in this order.
+    read or known: :data:`MADE` and ``names``, in this order. Several ``processes`` read.
 
     All paths are below the folder of the project (:mod:`radcbir.core.layout`).
     """
@@ -52,7 +58,7 @@ def headers_below(
     if not clean:
         _write(place, kept, {file: known[file] for file in current})
     logger.info("%d headers to read, %d known", len(wanted), len(current))
-    fresh = _read(root, wanted, statuses, kept, place)
+    fresh = _read(root, wanted, statuses, kept, place, processes)
     columns = [*MADE, *kept]
     for file in statuses:
         values = fresh[file] if file in fresh else current[file]
@@ -66,11 +72,39 @@ def _read(
     statuses: Mapping[str, Status],
     names: Sequence[str],
     place: Path,
+    processes: int,
 ) -> dict[str, Values]:
     """Read headers, and add them to the file ``place`` block by block."""
     progress = Progress(len(files), "headers read")
     found: dict[str, Values] = {}
-    columns = [*MADE, *names]
+    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
+    with _quiet(), _executor(processes if len(parts) > 1 else 1) as pool:
+        wanted = functools.partial(_part, root, names)
+        for start in range(0, len(parts), BLOCK):
+            lines = []
+            settled = time.time() - SETTLED
+            block = parts[start : start + BLOCK]
+            for part, read in zip(block, pool.map(wanted, block), strict=True):
+                progress.advance(len(part))
+                for file, (values, lasting) in zip(part, read, strict=True):
+                    found[file] = tuple(map(_shared, values))
+                    if lasting and statuses[file].modified < settled * 1e9:
+                        lines.append(_line(file, *statuses[file][:2], found[file]))
+            with contextlib.suppress(OSError), _appended(place, names) as handle:
+                handle.writelines(lines)
+    return found
+
+
+def _executor(processes: int) -> Executor:
+    """Threads wait for disks, and one of them at a time reads; so there are processes as well."""
+    if processes == 1:
+        return ThreadPoolExecutor(THREADS)
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(processes, context, initializer=end_with, initargs=(os.getpid(),))
+
+
+def _part(root: Path, names: Sequence[str], files: Sequence[str]) -> list[tuple[Values, bool]]:
+    """The values of some files, and whether they stay what they are."""
 
     def one(file: str) -> tuple[Values, bool]:
         try:
@@ -78,24 +112,12 @@ def _read(
         except OSError as error:
             values = {"reason": UNREADABLE, "kind": error.strerror or "it cannot be opened"}
             lasting = False
-        finally:
-            progress.advance()
-        return tuple(map(_shared, (values.get(name, "") for name in columns))), lasting
+        return tuple(values.get(name, "") for name in (*MADE, *names)), lasting
 
-    with _quiet(), ThreadPoolExecutor(8) as pool:
-        for start in range(0, len(files), BLOCK):
-            block = files[start : start + BLOCK]
-            read = dict(zip(block, pool.map(one, block), strict=True))
-            settled = time.time() - SETTLED
-            lines = [
-                _line(file, *statuses[file][:2], values)
-                for file, (values, lasting) in read.items()
-                if lasting and statuses[file].modified < settled * 1e9
-            ]
-            with contextlib.suppress(OSError), _appended(place, names) as handle:
-                handle.writelines(lines)
-            found.update((file, values) for file, (values, _) in read.items())
-    return found
+    if multiprocessing.parent_process() is None:
+        return [one(file) for file in files]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(one, files))
 
 
 def _shared(value: Any) -> Any:

@@ -44,7 +44,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         )
     template = None if "table" in files else Template(options.get("label", DEFAULT))
     wanted = [*dict.fromkeys([*KEPT, *(template.keywords if template else ())])]
-    headers, out = _headers(images, wanted, options["leave_out"])
+    headers, out = _headers(images, wanted, options)
     if headers.empty:
         found = f": {_shown(out)}" if out else ""
         raise InputError(
@@ -80,9 +80,7 @@ LeftOut = list[tuple[str, str, str]]
 """Per file that is left out: why, its kind, its patient."""
 
 
-def _headers(
-    root: Path, names: Sequence[str], leave_out: Sequence[str]
-) -> tuple[pd.DataFrame, LeftOut]:
+def _headers(root: Path, names: Sequence[str], options: Mapping) -> tuple[pd.DataFrame, LeftOut]:
     """The headers of the images below ``root``, a row per file in the order of their paths, and the
     files that are left out.
     """
@@ -92,10 +90,10 @@ def _headers(
         (odd if _is_odd(file) else usual).append(file)
     out = [(rules.ODD_NAME, "", "") for _ in odd]
     rows, seen = [], set()
-    for file, header in headers_below(root, usual, names):
+    for file, header in headers_below(root, usual, names, options.get("threads", 1)):
         reason, kind = header["reason"], header["kind"]
         if not reason:
-            reason, kind = rules.reason(header, leave_out)
+            reason, kind = rules.reason(header, options["leave_out"])
         uid = header["SOPInstanceUID"]
         if not reason and uid and uid in seen:
             reason = rules.REPEATED
