@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from radcbir.app.collection import Collection
 from radcbir.app.vectors import VectorIndex
 from radcbir.app.views.groups import MOST_OTHERS, Ranking
 from radcbir.app.views.series import series_of
@@ -200,6 +201,16 @@ def test_a_known_series_is_in_the_order_of_its_positions_whatever_its_files_are_
     assert paths_of(catalog(*numbered), 0) == (["x/b", "x/a"], "instance")
     clip = [(f"x/a#frame={each}", "one", "p", "s", None, "1.5", None, 7.0) for each in (10, 9)]
     assert paths_of(catalog(*clip), 0) == (["x/a#frame=9", "x/a#frame=10"], "frame")
+
+
+def test_catalogs_of_earlier_versions_are_read(tmp_path):
+    """They have no series: names of files tell the order, as they did."""
+    names = ("id", "path", "dataset", "split", "modality", "region", "view", "sex", "patient_id")
+    table = pd.DataFrame([[each, f"p/im{each}.png", *["x"] * 7] for each in (10, 9)], columns=names)
+    table = table.assign(age=1.0, study_id="s", source="x", labels=[["CT/a/b"]] * 2)
+    table.to_parquet(tmp_path / "catalog.parquet")
+    read = Collection(tmp_path / "catalog.parquet", "x").table
+    assert paths_of(read, 0) == (["p/im9.png", "p/im10.png"], "file")
 
 
 def test_files_of_an_unknown_patient_have_no_series():
