@@ -49,6 +49,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_subgroups.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
+	$(BIN)/python tests/benchmarks/benchmark_dicom_headers.py
 	$(BIN)/python tests/benchmarks/benchmark_storage.py
 	$(BIN)/python tests/benchmarks/benchmark_dry_run.py
 	$(BIN)/python tests/benchmarks/benchmark_scale.py --images 200000 --queries 5000

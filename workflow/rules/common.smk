@@ -22,7 +22,6 @@ from radcbir.core.machine.processes import begin_run, end_with_run
 from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
-from radcbir.datasets.providers.folder.listing import folder_digest
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
 from radcbir.project import side_by_side, targets, terminal

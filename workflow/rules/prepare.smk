@@ -14,6 +14,7 @@ rule prepare:
         layout.benchmark("prepare", "{dataset}")
     conda:
         "../../envs/analysis.yaml"
+    threads: preparation_threads
     resources:
         mem_mb=per_attempt(8000),
         runtime=per_attempt(60),

@@ -24,10 +24,21 @@ def preparation_options(wildcards):
     return {key: value for key, value in options.items() if key != "metadata"}
 
 
+def preparation_threads(wildcards):
+    """Cores for reading headers of files, one by one; tables are read by one."""
+    return 8 if dataset_setting("prepare")(wildcards)["from"] == "dicom" else 1
+
+
+@functools.cache
+def listing_of(provider, images):
+    return providers.registry()[provider].listing(images)
+
+
 def folder_listing(wildcards):
-    """A digest of the names below the image root, for a dataset that is made from a folder."""
-    is_folder = dataset_setting("prepare")(wildcards)["from"] == "folder"
-    return folder_digest(original_images(wildcards)) if is_folder else None
+    """A digest of the files below the image root, for a dataset that is made from them."""
+    provider = providers.registry()[dataset_setting("prepare")(wildcards)["from"]]
+    images = original_images(wildcards)
+    return listing_of(provider.name, images) if provider.listing and images else None
 
 
 def content_of(paths):

@@ -145,7 +145,16 @@ def collection(tmp_path_factory):
             (3, "d.png", "two", "test", ["CT/chest/nodule"], "CT", None),
         ],
         columns=["id", "path", "dataset", "split", "labels", "modality", "region"],
-    ).assign(view=None, sex=None, age=np.nan, study_id=None, source=None)
+    ).assign(
+        view=None,
+        sex=None,
+        age=np.nan,
+        study_id=None,
+        source=None,
+        series_id=None,
+        instance=np.nan,
+        position=np.nan,
+    )
     table["patient_id"] = ["one:p", None, "two:p", "one:p"]
     path = tmp_path_factory.mktemp("catalog") / "catalog.parquet"
     table.to_parquet(path, index=False)

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from radcbir.app.collection import Collection
 from radcbir.app.vectors import VectorIndex
 from radcbir.app.views.groups import MOST_OTHERS, Ranking
 from radcbir.app.views.series import series_of
@@ -139,7 +140,8 @@ def test_color_comes_as_it_is():
 
 
 def catalog(*rows):
-    columns = ["path", "dataset", "patient_id", "study_id", "view"]
+    columns = ["path", "dataset", "patient_id", "study_id", "view", "series_id", "position", "instance"]  # fmt: skip
+    rows = [(*row, *[None] * (len(columns) - len(row))) for row in rows]
     return pa.Table.from_pandas(pd.DataFrame(rows, columns=columns).astype(object))
 
 
@@ -179,6 +181,36 @@ def test_files_of_one_patient_and_study_are_in_the_order_of_their_numbers():
     ]
     assert paths_of(catalog(*rows), 0) == (["p/s1/im9.dcm", "p/s1/im10.dcm"], "file")
     assert paths_of(catalog(*rows), 4) == (["p/s1/scout1.dcm"], "file")
+
+
+def test_a_known_series_is_in_the_order_of_its_positions_whatever_its_files_are_called():
+    rows = [
+        ("x/a.dcm", "one", "p", "s", "AXIAL", "1.2", 12.5, 1.0),
+        ("y/b", "one", "p", "s", "AXIAL", "1.2", -7.5, 2.0),
+        ("y/c.dcm#frame=3", "one", "p", "s", "AXIAL", "1.2", 2.5, 3.0),
+        ("x/d.dcm", "one", "p", "s", "CORONAL", "1.2", 0.0, 4.0),  # another plane
+        ("x/e.dcm", "one", "p", "s", "AXIAL", "1.3", 0.0, 5.0),  # another series
+        ("x/f.dcm", "two", "p", "s", "AXIAL", "1.2", 0.0, 5.0),  # another dataset
+    ]
+    assert paths_of(catalog(*rows), 0) == (["y/b", "y/c.dcm#frame=3", "x/a.dcm"], "position")
+    assert paths_of(catalog(*rows), 3) == (["x/d.dcm"], "position")
+    numbered = [
+        ("x/a", "one", "p", "s", None, "1.4", 8.0, 10.0),
+        ("x/b", "one", "p", "s", None, "1.4", None, 9.0),
+    ]
+    assert paths_of(catalog(*numbered), 0) == (["x/b", "x/a"], "instance")
+    clip = [(f"x/a#frame={each}", "one", "p", "s", None, "1.5", None, 7.0) for each in (10, 9)]
+    assert paths_of(catalog(*clip), 0) == (["x/a#frame=9", "x/a#frame=10"], "frame")
+
+
+def test_catalogs_of_earlier_versions_are_read(tmp_path):
+    """They have no series: names of files tell the order, as they did."""
+    names = ("id", "path", "dataset", "split", "modality", "region", "view", "sex", "patient_id")
+    table = pd.DataFrame([[each, f"p/im{each}.png", *["x"] * 7] for each in (10, 9)], columns=names)
+    table = table.assign(age=1.0, study_id="s", source="x", labels=[["CT/a/b"]] * 2)
+    table.to_parquet(tmp_path / "catalog.parquet")
+    read = Collection(tmp_path / "catalog.parquet", "x").table
+    assert paths_of(read, 0) == (["p/im9.png", "p/im10.png"], "file")
 
 
 def test_files_of_an_unknown_patient_have_no_series():

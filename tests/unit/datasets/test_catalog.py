@@ -46,6 +46,18 @@ def test_label_column(dataset):
     assert len(rejected) == 0
 
 
+def test_where_an_image_lies_in_its_series_is_a_number(dataset):
+    header = "filepath,split,label,series_id,instance,position\n"
+    table, _ = dataset(
+        f"{header}a.png,train,CT/chest/x,1.2,7,-12.5\nb.png,train,CT/chest/x,1.2,,\n"
+    )
+    assert table["position"].tolist()[0] == -12.5 and table["instance"].tolist()[0] == 7
+    assert table[["instance", "position"]].isna().all(axis=1).tolist() == [False, True]
+    assert table["series_id"].tolist() == ["1.2", "1.2"]
+    with pytest.raises(InputError, match="row 2 .*the position 'top': give mm as a number"):
+        dataset(f"{header}a.png,train,CT/chest/x,1.2,7,top\n")
+
+
 def test_one_hot_columns_as_the_reference_writes_them(dataset):
     table, _ = dataset(
         "filepath,dataset,split,modality,anatomic_region,XR/chest/Edema,XR/chest/No Finding\n"

@@ -10,8 +10,8 @@ from PIL import Image
 from radcbir.core.errors import InputError
 from radcbir.datasets import preparation_steps
 from radcbir.datasets.preparation import prepare
-from radcbir.datasets.providers.folder import prepare as folder
 from radcbir.datasets.providers.folder.listing import folder_digest
+from radcbir.datasets.splits import drawn_splits
 from radcbir.images import reader
 
 OPTIONS = {
@@ -65,11 +65,11 @@ def test_a_file_in_the_wrong_place_is_named(tmp_path):
 def test_patients_keep_their_split_when_others_come():
     shares = {"train": 0.7, "val": 0.1, "test": 0.2}
     few, many = (pd.Series([f"p{number}" for number in range(count)]) for count in (200, 5000))
-    before, after = (folder.drawn_splits(each, shares, 3) for each in (few, many))
+    before, after = (drawn_splits(each, shares, 3) for each in (few, many))
     assert before.tolist() == after[:200].tolist()
     assert after.value_counts(normalize=True).to_dict() == pytest.approx(shares, abs=0.02)
-    assert folder.drawn_splits(few, shares, 4).tolist() != before.tolist()
-    assert set(folder.drawn_splits(few, {"train": 1.0, "test": 0.0}, 0)) == {"train"}
+    assert drawn_splits(few, shares, 4).tolist() != before.tolist()
+    assert set(drawn_splits(few, {"train": 1.0, "test": 0.0}, 0)) == {"train"}
 
 
 def test_volumes_and_frames_are_listed_one_by_one(tmp_path):

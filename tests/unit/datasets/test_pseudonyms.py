@@ -63,6 +63,21 @@ def test_a_digest_is_the_hmac_of_kind_and_name():
     )
 
 
+def test_series_and_sites_are_names_too(tmp_path):
+    (tmp_path / "own.csv").write_text(
+        "filepath,split,label,series_id,source,position\n"
+        "a.dcm,train,CT/chest/axial,1.2.840.1,St. Anna,3.5\n"
+        "b.dcm,train,CT/chest/axial,1.2.840.1,,4.5\n"
+    )
+    table, mapping = pseudonyms.pseudonymise(tmp_path / "own.csv", KEY)
+    kept = table.sort_values("position")
+    assert kept["series_id"].tolist() == [pseudonyms.pseudonym(KEY, "series", "1.2.840.1")] * 2
+    assert kept["source"].tolist()[0] == pseudonyms.pseudonym(KEY, "source", "St. Anna")
+    assert kept["source"].isna().tolist() == [False, True]
+    assert kept["position"].tolist() == ["3.5", "4.5"]
+    assert {"series", "source"} <= set(mapping["kind"])
+
+
 def test_links_lead_to_the_images_and_missing_ones_nowhere(csv, tmp_path):
     (tmp_path / "images/Meier").mkdir(parents=True)
     (tmp_path / "images/Meier/head.nii.gz").write_text("volume")

@@ -24,6 +24,9 @@ SHOWN = (
     *("patient_id", "study_id", "source"),
 )
 
+IN_SERIES = {"series_id": pa.string(), "instance": pa.float64(), "position": pa.float64()}
+"""What orders a series: blank in catalogs of versions that did not have it."""
+
 
 @dataclass(frozen=True)
 class Facet:
@@ -56,7 +59,7 @@ class Collection:
         """``path`` is the experiment's ``catalog.parquet``, ``index_split`` the split that is
         searched.
         """
-        self.table = pq.read_table(path, columns=list(SHOWN)).combine_chunks()
+        self.table = _read(path)
         self.ids = self.table["id"].to_numpy()
         self.order = np.argsort(self.ids)
         self.in_index = pc.equal(self.table["split"], index_split).to_numpy(zero_copy_only=False)
@@ -143,3 +146,13 @@ def shared_duplicates(path: str | Path) -> dict[int, frozenset]:
     for image, other in zip(table["image"].to_pylist(), table["other"].to_pylist(), strict=True):
         found.setdefault(other, set()).add(image)
     return {other: frozenset(images) for other, images in found.items()}
+
+
+def _read(path: str | Path) -> pa.Table:
+    """The columns of a catalog that the page reads."""
+    there = [name for name in IN_SERIES if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=[*SHOWN, *there]).combine_chunks()
+    for name, kind in IN_SERIES.items():
+        if name not in there:
+            table = table.append_column(name, pa.nulls(len(table), kind))
+    return table

@@ -81,6 +81,7 @@ APP_LOG = "results/logs/app.log"
 LOCK = ".snakemake/radcbir.lock"
 CODE_DIGESTS = ".snakemake/radcbir-code.json"
 CONTENT_DIGESTS = ".snakemake/radcbir-contents.json"
+DICOM_HEADERS = ".snakemake/radcbir-headers/{root}.jsonl"
 
 # What runs remember of image files: no rule reads or makes these.
 SEEN_IMAGES = "results/checkpoints/images/{dataset}.tsv"

@@ -21,7 +21,13 @@ from radcbir.images.address import join_address, split_address
 
 CSV_SCHEMA = package_data.schema("dataset-csv")
 
-OPTIONAL = ["patient_id", "study_id", "view", "sex", "age", "text", "source", "scanner"]
+OPTIONAL = [
+    *("patient_id", "study_id", "series_id", "instance", "position"),
+    *("view", "sex", "age", "text", "source", "scanner"),
+]
+
+NUMBERS = {"age": "years", "instance": "it", "position": "mm"}
+"""Columns with numbers -> what an error asks for."""
 
 CATALOG_COLUMNS = [
     "id",
@@ -74,7 +80,7 @@ def build_catalog(
     table = table.drop(index=nowhere)
     paths = checked_paths(table["filepath"], csv)
     labels = _labels(table, csv)
-    ages = _ages(_column(table, "age"), csv)
+    numbers = {name: _numbers(_column(table, name), csv, name) for name in NUMBERS}
     table = table.reset_index(drop=True)
     catalog = pd.DataFrame({"path": paths, "split": table["split"], "labels": labels})
     catalog["label"] = [each[0] if len(each) == 1 else None for each in labels]
@@ -84,8 +90,7 @@ def build_catalog(
     catalog["modality"] = _column(table, "modality").fillna(first[0].replace("", None))
     catalog["region"] = _column(table, "anatomic_region").fillna(first[1].replace("", None))
     for name in OPTIONAL:
-        catalog[name] = _column(table, name)
-    catalog["age"] = ages.to_numpy()
+        catalog[name] = numbers[name].to_numpy() if name in numbers else _column(table, name)
     catalog["id"] = np.array([image_id(dataset, path) for path in paths], dtype=np.int64)
     catalog["bytes"], catalog["content"] = np.int64(0), ""
     if images is not None:
@@ -312,13 +317,15 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
 
 
-def _ages(given: pd.Series, csv: str | Path) -> pd.Series:
-    ages = pd.to_numeric(given.str.replace(",", "."), errors="coerce").astype(float)
-    wrong = given.notna() & ~(np.isfinite(ages) & (ages >= 0))
+def _numbers(given: pd.Series, csv: str | Path, name: str) -> pd.Series:
+    numbers = pd.to_numeric(given.str.replace(",", "."), errors="coerce").astype(float)
+    wrong = given.notna() & ~np.isfinite(numbers)
+    if name == "age":
+        wrong |= numbers < 0
     if wrong.any():
-        mend = ": give years as a number, or leave it blank"
-        raise wrong_cells(wrong, given, csv, "the age ", mend)
-    return ages
+        mend = f": give {NUMBERS[name]} as a number, or leave it blank"
+        raise wrong_cells(wrong, given, csv, f"the {name} ", mend)
+    return numbers
 
 
 def _looked_up(root: Path, files: Sequence[str]) -> dict[str, Status]:

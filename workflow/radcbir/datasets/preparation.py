@@ -26,6 +26,9 @@ IMAGE_COLUMNS = [
     "anatomic_region",
     "patient_id",
     "study_id",
+    "series_id",
+    "instance",
+    "position",
     "view",
     "sex",
     "age",
@@ -43,14 +46,16 @@ class Preparation:
     """The images of a dataset on their way to its CSV, and how many there are after each step.
 
     ``images`` has a row per image and the columns :data:`IMAGE_COLUMNS` as far as the provider
-    fills them (``split`` is missing until it is known); ``labels`` the same rows, a column per
+    fills them (``split`` is missing until it is known), and those that nothing reads (``x_...``);
+    ``labels`` the same rows, a column per
     label (``MODALITY/region/finding``) and the values 1 (there), 0 (not there), -1 (uncertain), as
     int8.
     """
 
     def __init__(self, images: pd.DataFrame, labels: pd.DataFrame):
+        own = [name for name in images.columns if name.startswith("x_")]
         self.images = (
-            images.reindex(columns=IMAGE_COLUMNS)
+            images.reindex(columns=[*IMAGE_COLUMNS, *own])
             .astype({"split": object, "patient_id": object})
             .reset_index(drop=True)
         )
@@ -71,8 +76,8 @@ class Preparation:
         shown = ", ".join(f"{row.images:,} {row.split}" for row in counts.itertuples())
         logger.info("%s: %s", step, shown or "no image")
 
-    def left_out(self, step: str, files: int, patients: int) -> None:
-        """Count files that never became images, before all other steps."""
+    def note(self, step: str, files: int, patients: int) -> None:
+        """Count files before all other steps, such as those that never became images."""
         row = {"step": step, "split": "all", "images": files, "patients": patients}
         self._counts.insert(0, pd.DataFrame([row], columns=COUNT_COLUMNS))
         logger.warning("%d files: %s", files, step)
@@ -188,17 +193,23 @@ class Preparation:
 
 
 def prepare(
-    files: Mapping[str, str | Path], options: Mapping, images: str | Path | None, dataset: str
+    files: Mapping[str, str | Path],
+    options: Mapping,
+    images: str | Path | None,
+    dataset: str,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The CSV of a dataset and its counts after each step (:data:`COUNT_COLUMNS`).
 
     ``files`` are the provider's (:func:`radcbir.datasets.providers.provider_files`), ``options``
     the checked `prepare:` of the configuration, ``images`` the image root, or None where no image
-    is needed: paths are then as the provider lists them.
+    is needed: paths are then as the provider lists them. ``threads`` is how many cores may be used,
+    an option of the same name for the provider.
     """
     provider = providers.registry()[options["from"]]
     module = importlib.import_module(provider.module)
     root = Path(images or os.devnull)  # nothing lies below it
+    options = {**options, "threads": threads}
     made = module.prepare({role: Path(path) for role, path in files.items()}, options, root)
     if not len(made.images):
         raise InputError(

@@ -23,6 +23,14 @@ look."""
 
 MAPPING_COLUMNS = ["kind", "original", "pseudonym"]
 
+KINDS = {
+    "patient_id": "patient",
+    "study_id": "study",
+    "series_id": "series",
+    "source": "source",
+}
+"""Columns with names -> what they name."""
+
 
 def read_key(path: str | Path) -> bytes:
     """The key in a file, blanks around it left out. Raises :class:`InputError` where it is too
@@ -46,8 +54,8 @@ def pseudonym(key: bytes, kind: str, original: str) -> str:
 
 
 def pseudonymise(csv: str | Path, key: bytes) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A dataset CSV with digests for `filepath`, `patient_id` and `study_id`, and the mapping
-    (:data:`MAPPING_COLUMNS`).
+    """A dataset CSV with digests for `filepath`, `patient_id`, `study_id`, `series_id` and `source`,
+    and the mapping (:data:`MAPPING_COLUMNS`).
 
     A path becomes ``ab/abcdef0123456789.dcm``: two digits as a folder, the suffix that tells its
     format, and the frame or slice as it was. Columns of the user's own (``x_...``) are left out.
@@ -62,7 +70,7 @@ def pseudonymise(csv: str | Path, key: bytes) -> tuple[pd.DataFrame, pd.DataFram
     mapping = [
         pd.DataFrame({"kind": "path", "original": list(files), "pseudonym": list(files.values())})
     ]
-    for column, kind in (("patient_id", "patient"), ("study_id", "study")):
+    for column, kind in KINDS.items():
         if column in table:
             names = {
                 name: pseudonym(key, kind, name) for name in sorted(table[column].dropna().unique())

@@ -43,6 +43,21 @@ def drawn_splits(
     return patients.map(found)
 
 
+def fill_splits(
+    table: pd.DataFrame, labels: pd.Series, shares: Mapping[str, float], seed: int
+) -> None:
+    """Fill in the missing cells of the column ``split``: a patient with a given one keeps it, the
+    others are drawn. An image without a patient counts as one.
+    """
+    patients = table["patient_id"].fillna(table["filepath"])
+    given = table["split"].groupby(patients).first()
+    table["split"] = table["split"].fillna(patients.map(given))
+    drawn = table["split"].isna()
+    table.loc[drawn, "split"] = drawn_splits(
+        patients[drawn], shares, seed, labels[drawn.to_numpy()]
+    )
+
+
 def _bounds(numbers: Sequence[float], shares: Mapping[str, float], part: float) -> np.ndarray:
     """How many of the sorted ``numbers`` come before the end of each share but the last.
 

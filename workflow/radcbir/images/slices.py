@@ -20,7 +20,7 @@ def images_of(path: str, root: str | Path, options: Mapping) -> list[str]:
     except (raster.UnreadableImage, InputError):
         return [path]
     if "frame" in parts:
-        return [join_address(file, {"frame": each}) for each in _taken(parts["frame"], options)]
+        return [join_address(file, {"frame": each}) for each in taken(parts["frame"], options)]
     if not parts:
         return [path]
     count = parts["volume"]
@@ -30,11 +30,11 @@ def images_of(path: str, root: str | Path, options: Mapping) -> list[str]:
         for volume in series
         for plane in PLANES
         if plane in options["planes"]
-        for number in _taken(parts[plane], options)
+        for number in taken(parts[plane], options)
     ]
 
 
-def _taken(count: int, options: Mapping) -> range:
+def taken(count: int, options: Mapping) -> range:
     """Every `step`-th of so many slices, from the middle of the first step on, without the share
     `trim` at both ends.
     """

@@ -227,8 +227,9 @@ class Project:
         A folder of one's own is no provider: nobody knows its images by that name.
         """
         settings = self.datasets[dataset]
-        provider = settings.get("prepare", {"from": "folder"})["from"]
-        return [*settings["known_as"], *([provider] if provider != "folder" else [])]
+        provider = settings.get("prepare", {}).get("from")
+        public = provider is not None and providers.registry()[provider].page
+        return [*settings["known_as"], *([provider] if public else [])]
 
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own

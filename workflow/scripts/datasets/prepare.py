@@ -13,6 +13,7 @@ with script_log(snakemake.log[0], f"prepare {snakemake.wildcards.dataset}"):
         snakemake.params.options,
         snakemake.params.images,
         snakemake.wildcards.dataset,
+        snakemake.threads,
     )
     with private_output(snakemake.output.csv):
         write_csv(table, snakemake.output.csv)

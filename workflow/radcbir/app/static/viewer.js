@@ -170,6 +170,13 @@ async function download(pressed, hit) {
 
 // --- neighboring slices ----------------------------------------------------
 
+// What a series is ordered by; else its images are frames, or slices of a plane.
+const ORDERS = {
+  file: "by file name",
+  position: "by position",
+  instance: "by instance number",
+};
+
 const place = (which) => make("div", { className: "slices", "data-of": which });
 
 async function findSeries(which, id) {
@@ -193,7 +200,7 @@ function showSlice(which) {
     count = series.images.length;
   const what = which === "hit" ? "the result" : "the query";
   const away = off ? `${Math.abs(off)} ${off > 0 ? "after" : "before"} ${what}` : what;
-  const order = series.kind === "file" ? "by file name" : series.kind;
+  const order = ORDERS[series.kind] ?? series.kind;
   const name = series.images[series.place].path.split("/").pop();
   const move = (step, sign, label) =>
     button(sign, () => slice(which, step), { "aria-label": `${label}: ${what}` });

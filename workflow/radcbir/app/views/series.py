@@ -49,12 +49,17 @@ def series_of(table: pa.Table, row: int) -> dict:
     """The volume or series of the image in a row of a catalog: ``rows`` in their order, the
     ``place`` of the image in it, and ``kind``.
 
-    ``frame`` and the names of planes are images of one file, in one plane and one volume. ``file``
-    are files of one patient, study and view, in one folder, whose names differ in their last number
-    alone. They come in the order of these numbers, since a catalog does not say where a slice lies.
-    Files of an unknown patient have no series.
+    ``position`` and ``instance`` are images of one series and view, where the catalog knows the
+    series. They come in the order of their positions along the normal of their plane, or else of
+    their numbers. ``frame`` and the names of planes are images of one file, in one plane and one
+    volume. ``file`` are files of one patient, study and view, in one folder, whose names differ in
+    their last number alone. They come in the order of these numbers. Files of an unknown patient
+    have no series.
     """
     image = table.slice(row, 1).to_pylist()[0]
+    known = _known_series(table, row, image)
+    if known:
+        return known
     own = place_of(image["path"])
     if own is None or (own.kind == "file" and image["patient_id"] is None):
         return {"rows": [row], "place": 0, "kind": ""}
@@ -80,3 +85,35 @@ def series_of(table: pa.Table, row: int) -> dict:
 
     ordered = [at for _, at in sorted(found, key=order)]
     return {"rows": ordered, "place": ordered.index(row), "kind": own.kind}
+
+
+def _known_series(table: pa.Table, row: int, image: dict) -> dict | None:
+    """The series of an image by the catalog's columns; None where they say nothing of its order.
+    The frames of a file without positions are in an order of their own.
+    """
+    of_one_file = bool(split_address(image["path"])[1])
+    number = image["position"] if of_one_file else (image["position"], image["instance"])
+    if image["series_id"] is None or number in (None, (None, None)):
+        return None
+    shared = ("dataset", "patient_id", "study_id", "series_id", "view")
+    same = pc.and_(
+        pc.equal(table["dataset"], image["dataset"]),
+        pc.equal(table["series_id"], image["series_id"]),
+    )
+    rows = pc.indices_nonzero(same)
+    near = table.select([*shared, "position", "instance"]).take(rows).to_pylist()
+    alike = [
+        (each, at)
+        for each, at in zip(near, rows.to_pylist(), strict=True)
+        if all(each[name] == image[name] for name in shared)
+    ]
+    placed = all(each["position"] is not None for each, _ in alike)
+
+    def order(found: tuple[dict, int]) -> tuple:
+        each, at = found
+        instance = each["instance"]
+        return each["position"] if placed else 0, instance is None, instance or 0, at
+
+    ordered = [at for _, at in sorted(alike, key=order)]
+    kind = "position" if placed else "instance"
+    return {"rows": ordered, "place": ordered.index(row), "kind": kind}

@@ -32,6 +32,27 @@ SHARED: dict[str, Schema] = {
         "items": {"type": "string"},
         "default": ["Support Devices"],
     },
+    "shares": {
+        "description": "Split -> its share of the patients; the shares add up to 1.",
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"$ref": "#/$defs/split"},
+        "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+        "default": {"train": 0.7, "val": 0.1, "test": 0.2},
+    },
+    "step": {
+        "description": "Every how many-th slice or frame is taken.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 1,
+    },
+    "trim": {
+        "description": "Share of the slices or frames left out at both ends.",
+        "type": "number",
+        "minimum": 0,
+        "maximum": 0.49,
+        "default": 0,
+    },
 }
 """Options of several providers. What ``$ref`` names is in ``$defs`` of ``config.schema.json``."""
 
@@ -52,6 +73,9 @@ class Provider:
     usual one first."""
     options: Schema
     """Keys of `prepare:` -> JSON schema with the default; see :func:`options`."""
+    listing: Callable[[str | Path], str] | None = None
+    """The image root -> a text that changes with the files that the images are listed from; None
+    where the provider's own files list them."""
 
     @property
     def module(self) -> str:

@@ -1,13 +1,16 @@
 """The header of a DICOM file, and where its pixels are."""
 
+import functools
 import io
 import logging
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -98,13 +101,10 @@ def opened(stream: BinaryIO, limits: Limits) -> Opened:
 
     Raises :class:`UnreadableImage`: no DICOM, no pixels, a deflated file that unpacks to too much.
     """
-    stream, header = _read(stream, limits)
-    if not ("SOPClassUID" in header or "Rows" in header or "TransferSyntaxUID" in header.file_meta):
-        raise UnreadableImage("not a DICOM file")
+    stream, header = _read(stream, limits, WANTED)
     if "Rows" not in header or "Columns" not in header:
         raise UnreadableImage("DICOM without pixels")
     implicit, little = header.original_encoding
-    _check_sequences(header)
     syntax = header.file_meta.get("TransferSyntaxUID")
     if not syntax:
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -112,18 +112,41 @@ def opened(stream: BinaryIO, limits: Limits) -> Opened:
     return Opened(header, UID(syntax), stream, *_pixels(stream, bool(implicit), bool(little)))
 
 
-def _read(stream: BinaryIO, limits: Limits) -> tuple[BinaryIO, pydicom.Dataset]:
+def attributes(stream: BinaryIO, limits: Limits, names: Sequence[str]) -> pydicom.Dataset:
+    """The attributes ``names`` of a file's header, whether it has pixels or not.
+
+    Raises :class:`UnreadableImage`: no DICOM, a header of too many elements, a deflated file that
+    unpacks to too much.
+    """
+    return _read(stream, limits, names)[1]
+
+
+def _read(
+    stream: BinaryIO, limits: Limits, names: Sequence[str]
+) -> tuple[BinaryIO, pydicom.Dataset]:
     """The header, and the stream at the element of the pixels."""
     try:
         header = pydicom.dcmread(
-            _Guarded(stream), stop_before_pixels=True, force=True, specific_tags=[*WANTED]
+            _Guarded(stream),
+            stop_before_pixels=True,
+            force=True,
+            specific_tags=[*_tags(tuple(names))],
         )
-        return stream, header
     except _Deflated as found:
-        return _read(_inflated(stream, found.args[0], limits), limits)
+        return _read(_inflated(stream, found.args[0], limits), limits, names)
+    if not ("SOPClassUID" in header or "Rows" in header or "TransferSyntaxUID" in header.file_meta):
+        raise UnreadableImage("not a DICOM file")
+    _check_sequences(header, names)
+    return stream, header
 
 
-def _check_sequences(header: pydicom.Dataset) -> None:
+@functools.cache
+def _tags(names: tuple[str, ...]) -> tuple[BaseTag, ...]:
+    """The tags of keywords: pydicom looks them up for each file."""
+    return tuple(map(Tag, names))
+
+
+def _check_sequences(header: pydicom.Dataset, names: Sequence[str]) -> None:
     """Raise :class:`UnreadableImage` for a sequence with more elements than frames can need:
     pydicom makes objects of all of them when the first is wanted.
     """
@@ -131,7 +154,7 @@ def _check_sequences(header: pydicom.Dataset) -> None:
         frames = max(1, int(header.get("NumberOfFrames") or 1))
     except (TypeError, ValueError):
         frames = 1
-    for name in WANTED:
+    for name in names:
         raw = header.get_item(name) if name.endswith("Sequence") and name in header else None
         size = len(raw.value) if raw is not None and isinstance(raw.value, bytes) else 0
         if size > _NESTED[0] + _NESTED[1] * min(frames, 2**12):

@@ -12,7 +12,7 @@ from radcbir.images.source import Reader, Source
 VERSION = 1
 """Raise it when pixels change."""
 
-_DIRECTORY = b"\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10"
+DIRECTORY = b"\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10"
 """The element with the SOP class of DICOMDIR, the index of a medium: DICOM without an image."""
 
 _FIRST = re.compile(
@@ -40,7 +40,7 @@ def _parts(source: Source, limits: Limits) -> dict[str, int]:
 
 def _sniff(head: bytes) -> bool:
     if head[128:132] == b"DICM":
-        return _DIRECTORY not in head[:1024]
+        return DIRECTORY not in head[:1024]
     return _FIRST.match(head) is not None
 
 

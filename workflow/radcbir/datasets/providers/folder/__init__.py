@@ -6,6 +6,7 @@ from pathlib import Path
 from radcbir.core.errors import InputError
 from radcbir.core.files import is_file
 from radcbir.datasets.providers import Provider, options
+from radcbir.datasets.providers.folder.listing import folder_digest
 
 
 def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
@@ -26,7 +27,11 @@ PROVIDER = Provider(
     page="",
     terms="",
     files=_files,
+    listing=folder_digest,
     options=options(
+        "shares",
+        "step",
+        "trim",
         csv={
             "description": "A CSV with column names of your own; without one the folders below `images` name label and patient.",
             "type": "string",
@@ -70,14 +75,6 @@ PROVIDER = Provider(
             "type": "boolean",
             "default": False,
         },
-        shares={
-            "description": "Split -> its share of the patients; the shares add up to 1.",
-            "type": "object",
-            "minProperties": 1,
-            "propertyNames": {"$ref": "#/$defs/split"},
-            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
-            "default": {"train": 0.7, "val": 0.1, "test": 0.2},
-        },
         seed={"$ref": "#/$defs/seed", "default": 0},
         planes={
             "description": "The planes in which volumes are cut.",
@@ -86,19 +83,6 @@ PROVIDER = Provider(
             "uniqueItems": True,
             "items": {"enum": ["axial", "coronal", "sagittal"]},
             "default": ["axial"],
-        },
-        step={
-            "description": "Every how many-th slice or frame is taken.",
-            "type": "integer",
-            "minimum": 1,
-            "default": 1,
-        },
-        trim={
-            "description": "Share of the slices or frames left out at both ends.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 0.49,
-            "default": 0,
         },
     ),
 )

@@ -13,13 +13,7 @@ import pandas as pd
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.core.text.csv_reader import CsvFile, wrong_cells
-from radcbir.datasets.catalog import (
-    LABEL,
-    checked_paths,
-    one_hot_labels,
-    reads_as_several,
-    split_labels,
-)
+from radcbir.datasets.catalog import LABEL, checked_paths, split_labels
 from radcbir.datasets.preparation import (
     IMAGE_COLUMNS,
     Preparation,
@@ -27,8 +21,9 @@ from radcbir.datasets.preparation import (
     label_matrix,
     read_table,
 )
+from radcbir.datasets.providers.folder.labels import label_columns, labels_of_csv, prefix_of
 from radcbir.datasets.providers.folder.listing import files_below
-from radcbir.datasets.splits import drawn_splits
+from radcbir.datasets.splits import fill_splits
 from radcbir.images import raster, reader
 from radcbir.images.address import split_address
 from radcbir.images.slices import images_of
@@ -73,23 +68,10 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     # Slices of one volume are of one patient.
     table["patient_id"] = table["patient_id"].fillna(volumes)
     if table["split"].isna().any():
-        _draw_splits(table, labels, options)
+        fill_splits(table, labels, options["shares"], options["seed"])
         preparation.count("split by patient")
         preparation.count_labels()
     return preparation
-
-
-def _draw_splits(table: pd.DataFrame, labels: pd.Series, options: Mapping) -> None:
-    """Fill in the splits that are not given: a patient with a given one keeps it, the others are
-    drawn.
-    """
-    patients = table["patient_id"].fillna(table["filepath"])
-    given = table["split"].groupby(patients).first()
-    table["split"] = table["split"].fillna(patients.map(given))
-    drawn = table["split"].isna()
-    table.loc[drawn, "split"] = drawn_splits(
-        patients[drawn], options["shares"], options["seed"], labels[drawn.to_numpy()]
-    )
 
 
 def _images_below(root: Path) -> tuple[list[str], dict[str, str]]:
@@ -125,7 +107,7 @@ def _count_left_out(preparation: Preparation, files: Mapping[str, str]) -> None:
     alone = folders - with_images
     where = f"; {len(alone)} folders have no image, such as {min(alone)}" if alone else ""
     step = f"left out, no image by name or content ({named}{more}){where}"
-    preparation.left_out(step, len(files), len(folders))
+    preparation.note(step, len(files), len(folders))
 
 
 def _of_tree(root: Path, found: Sequence[str], options: Mapping) -> pd.DataFrame:
@@ -143,7 +125,7 @@ def _of_tree(root: Path, found: Sequence[str], options: Mapping) -> pd.DataFrame
     if options["patients"]:
         table["patient_id"] = [parts[-1] if parts else None for parts in folders]
         folders = [parts[:-1] for parts in folders]
-    prefix = _prefix(options)
+    prefix = prefix_of(options)
     table["labels"] = [["/".join(prefix + parts)] if parts else [] for parts in folders]
     wrong = ~table["labels"].map(lambda each: bool(each) and LABEL.fullmatch(each[0]) is not None)
     if wrong.any():
@@ -171,7 +153,7 @@ def _refuse_split_folders(first: set[str], root: Path) -> None:
 
 def _refuse_place(wrong: pd.Series, root: Path, options: Mapping) -> None:
     """Raise the :class:`InputError` of images whose folders give no full label."""
-    prefix, patients = _prefix(options), options["patients"]
+    prefix, patients = prefix_of(options), options["patients"]
     kinds = [*["MODALITY", "region", "finding"][min(2, len(prefix)) :]]
     form = "/".join(
         ["split"] * bool(options.get("split_folders")) + kinds + ["patient"] * patients + ["image"]
@@ -188,16 +170,11 @@ def _refuse_place(wrong: pd.Series, root: Path, options: Mapping) -> None:
     )
 
 
-def _prefix(options: Mapping) -> list[str]:
-    """The parts of `label_prefix`."""
-    return [part.strip() for part in options.get("label_prefix", "").split("/") if part.strip()]
-
-
 def _of_csv(path: Path, options: Mapping) -> pd.DataFrame:
     """A row per row of the user's CSV, its columns under our names."""
     file = CsvFile(path, "the CSV", ["filepath", *options["columns"].values()])
     columns = {"filepath": "filepath"} | dict(options["columns"])
-    columns |= _label_columns(columns, file.header)
+    columns |= label_columns(columns, file.header)
     table = read_table(file, list(dict.fromkeys(columns.values())), keys=[columns["filepath"]])
     checked_paths(table[columns["filepath"]], path)
     ignored = set(IMAGE_COLUMNS) & set(file.header) - set(columns.values()) - set(columns)
@@ -217,59 +194,8 @@ def _of_csv(path: Path, options: Mapping) -> pd.DataFrame:
         if wrong.any():
             mend = ": give a name of letters, digits, '_' and '-', or leave it blank"
             raise wrong_cells(wrong, found["split"], path, "the split ", mend)
-    found["labels"] = _labels_of_csv(table, columns, path, _prefix(options))
+    found["labels"] = labels_of_csv(table, columns, path, prefix_of(options))
     return found
-
-
-def _label_columns(columns: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:
-    """The columns with labels, where `columns:` names none: those with our names."""
-    named = [name for name in ("label", "labels") if name in columns]
-    one_hot = [name for name in columns if LABEL.fullmatch(name)]
-    if len(named) + bool(one_hot) > 1:
-        raise InputError(
-            f"`columns:` names {' and '.join(f'`{name}`' for name in [*named, *one_hot[:1]])}: "
-            "keep one way to give labels"
-        )
-    if named or one_hot:
-        return {}
-    one_hot = [name for name in header if LABEL.fullmatch(name) and not name.startswith("x_")]
-    if "label" not in header and ("labels" in header or one_hot):
-        return {name: name for name in (["labels"] if "labels" in header else one_hot)}
-    return {"label": "label"}
-
-
-def _labels_of_csv(
-    table: pd.DataFrame, columns: Mapping[str, str], path: Path, prefix: Sequence[str]
-) -> list[list[str]]:
-    one_hot = {theirs: ours for ours, theirs in columns.items() if LABEL.fullmatch(ours)}
-    if one_hot:
-        return one_hot_labels(table, one_hot, path)
-    several = "labels" in columns
-    given = table[columns["labels" if several else "label"]]
-    if not several:
-        joined = given.map(
-            lambda text: ";" in text or reads_as_several(text.replace("|", "")), "ignore"
-        )
-        if (joined := joined.eq(True)).any():
-            mend = (
-                ", which reads as several labels: name the column under `columns: labels:` "
-                "instead of `label:`"
-            )
-            raise wrong_cells(joined, given, path, "the label ", mend)
-    parts = given.fillna("").map(split_labels)
-    labels = parts.map(
-        lambda names: ["/".join([*prefix, name.strip()]) for name in names if name.strip()]
-    )
-    wrong = ~labels.map(lambda names: all(map(LABEL.fullmatch, names)))
-    if wrong.any():
-        row: Any = wrong.idxmax()
-        label = next(name for name in labels[row] if not LABEL.fullmatch(name))
-        raise InputError(
-            f"row {row} of {path} has the label '{label}' in the column '{given.name}': "
-            "write it as MODALITY/region/finding, or give the first two parts as `label_prefix: "
-            "MODALITY/region`"
-        )
-    return labels.tolist()
 
 
 NO_AGE = {"nan", "none", "null", "na", "n/a", "unknown", "u", "?", "-"}

@@ -1,0 +1,72 @@
+"""A tree of DICOM files through to vectors, without names, and again with a patient more."""
+
+import numpy as np
+import pandas as pd
+from conftest import draw
+from dicom_series import write, write_series
+
+SECRETS = (b"Meier", b"St. Anna", b"1.2.9.", b"patient-", b"IM-0", b"19700601")
+"""What stands in the headers and names of files, and may not get into results."""
+
+
+def add_patient(root, number: int) -> None:
+    """A series of three slices of chest or abdomen."""
+    part = "CHEST" if number % 2 else "ABDOMEN"
+    paths = write_series(
+        root / f"Meier-{number}/DICOM/IM-0", f"patient-{number}", [5, 0, 10], BodyPartExamined=part
+    )
+    for path, height in zip(paths, [5, 0, 10], strict=True):
+        write(
+            path, np.asarray(draw(number % 2, number * 3 + height)), SOPInstanceUID=f"1.2.9.{number}.{height}",
+            PatientID=f"patient-{number}", StudyInstanceUID=f"1.2.9.{number}", SeriesInstanceUID=f"1.2.9.{number}.7",
+            ImagePositionPatient=[-10, -10, height], BodyPartExamined=part, PatientBirthDate="19700601", StudyDate="20240101",
+        )  # fmt: skip
+
+
+def test_an_archive_becomes_vectors_and_a_new_patient_is_read_alone(fresh):
+    root = fresh / "archive"
+    for number in range(8):
+        add_patient(root, number)
+    write(root / "scout", PatientID="patient-0", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    (root / "VIEWER.EXE").write_bytes(b"MZ")
+    broken = (root / "Meier-1/DICOM/IM-0").iterdir()
+    path = sorted(broken)[0]
+    path.write_bytes(path.read_bytes()[:-900])  # its header is whole, its pixels are not
+    (fresh / "key.txt").write_text("5b1f0c9e7a3d4826b0c1d2e3f4a5968778695a4b3c2d1e0f")
+    (fresh / "key.txt").chmod(0o600)
+    prepare = {"from": "dicom", "label": "{modality}/{region}/{view}", "shares": {"train": 0.5, "test": 0.5}}  # fmt: skip
+    fresh.configure(
+        datasets={"ct": {"prepare": prepare, "images": "archive", "max_rejected": 0.1}},
+        experiments={"own": {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 3}},
+        pseudonymise={"key_file": "key.txt"},
+        models=["thumbnail"],
+    )  # fmt: skip
+    wanted = ["results/datasets/ct/ledger.csv", "results/datasets/ct/preparation.html", "results/embeddings/thumbnail/ct.h5"]  # fmt: skip
+    assert fresh.run(*wanted)["prepare"] == 1
+    catalog = pd.read_parquet(fresh / "results/datasets/ct/catalog.parquet")
+    assert len(catalog) == 24
+    assert sorted(set(catalog["label"])) == ["CT/abdomen/AXIAL", "CT/chest/AXIAL"]
+    assert catalog.groupby("series_id")["position"].agg(sorted).tolist() == [[0, 5, 10]] * 8
+    assert catalog["patient_id"].nunique() == 8
+    assert catalog.groupby("patient_id")["split"].nunique().max() == 1
+    assert catalog["source"].str.fullmatch("[0-9a-f]{16}").all()
+    assert set(catalog["age"]) == {53}
+    ledger = pd.read_csv(fresh / "results/datasets/ct/ledger.csv")
+    assert ledger[["stage", "reason"]].to_numpy().tolist() == [["embed", "truncated"]]
+    page = (fresh / "results/datasets/ct/preparation.html").read_text()
+    assert "left out, localizers" in page and "left out, no DICOM file (.exe: 1)" in page
+    for path in (fresh / "results").rglob("*"):
+        if path.is_file() and "logs" not in path.relative_to(fresh / "results").parts:
+            content = path.read_bytes()
+            assert not any(secret in content for secret in SECRETS), path
+
+    assert "Nothing to be done" in fresh.snakemake(*wanted)
+    shards = {path.name for path in (fresh / "results/datasets/ct/shards").iterdir()}
+    add_patient(root, 8)
+    jobs = fresh.run("results/datasets/ct/shards")
+    assert (jobs["prepare"], jobs["catalog"]) == (1, 1)
+    log = (fresh / "results/logs/prepare/ct.log").read_text()
+    assert "3 headers to read, 26 known" in log
+    assert len(pd.read_parquet(fresh / "results/datasets/ct/catalog.parquet")) == 27
+    now = {path.name for path in (fresh / "results/datasets/ct/shards").iterdir()}
+    assert len(now) >= len(shards) and now != shards
