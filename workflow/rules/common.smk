@@ -24,7 +24,8 @@ from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
-from radcbir.project import side_by_side, targets, terminal
+from radcbir.pixels import stored
+from radcbir.project import kept_pixels, side_by_side, targets, terminal
 from radcbir.project.configuration import WITHOUT_RESULTS, Project
 from radcbir.project.page_alone import end_jobs_instead
 from radcbir.query import image_list
@@ -85,6 +86,19 @@ def refuse_held_back_arrays():
             f"{arrays} wait for, for ever: leave out `--slurm-array-jobs`, or give `--jobs 100000 "
             "--max-jobs-per-timespan 100000/1s` with it"
         )
+
+
+def say_what_pixels_take():
+    """Where decoded images are kept, what they take on the disk, before any is decoded."""
+    decodes = any(job.rule.name == rules.pixels.rule.name for job in workflow.dag.needrun_jobs())
+    if project.settings["pixels"] == "keep" and decodes:
+        logger.info(kept_pixels.in_words(project))
+
+
+def sweep_pixels():
+    """A run that has ended well leaves no decoded images but those that are kept."""
+    if workflow.is_main_process and not workflow.dryrun:
+        stored.sweep(project.settings["pixels"] == "keep")
 
 
 def say_what_was_made():

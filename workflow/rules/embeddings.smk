@@ -1,7 +1,40 @@
-# The forward passes: one job per model and shard, then one file per model and dataset.
+# Pixels and forward passes: one job each per model and shard, then one file per model and dataset.
 
 
-# Embeds the images of one shard. Settings that change the embeddings are in `params`. Settings that
+# Decodes and preprocesses the images of one shard, unless a model that takes them alike has done so.
+# Models of one geometry share the pixels. They do not share an output: Snakemake would run all their
+# readers again when it is made again for one of them. The output says where the pixels are, which
+# depends on the geometry, the dataset and the image list alone. The rule has no digest of its code
+# for the same reason as `embed`.
+rule pixels:
+    input:
+        images=ancient(layout.SHARD),
+    output:
+        temp(layout.PIXELS_POINTER),
+    log:
+        layout.log("pixels", "{model}/{dataset}/{digest}"),
+    benchmark:
+        layout.benchmark("pixels", "{model}/{dataset}/{digest}")
+    wildcard_constraints:
+        model=names(project.networks),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        image_root=dataset_setting("images"),
+        most_pixels_gb=project.settings["pixels_gb"],
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        intensity=dataset_setting("intensity"),
+        code=embedding_versions,
+    script:
+        "../scripts/embedding/pixels.py"
+
+
+# Embeds the images of one shard, from their pixels where the model is a network. It comes before the
+# next shard is decoded, so that few shards have pixels at a time. Settings that change the embeddings are in `params`. Settings that
 # only change the speed (device, batch size, in float32 the runtime) or the place of the images are
 # in `resources`, so a change of them makes nothing stale. The list is `ancient`, because it is
 # named after its content.
@@ -9,6 +42,7 @@ rule embed:
     input:
         images=ancient(layout.SHARD),
         weights=weights,
+        pixels=pixels_pointer,
     output:
         layout.SHARD_EMBEDDINGS,
     log:
@@ -17,11 +51,13 @@ rule embed:
         layout.benchmark("embed", "{model}/{dataset}/{digest}")
     wildcard_constraints:
         model=names(project.encoded),
+    priority: 1
     conda:
         "../../envs/torch.yaml"
-    threads: 8
+    threads: 4 if project.settings["device"].startswith("cuda") else 8
     resources:
         image_root=dataset_setting("images"),
+        pixel_readers=pixel_readers,
         weights=weights_location,
         max_rejected=max_rejected,
         device=project.settings["device"],

@@ -41,6 +41,12 @@ def dataset_shards(wildcards):
     return shards_of(wildcards.dataset)
 
 
+def pixels_pointer(wildcards):
+    """What says where the pixels of a shard are; nothing for models that are no networks."""
+    network = wildcards.model in project.networks
+    return filled(layout.PIXELS_POINTER, wildcards) if network else []
+
+
 def shard_embeddings(wildcards):
     """The embedding files of a dataset's shards, once the shards are known and may be embedded."""
     digests = [each.stem for each in dataset_shards(wildcards)]

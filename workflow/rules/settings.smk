@@ -216,6 +216,18 @@ def embedding_versions(wildcards):
     return json.dumps(found, sort_keys=True)
 
 
+def pixel_readers(wildcards):
+    """The other models that take a shard's images alike, as JSON: their embeddings, and the pointer
+    to the pixels. A resource, because it changes no result; empty where the pixels are kept."""
+    if project.settings["pixels"] == "keep" or wildcards.model not in project.networks:
+        return ""
+    patterns = (layout.SHARD_EMBEDDINGS, layout.PIXELS_POINTER)
+    others = project.of_same_geometry(wildcards.model, wildcards.dataset)
+    return json.dumps(
+        [[filled(each, wildcards, model=other) for each in patterns] for other in others]
+    )
+
+
 def text_encoder_code(wildcards):
     loader = cards.loader_module(project.cards[wildcards.model])
     return code("analyses/embed_text.py", loader)

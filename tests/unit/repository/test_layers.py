@@ -7,8 +7,8 @@ import pytest
 
 LIBRARY = Path(__file__).parents[3] / "workflow" / "radcbir"
 ORDER = [
-    "core", "images", "datasets", "audit", "cards", "fetch", "encoders", "embedding", "retrieval",
-    "metrics", "report", "analyses", "front_page", "query", "project", "app",
+    "core", "images", "datasets", "audit", "cards", "fetch", "encoders", "pixels", "embedding",
+    "retrieval", "metrics", "report", "analyses", "front_page", "query", "project", "app",
 ]  # fmt: skip
 MODULES = sorted(LIBRARY.rglob("*.py"))
 

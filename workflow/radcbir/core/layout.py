@@ -34,6 +34,8 @@ UNPACKED = "resources/{resource}/{file}"
 
 # --- embeddings -----------------------------------------------------------------------------------
 
+PIXELS = "results/pixels"
+PIXELS_POINTER = "results/embeddings/{model}/{dataset}/{digest}.pixels"
 SHARD_EMBEDDINGS = "results/embeddings/{model}/{dataset}/{digest}.h5"
 EMBEDDINGS = "results/embeddings/{model}/{dataset}.h5"
 ZARR = "results/embeddings/{model}/{dataset}.zarr"

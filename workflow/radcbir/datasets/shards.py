@@ -1,7 +1,5 @@
 """Image lists of shards: files that are named after their content."""
 
-import csv
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +49,3 @@ def write_shards(catalog: pd.DataFrame, folder: str | Path, size: int) -> list[s
             write_text(temporary / f"{digests[-1]}.tsv", content)
     logger.info("%d images in %d shards", len(catalog), len(digests))
     return digests
-
-
-def read_shards(shards: Sequence[str | Path]) -> Iterator[tuple[int, str]]:
-    """The id and path of every image of some shard lists."""
-    for shard in shards:
-        with open(shard, newline="", encoding="utf-8") as handle:
-            for row in csv.DictReader(handle, delimiter="\t"):
-                yield int(row["id"]), row["path"]

@@ -2,9 +2,8 @@
 in bounded memory.
 """
 
-import csv
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -16,11 +15,15 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.datasets.passing import note_passing
+from radcbir.datasets.shard_lists import read_shards
 from radcbir.embedding.job import Job
 from radcbir.embedding.store import write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
-from radcbir.images import raster, reader
 from radcbir.images.intensity import INTENSITY
+from radcbir.pixels.decode import Preparation
+from radcbir.pixels.job import read_in_order, stored_pixels
+from radcbir.pixels.part import Prepared
+from radcbir.pixels.stored import Row
 
 AHEAD = 3
 """How many batches may be decoded ahead of the one in the encoder."""
@@ -46,42 +49,49 @@ class Means:
 
 
 def embed_shard(
-    shard: str | Path, output: str | Path, job: Job, means: Means, max_rejected: float
+    shard: str | Path,
+    output: str | Path,
+    job: Job,
+    means: Means,
+    max_rejected: float,
+    pointer: str | Path | None = None,
 ) -> None:
     """Embed the images of a shard list (columns id, path, bytes) and write the shard's embedding
     file.
 
-    A bad image and a vector that is zero or not finite are rejected, with the reason, and nothing
-    else is lost by them.
+    ``pointer`` is the file that says where the pixels of the shard are
+    (:func:`radcbir.pixels.job.store_pixels`); without one the images are read here. A bad image and
+    a vector that is zero or not finite are rejected, with the reason, and nothing else is lost by
+    them.
 
     Raises :class:`InputError` where all images are rejected, or more than the share
     ``max_rejected`` of the whole dataset's, whose shard lists are beside this one: what the audit
     accepted of the dataset is accepted here.
     """
-    rows = _listed(shard)
+    rows = list(read_shards([shard]))
     check_image_root(means.image_root, job.dataset)
     encoder = means.load(job)
-    ids, vectors, rejected = embed_images(
-        rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
+    policy = INTENSITY if job.intensity is None else job.intensity
+    prepare = Preparation(means.image_root, policy, encoder.preprocess)
+    stored = stored_pixels(pointer, rows)
+    images = (
+        read_in_order(stored, prepare)
+        if stored
+        else _read(rows, prepare, means.threads, AHEAD * means.batch_size)
     )
+    ids, vectors, rejected = _embed(images, len(rows), encoder, means.batch_size)
     bad = [(path, reason) for _, path, reason in rejected]
     note_passing(job.dataset, f"{Path(shard).stem}.{job.model}", bad)
     where = f"this shard of dataset '{job.dataset}'"
-    of = sum(len(_listed(each)) for each in Path(shard).parent.glob("*.tsv")) if bad else 0
+    of = len(list(read_shards(Path(shard).parent.glob("*.tsv")))) if bad else 0
     check_rejected(bad, len(rows), max_rejected, where, of)
     attributes = job.provenance(encoder.weights_sha256, encoder.libraries)
     write_shard(output, ids, vectors, rejected, attributes, job.storage)
     logger.info("%d images embedded, %d rejected", len(ids), len(rejected))
 
 
-def _listed(shard: str | Path) -> list[tuple[int, str]]:
-    """The images of a shard list: id and path."""
-    with open(shard, newline="", encoding="utf-8") as handle:
-        return [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
-
-
 def embed_images(
-    rows: list[tuple[int, str]],
+    rows: Sequence[Row],
     image_root: str | Path,
     encoder: Encoder,
     batch_size: int,
@@ -95,22 +105,32 @@ def embed_images(
     on the batch before.
     """
     policy = INTENSITY if intensity is None else intensity
+    prepare = Preparation(image_root, policy, encoder.preprocess)
+    images = _read(rows, prepare, threads, AHEAD * batch_size)
+    return _embed(images, len(rows), encoder, batch_size)
+
+
+def _read(
+    rows: Sequence[Row], prepare: Preparation, threads: int, ahead: int
+) -> Iterator[tuple[Row, Prepared]]:
+    """The images with their pixels, in order; ``threads`` are decoded at a time, at most ``ahead``
+    images before they are used.
+    """
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        prepared = _ahead(pool, lambda row: prepare(row[1]), rows, ahead)
+        yield from zip(rows, prepared, strict=True)
+
+
+def _embed(
+    images: Iterable[tuple[Row, Prepared]], count: int, encoder: Encoder, batch_size: int
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
+    """Embed ``count`` prepared images; what is returned is that of :func:`embed_images`."""
     ids: list[int] = []
-    vectors = np.empty((len(rows), encoder.dimension), dtype=np.float32)
+    vectors = np.empty((count, encoder.dimension), dtype=np.float32)
     rejected: list[tuple[int, str, str]] = []
-    progress = Progress(len(rows), "images")
+    progress = Progress(count, "images")
 
-    def prepare(row: tuple[int, str]) -> tuple[tuple[int, str], object, str]:
-        try:
-            return (
-                row,
-                encoder.preprocess(reader.read(reader.resolve(image_root, row[1]), policy)),
-                "",
-            )
-        except raster.UnreadableImage as error:
-            return row, None, error.reason
-
-    def keep(batch: list[tuple[tuple[int, str], object]]) -> None:
+    def keep(batch: list[tuple[Row, np.ndarray]]) -> None:
         nonlocal batch_size
         found, batch_size = _encode(encoder, [each for _, each in batch], batch_size)
         usable = np.isfinite(found).all(axis=1) & (np.abs(found).max(axis=1) > 0)
@@ -126,20 +146,19 @@ def embed_images(
                 )
                 rejected.append((*row, reason))
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        batch: list[tuple[tuple[int, str], object]] = []
-        for row, prepared, reason in _ahead(pool, prepare, rows, AHEAD * batch_size):
-            if prepared is None:
-                rejected.append((*row, reason))
-                logger.warning("rejected %s: %s", row[1], reason)
-            else:
-                batch.append((row, prepared))
-            if len(batch) >= batch_size:
-                keep(batch)
-                batch = []
-            progress.advance()
-        if batch:
+    batch: list[tuple[Row, np.ndarray]] = []
+    for row, prepared in images:
+        if isinstance(prepared, str):
+            rejected.append((*row, prepared))
+            logger.warning("rejected %s: %s", row[1], prepared)
+        else:
+            batch.append((row, prepared))
+        if len(batch) >= batch_size:
             keep(batch)
+            batch = []
+        progress.advance()
+    if batch:
+        keep(batch)
     return np.array(ids, dtype=np.int64), vectors[: len(ids)], rejected
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from radcbir.core.files import sha256_of_file
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_rejected
-from radcbir.datasets.shards import read_shards
+from radcbir.datasets.shard_lists import read_shards
 from radcbir.embedding.child import in_child
 from radcbir.embedding.hdf5_sources import ROWS_PER_BLOCK
 from radcbir.embedding.job import Job

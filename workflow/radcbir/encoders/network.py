@@ -18,7 +18,7 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.core.machine.devices import torch_device
 from radcbir.encoders import OutOfMemory
-from radcbir.encoders.preprocessing import to_bytes, to_values
+from radcbir.encoders.preprocessing import preprocessed
 
 NATIVE = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
 """Precision -> the abilities of an x86 processor, by torch's names, one of which computes in it."""
@@ -68,9 +68,7 @@ class NetworkEncoder:
 
         With ``antialias: false`` values from 0 to 255 in float32 in place of bytes.
         """
-        return (to_bytes if self.preprocessing.get("antialias", True) else to_values)(
-            image, self.preprocessing
-        )
+        return preprocessed(image, self.preprocessing)
 
     def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
         """Preprocessed images -> one batch on the encoder's device, shape (n, channels, size,

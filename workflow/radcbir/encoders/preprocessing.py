@@ -11,10 +11,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from PIL import Image
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def preprocessed(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
+    """Image -> the pixels of a card's network before they are normalised: :func:`to_bytes`, or
+    :func:`to_values` with ``antialias: false``.
+    """
+    return (to_bytes if preprocessing.get("antialias", True) else to_values)(image, preprocessing)
 
 
 def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Image:
@@ -86,6 +92,8 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     the image, however many are between two of them, as OpenCV and torchvision do with tensors;
     bicubic overshoots are not cut. Positions are computed in float64.
     """
+    import torch  # not where images are only decoded
+
     size = preprocessing["size"]
     if preprocessing["resize"] == "black_square":
         image = _on_black_square(image, size, preprocessing.get("canvas"))

@@ -16,13 +16,14 @@ from radcbir.core.errors import Mistakes
 from radcbir.core.files import digest_of
 from radcbir.core.schema import validate
 from radcbir.datasets import providers
+from radcbir.pixels.geometry import geometry
 from radcbir.project import models
 from radcbir.project.checks import with_defaults
 from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous
 from radcbir.project.experiments import complete_experiment
 from radcbir.project.query import complete_query, query_in_full
 
-WITHOUT_RESULTS = ("device", "offline", "query", "app")
+WITHOUT_RESULTS = ("device", "offline", "pixels", "pixels_gb", "query", "app")
 """Keys of the configuration that change no result, and so are no part of the run's provenance."""
 
 CONFIG_SCHEMA = package_data.schema("config")
@@ -257,6 +258,21 @@ class Project:
         """The models that embed images here: rules `embed` and `gather` make their embeddings."""
         others = {*self.precomputed, *self.fusions}
         return [model for model in self.cards if model not in others]
+
+    @property
+    def networks(self) -> list[str]:
+        """Those of :attr:`encoded` whose images go through a network: rule `pixels` decodes them."""
+        return [model for model in self.encoded if model_card.has_network(self.cards[model])]
+
+    def of_same_geometry(self, model: str, dataset: str) -> list[str]:
+        """The other models of a dataset that take its images with the same pixels."""
+        intensity = self.datasets[dataset]["intensity"]
+        of = {
+            each: digest_of(geometry(self.cards[each], intensity))
+            for each in self.models_of_dataset(dataset)
+            if each in self.networks
+        }
+        return [each for each in of if each != model and of[each] == of[model]]
 
     @property
     def precomputed(self) -> list[str]:

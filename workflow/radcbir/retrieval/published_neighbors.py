@@ -11,7 +11,7 @@ import pyarrow.csv
 
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
-from radcbir.datasets.shards import read_shards
+from radcbir.datasets.shard_lists import read_shards
 from radcbir.embedding.sources import open_csv, read_errors
 from radcbir.retrieval.neighbor_table import NEIGHBOR_SCHEMA, SETTINGS
 

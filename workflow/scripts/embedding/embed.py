@@ -1,8 +1,9 @@
-"""The image list of a shard -> its embeddings."""
+"""The image list of a shard, and its pixels where they are stored -> its embeddings."""
 
 from radcbir.core.logs import script_log
 from radcbir.embedding.images import Means, embed_shard
 from radcbir.embedding.job import Job
+from radcbir.pixels.job import forget_pixels
 
 with script_log(
     snakemake.log[0], f"embed {snakemake.wildcards.model} {snakemake.wildcards.dataset}"
@@ -24,4 +25,7 @@ with script_log(
         threads=snakemake.threads,
     )
     max_rejected = float(snakemake.resources.max_rejected)
-    embed_shard(snakemake.input.images, snakemake.output[0], job, means, max_rejected)
+    pointer = snakemake.input.get("pixels") or None
+    embed_shard(snakemake.input.images, snakemake.output[0], job, means, max_rejected, pointer)
+    if pointer:
+        forget_pixels(pointer, snakemake.resources.pixel_readers)

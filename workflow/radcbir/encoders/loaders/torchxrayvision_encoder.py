@@ -17,17 +17,22 @@ from radcbir.encoders.network import NetworkEncoder, checked, load_tensors
 from radcbir.encoders.weights_file import read_tensors
 
 
+def preprocessed(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
+    """Image -> the library's own central square, resized by it, values from -1024 to 1024, shape
+    (1, size, size) float32.
+    """
+    pixels = xrv.datasets.normalize(np.asarray(image.convert("L"), dtype=np.float32), 255)[None]
+    square = xrv.datasets.XRayCenterCrop()(pixels)
+    resizer = xrv.datasets.XRayResizer(preprocessing["size"], engine="skimage")
+    return resizer(square).astype(np.float32)
+
+
 class XrayEncoder(NetworkEncoder):
     """A network of torchxrayvision with the features before its classifier as the embedding."""
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Image -> the library's own central square, resized by it, values from -1024 to 1024,
-        shape (1, size, size).
-        """
-        size = self.preprocessing["size"]
-        pixels = xrv.datasets.normalize(np.asarray(image.convert("L"), dtype=np.float32), 255)[None]
-        square = xrv.datasets.XRayCenterCrop()(pixels)
-        return xrv.datasets.XRayResizer(size, engine="skimage")(square).astype(np.float32)
+        """:func:`preprocessed`, shape (1, size, size)."""
+        return preprocessed(image, self.preprocessing)
 
     def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
         """Preprocessed images -> one batch on the encoder's device, shape (n, 1, size, size)."""

@@ -1,0 +1,88 @@
+"""Images are decoded once for all models that take them alike, and a later model decodes again only
+what was not kept."""
+
+import re
+import shutil
+
+import pytest
+import yaml
+from tiny_networks import TINY
+
+from radcbir.embedding import store
+
+OTHER = {**TINY["preprocessing"], "mean": [0.1, 0.1, 0.1]}
+LARGER = {**TINY["preprocessing"], "size": 128}
+
+
+def add(project, slug, preprocessing):
+    """A card of a tiny network with random weights."""
+    shown = {
+        key: TINY[key] for key in ("loader", "architecture", "weights", "pooling", "dimension")
+    }
+    card = {"name": slug, **shown, "preprocessing": preprocessing, "licence": "none"}
+    (project / f"config/models/{slug}.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
+
+
+def embed(project, *models, **settings):
+    """Embed with these models: the jobs, and per model how many images were decoded and found."""
+    project.configure(models=[*models], shard_size=1000, **settings)
+    shutil.rmtree(project / "results/logs/pixels", ignore_errors=True)
+    jobs = project.run("embeddings")
+    counts = {}
+    for log in sorted((project / "results/logs/pixels").glob("*/chest/*.log")):
+        for found in re.findall(r"(\d+) images decoded, (\d+) were there", log.read_text()):
+            counts[log.parts[-3]] = tuple(map(int, found))
+    return jobs, counts
+
+
+def vectors(project, model):
+    path = project / f"results/embeddings/{model}/chest.h5"
+    return store.read([path], store.read_ids(path))[1].tobytes()
+
+
+@pytest.fixture
+def networks(fresh):
+    for slug, preprocessing in (
+        ("one", TINY["preprocessing"]),
+        ("two", OTHER),
+        ("three", TINY["preprocessing"]),
+        ("large", LARGER),
+    ):
+        add(fresh, slug, preprocessing)
+    return fresh
+
+
+def test_models_of_one_geometry_share_what_one_of_them_decodes(networks):
+    project = networks
+    jobs, counts = embed(project, "one", "two", "large")
+    assert (jobs["pixels"], jobs["embed"]) == (3, 3)
+    assert counts.pop("large") == (48, 0)
+    assert sorted(counts.values()) == [(0, 48), (48, 0)], "decoded once, found once"
+    assert not list(project.folder.rglob("*.npz"))
+    assert not list(project.folder.rglob("*.pixels"))
+    assert vectors(project, "one") != vectors(project, "two")
+
+    # A model that is added decodes what was not kept; the others of its geometry do nothing. That
+    # pixels are kept from now on is no reason to do anything.
+    jobs, counts = embed(project, "one", "two", "large", "three", pixels="keep")
+    assert jobs == {"pixels": 1, "embed": 1, "gather": 1}
+    assert counts == {"three": (48, 0)}
+    assert vectors(project, "three") == vectors(project, "one")
+    assert len(list((project / "results/pixels").glob("*/chest/*/*.npz"))) == 1
+
+    # What was kept is decoded no more.
+    add(project, "two", {**OTHER, "std": [0.3, 0.3, 0.3]})
+    jobs, counts = embed(project, "one", "two", "large", "three", pixels="keep")
+    assert jobs == {"pixels": 1, "embed": 1, "gather": 1}
+    assert counts == {"two": (0, 48)}
+
+    # Without room each model decodes for itself, to the same vectors.
+    before = vectors(project, "one")
+    shutil.rmtree(project / "results/pixels")
+    shutil.rmtree(project / "results/embeddings/one")
+    jobs, counts = embed(project, "one", pixels_gb=0.0001)
+    assert (jobs, counts) == ({"pixels": 1, "embed": 1, "gather": 1}, {})
+    (log,) = (project / "results/logs/pixels/one/chest").glob("*.log")
+    assert "are not stored: they would take" in log.read_text()
+    assert vectors(project, "one") == before
+    assert not list(project.folder.rglob("*.npz"))

@@ -1,0 +1,1 @@
+"""Images decoded and preprocessed once, for all models that take them alike."""

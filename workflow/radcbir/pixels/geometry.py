@@ -1,0 +1,64 @@
+"""What of a model card and a dataset decides the preprocessed pixels of an image, and nothing else.
+
+Two models of the same geometry read the same pixels: what they do with them on the device (mean,
+standard deviation, the lowest and highest value) is left out.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from radcbir.cards.loaders import loader_of
+from radcbir.cards.versions import PREPROCESSING, ways_of
+from radcbir.encoders import preprocessing
+from radcbir.images import reader
+
+SHAPING = ("size", "resize", "crop_pct", "crop_start", "interpolation", "canvas", "antialias")
+"""The keys of a card's ``preprocessing`` that decide size and values of the pixels."""
+
+
+def geometry(card: Mapping[str, Any], intensity: Mapping[str, Any]) -> dict[str, Any]:
+    """The geometry of a card's network for a dataset's ``intensity`` policy, as a JSON value.
+
+    ``card`` is the card or its meaning. It has the versions of all code that the pixels depend on.
+    """
+    given = card["preprocessing"]
+    found: dict[str, Any] = {key: given[key] for key in SHAPING if key in given}
+    found["channels"] = len(given["mean"])
+    if given.get("range") == "stretched":
+        found["range"] = "stretched"
+    if given["resize"] == "pad":
+        found["border"] = given["mean"]
+    if given["resize"] == "library":
+        loader = loader_of(card)
+        found["library"] = [loader.name, loader.version]
+    versions = {each: PREPROCESSING[each] for each in ways_of(given)}
+    return {
+        "preprocessing": found,
+        "intensity": dict(intensity),
+        "versions": {"preprocessing": versions, "images": reader.versions()},
+    }
+
+
+def preprocessor(card: Mapping[str, Any]) -> Callable[[Image.Image], np.ndarray]:
+    """What makes the pixels of a card's network of an image: bytes or float32, shape (channels,
+    height, width).
+
+    It is what the encoder's own ``preprocess`` does, without the network.
+    """
+    given = card["preprocessing"]
+    module: Any = preprocessing
+    if given["resize"] == "library":
+        module = importlib.import_module(loader_of(card).module)
+    return partial(module.preprocessed, preprocessing=given)
+
+
+def bytes_per_image(geometry: Mapping[str, Any], channels: int = 3) -> int:
+    """How many bytes the pixels of one image take, of this geometry and so many channels."""
+    given = geometry["preprocessing"]
+    rounded = given.get("antialias", True) and given["resize"] != "library"
+    return given["size"] ** 2 * min(channels, given["channels"]) * (1 if rounded else 4)
