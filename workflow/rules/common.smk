@@ -1,6 +1,7 @@
 # The checked configuration, and what every file of rules uses. Functions of the rules' wildcards
 # are in settings.smk, inputs.smk and query_inputs.smk. Each is named for what it returns.
 
+import csv
 import functools
 import json
 import re
@@ -15,7 +16,7 @@ from radcbir.cards import model_card as cards
 from radcbir.cards.versions import versions
 from radcbir.core import layout
 from radcbir.core.code_digest import CodeDigests, template_digest
-from radcbir.core.files import content_digest, digest_of, hold_lock
+from radcbir.core.files import content_digest, digest_of, hold_lock, is_file
 from radcbir.core.digested import Digested
 from radcbir.core.logs import expect_this_library
 from radcbir.core.machine.processes import begin_run, end_with_run

@@ -119,6 +119,19 @@ def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
 
 
+def probing_threads(wildcards):
+    """Threads of linear probing: one where its matrix products are small."""
+    counts = filled(layout.COUNTS, wildcards)
+    index_split = experiment_setting("index_split")(wildcards)
+    return 1 if is_file(counts) and images_of(counts, index_split) < 2000 else 8
+
+
+def images_of(counts, split):
+    """How many images of a split the counts of an experiment name."""
+    with open(counts, newline="", encoding="utf-8") as handle:
+        return sum(int(row["taken"]) for row in csv.DictReader(handle) if row["split"] == split)
+
+
 def first_tested_split(wildcards):
     """The query split that orders the models: the first that chooses no settings."""
     splits, val_split = (

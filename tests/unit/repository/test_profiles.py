@@ -90,4 +90,21 @@ def test_gpu_jobs_at_a_time(monkeypatch, visible, count):
     assert profile("default")["resources"] == [f"gpu={count}"]
     assert profile("gpu-workstation")["set-threads"]["embed"] == 12 // count
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert profile("default")["resources"] == ["gpu=1"]
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    assert profile("default")["resources"] == ["gpu=12"], "the cores alone limit the jobs"
+
+
+def test_linear_probing_takes_one_thread_where_there_are_few_images(tmp_path, monkeypatch):
+    threads = RULES["linear_probing"].resources["_cores"]._evaluator
+    wildcards = Wildcards(fromdict={"experiment": "anatomy", "model": "thumbnail"})
+    monkeypatch.chdir(tmp_path)
+    assert threads(wildcards) == 8, "nothing is known yet"
+    for images, expected in ((700, 1), (1500, 8)):
+        counts = tmp_path / str(images) / "results/experiments/anatomy/counts.csv"
+        counts.parent.mkdir(parents=True)
+        counts.write_text(
+            "dataset,split,listed,unlabelled,several_labels,taken\n"
+            f"one,train,900,0,0,{images}\nother,train,900,0,0,{images}\none,test,9,0,0,9000\n"
+        )
+        monkeypatch.chdir(tmp_path / str(images))
+        assert threads(wildcards) == expected

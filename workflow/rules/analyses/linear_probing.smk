@@ -2,7 +2,8 @@
 
 
 # Linear classifiers, trained on all and on few embeddings of the index split, chosen on the
-# validation split. This is the only rule after the embeddings that can use a GPU.
+# validation split. This is the only rule after the embeddings that can use a GPU. With few images
+# a second thread waits more than it computes, so that several jobs run side by side instead.
 rule linear_probing:
     input:
         catalog=layout.POOL,
@@ -17,7 +18,7 @@ rule linear_probing:
         layout.benchmark("linear_probing", "{experiment}/{model}")
     conda:
         "../../../envs/probing.yaml"
-    threads: 8
+    threads: probing_threads
     resources:
         device=project.settings["device"],
         gpu=int(project.settings["device"] != "cpu"),
