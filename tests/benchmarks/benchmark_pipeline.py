@@ -36,11 +36,11 @@ import numpy as np
 from PIL import Image
 
 from radcbir.cards import model_card
-from radcbir.embedding.images import _embed, _read, AHEAD
+from radcbir.embedding.images import AHEAD, _embed, _read
 from radcbir.encoders import load_encoder
 from radcbir.images.intensity import INTENSITY
-from radcbir.pixels.decode import Preparation, decode_missing
-from radcbir.pixels.geometry import geometry, preprocessor
+from radcbir.pixels.decode import Preparation, decode_missing, preprocessor
+from radcbir.pixels.geometry import geometry
 from radcbir.pixels.job import read_in_order
 from radcbir.pixels.stored import StoredPixels
 
@@ -83,9 +83,9 @@ def draw(folder):
     return found
 
 
-def timed(work):
+def timed(work, *given):
     start = time.perf_counter()
-    found = work()
+    found = work(*given)
     return time.perf_counter() - start, found
 
 
@@ -128,10 +128,10 @@ def measure(folder):
     for _ in range(options.rounds):
         stored = StoredPixels(folder / f"stored{next(places)}", rows, of)
         times["threads"].append(timed(by_threads)[0])
-        times["processes"].append(timed(lambda: by_processes(stored))[0])
+        times["processes"].append(timed(by_processes, stored)[0])
         seconds, expected = timed(each_for_itself)
         times["alone"].append(seconds)
-        seconds, found = timed(lambda: all_from(stored))
+        seconds, found = timed(all_from, stored)
         times["stored"].append(seconds)
         assert all((one == other).all() for one, other in zip(found, expected, strict=True))
         times["bare"].append(timed(bare)[0] * len(rows) / (len(rows) // batch * batch))

@@ -21,8 +21,8 @@ from radcbir.embedding.store import read_rejected
 from radcbir.encoders.loaders import torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
 from radcbir.images.intensity import INTENSITY
-from radcbir.pixels.decode import Preparation, decode_missing
-from radcbir.pixels.geometry import bytes_per_image, geometry, preprocessor
+from radcbir.pixels.decode import Preparation, decode_missing, preprocessor
+from radcbir.pixels.geometry import bytes_per_image, geometry
 from radcbir.pixels.job import forget_pixels, store_pixels, stored_pixels
 from radcbir.pixels.part import NotThisPart, read_part, write_part
 from radcbir.pixels.stored import StoredPixels, sweep

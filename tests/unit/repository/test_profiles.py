@@ -83,12 +83,16 @@ def test_rules_that_use_a_gpu_go_where_there_are_some():
     assert SLURM["set-resource-scopes"] == {"gpu": "local"}
 
 
-@pytest.mark.parametrize(("visible", "count"), [("0", 1), ("2,3,5", 3)])
-def test_gpu_jobs_at_a_time(monkeypatch, visible, count):
+@pytest.mark.parametrize(
+    ("visible", "count", "encoder", "decoding"), [("0", 1, 4, 8), ("2,3,5", 3, 2, 6)]
+)
+def test_gpu_jobs_at_a_time(monkeypatch, visible, count, encoder, decoding):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(12))
     assert profile("default")["resources"] == [f"gpu={count}"]
-    assert profile("gpu-workstation")["set-threads"]["embed"] == 12 // count
+    threads = profile("gpu-workstation")["set-threads"]
+    assert (threads["embed"], threads["pixels"]) == (encoder, decoding)
+    assert count * encoder + decoding == 12, "decoding runs beside all encoders"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr("os.cpu_count", lambda: 12)
     assert profile("default")["resources"] == ["gpu=12"], "the cores alone limit the jobs"

@@ -6,6 +6,7 @@ A library that crashes on a damaged image ends one process: the image is rejecte
 part is decoded again.
 """
 
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -15,6 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,9 +25,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from radcbir.cards.loaders import loader_of
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.core.machine.processes import end_with
+from radcbir.encoders import preprocessing
 from radcbir.images import raster, reader
 from radcbir.pixels.part import Prepared, write_part
 from radcbir.pixels.stored import StoredPixels
@@ -48,6 +52,19 @@ class Preparation:
             return self.preprocess(image)
         except raster.UnreadableImage as error:
             return error.reason
+
+
+def preprocessor(card: Mapping[str, Any]) -> Callable[[Image.Image], np.ndarray]:
+    """What makes the pixels of a card's network of an image: bytes or float32, shape (channels,
+    height, width).
+
+    It is what the encoder's own ``preprocess`` does, without the network.
+    """
+    given = card["preprocessing"]
+    module: Any = preprocessing
+    if given["resize"] == "library":
+        module = importlib.import_module(loader_of(card).module)
+    return partial(module.preprocessed, preprocessing=given)
 
 
 def decode_missing(

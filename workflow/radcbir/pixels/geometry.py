@@ -4,17 +4,11 @@ Two models of the same geometry read the same pixels: what they do with them on 
 standard deviation, the lowest and highest value) is left out.
 """
 
-import importlib
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from radcbir.cards.loaders import loader_of
 from radcbir.cards.versions import PREPROCESSING, ways_of
-from radcbir.encoders import preprocessing
 from radcbir.images import reader
 
 SHAPING = ("size", "resize", "crop_pct", "crop_start", "interpolation", "canvas", "antialias")
@@ -42,19 +36,6 @@ def geometry(card: Mapping[str, Any], intensity: Mapping[str, Any]) -> dict[str,
         "intensity": dict(intensity),
         "versions": {"preprocessing": versions, "images": reader.versions()},
     }
-
-
-def preprocessor(card: Mapping[str, Any]) -> Callable[[Image.Image], np.ndarray]:
-    """What makes the pixels of a card's network of an image: bytes or float32, shape (channels,
-    height, width).
-
-    It is what the encoder's own ``preprocess`` does, without the network.
-    """
-    given = card["preprocessing"]
-    module: Any = preprocessing
-    if given["resize"] == "library":
-        module = importlib.import_module(loader_of(card).module)
-    return partial(module.preprocessed, preprocessing=given)
 
 
 def bytes_per_image(geometry: Mapping[str, Any], channels: int = 3) -> int:

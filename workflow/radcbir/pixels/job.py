@@ -12,8 +12,8 @@ from radcbir.core.files import digest_of, write_text
 from radcbir.core.logs import logger
 from radcbir.datasets.checks import check_image_root
 from radcbir.datasets.shard_lists import read_shards
-from radcbir.pixels.decode import Preparation, decode_missing
-from radcbir.pixels.geometry import bytes_per_image, geometry, preprocessor
+from radcbir.pixels.decode import Preparation, decode_missing, preprocessor
+from radcbir.pixels.geometry import bytes_per_image, geometry
 from radcbir.pixels.part import NotThisPart, Prepared
 from radcbir.pixels.stored import Row, StoredPixels, bytes_stored, release
 
