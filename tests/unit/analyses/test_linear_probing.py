@@ -627,12 +627,23 @@ def test_a_fraction_is_named_for_the_images_that_it_has():
     assert {"25 %", "50 %", "100 %"} < ticks
 
 
-def test_every_c_is_tried_after_one_that_is_worse(monkeypatch):
-    """Accuracy over the folds rises, falls by two images, and rises again."""
-    right = {1.0: 36, 10.0: 34, 100.0: 39, 1000.0: 37}
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [
+        ([36, 34, 39, 37], (100.0, 4)),  # falls by two images and rises again
+        ([36, 34, 35, 40], (1.0, 3)),  # two in a row are no better: the last is not tried
+        ([36, 36, 36, 40], (1.0, 3)),
+        ([36, 37, 38, 39], (1000.0, 4)),
+    ],
+)
+def test_c_rises_until_two_in_a_row_are_no_better(monkeypatch, right, expected):
+    right = dict(zip([1.0, 10.0, 100.0, 1000.0], right, strict=True))
+    tried = set()
 
     def path(vectors, labels, classes, grid, **settings):
         for each in grid:
+            if settings.get("tolerance"):
+                tried.add(each)
             yield each, torch.full((classes, vectors.shape[1]), each), torch.zeros(classes)
 
     monkeypatch.setattr(selection, "lbfgs_path", path)
@@ -642,4 +653,8 @@ def test_every_c_is_tried_after_one_that_is_worse(monkeypatch):
     vectors, labels = clusters()
     folds = patient_folds(vectors, labels, np.arange(120) // 4)
     found = cross_validated_lbfgs(vectors, labels, folds, 4, inverse_penalties=list(right))
-    assert found.setting == 100
+    assert (found.setting, len(tried)) == expected
+    tried.clear()
+    settings = {"inverse_penalties": list(right), "tolerance": 1e-4}
+    found = train_lbfgs(vectors, labels, vectors, labels, 4, **settings)
+    assert (found.setting, len(tried)) == expected

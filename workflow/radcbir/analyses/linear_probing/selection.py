@@ -46,6 +46,11 @@ CHOOSING = {"tolerance": 3e-4, "iterations": 400}
 """How far the fits go that only choose C. The classifier that is tested goes all the way
 (:func:`lbfgs_path`)."""
 
+C_PATIENCE = 2
+"""How many weaker penalties in a row may be no better before the weaker ones that are left are not
+tried: these take most of the time, and a penalty that weak only follows the training images more
+closely."""
+
 LEAST_STEPS = 1000
 """Steps of AdamW before training may end. On a small index an epoch is one step, and as many epochs
 as on a large one leave the layer about where it started."""
@@ -236,19 +241,23 @@ def train_lbfgs(
     images.
 
     The C with the highest validation accuracy is returned, of equal ones that with the lowest
-    validation cross-entropy.
+    validation cross-entropy. C rises until :data:`C_PATIENCE` in a row are no better.
     """
     settings: Any = {"iterations": iterations, "tolerance": tolerance, "device": device}
     held_out = _on_device(validation_vectors, validation_labels, device)
     best: LinearProbe | None = None
-    lowest = np.inf
+    lowest, waited = np.inf, 0
     for inverse_penalty, weight, bias in lbfgs_path(
         vectors, labels, classes, inverse_penalties, **settings
     ):
         right, loss, images = validated(weight, bias, *held_out)
         accuracy = right / images
+        waited += 1
         if best is None or (accuracy, -loss) > (best.validation_accuracy, -lowest):
             best, lowest = probe_of(weight, bias, inverse_penalty, accuracy), loss
+            waited = 0
+        if waited == C_PATIENCE:
+            break
     assert best is not None
     logger.info("L-BFGS: C = %g, validation accuracy %.4f", best.setting, best.validation_accuracy)
     return dataclasses.replace(best, at_edge=_at_edge(best.setting, inverse_penalties))
@@ -272,15 +281,24 @@ def cross_validated_lbfgs(
     chosen, accuracy, at_edge = fixed, np.nan, False
     if folds:
         settings: Any = {"device": device, **CHOOSING}
-        scores = {each: _Scores() for each in inverse_penalties}
-        for fold in folds:
-            held_out = _on_device(fold.validation_vectors, fold.validation_labels, device)
-            for inverse_penalty, weight, bias in lbfgs_path(
-                fold.vectors, fold.labels, classes, inverse_penalties, **settings
-            ):
-                scores[inverse_penalty].add(*validated(weight, bias, *held_out))
-        chosen = max(scores, key=lambda each: (scores[each].accuracy, -scores[each].loss))
-        accuracy, at_edge = scores[chosen].accuracy, _at_edge(chosen, inverse_penalties)
+        held_out = [
+            _on_device(each.validation_vectors, each.validation_labels, device) for each in folds
+        ]
+        paths = [
+            lbfgs_path(each.vectors, each.labels, classes, inverse_penalties, **settings)
+            for each in folds
+        ]
+        best, waited = _Scores(), 0
+        for inverse_penalty, *fits in zip(inverse_penalties, *paths, strict=True):
+            scores = _Scores()
+            for (_, weight, bias), images in zip(fits, held_out, strict=True):
+                scores.add(*validated(weight, bias, *images))
+            waited += 1
+            if not best.images or (scores.accuracy, -scores.loss) > (best.accuracy, -best.loss):
+                best, chosen, waited = scores, inverse_penalty, 0
+            if waited == C_PATIENCE:
+                break
+        accuracy, at_edge = best.accuracy, _at_edge(chosen, inverse_penalties)
         logger.info("L-BFGS: C = %g, accuracy over the folds %.4f", chosen, accuracy)
     grid = [*(each for each in inverse_penalties if each < chosen), chosen]
     *_, (_, weight, bias) = lbfgs_path(vectors, labels, classes, grid, device=device)
