@@ -67,7 +67,7 @@ def test_weights_from_elsewhere_are_embedded_in_the_same_run_and_new_dates_are_n
     card.write_text(card.read_text().replace(f"{old}/{NAMES[1]}", new[1]))
     jobs = project.run(output)
     shards = len(list((project / "results/datasets/chest/shards").glob("*.tsv")))
-    assert jobs == {"fetch_weights": 1, "embed": shards, "gather": 1}
+    assert jobs == {"fetch_weights": 1, "pixels": shards, "embed": shards, "gather": 1}
     assert store.read_attributes(project / output)["weights_sha256"] != before
     assert not project.run(output)
 

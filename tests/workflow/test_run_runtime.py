@@ -38,7 +38,7 @@ def test_the_runtime_is_no_reason_to_embed_again_but_in_half_precision(project):
         return store.read([project / wanted[0]], ids)[1], store.read_attributes(project / wanted[0])
 
     project.configure(**settings, runtime="auto")
-    assert project.run(*wanted) == {"embed": shards, "gather": 1}, (
+    assert project.run(*wanted) == {"pixels": shards, "embed": shards, "gather": 1}, (
         "the jobs of all shards, two at a time"
     )
     assert len(list((project / "resources/weights/tiny/openvino").glob("*/network.xml"))) == 1, (
