@@ -152,4 +152,5 @@ def save(figure: plt.Figure, *paths: str | Path) -> None:
         with atomic_write(path) as part, plt.rc_context(STYLE):
             date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:], {})
             figure.savefig(part, metadata=date)
+        figure.set_layout_engine("none")  # where things are is found once, for all formats
     plt.close(figure)
