@@ -4,13 +4,14 @@ in bounded memory.
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
@@ -90,11 +91,30 @@ def embed_images(
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
     """Embed images given as (id, path below ``image_root``).
 
-    Returns the ids (n,) and vectors (n, d) of those that worked, in the order given, and (id, path,
-    reason) of those that did not. ``threads`` images are decoded at a time while the encoder works
-    on the batch before.
+    The rest is that of :func:`embed_loaded`.
     """
     policy = INTENSITY if intensity is None else intensity
+
+    def load(row: tuple[int, str]) -> Image.Image:
+        return reader.read(reader.resolve(image_root, row[1]), policy)
+
+    return embed_loaded(rows, load, encoder, batch_size, threads)
+
+
+def embed_loaded(
+    rows: list[tuple[int, str]],
+    load: Callable[[tuple[int, str]], Image.Image],
+    encoder: Encoder,
+    batch_size: int,
+    threads: int,
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
+    """Embed the images that ``load`` gives for (id, path); it raises
+    :class:`~radcbir.images.raster.UnreadableImage` where there is none.
+
+    Returns the ids (n,) and vectors (n, d) of those that worked, in the order given, and (id, path,
+    reason) of those that did not. ``threads`` images are loaded at a time while the encoder works
+    on the batch before.
+    """
     ids: list[int] = []
     vectors = np.empty((len(rows), encoder.dimension), dtype=np.float32)
     rejected: list[tuple[int, str, str]] = []
@@ -102,11 +122,7 @@ def embed_images(
 
     def prepare(row: tuple[int, str]) -> tuple[tuple[int, str], object, str]:
         try:
-            return (
-                row,
-                encoder.preprocess(reader.read(reader.resolve(image_root, row[1]), policy)),
-                "",
-            )
+            return row, encoder.preprocess(load(row)), ""
         except raster.UnreadableImage as error:
             return row, None, error.reason
 
