@@ -46,9 +46,12 @@ SITE_COLUMNS = [
 
 
 def index_sections(
-    table: pd.DataFrame, sites: pd.DataFrame, cards: Mapping[str, Mapping]
+    table: pd.DataFrame, sites: pd.DataFrame, cards: Mapping[str, Mapping], smallest: int
 ) -> list[dict]:
-    """Per query split and attribute all models, then all values of the attribute."""
+    """Per query split and attribute all models, then all values of the attribute.
+
+    Values with fewer than ``smallest`` queries were no worst value.
+    """
     if table.empty:
         return [section("Nothing is known of the queries", NOTHING, table, [], cards)]
     sections = []
@@ -64,7 +67,7 @@ def index_sections(
                 f"Right neighbors from another {name}, over these and wrong ones from the same {name}, "
                 f"among the first {rows['k'].iloc[0]}. Above 0.5 neighbors follow the label, below it the "
                 f"{name}. Compare with chance where labels differ between the values. The worst value "
-                "is the lowest of several: part of that is chance."
+                f"is the lowest of those with {smallest} queries or more: part of that is chance."
             )
             sections.append(section(title, reading, rows, COLUMNS, cards))
             own = sites[(sites["query_split"] == split) & (sites["attribute"] == attribute)]

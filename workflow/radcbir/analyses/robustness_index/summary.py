@@ -12,6 +12,6 @@ def summarise(given: Given) -> Summary:
         figures={"robustness_index": robustness_index_figure(table, given.names, given.controls)},
         page={
             "title": f"Robustness index on {given.experiment}",
-            "sections": index_sections(table, sites, given.shown),
+            "sections": index_sections(table, sites, given.shown, given.settings["smallest"]),
         },
     )
