@@ -390,6 +390,13 @@ def test_a_planted_site_is_found_and_a_planted_label_too():
         assert row["low"] < row["robustness_index"] < row["high"]
         assert row["chance"] == pytest.approx(0.5, abs=0.05)
         assert row["worst"] <= row["robustness_index"]
+        # With one neighbor each, the index is a share of patients.
+        [one] = robustness_index(catalog, hood_of(catalog, vectors, 10), 1, 20)[0].to_dict(
+            "records"
+        )
+        if strong is None:
+            expected = plain_intervals.of_share(one["robustness_index"], one["neighbors"])
+            assert (one["low"], one["high"]) == pytest.approx(expected)
 
 
 def test_a_query_counts_where_the_index_can_tell_its_label_from_its_site():
