@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ def test_there_are_twelve_in_five_severities_that_a_configuration_can_name():
     assert {len(each.amounts) for each in PERTURBATIONS.values()} == {5}
     schema = config_schema()["properties"]["robustness"]["properties"]["perturbations"]
     assert schema["items"]["enum"] == schema["default"] == NAMES
+
+
+def test_the_documented_amounts_are_those_that_are_used():
+    text = (Path(__file__).parents[3] / "docs/analyses.md").read_text()
+    rows = {
+        cells[1].strip(" `"): [float(each) for each in cells[3:8]]
+        for cells in (line.split("|") for line in text.splitlines())
+        if len(cells) == 10 and cells[1].strip(" `") in NAMES
+    }
+    assert rows == {name: list(each.amounts) for name, each in PERTURBATIONS.items()}
 
 
 # --- by hand --------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ Severities of noise, blur, JPEG and downsampling are those of ImageNet-C (Hendry
 ICLR 2019, ``gaussian_noise``, ``gaussian_blur``, ``jpeg_compression``, ``pixelate``), which has them
 for images of 224 pixels. Bias fields are polynomials of order 3 (Sudre, Cardoso & Ourselin, *Medical
 Image Analysis* 35, 2017). Inversion is Pillow's ``solarize``, whose last step is a gray scale read the
-wrong way round (DICOM's MONOCHROME1). No publication has values for the others: they were chosen by
-eye, from hardly visible to worse than in practice.
+wrong way round (DICOM's MONOCHROME1). The amounts of the others were chosen by eye, from hardly visible
+to worse than in practice. Gamma and characters are also among the corruptions of MedMNIST-C (Di Salvo,
+Doerrich & Ledig, arXiv 2406.17536), with amounts for each of its datasets.
 """
 
 from collections.abc import Sequence

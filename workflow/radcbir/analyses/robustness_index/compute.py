@@ -2,8 +2,8 @@
 
 Of the first k neighbors of all queries, SO have the query's label and another site, OS have another
 label and the query's site. The index is SO / (SO + OS): 1 where neighbors follow the label alone, 0
-where they follow the site alone (PathoROB: Kömen, de Jong, Hense et al., *Nature Communications* 2026;
-arXiv 2507.17845). Neighbors of the query's own patient are left out, as PathoROB leaves out those of
+where they follow the site alone (PathoROB: Kömen, de Jong, Hense et al., *Nature Communications*
+17, 5218, 2026). Neighbors of the query's own patient are left out, as PathoROB leaves out those of
 the same slide. There all classes come from all sites. Here a query counts only where the index has
 images of both kinds for it, and the index of a random neighbor stands beside.
 """
