@@ -99,7 +99,7 @@ def measure(folder):
     places = iter(range(10**6))
 
     def by_threads():
-        return list(_read(rows, prepare, options.processes, AHEAD * batch))
+        return list(_read(rows, lambda row: prepare(row[1]), options.processes, AHEAD * batch))
 
     def by_processes(stored):
         return decode_missing(stored, prepare, options.processes)
@@ -107,7 +107,10 @@ def measure(folder):
     def each_for_itself():
         return [
             _embed(
-                _read(rows, prepare, options.processes, AHEAD * batch), len(rows), encoder, batch
+                _read(rows, lambda row: prepare(row[1]), options.processes, AHEAD * batch),
+                len(rows),
+                encoder,
+                batch,
             )[1]
             for encoder in encoders.values()
         ]

@@ -1,7 +1,8 @@
 # Which files belong together, from shards to neighbor tables: `input:` of the rules.
 
-# Three checkpoints say when file names are known: `pool` (the images of an experiment), then
-# `audited` (a dataset may be embedded), then `admitted` (an experiment may be searched). Each
+# Four checkpoints say when file names are known: `pool` (the images of an experiment), then
+# `audited` (a dataset may be embedded), then `admitted` (an experiment may be searched), then, for
+# the analysis robustness alone, `perturbed_sample` (which queries are perturbed). Each
 # function below waits for one of them at most. If it needs a second one after the first is done,
 # Snakemake (9.27) can lose the job. A file whose job has to run is not `ancient` either: while it is
 # `ancient`, Snakemake does not check for other reasons to run the reader of the file.
@@ -215,7 +216,9 @@ def near_duplicates(wildcards):
 
 
 def has_analysis(experiment, name):
-    return name in project.experiments[experiment]["analyses"]
+    """Whether an experiment has an analysis that applies to it."""
+    named = name in project.experiments[experiment]["analyses"]
+    return named and not analyses.registry()[name].without(project, experiment)
 
 
 def table_of(analysis, file):
@@ -240,6 +243,19 @@ def fitted_chances(wildcards):
     """The fits of all models, which say how sure hits are. Nothing where there are none."""
     wanted = has_analysis(wildcards.experiment, "confidence")
     return of_all_models(layout.FITTED_CHANCE)(wildcards) if wanted else []
+
+
+def perturbed_queries(wildcards):
+    """The sample of queries that is perturbed, once it is drawn."""
+    checkpoints.perturbed_sample.get(experiment=wildcards.experiment)
+    return str(next(Path(filled(layout.PERTURBED_SAMPLE, wildcards)).glob("*.tsv")))
+
+
+def perturbed_vectors(wildcards):
+    """The vectors of perturbed queries by a model, a file per perturbation, once the sample is drawn."""
+    checkpoints.perturbed_sample.get(experiment=wildcards.experiment)
+    named = project.settings["robustness"]["perturbations"]
+    return [filled(layout.PERTURBED, wildcards, perturbation=each) for each in named]
 
 
 REPORT_INTRODUCTION = WORKFLOW / "report" / "workflow.rst"

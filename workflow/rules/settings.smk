@@ -241,6 +241,12 @@ def pixel_readers(wildcards):
     )
 
 
+def perturbing_versions(wildcards):
+    """The versions of the code that makes a model's vectors from perturbed images, as JSON."""
+    found = json.loads(embedding_versions(wildcards)) | {"perturbations": perturbations.VERSION}
+    return json.dumps(found, sort_keys=True)
+
+
 def text_encoder_code(wildcards):
     loader = cards.loader_module(project.cards[wildcards.model])
     return code("analyses/embed_text.py", loader)

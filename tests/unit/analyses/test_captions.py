@@ -13,7 +13,13 @@ from radcbir.report.figure_page import caption
 FOLDER = Path(analyses.__file__).parent
 
 PROJECT = SimpleNamespace(
-    settings={"confidence": {"alpha": 0.1}, "subgroups": {"smallest": 20}},
+    settings={
+        "confidence": {"alpha": 0.1},
+        "subgroups": {"smallest": 20},
+        "robustness": {"queries": 200},
+        "robustness_index": {"k": 10, "smallest": 20},
+    },
+    encoded=["net"],
     datasets={"chest": {}},
     cards={},
     experiments={

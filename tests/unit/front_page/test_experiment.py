@@ -10,13 +10,13 @@ from radcbir.front_page.standing import BEST, WORSE, Ranked, Standing
 from radcbir.images.thumbnails import Thumbnails
 
 
-def block(confidence=None, gaps=None):
+def block(*tables, **named):
     models = [
         Ranked(slug, slug.title(), False, share, math.nan, math.nan, math.nan, None, against, 0)
         for slug, share, against in (("net", 0.75, BEST), ("old", 0.5, WORSE))
     ]
     here = Standing("test", models, 100, 0, 200, 5, 0.2, 1.0, 60, 60.0, "patient")
-    return split_block(here, None, math.nan, Circumstances(), Thumbnails({}, 16), confidence, gaps)
+    return split_block(here, None, math.nan, Circumstances(), Thumbnails({}, 16), *tables, **named)
 
 
 CONFIDENCE = pd.DataFrame(
@@ -63,3 +63,48 @@ def test_the_warning_is_of_the_largest_gap_that_is_more_than_chance(verdict, war
     )
     assert (sentence in warnings) == warned
     assert len(warnings) == len(block()["warnings"]) + warned
+
+
+AREAS = pd.DataFrame(
+    [
+        ("net", "test", "blur", 0.75, 0.30, "less often", False),
+        ("net", "test", "text", 0.75, 0.20, "less often", True),
+        ("net", "test", "all", 0.75, 0.55, "less often", False),
+        ("old", "test", "all", 0.9, 0.1, "less often", True),
+    ],
+    columns=["model", "query_split", "perturbation", "before_1", "precision_1", "verdict", "worst"],
+)  # fmt: skip
+
+SITES = pd.DataFrame(
+    [
+        ("net", "test", "source", 0.4, "the site"),
+        ("net", "test", "scanner", 0.3, "the site"),
+        ("net", "test", "view", 0.1, "undecided"),
+        ("old", "test", "view", 0.1, "the site"),
+    ],
+    columns=["model", "query_split", "attribute", "robustness_index", "verdict"],
+)
+
+
+def warnings(**tables):
+    return ["".join(text for text, _ in each) for each in block(**tables)["warnings"]]
+
+
+def test_perturbed_queries_are_a_warning_where_they_find_less():
+    sentence = (
+        "When query images are perturbed, Net is right for 55 of 100 queries instead of 75 of 100; "
+        "least often with burned-in text: for 20 of 100."
+    )
+    assert sentence in warnings(areas=AREAS)
+    for other in (AREAS.assign(verdict="undecided"), AREAS[:0]):
+        assert warnings(areas=other) == warnings()
+    assert warnings(areas=AREAS.assign(query_split="val")) == warnings()
+
+
+def test_neighbors_that_follow_a_site_are_a_warning():
+    sentence = (
+        "Neighbors of Net follow the scanner rather than the label: of those that share one of the two "
+        "and not the other, 70 of 100 share the scanner."
+    )
+    assert sentence in warnings(sites=SITES)
+    assert warnings(sites=SITES.assign(verdict="the label")) == warnings()

@@ -133,6 +133,27 @@ def test_a_split_that_cannot_choose(config, splits, named, message):
     assert message in str(error.value)
 
 
+def test_what_embeds_again_is_not_on_by_default(config):
+    analysed = Project(config, [CARDS]).experiments["one"]["analyses"]
+    assert "robustness_index" in analysed
+    assert "robustness" not in analysed
+    config["analyses"] = ["robustness"]
+    assert Project(config, [CARDS]).experiments["one"]["analyses"] == ["robustness"]
+
+
+def test_perturbed_queries_are_those_of_models_that_read_images(published):
+    config, folders = published
+    config |= {"models": ["vectors", "histogram"], "analyses": ["robustness"]}
+    del config["experiments"]["both"]
+    robustness, project, name = analyses.registry()["robustness"], Project(config, folders), "one"
+    assert robustness.models(project, name) == ["histogram"]
+    assert robustness.settings(project, name)["left_out"] == [project.cards["vectors"]["name"]]
+    config["models"] = ["vectors"]
+    project = Project(config, folders)
+    assert robustness.without(project, name) == "no model of the experiment reads images"
+    assert robustness.results(project, name) == []
+
+
 def test_the_schema_takes_the_analyses_that_are_declared():
     names = config_schema()["$defs"]["analyses"]["items"]["enum"]
     folders = [path.parent.name for path in Path(analyses.__file__).parent.glob("*/__init__.py")]

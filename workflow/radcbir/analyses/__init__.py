@@ -51,6 +51,10 @@ class Project(Protocol):
     def cards(self) -> Mapping[str, Mapping[str, Any]]:
         """Model cards by slug."""
 
+    @property
+    def encoded(self) -> list[str]:
+        """The models that embed images here."""
+
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""
 
@@ -92,6 +96,8 @@ class Analysis:
     and as a page with its caption (:func:`radcbir.core.layout.figure_page`)."""
     page: str = ""
     """What the page ``{name}.html`` is called in the report; empty where there is none."""
+    by_default: bool = True
+    """Whether a configuration without `analyses:` has it; False for what takes long."""
     own_rules: bool = False
     """The analysis has rules of its own for all that it makes, and no generated summary."""
     files: Callable[[Project, str], Sequence[str]] | None = None

@@ -58,6 +58,8 @@ INDEX = "results/experiments/{experiment}/{model}/index/{split}.faiss"
 NEIGHBORS = "results/experiments/{experiment}/{model}/knn/{split}.parquet"
 TEXT_VECTORS = "results/experiments/{experiment}/{model}/text_queries/labels.h5"
 FITTED_CHANCE = "results/experiments/{experiment}/{model}/confidence/fitted.json"
+PERTURBED_SAMPLE = "results/experiments/{experiment}/robustness/sample"
+PERTURBED = "results/experiments/{experiment}/{model}/robustness/{perturbation}.h5"
 INDEX_TIMINGS = "results/benchmarks/index_timings/{experiment}/{model}/{split}.csv"
 
 # --- queries of the user's own --------------------------------------------------------------------

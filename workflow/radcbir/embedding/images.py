@@ -3,13 +3,14 @@ in bounded memory.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
@@ -19,6 +20,7 @@ from radcbir.datasets.shard_lists import read_shards
 from radcbir.embedding.job import Job
 from radcbir.embedding.store import write_shard
 from radcbir.encoders import Encoder, OutOfMemory, load_encoder
+from radcbir.images import raster
 from radcbir.images.intensity import INTENSITY
 from radcbir.pixels.decode import Preparation
 from radcbir.pixels.job import read_in_order, stored_pixels
@@ -77,7 +79,7 @@ def embed_shard(
     images = (
         read_in_order(stored, prepare)
         if stored
-        else _read(rows, prepare, means.threads, AHEAD * means.batch_size)
+        else _read(rows, lambda row: prepare(row[1]), means.threads, AHEAD * means.batch_size)
     )
     ids, vectors, rejected = _embed(images, len(rows), encoder, means.batch_size)
     bad = [(path, reason) for _, path, reason in rejected]
@@ -106,18 +108,39 @@ def embed_images(
     """
     policy = INTENSITY if intensity is None else intensity
     prepare = Preparation(image_root, policy, encoder.preprocess)
+    images = _read(rows, lambda row: prepare(row[1]), threads, AHEAD * batch_size)
+    return _embed(images, len(rows), encoder, batch_size)
+
+
+def embed_loaded(
+    rows: Sequence[Row],
+    load: Callable[[Row], Image.Image],
+    encoder: Encoder,
+    batch_size: int,
+    threads: int,
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
+    """:func:`embed_images` of images that ``load`` gives for (id, path); it raises
+    :class:`~radcbir.images.raster.UnreadableImage` where there is none.
+    """
+
+    def prepare(row: Row) -> Prepared:
+        try:
+            return encoder.preprocess(load(row))
+        except raster.UnreadableImage as error:
+            return error.reason
+
     images = _read(rows, prepare, threads, AHEAD * batch_size)
     return _embed(images, len(rows), encoder, batch_size)
 
 
 def _read(
-    rows: Sequence[Row], prepare: Preparation, threads: int, ahead: int
+    rows: Sequence[Row], prepare: Callable[[Row], Prepared], threads: int, ahead: int
 ) -> Iterator[tuple[Row, Prepared]]:
     """The images with their pixels, in order; ``threads`` are decoded at a time, at most ``ahead``
     images before they are used.
     """
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        prepared = _ahead(pool, lambda row: prepare(row[1]), rows, ahead)
+        prepared = _ahead(pool, prepare, rows, ahead)
         yield from zip(rows, prepared, strict=True)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from radcbir.analyses.order import FIGURE
+from radcbir.analyses.robustness.compute import ALL
+from radcbir.analyses.robustness.kinds import PERTURBATIONS
 from radcbir.front_page import words
 from radcbir.front_page.errors import Errors, kind_in_words
 from radcbir.front_page.standing import Standing
@@ -33,12 +35,15 @@ def split_block(
     thumbnails: Thumbnails,
     confidence: pd.DataFrame | None = None,
     gaps: pd.DataFrame | None = None,
+    areas: pd.DataFrame | None = None,
+    sites: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """What is shown of one query split, ready for the template and for JSON.
 
     ``found`` are the errors of the best model (None where nothing is measured), ``drop`` how much
     of its P@1 is lost without neighbors of the query's own patient. ``confidence`` is the table of
-    that analysis and ``gaps`` that of the analysis subgroups, where there are any.
+    that analysis, ``gaps`` that of the analysis subgroups, ``areas`` that of robustness, and ``sites``
+    that of the robustness index, where there are any.
     """
     name = standing.models[0].name
     sentences = words.verdict(standing)
@@ -55,6 +60,8 @@ def split_block(
         words.one_class(standing),
         [known.index_note] if known.index_note else None,
         words.largest_gap(name, _largest_gap(gaps, standing)),
+        words.perturbed(name, *_perturbed(areas, standing)),
+        words.follows_site(name, _followed(sites, standing)),
     ]
     return {
         "split": standing.split,
@@ -114,6 +121,30 @@ def _largest_gap(table: pd.DataFrame | None, standing: Standing) -> dict[Any, An
     rows = table[(table["model"] == standing.models[0].slug) & (table["k"] == 1)]
     rows = rows[(rows["query_split"] == standing.split) & (rows["verdict"] == "apart")]
     return max(rows.to_dict("records"), key=lambda row: row["gap"], default=None)
+
+
+def _perturbed(
+    table: pd.DataFrame | None, standing: Standing
+) -> tuple[dict[Any, Any] | None, dict[Any, Any] | None, str]:
+    """Of the best model the rows of all perturbations and of the worst one, and what that is called."""
+    if table is None:
+        return None, None, ""
+    rows = table[table["model"] == standing.models[0].slug]
+    rows = rows[rows["query_split"] == standing.split]
+    mean = next(iter(rows[rows["perturbation"] == ALL].to_dict("records")), None)
+    worst = next(iter(rows[rows["worst"].astype(bool)].to_dict("records")), None)
+    return mean, worst, PERTURBATIONS[worst["perturbation"]].title if worst else ""
+
+
+def _followed(table: pd.DataFrame | None, standing: Standing) -> dict[Any, Any] | None:
+    """The row of the attribute that neighbors of the best model follow most, if they follow one
+    rather than the label.
+    """
+    if table is None:
+        return None
+    rows = table[(table["model"] == standing.models[0].slug) & (table["verdict"] == "the site")]
+    rows = rows[rows["query_split"] == standing.split]
+    return min(rows.to_dict("records"), key=lambda row: row["robustness_index"], default=None)
 
 
 def own_patient_drop(summary: pd.DataFrame, split: str, model: str) -> float:

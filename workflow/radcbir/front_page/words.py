@@ -101,6 +101,40 @@ def largest_gap(name: str, gap: Mapping[str, Any] | None) -> Sentence | None:
     ]
 
 
+def perturbed(
+    name: str, mean: Mapping[str, Any] | None, worst: Mapping[str, Any] | None, worst_title: str
+) -> Sentence | None:
+    """The warning of what perturbed query images cost the model ``name``: rows of the table ``areas``
+    of the analysis robustness, the mean of all perturbations and the worst one, if it is known.
+    """
+    if mean is None or mean["verdict"] != "less often":
+        return None
+    before, after = (in_hundred(float(mean[f"{each}_1"])) for each in ("before", "precision"))
+    least = ""
+    if worst is not None:
+        left = in_hundred(float(worst["precision_1"]))
+        least = f"; least often with {worst_title}: for {left} of 100"
+    return [
+        f"When query images are perturbed, {name} is right for ",
+        Strong(f"{after} of 100"),
+        f" queries instead of {before} of 100{least}.",
+    ]
+
+
+def follows_site(name: str, row: Mapping[str, Any] | None) -> Sentence | None:
+    """The warning of neighbors that follow the site rather than the label: a row of the table
+    ``robustness_index`` with that verdict, if there is one.
+    """
+    if row is None:
+        return None
+    attribute, wrong = row["attribute"], in_hundred(1 - float(row["robustness_index"]))
+    return [
+        f"Neighbors of {name} follow ",
+        Strong(f"the {attribute} rather than the label"),
+        f": of those that share one of the two and not the other, {wrong} of 100 share the {attribute}.",
+    ]
+
+
 def few_patients(standing: Standing) -> Sentence | None:
     """The warning of too few patients, if there are too few."""
     if not standing.has_intervals:

@@ -24,7 +24,10 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
     given, params = snakemake.input, snakemake.params
     summary, bounds = read_csv(given.summary), read_csv(given.bounds)
     sure = [read_csv(path) for path in given.uncertainty] or [None] * 3
-    confidence, gaps = (read_csv(path) if path else None for path in (given.confidence, given.gaps))
+    others = [
+        read_csv(path) if path else None
+        for path in (given.confidence, given.gaps, given.areas, given.sites)
+    ]
     catalog = pd.read_parquet(given.catalog)
     roots = json.loads(snakemake.resources.image_roots)
     thumbnails = Thumbnails(roots, params.pixels, params.intensities)
@@ -45,7 +48,7 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
             approximate_note(params.index),
         )
         drop = own_patient_drop(summary, split, best)
-        blocks.append(split_block(here, found, drop, known, thumbnails, confidence, gaps))
+        blocks.append(split_block(here, found, drop, known, thumbnails, *others))
     front = {
         "experiment": snakemake.wildcards.experiment,
         "splits": blocks,
