@@ -66,6 +66,7 @@ rule front_experiment:
         uncertainty=uncertainty_tables,
         confidence=table_of("confidence", "confidence.csv"),
         gaps=table_of("subgroups", "gaps.csv"),
+        privacy=privacy_tables,
         per_query=of_all_models(layout.metrics("per_query.parquet")),
         neighbors=all_neighbor_tables,
         catalog=layout.POOL,

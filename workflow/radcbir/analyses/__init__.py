@@ -106,6 +106,8 @@ class Analysis:
     """Further files that the summary reads, by name."""
     without: Callable[[Project, str], str] = _always
     """Why the analysis does not apply to an experiment, in one sentence; empty where it does."""
+    by_default: bool = True
+    """Whether a configuration without ``analyses:`` computes it."""
     small: bool = True
     """Whether the summary takes seconds from small tables: on a cluster, it is no job of its own."""
     template: str = "report/templates/tables.html.j2"
@@ -139,6 +141,11 @@ def registry() -> dict[str, Analysis]:
 def optional() -> dict[str, Analysis]:
     """The analyses that an experiment may leave out: those that ``analyses:`` can name."""
     return {name: each for name, each in registry().items() if name != "comparison"}
+
+
+def by_default() -> list[str]:
+    """The analyses of a configuration that names none."""
+    return [name for name, each in optional().items() if each.by_default]
 
 
 def summarised() -> list[Analysis]:

@@ -25,6 +25,7 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
     summary, bounds = read_csv(given.summary), read_csv(given.bounds)
     sure = [read_csv(path) for path in given.uncertainty] or [None] * 3
     confidence, gaps = (read_csv(path) if path else None for path in (given.confidence, given.gaps))
+    told = tuple(map(read_csv, given.privacy)) or None
     catalog = pd.read_parquet(given.catalog)
     roots = json.loads(snakemake.resources.image_roots)
     thumbnails = Thumbnails(roots, params.pixels, params.intensities)
@@ -43,9 +44,10 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
             patients_in_both(catalog, params.index_split, split),
             seen,
             approximate_note(params.index),
+            params.query_splits,
         )
         drop = own_patient_drop(summary, split, best)
-        blocks.append(split_block(here, found, drop, known, thumbnails, confidence, gaps))
+        blocks.append(split_block(here, found, drop, known, thumbnails, confidence, gaps, told))
     front = {
         "experiment": snakemake.wildcards.experiment,
         "splits": blocks,
