@@ -49,6 +49,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_confidence.py
 	$(BIN)/python tests/benchmarks/benchmark_subgroups.py
 	$(BIN)/python tests/benchmarks/benchmark_robustness.py
+	$(BIN)/python tests/benchmarks/benchmark_privacy.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
 	$(BIN)/python tests/benchmarks/benchmark_dicom_headers.py

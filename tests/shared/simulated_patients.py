@@ -5,6 +5,7 @@ variance is ``ICC`` times that of a single answer, so that answers within a pati
 """
 
 import numpy as np
+from scipy.special import betaincinv
 
 ICC = 0.3
 
@@ -57,3 +58,19 @@ def equal_models(random, patients, kind, truth, experiments, models=MODELS):
     noise = random.random((len(cluster), models, experiments))
     shared = random.random(chance.shape) < 0.5
     return (np.where(shared, query, noise) < chance).astype(float), cluster
+
+
+def models_of_truths(random, patients, kind, truths, experiments):
+    """Answers ``(q, M, experiments)`` of models with these shares of right answers, and the patients.
+
+    As in :func:`equal_models`, models agree more often than by chance on patients and on queries.
+    """
+    cluster = np.repeat(np.arange(patients), sizes(random, patients, kind))
+    strength, truth = 1 / ICC - 1, np.asarray(truths, dtype=float)[None, :, None]
+    shape = patients, len(truths), experiments
+    common, own = random.random((patients, 1, experiments)), random.random(shape)
+    level = np.where(random.random(shape) < 0.6, common, own)
+    chance = betaincinv(truth * strength, (1 - truth) * strength, level)[cluster]
+    query, noise = random.random((len(cluster), 1, experiments)), random.random(chance.shape)
+    drawn = np.where(random.random(chance.shape) < 0.5, query, noise)
+    return (drawn < chance).astype(float), cluster

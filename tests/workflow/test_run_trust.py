@@ -12,6 +12,8 @@ import pytest
 from conftest import CONFIG, PATTERNS, Project, rows
 from figure_texts import figure_texts, figures_unfit_for_print
 from PIL import Image
+from skimage.metrics import structural_similarity
+from sklearn.linear_model import Ridge
 from sklearn.metrics import silhouette_score
 
 ANALYSES = [
@@ -22,6 +24,7 @@ ANALYSES = [
     "cross_dataset",
     "graded_relevance",
     "contamination",
+    "privacy",
 ]
 EXPERIMENT = "results/experiments/sites"
 SIMILARITY = 0.95  # not the default
@@ -77,6 +80,7 @@ def trusted(finished, tmp_path_factory):
     project.run(
         *(f"{EXPERIMENT}/{analysis}/{analysis}.html" for analysis in ANALYSES),
         f"{EXPERIMENT}/comparison/models.html",
+        f"{EXPERIMENT}/front.json",
     )
     return project
 
@@ -101,6 +105,7 @@ FOLDERS = {
     "hubness": "embedding_space",
     "embedding_duplicates": "leakage",
     "source_purity": "cross_dataset",
+    "reidentified": "privacy",
     "summary": "comparison",
 }
 
@@ -244,6 +249,72 @@ def test_queries_of_one_dataset_in_the_index_of_another(trusted, catalog):
     assert purity["chance"].unique().tolist() == [0.5]
 
 
+def test_images_are_read_once_for_all_models(trusted, catalog):
+    files = sorted((trusted / "results/datasets").glob("*/small_images/*.parquet"))
+    assert len(files) == 2 * 3, "two datasets of 48 images in shards of 16"
+    small = pd.concat(map(pd.read_parquet, files)).set_index("id")["pixels"]
+    assert set(small.index) > set(catalog["id"]), "the split `val` is no part of this experiment"
+    row = catalog.iloc[0]
+    image = Image.open(trusted / "data/images" / row["path"]).resize((32, 32), Image.Resampling.BOX)
+    assert small[row["id"]] == image.tobytes()
+
+
+def test_what_is_decoded_is_that_of_a_plain_regression(trusted, catalog):
+    table = comparison(trusted, "privacy").set_index("model")
+    files = (trusted / "results/datasets").glob("*/small_images/*.parquet")
+    small = pd.concat(map(pd.read_parquet, files)).set_index("id")["pixels"]
+    index, queries = (catalog.loc[catalog["split"] == each, "id"].sort_values() for each in ("train", "test"))  # fmt: skip
+    known, asked = (
+        np.array([np.frombuffer(small[each], np.uint8) for each in ids]) for ids in (index, queries)
+    )
+    for model in CONFIG["models"]:
+        row = table.loc[model]
+        vectors = [vectors_of(trusted, model, ids) for ids in (index, queries)]
+        scale = np.sqrt(vectors[0].shape[1])
+        fit = Ridge(row["penalty"]).fit(vectors[0] * scale, known.astype(float))
+        made = fit.predict(vectors[1] * scale).clip(0, 255).round()
+        how = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255}
+        mean, found = known.mean(axis=0), []
+        for shown in (made, np.broadcast_to(mean, made.shape)):
+            pairs = zip(shown, asked.astype(float), strict=True)
+            both = [
+                structural_similarity(one.reshape(32, 32), its.reshape(32, 32), **how)
+                for one, its in pairs
+            ]
+            found.append(np.mean(both))
+        assert (row["ssim"], row["mean_image"]) == pytest.approx(found, abs=2e-3)
+        assert (row["queries"], row["training_images"], row["chosen"]) == (24, 48, True)
+        assert row["verdict"] == "too few patients"
+    assert table.loc["thumbnail", "ssim"] > table.loc["histogram", "ssim"]
+
+
+def test_patients_found_again_are_those_of_plain_counts(trusted, catalog):
+    table = comparison(trusted, "reidentified").set_index("model")
+    catalog = catalog.reset_index(drop=True)
+    asking = catalog[catalog["study_id"].notna()]
+    for model in CONFIG["models"]:
+        everyone = catalog.sort_values("id")
+        vectors = vectors_of(trusted, model, everyone["id"])
+        right, chance = [], []
+        for row in asking.itertuples():
+            others = (everyone["patient_id"] != row.patient_id) | (
+                everyone["study_id"].notna() & (everyone["study_id"] != row.study_id)
+            )
+            own = vectors[(everyone["id"] == row.id).to_numpy()][0]
+            nearest = everyone[others].iloc[(vectors[others.to_numpy()] @ own).argmax()]
+            right.append(nearest["patient_id"] == row.patient_id)
+            chance.append((everyone[others]["patient_id"] == row.patient_id).mean())
+        assert table.loc[model, "recall_at_1"] == pytest.approx(np.mean(right))
+        assert table.loc[model, "chance"] == pytest.approx(np.mean(chance))
+        assert (table.loc[model, "unit"], table.loc[model, "queries"]) == ("study", 36)
+    front = json.loads((trusted / EXPERIMENT / "front.json").read_text())
+    [block] = front["splits"]
+    best = {"thumbnail 16x16": "thumbnail", "gray-value histogram": "histogram"}[block["best"]]
+    warned = "".join(text for each in block["warnings"] for text, _ in each)
+    found = table.loc[best, "low"] > table.loc[best, "chance"]
+    assert ("is of the same patient for" in warned) == found
+
+
 def test_the_map_is_one_small_page_with_every_image(trusted, catalog):
     page = (trusted / EXPERIMENT / "map/map.html").read_text()
     assert len(page) < 1e6
@@ -277,6 +348,7 @@ def test_pages_and_figures_are_whole(trusted):
         "shortcuts",
         "graded_relevance",
         "cross_dataset",
+        "privacy",
     ):
         folder = trusted / EXPERIMENT / FOLDERS.get(name, name)
         texts = figure_texts(folder / f"{name}.svg")

@@ -215,10 +215,20 @@ def near_duplicates(wildcards):
     return filled(layout.NEAR_DUPLICATES, wildcards) if inspected else []
 
 
+def small_images(wildcards):
+    """The small images of an experiment's datasets, once the experiment may be searched."""
+    checkpoints.admitted.get(experiment=wildcards.experiment)
+    return [
+        layout.SMALL_IMAGES.format(dataset=each, digest=path.stem)
+        for each in experiment_setting("datasets")(wildcards)
+        for path in shards_of(each)
+    ]
+
+
 def has_analysis(experiment, name):
-    """Whether an experiment has an analysis that applies to it."""
-    named = name in project.experiments[experiment]["analyses"]
-    return named and not analyses.registry()[name].without(project, experiment)
+    """Whether an experiment has an analysis, and it applies."""
+    wanted = name in project.experiments[experiment]["analyses"]
+    return wanted and not analyses.registry()[name].without(project, experiment)
 
 
 def table_of(analysis, file):
@@ -236,6 +246,12 @@ def uncertainty_table(name):
 def uncertainty_tables(wildcards):
     """The intervals, differences and ranks. Nothing where the experiment does not have them."""
     found = [uncertainty_table(each)(wildcards) for each in ("intervals", "differences", "ranks")]
+    return [each for each in found if each]
+
+
+def privacy_tables(wildcards):
+    """The two tables of the analysis privacy. Nothing where the experiment does not have it."""
+    found = [table_of("privacy", f"{each}.csv")(wildcards) for each in ("privacy", "reidentified")]
     return [each for each in found if each]
 
 

@@ -68,6 +68,7 @@ rule front_experiment:
         gaps=table_of("subgroups", "gaps.csv"),
         areas=table_of("robustness", "areas.csv"),
         sites=table_of("robustness_index", "robustness_index.csv"),
+        privacy=privacy_tables,
         per_query=of_all_models(layout.metrics("per_query.parquet")),
         neighbors=all_neighbor_tables,
         catalog=layout.POOL,

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from radcbir.analyses import registry
-from radcbir.analyses.subgroups.compute import Answers, _groups, _holm, subgroups
+from radcbir.analyses.subgroups.compute import Answers, _groups, subgroups
 from radcbir.analyses.summary import Given, summarise
 from radcbir.core.tables import read_csv, write_csv
+from radcbir.metrics.intervals import holm
 from radcbir.report.render import render
 from radcbir.retrieval.joined import neighborhood
 
@@ -101,7 +102,7 @@ def test_labels_that_others_have_from_one_patient_are_not_compared():
 
 
 def test_holm_by_hand():
-    found = _holm(np.array([0.04, np.nan, 0.01, 0.03]))
+    found = holm(np.array([0.04, np.nan, 0.01, 0.03]))
     assert found == pytest.approx([0.06, np.nan, 0.03, 0.06], nan_ok=True)
 
 

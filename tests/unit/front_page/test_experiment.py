@@ -10,13 +10,14 @@ from radcbir.front_page.standing import BEST, WORSE, Ranked, Standing
 from radcbir.images.thumbnails import Thumbnails
 
 
-def block(*tables, **named):
+def block(*tables, splits=(), **named):
     models = [
         Ranked(slug, slug.title(), False, share, math.nan, math.nan, math.nan, None, against, 0)
         for slug, share, against in (("net", 0.75, BEST), ("old", 0.5, WORSE))
     ]
     here = Standing("test", models, 100, 0, 200, 5, 0.2, 1.0, 60, 60.0, "patient")
-    return split_block(here, None, math.nan, Circumstances(), Thumbnails({}, 16), *tables, **named)
+    known = Circumstances(query_splits=splits)
+    return split_block(here, None, math.nan, known, Thumbnails({}, 16), *tables, **named)
 
 
 CONFIDENCE = pd.DataFrame(
@@ -49,6 +50,8 @@ def test_the_surest_half_is_that_of_the_best_model_and_its_chosen_fit():
         "Of the hits of Net that are called sure (the surest half), 90 of 100 are right "
         "(95 % interval 80 to 95)."
     )
+    together = block(CONFIDENCE, splits=["test", "turned"])["text"]
+    assert "(the surest half, of the query splits test and turned together), 90 of 100" in together
     nothing = pd.DataFrame([("net", False, None, math.nan, math.nan, math.nan)], columns=CONFIDENCE.columns)  # fmt: skip
     assert "surest" not in block(nothing)["text"]
     assert "surest" not in block()["text"]

@@ -48,6 +48,15 @@ def test_the_surest_half_of_the_hits():
     assert words.surest_half("Net", math.nan, math.nan, math.nan) is None
 
 
+def test_the_surest_half_of_several_query_splits_names_them():
+    assert words.plain([words.surest_half("Net", 0.756, 0.58, 0.87, ["val", "test"])]) == (
+        "Of the hits of Net that are called sure (the surest half, of the query splits val and test "
+        "together), 76 of 100 are right (95 % interval 58 to 87)."
+    )
+    one = [words.surest_half("Net", 0.756, 0.58, 0.87, each) for each in ([], ["test"])]
+    assert one[0] == one[1]
+
+
 def test_the_group_that_a_model_works_less_well_for():
     gap = {"attribute": "age_band", "worst": "60-79", "worst_precision": 0.61, "best": "20-39", "best_precision": 0.806}  # fmt: skip
     assert words.plain([words.largest_gap("Net", gap)]) == (

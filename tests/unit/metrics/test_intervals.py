@@ -11,13 +11,13 @@ import pytest
 from scipy import stats
 from simulated_patients import answers, answers_by_class, equal_models
 
-from radcbir.metrics import intervals
 from radcbir.metrics.intervals import (
     average,
     caution,
     class_means,
     difference_interval,
     drawn_signs,
+    multiple,
     patients_as_clusters,
     score_interval,
     swapped,
@@ -297,7 +297,7 @@ def test_five_patients_are_too_few_for_any_verdict_of_swaps():
 
 
 def test_drawn_signs_do_not_cost_memory_per_patient_and_add_up(monkeypatch):
-    monkeypatch.setattr(intervals, "PATIENTS_PER_BLOCK", 4)
+    monkeypatch.setattr(multiple, "PATIENTS_PER_BLOCK", 4)
     rows = np.random.default_rng(8).random((11, 2))
     once, twice = drawn_signs([rows, 2 * rows], 300, 5)
     np.testing.assert_allclose(twice, 2 * once)

@@ -96,8 +96,6 @@ class Analysis:
     and as a page with its caption (:func:`radcbir.core.layout.figure_page`)."""
     page: str = ""
     """What the page ``{name}.html`` is called in the report; empty where there is none."""
-    by_default: bool = True
-    """Whether a configuration without `analyses:` has it; False for what takes long."""
     own_rules: bool = False
     """The analysis has rules of its own for all that it makes, and no generated summary."""
     files: Callable[[Project, str], Sequence[str]] | None = None
@@ -112,6 +110,8 @@ class Analysis:
     """Further files that the summary reads, by name."""
     without: Callable[[Project, str], str] = _always
     """Why the analysis does not apply to an experiment, in one sentence; empty where it does."""
+    by_default: bool = True
+    """Whether a configuration without ``analyses:`` computes it."""
     small: bool = True
     """Whether the summary takes seconds from small tables: on a cluster, it is no job of its own."""
     template: str = "report/templates/tables.html.j2"
@@ -145,6 +145,11 @@ def registry() -> dict[str, Analysis]:
 def optional() -> dict[str, Analysis]:
     """The analyses that an experiment may leave out: those that ``analyses:`` can name."""
     return {name: each for name, each in registry().items() if name != "comparison"}
+
+
+def by_default() -> list[str]:
+    """The analyses of a configuration that names none."""
+    return [name for name, each in optional().items() if each.by_default]
 
 
 def summarised() -> list[Analysis]:

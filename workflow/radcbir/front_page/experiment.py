@@ -25,6 +25,8 @@ class Circumstances:
     """Models that have seen datasets of the experiment in training: name, datasets."""
     index_note: str = ""
     """What an approximate index means for the figures; empty for an exact search."""
+    query_splits: Sequence[str] = ()
+    """All query splits: the analysis confidence takes them together."""
 
 
 def split_block(
@@ -37,19 +39,20 @@ def split_block(
     gaps: pd.DataFrame | None = None,
     areas: pd.DataFrame | None = None,
     sites: pd.DataFrame | None = None,
+    told: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> dict[str, Any]:
     """What is shown of one query split, ready for the template and for JSON.
 
     ``found`` are the errors of the best model (None where nothing is measured), ``drop`` how much
     of its P@1 is lost without neighbors of the query's own patient. ``confidence`` is the table of
-    that analysis, ``gaps`` that of the analysis subgroups, ``areas`` that of robustness, and ``sites``
-    that of the robustness index, where there are any.
+    that analysis, ``gaps`` that of the analysis subgroups, ``areas`` that of robustness, ``sites``
+    that of the robustness index, and ``told`` the two of privacy, where there are any.
     """
     name = standing.models[0].name
     sentences = words.verdict(standing)
     if found is not None:
         sentences = [*sentences, words.errors(name, found.same_region, found.count)]
-    if (sure := _surest_half(confidence, standing)) is not None:
+    if (sure := _surest_half(confidence, standing, known.query_splits)) is not None:
         sentences = [*sentences, sure]
     warnings = [
         words.few_patients(standing),
@@ -62,6 +65,7 @@ def split_block(
         words.largest_gap(name, _largest_gap(gaps, standing)),
         words.perturbed(name, *_perturbed(areas, standing)),
         words.follows_site(name, _followed(sites, standing)),
+        words.told_by_vectors(name, *_told(told, standing)),
     ]
     return {
         "split": standing.split,
@@ -103,15 +107,19 @@ def split_block(
     }
 
 
-def _surest_half(table: pd.DataFrame | None, standing: Standing) -> words.Sentence | None:
+def _surest_half(
+    table: pd.DataFrame | None, standing: Standing, splits: Sequence[str]
+) -> words.Sentence | None:
     """The sentence on the surest hits of the best model, if it has any."""
     if table is None:
         return None
     best = standing.models[0]
     rows = table[(table["model"] == best.slug) & table["chosen"].astype(bool)]
     rows = rows[rows["measure"] == "right_of_surest_half"]
-    values = [float(rows[each].iloc[0]) for each in ("value", "low", "high")] if len(rows) else []
-    return words.surest_half(best.name, *values) if values else None
+    if rows.empty:
+        return None
+    share, low, high = (float(rows[each].iloc[0]) for each in ("value", "low", "high"))
+    return words.surest_half(best.name, share, low, high, splits)
 
 
 def _largest_gap(table: pd.DataFrame | None, standing: Standing) -> dict[Any, Any] | None:
@@ -145,6 +153,17 @@ def _followed(table: pd.DataFrame | None, standing: Standing) -> dict[Any, Any] 
     rows = table[(table["model"] == standing.models[0].slug) & (table["verdict"] == "the site")]
     rows = rows[rows["query_split"] == standing.split]
     return min(rows.to_dict("records"), key=lambda row: row["robustness_index"], default=None)
+
+
+def _told(
+    tables: tuple[pd.DataFrame, pd.DataFrame] | None, standing: Standing
+) -> tuple[dict[Any, Any] | None, dict[Any, Any] | None]:
+    """The rows of the best model: what is decoded of this query split, and who is found again."""
+    if tables is None:
+        return None, None
+    decoded, found = (each[each["model"] == standing.models[0].slug] for each in tables)
+    decoded = decoded[decoded["query_split"] == standing.split]
+    return next(iter(decoded.to_dict("records")), None), next(iter(found.to_dict("records")), None)
 
 
 def own_patient_drop(summary: pd.DataFrame, split: str, model: str) -> float:

@@ -71,15 +71,18 @@ def errors(name: str, same_region: float, count: int) -> Sentence:
     ]
 
 
-def surest_half(name: str, share: float, low: float, high: float) -> Sentence | None:
+def surest_half(
+    name: str, share: float, low: float, high: float, splits: Sequence[str] = ()
+) -> Sentence | None:
     """How many of the surest half of the hits of the model ``name`` are right; None where that is not
-    known (NaN).
+    known (NaN). ``splits`` are the query splits that the figure is of: several are named.
     """
     if math.isnan(share):
         return None
     right = Strong(f"{in_hundred(share)} of 100")
+    pooled = f", of the query splits {_and(splits)} together" if len(splits) > 1 else ""
     return [
-        f"Of the hits of {name} that are called sure (the surest half), ",
+        f"Of the hits of {name} that are called sure (the surest half{pooled}), ",
         right,
         " are right",
         f"{_interval(low, high)}.",
@@ -133,6 +136,29 @@ def follows_site(name: str, row: Mapping[str, Any] | None) -> Sentence | None:
         Strong(f"the {attribute} rather than the label"),
         f": of those that share one of the two and not the other, {wrong} of 100 share the {attribute}.",
     ]
+
+
+def told_by_vectors(
+    name: str, decoded: Mapping[str, Any] | None, found: Mapping[str, Any] | None
+) -> Sentence | None:
+    """The warning of what vectors of the model ``name`` tell: rows of the tables ``privacy`` and
+    ``reidentified`` of the analysis privacy, if there are any.
+    """
+    parts: list[str] = []
+    if decoded is not None and decoded["verdict"] == "more than the mean image":
+        parts += [
+            f"From vectors of {name}, ",
+            Strong("images can be decoded in part"),
+            f" (likeness {decoded['ssim']:.2f}; the mean image has {decoded['mean_image']:.2f}). ",
+        ]
+    if found is not None and found["low"] > found["chance"]:
+        where = "another study" if found["unit"] == "study" else "all others"
+        parts += [
+            f"The nearest image of {where} is of the same patient for ",
+            Strong(f"{in_hundred(found['recall_at_1'])} of 100 images"),
+            f" with {name} (by chance {in_hundred(found['chance'])}).",
+        ]
+    return parts or None
 
 
 def few_patients(standing: Standing) -> Sentence | None:

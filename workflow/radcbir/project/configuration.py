@@ -52,8 +52,7 @@ class Project:
         schema = config_schema()
         validate(config, schema, where)
         self.settings = with_defaults(config, schema)
-        by_default = [name for name, each in analyses.optional().items() if each.by_default]
-        self.settings.setdefault("analyses", by_default)
+        self.settings.setdefault("analyses", analyses.by_default())
         self.card_folders = [Path(folder) for folder in card_folders]
         self.datasets: dict[str, dict] = self.settings["datasets"]
         self.models: list[str] = self.settings["models"]

@@ -28,6 +28,7 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
         read_csv(path) if path else None
         for path in (given.confidence, given.gaps, given.areas, given.sites)
     ]
+    told = tuple(map(read_csv, given.privacy)) or None
     catalog = pd.read_parquet(given.catalog)
     roots = json.loads(snakemake.resources.image_roots)
     thumbnails = Thumbnails(roots, params.pixels, params.intensities)
@@ -46,9 +47,10 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
             patients_in_both(catalog, params.index_split, split),
             seen,
             approximate_note(params.index),
+            params.query_splits,
         )
         drop = own_patient_drop(summary, split, best)
-        blocks.append(split_block(here, found, drop, known, thumbnails, *others))
+        blocks.append(split_block(here, found, drop, known, thumbnails, *others, told))
     front = {
         "experiment": snakemake.wildcards.experiment,
         "splits": blocks,

@@ -15,11 +15,10 @@ import pandas as pd
 from radcbir.analyses.confidence import conformal, measures, unlike
 from radcbir.analyses.confidence.features import DEPTH, hit_features
 from radcbir.analyses.confidence.fit import FITS, chosen, fitted, out_of_fold
-from radcbir.analyses.confidence.measures import Measure
 from radcbir.analyses.confidence.stored import Stored
 from radcbir.analyses.levels.region_search import Vectors
 from radcbir.metrics.calibration import reliability
-from radcbir.metrics.intervals import patients_as_clusters
+from radcbir.metrics.intervals import Measure, of_mean, patients_as_clusters
 from radcbir.metrics.lists import LabelledLists, labelled_lists
 from radcbir.metrics.selection import FEWEST_PATIENTS
 
@@ -211,12 +210,12 @@ def _chances(given: Benchmark, right: np.ndarray) -> tuple[dict[str, pd.DataFram
         chance = chances[fit]
         found = {
             "auc": measures.area_under_roc(chance, right, clusters),
-            "brier": measures.of_mean((chance - right) ** 2, clusters),
+            "brier": of_mean((chance - right) ** 2, clusters),
             "ece": measures.expected_calibration_error(chance, right, clusters),
             "aurc": measures.area_under_risk(chance, right, clusters),
             "risk_at_80": _risk(measures.right_among_surest(chance, right, clusters, 0.8)),
             "right_of_surest_half": measures.right_among_surest(chance, right, clusters, 0.5),
-            "right": measures.of_mean(right, clusters),
+            "right": of_mean(right, clusters),
         }
         rows += [
             (fit, fit == best, name, each.value, each.low, each.high, each.effective)
@@ -256,7 +255,7 @@ def _sets(given: Benchmark, alpha: float) -> tuple[pd.DataFrame, pd.DataFrame, d
             remark = f"A list of {deepest} is not enough for {sure}: ask for a larger `k`."
         left_out = conformal.left_out_coverage(first, clusters, alpha, deepest)
         if not np.isnan(left_out).any():
-            covered = measures.of_mean(left_out, np.arange(len(left_out)))
+            covered = of_mean(left_out, np.arange(len(left_out)))
     row = {
         "alpha": alpha,
         "size": size if size is not None else np.nan,

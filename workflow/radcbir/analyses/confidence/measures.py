@@ -5,51 +5,14 @@ Only the Brier score and shares are means over hits. The others follow, to first
 each hit moves them (its influence), so that a patient moves them by the sum over its hits.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.stats import rankdata
 
 from radcbir.metrics.calibration import calibration_error, reliability
-from radcbir.metrics.intervals import average, score_interval
+from radcbir.metrics.intervals import Measure, of_influence, of_mean
 
 COVERAGES = np.arange(1, 101) / 100
 """The shares of hits at which the curve of risk is stored."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A value in [0, 1] with its 95 % interval (NaN where patients are too few)."""
-
-    value: float
-    low: float
-    high: float
-    effective: float
-    """The effective number of patients."""
-
-
-def of_mean(values: np.ndarray, clusters: np.ndarray) -> Measure:
-    """The mean of ``values`` ``(n,)`` in [0, 1] of patients ``clusters`` ``(n,)``, codes from 0."""
-    found = average(values[:, None].astype(np.float64), np.unique(clusters, return_inverse=True)[1])
-    (low,), (high,) = found.interval()
-    return Measure(float(found.value[0]), float(low), float(high), found.effective)
-
-
-def of_influence(
-    value: float, influence: np.ndarray, clusters: np.ndarray, weights: np.ndarray | None = None
-) -> Measure:
-    """A value whose error is the sum of the influences ``(n,)``, which add up to about 0.
-
-    The squared standard error is G / (G - 1) times the sum of the squares of the G patients' sums.
-    ``weights`` ``(n,)`` are the hits' shares in the value, by default equal.
-    """
-    patients = np.unique(clusters, return_inverse=True)[1]
-    moves = np.bincount(patients, influence)
-    share = np.bincount(patients, weights) / (len(clusters) if weights is None else weights.sum())
-    effective, number = float(1 / (share**2).sum()), len(moves)
-    error = np.sqrt((moves**2).sum() * number / max(number - 1, 1))
-    low, high = score_interval(np.array(value), error, np.array(effective))
-    return Measure(float(value), float(low), float(high), effective)
 
 
 def area_and_influence(

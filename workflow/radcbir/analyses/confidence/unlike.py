@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radcbir.analyses.confidence.measures import Measure, area_and_influence, of_influence, of_mean
+from radcbir.analyses.confidence.measures import area_and_influence
 from radcbir.analyses.levels.region_search import QUERIES_PER_BLOCK, Vectors
+from radcbir.metrics.intervals import Measure, of_influence, of_mean
 
 PERCENTILE = 1
 """Of the benchmark's queries: what is below is unlike them."""

@@ -91,6 +91,8 @@ def leakage(
             patients = np.unique(clusters[counted], return_inverse=True)[1]
             lost = average((everything - precision)[:, None], patients)
             low, high = difference_interval(lost.value, lost.moves, lost.effective)
+            if name not in duplicates and not left_out.any():  # 0 for other patients as well
+                low, high = 0 * low, 0 * high
             rows.append(
                 {
                     "neighbors": name,

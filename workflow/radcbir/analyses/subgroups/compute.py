@@ -10,10 +10,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
 from radcbir.analyses.shortcuts.compute import age_bands
-from radcbir.metrics.intervals import LEVEL, average, caution, patients_as_clusters
+from radcbir.metrics.intervals import (
+    ERROR_RATE,
+    Side,
+    average,
+    compared,
+    effective_patients,
+    holm,
+    pairs_of,
+    patients_as_clusters,
+)
 from radcbir.metrics.lists import ranked_lists, relevant_in_index
 from radcbir.metrics.per_query import capped_precision
 from radcbir.retrieval.joined import Neighborhood, codes, label_codes, patient_codes
@@ -150,14 +158,14 @@ def _groups(answers: Answers, code: np.ndarray, names: np.ndarray, smallest: int
             (low,), (high,) = found.interval()
             row |= {"precision": found.value[0], "low": low, "high": high}
             row["effective_patients"] = found.effective
-            compared, chance = _against_others(answers, own)
-            row |= compared
+            cells, chance = _against_others(answers, own)
+            row |= cells
         rows.append(row)
         chances.append(chance)
-    for row, chance in zip(rows, _holm(np.array(chances)), strict=True):
+    for row, chance in zip(rows, holm(np.array(chances)), strict=True):
         if not np.isnan(chance):
             decided = "more often" if row["difference"] > 0 else "less often"
-            row["verdict"] = decided if chance <= 1 - LEVEL else "undecided"
+            row["verdict"] = decided if chance <= ERROR_RATE else "undecided"
     return pd.DataFrame(rows).reindex(columns=GROUP_COLUMNS)
 
 
@@ -181,25 +189,29 @@ def _against_others(answers: Answers, own: np.ndarray) -> tuple[dict, float]:
     sums = np.bincount(label[~own], answers.value[~own], minlength=number)
     mean = np.divide(sums, counts, out=np.zeros(number), where=counts > 0)
     usable = patients >= 2
-    compared, others = own & usable[label], ~own & usable[label]
-    queries = int(compared.sum())
+    mine, others = own & usable[label], ~own & usable[label]
+    queries = int(mine.sum())
     if not queries:
         return {"compared_queries": 0, "remark": "no other group has these labels"}, np.nan
     distance = answers.value - mean[label]
-    difference = float(distance[compared].mean())
-    weight = np.bincount(label[compared], minlength=number) / queries
-    moves = np.zeros(len(label))
-    moves[compared] = (distance[compared] - difference) / queries
+    difference = float(distance[mine].mean())
+    weight = np.bincount(label[mine], minlength=number) / queries
     enlarged = np.sqrt(patients / np.maximum(patients - 1, 1))
     share = np.divide(weight * enlarged, counts, out=np.zeros(number), where=counts > 0)
-    moves[others] = -(share[label] * distance)[others]
-    by_patient = np.bincount(answers.patient, moves)
-    effective = min(_effective(answers.patient[each]) for each in (compared, others))
-    low, high, chance = _tested(difference, by_patient, effective)
+    own_value, moves = float(answers.value[mine].mean()), np.zeros((2, len(label)))
+    moves[0, mine] = (distance[mine] - difference) / queries
+    moves[1, others] = (share[label] * distance)[others]
+    sides = [
+        Side(value, np.bincount(answers.patient, each), effective_patients(answers.patient[mask]))
+        for value, each, mask in zip(
+            (own_value, own_value - difference), moves, (mine, others), strict=True
+        )
+    ]
+    low, high, chance = compared(sides[0], sides[1])
     verdict = "too few patients" if np.isnan(chance) else ""
     cells = {
-        "same_labels": float(answers.value[compared].mean()),
-        "others": float(answers.value[compared].mean()) - difference,
+        "same_labels": own_value,
+        "others": own_value - difference,
         "difference": difference,
         "difference_low": low,
         "difference_high": high,
@@ -215,13 +227,15 @@ def _gap(answers: Answers, code: np.ndarray, names: np.ndarray, rows: pd.DataFra
     if len(shown) < 2:
         return None
     worst, best = shown.iloc[0], shown.iloc[-1]
-    masks = [names[code] == each["group"] for each in (best, worst)]
-    moves = np.zeros(len(code))
-    for sign, own in zip((1, -1), masks, strict=True):
-        moves[own] += sign * (answers.value[own] - answers.value[own].mean()) / own.sum()
-    effective = min(_effective(answers.patient[own]) for own in masks)
-    gap, pairs = float(best["precision"] - worst["precision"]), len(shown) * (len(shown) - 1) // 2
-    low, high, chance = _tested(gap, np.bincount(answers.patient, moves), effective, pairs)
+    sides = []
+    for each in (best, worst):
+        own = names[code] == each["group"]
+        moves = np.zeros(len(code))
+        moves[own] = (answers.value[own] - answers.value[own].mean()) / own.sum()
+        patients = effective_patients(answers.patient[own])
+        sides.append(Side(float(each["precision"]), np.bincount(answers.patient, moves), patients))
+    gap, pairs = sides[0].value - sides[1].value, pairs_of(len(shown))
+    low, high, chance = compared(sides[0], sides[1], pairs)
     small = rows.loc[rows["precision"].isna(), "group"]
     undecided = "too few patients" if np.isnan(chance) else "undecided"
     return {
@@ -233,45 +247,7 @@ def _gap(answers: Answers, code: np.ndarray, names: np.ndarray, rows: pd.DataFra
         "gap": gap,
         "low": low,
         "high": high,
-        "effective_patients": effective,
-        "verdict": "apart" if chance <= 1 - LEVEL else undecided,
+        "effective_patients": min(each.effective for each in sides),
+        "verdict": "apart" if chance <= ERROR_RATE else undecided,
         "left_out": "; ".join(small),
     }
-
-
-def _effective(patients: np.ndarray) -> float:
-    """The effective number of patients of queries (Kish, 1965)."""
-    shares = np.unique(patients, return_counts=True)[1] / len(patients)
-    return float(1 / (shares**2).sum())
-
-
-def _tested(
-    difference: float, moves: np.ndarray, effective: float, tests: int = 1
-) -> tuple[float, float, float]:
-    """The interval of a difference from how far each patient moves it, and p by Student's t with one
-    degree of freedom less than the ``effective`` number of patients; both for so many ``tests``.
-
-    Missing where patients are too few for an interval or a verdict.
-    """
-    moved = np.count_nonzero(moves)
-    error = np.sqrt((moves**2).sum() * moved / max(moved - 1, 1))
-    found = caution(effective)
-    if found == "no interval":
-        return np.nan, np.nan, np.nan
-    freedom = effective - 1
-    half = stdtrit(freedom, 1 - (1 - LEVEL) / 2 / tests) * error
-    low, high = np.clip([difference - half, difference + half], -1, 1)
-    if found == "no verdict":
-        return low, high, np.nan
-    if error == 0:
-        return low, high, float(difference == 0)
-    return low, high, min(1.0, tests * 2 * float(stdtr(freedom, -abs(difference) / error)))
-
-
-def _holm(chances: np.ndarray) -> np.ndarray:
-    """The p values, adjusted by Holm (*Scandinavian Journal of Statistics* 6, 1979, 65-70); NaN stays."""
-    adjusted, known = chances.copy(), np.flatnonzero(~np.isnan(chances))
-    order = known[np.argsort(chances[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(chances[order] * factors))
-    return adjusted

@@ -14,6 +14,7 @@ import pandas as pd
 
 from radcbir.metrics import registry
 from radcbir.metrics.intervals import (
+    ERROR_RATE,
     Average,
     average,
     caution,
@@ -27,9 +28,6 @@ METRICS = tuple(metric.name for metric in registry.METRICS if metric.interval)
 """The metrics of one query whose averages get an interval."""
 
 AVERAGES = ("micro", "macro")
-
-ADJUSTED_LEVEL = 0.05
-"""Two models differ where the adjusted p is at most this."""
 
 KEYS = ["query_split", "neighbors", "metric", "average"]
 
@@ -186,7 +184,7 @@ def _compared(
     judged = caution(common.effective) in ("", "few patients")
     apart = (low > 0) | (high < 0)
     verdict = np.full(difference.shape, "undecided", dtype=object)
-    sure = apart & (p <= ADJUSTED_LEVEL)
+    sure = apart & (p <= ERROR_RATE)
     verdict[sure] = np.where(difference[sure] > 0, "better", "worse")
     if not judged:
         verdict[:] = "too few patients"
