@@ -2,6 +2,7 @@
 page of queries, and what makes them stale."""
 
 import io
+import json
 import os
 import shutil
 from pathlib import Path
@@ -15,8 +16,8 @@ from conftest import CONFIG, Project, draw, rows
 from figure_texts import figures_unfit_for_print
 
 from radcbir.app.engine import Engine
-from radcbir.app.question import search_question
 from radcbir.app.query_vectors import Upload
+from radcbir.app.question import search_question
 from radcbir.embedding import store
 from radcbir.project.configuration import Project as Configuration
 from radcbir.retrieval.adaptation import transform
@@ -118,6 +119,13 @@ def test_labels_are_left_out_of_fits_and_asked_once_each(adapted):
     assert figures_unfit_for_print(adapted / EXPERIMENT / "gains") == {}
 
 
+def test_the_front_page_says_whether_anything_is_gained(adapted):
+    [block] = json.loads((adapted / EXPERIMENT / "front.json").read_text())["splits"]
+    assert (
+        "than the model that it is made from (there are too few patients to tell)" in block["text"]
+    )
+
+
 def test_a_query_of_ones_own_is_asked_in_the_adapted_space(adapted):
     found = pd.read_csv(adapted / "results/queries/mine/neighbors.csv")
     own = found[found["model"] == "lda"]
@@ -174,6 +182,7 @@ def relabelled(project, split):
 def test_a_label_of_the_index_fits_again_and_one_of_a_query_does_not(adapted):
     jobs = relabelled(adapted, "test")
     assert (jobs["adapt"], jobs["gains_fits"], jobs["rerank"], jobs["knn"]) == (0, 0, 0, 0)
+    assert jobs["adapt_query"] == 0, "the map is the same"
     assert jobs["retrieval_metrics"] == 6 and jobs["gains"] == 4
     jobs = relabelled(adapted, "train")
     assert (jobs["adapt"], jobs["gains_fits"]) == (2, 2)

@@ -42,7 +42,9 @@ def query_base(wildcards):
 
 
 def query_adaptation(wildcards):
-    """The map that an adapted model has in the experiment that is queried."""
+    """The map that an adapted model has in the experiment that is queried, once that may be
+    searched."""
+    checkpoints.admitted.get(experiment=project.query["experiment"])
     return filled(layout.ADAPTATION, wildcards, experiment=project.query["experiment"])
 
 

@@ -66,6 +66,8 @@ rule front_experiment:
         uncertainty=uncertainty_tables,
         confidence=table_of("confidence", "confidence.csv"),
         gaps=table_of("subgroups", "gaps.csv"),
+        gains=gain_table("gains"),
+        left_out=gain_table("left_out"),
         per_query=of_all_models(layout.metrics("per_query.parquet")),
         neighbors=all_neighbor_tables,
         catalog=layout.POOL,

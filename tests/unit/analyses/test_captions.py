@@ -15,7 +15,7 @@ FOLDER = Path(analyses.__file__).parent
 PROJECT = SimpleNamespace(
     settings={"confidence": {"alpha": 0.1}, "subgroups": {"smallest": 20}},
     datasets={"chest": {}},
-    cards={},
+    cards={"net": {"loader": "timm"}},
     experiments={
         "findings": {
             "datasets": ["chest"],
@@ -27,6 +27,7 @@ PROJECT = SimpleNamespace(
         }
     },
     searched_models=lambda experiment: ["net"],
+    models_with_vectors=lambda experiment: ["net"],
     known_as=lambda dataset: [],
 )
 

@@ -124,10 +124,11 @@ def _model(stored: Stored, experiment: str, model: str) -> dict:
 def why_missing(stored: Stored, experiment: str, model: str) -> str:
     """Why a model's index cannot be searched, and what to run; empty where it can."""
     project, card = stored.project, stored.project.cards[model]
-    if model_card.is_reranked(card):
+    base = project.base(model)
+    if base is not None and model in project.reranked:
         return (
             "it orders the neighbors of the benchmark anew, which this page does not do: ask "
-            f"{project.cards[project.base(model)]['name']}, which it is made from"
+            f"{project.cards[base]['name']}, which it is made from"
         )
     if not model_card.has_vectors(card):
         return "it has neighbor lists and no embeddings, so that nothing can be searched"
@@ -152,10 +153,10 @@ def why_missing(stored: Stored, experiment: str, model: str) -> str:
                 f"`intensity:` of the dataset {dataset} has changed since its index was made: "
                 f"{again}"
             )
-    if model in project.adapted:
+    if base is not None:
         if not stored.adaptation_file(experiment, model).is_file():
             return f"its map is missing: {again}"
-        return why_missing(stored, experiment, project.base(model))
+        return why_missing(stored, experiment, base)
     return ""
 
 

@@ -96,6 +96,12 @@ def split_block(
     }
 
 
+def add_sentence(block: dict[str, Any], sentence: words.Sentence) -> None:
+    """Add a sentence to the verdict of a :func:`split_block`, in place."""
+    block["verdict"].append(_parts(sentence))
+    block["text"] += " " + words.plain([sentence])
+
+
 def _surest_half(table: pd.DataFrame | None, standing: Standing) -> words.Sentence | None:
     """The sentence on the surest hits of the best model, if it has any."""
     if table is None:

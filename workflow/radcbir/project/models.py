@@ -164,7 +164,8 @@ def _bases_first(cards: Mapping[str, ModelCard]) -> list[str]:
 
 def _base(cards: Mapping[str, ModelCard], model: str, where: str) -> ModelCard:
     """The card of the model that another one is made from, if that can be done."""
-    card, base = cards[model], derived.base_of(cards[model])
+    card = cards[model]
+    base = derived.base_of(card) or ""
     made = f"{where}: the model '{model}' is made from '{base}'"
     if base not in cards:
         allowed = ", ".join(name for name, each in cards.items() if derived.base_of(each) is None)

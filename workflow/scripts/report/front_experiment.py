@@ -10,11 +10,13 @@ from radcbir.core.tables import read_csv
 from radcbir.front_page.errors import errors_of
 from radcbir.front_page.experiment import (
     Circumstances,
+    add_sentence,
     own_patient_drop,
     patients_in_both,
     seen_in_training,
     split_block,
 )
+from radcbir.front_page.gains import best_gain
 from radcbir.front_page.standing import standing
 from radcbir.images.thumbnails import Thumbnails
 from radcbir.retrieval.index_settings import approximate_note
@@ -24,7 +26,8 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
     given, params = snakemake.input, snakemake.params
     summary, bounds = read_csv(given.summary), read_csv(given.bounds)
     sure = [read_csv(path) for path in given.uncertainty] or [None] * 3
-    confidence, gaps = (read_csv(path) if path else None for path in (given.confidence, given.gaps))
+    optional = given.confidence, given.gaps, given.gains, given.left_out
+    confidence, gaps, gains, left_out = (read_csv(path) if path else None for path in optional)
     catalog = pd.read_parquet(given.catalog)
     roots = json.loads(snakemake.resources.image_roots)
     thumbnails = Thumbnails(roots, params.pixels, params.intensities)
@@ -45,7 +48,10 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
             approximate_note(params.index),
         )
         drop = own_patient_drop(summary, split, best)
-        blocks.append(split_block(here, found, drop, known, thumbnails, confidence, gaps))
+        block = split_block(here, found, drop, known, thumbnails, confidence, gaps)
+        if gains is not None:
+            add_sentence(block, best_gain(gains, left_out, params.cards, split))
+        blocks.append(block)
     front = {
         "experiment": snakemake.wildcards.experiment,
         "splits": blocks,

@@ -6,7 +6,8 @@ adjusted for all models that are made from the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ GAIN_COLUMNS = [*KEYS, "base", "base_value", "value", "difference", "low", "high
 LEFT_OUT_COLUMNS = ["left_out", *KEYS, "base_value", "seen_value", "value", "difference", "low",
     "high", "verdict", "lost", "lost_low", "lost_high", "queries", "effective_patients", "fits",
     "remark"]  # fmt: skip
+
+Nearest = Callable[[Any, int], tuple[np.ndarray, np.ndarray]]
 
 UNSEEN, SEEN, BASE = "unseen", "seen", "base"
 
@@ -102,12 +105,12 @@ def unseen_per_query(
         nearest = exact_searcher(normalised_or_zero(each.apply(vectors)).astype(np.float32))
         for split in query_splits:
             rows = (usable["split"] == split) & fold.asked(usable)
-            asked, queries = read(usable.loc[rows, "id"].to_numpy()) if rows.any() else ([], None)
+            asked, queries = read(usable.loc[rows, "id"].to_numpy())
             if not len(asked):
                 continue
             moved = normalised_or_zero(each.apply(queries)).astype(np.float32)
             table = table_of(
-                lambda block, depth, nearest=nearest, moved=moved: nearest(moved[block], depth),
+                _search(nearest, moved),
                 ids,
                 Queries(asked, moved, k, patients.loc[asked].to_numpy(), patients),
             )
@@ -120,6 +123,11 @@ def unseen_per_query(
         for kind, (tables, made, errors) in found.items()
         if tables
     }
+
+
+def _search(nearest: Nearest, queries: np.ndarray) -> Nearest:
+    """A search of some vectors for runs of queries, as ``table_of`` takes it."""
+    return lambda block, depth: nearest(queries[block], depth)
 
 
 def left_out(

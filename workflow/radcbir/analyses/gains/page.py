@@ -45,13 +45,13 @@ def gains_sections(
                 f"Gains (queries: {split})", READING, rows, columns + DIFFERENCE + COUNTS, cards
             )
         )
-    for (kind, split), part in without_own_patient(left_out).groupby(
-        ["left_out", "query_split"], sort=False
-    ):
-        rows = part.assign(metric=part["metric"].map(METRICS))
-        title = f"A {kind} that was not in the fit (queries: {split})"
-        columns = [("metric", "metric", "", text), *DIFFERENCE, *_lost(kind), *COUNTS]
-        sections.append(section(title, _reading(kind), rows, columns, cards))
+    left_out = without_own_patient(left_out)
+    for kind in left_out["left_out"].unique():
+        for split, part in by_split(left_out[left_out["left_out"] == kind]):
+            rows = part.assign(metric=part["metric"].map(METRICS))
+            title = f"A {kind} that was not in the fit (queries: {split})"
+            columns = [("metric", "metric", "", text), *DIFFERENCE, *_lost(kind), *COUNTS]
+            sections.append(section(title, _reading(kind), rows, columns, cards))
     sections.append(section("What it costs", COST, timings, TIMES, cards))
     return sections
 
