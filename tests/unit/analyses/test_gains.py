@@ -16,7 +16,8 @@ from radcbir.analyses.gains.compute import (
     left_out,
     unseen_per_query,
 )
-from radcbir.analyses.gains.folds import Fold, fit_without, folds, load, save
+from radcbir.analyses.gains.fits import fit_without
+from radcbir.analyses.gains.folds import folds, load, save
 from radcbir.analyses.summary import Given, summarise
 from radcbir.metrics.evaluation import evaluate
 from radcbir.report.render import render
@@ -107,7 +108,7 @@ def of_figure(table, **wanted):
 def test_a_gain_by_known_labels_is_found_with_its_interval(lda):
     row = of_figure(lda[0])
     assert row["verdict"] == "better" and row["base"] == "net"
-    assert row["base_value"] < 0.75 < 0.95 < row["value"]
+    assert row["base_value"] < 0.8 < 0.95 < row["value"]
     assert row["difference"] == pytest.approx(row["value"] - row["base_value"])
     assert 0 < row["low"] < row["difference"] < row["high"]
     assert (row["queries"], row["effective_patients"]) == (180, pytest.approx(30))
@@ -187,4 +188,3 @@ def test_the_page_and_the_figure_say_what_there_is(lda, kind, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "Net, LDA" in page and "0.500" in page
     assert ("too few labels" in page) == (kind == "one fold failed")
-    assert Fold("label", ["a"]).error == ""

@@ -10,7 +10,8 @@ from radcbir.core.errors import InputError
 from radcbir.embedding import store
 from radcbir.embedding.job import Job
 from radcbir.retrieval.adaptation import transform
-from radcbir.retrieval.adaptation.adapt import adapt, adapt_file
+from radcbir.retrieval.adaptation.adapt import adapt
+from radcbir.retrieval.adaptation.apply import adapt_file
 from radcbir.retrieval.adaptation.fit import fit, images_to_fit
 
 WAYS = {

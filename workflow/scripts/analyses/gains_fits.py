@@ -1,6 +1,7 @@
 """Embeddings of the base of an adapted model -> fits that have not seen some labels, or a dataset."""
 
-from radcbir.analyses.gains.folds import fit_without, save
+from radcbir.analyses.gains.fits import fit_without
+from radcbir.analyses.gains.folds import save
 from radcbir.core.logs import script_log
 from radcbir.datasets.pool import read_index_labels, read_split
 from radcbir.embedding import store

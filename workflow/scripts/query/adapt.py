@@ -2,7 +2,7 @@
 
 from radcbir.core.logs import script_log
 from radcbir.embedding.job import Job
-from radcbir.retrieval.adaptation.adapt import adapt_file
+from radcbir.retrieval.adaptation.apply import adapt_file
 
 with script_log(
     snakemake.log[0], f"adapt_query {snakemake.wildcards.query} {snakemake.wildcards.model}"

@@ -1,20 +1,16 @@
-"""Fits that have not seen some labels, or a dataset: what an adaptation does to what is new."""
+"""What fits have not seen: some labels, or a dataset; and the file of such fits."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from radcbir.core.errors import InputError
-from radcbir.core.logs import Progress
 from radcbir.retrieval.adaptation import transform
-from radcbir.retrieval.adaptation.fit import fit
 from radcbir.retrieval.adaptation.transform import Transform
 
 
@@ -47,29 +43,8 @@ def folds(images: pd.DataFrame, count: int) -> list[Fold]:
     return found + [Fold("dataset", [each]) for each in datasets if len(datasets) > 1]
 
 
-def fit_without(
-    images: pd.DataFrame, vectors: np.ndarray, count: int, settings: Mapping[str, Any]
-) -> list[tuple[Fold, Transform | None]]:
-    """A fit by ``settings`` for each of the :func:`folds`, on the images that are not of it.
-
-    ``images`` (label, dataset) are the rows of ``vectors`` ``(n, d)``. Where too little is left,
-    the fold says so.
-    """
-    found: list[tuple[Fold, Transform | None]] = []
-    wanted = folds(images, count)
-    progress = Progress(len(wanted), "fits")
-    for each in wanted:
-        kept = ~each.asked(images).to_numpy()
-        try:
-            found.append((each, fit(vectors[kept], images["label"].to_numpy()[kept], settings)))
-        except InputError as error:
-            found.append((Fold(each.kind, each.held, str(error)), None))
-        progress.advance()
-    return found
-
-
 def save(path: str | Path, fits: Sequence[tuple[Fold, Transform | None]]) -> None:
-    """Write the fits of :func:`fit_without` to one file."""
+    """Write fits, with what each has not seen, to one file."""
     listed = json.dumps([asdict(fold) for fold, _ in fits])
     maps = {str(place): each for place, (_, each) in enumerate(fits) if each is not None}
     transform.save(path, maps, {"folds": listed})
