@@ -184,6 +184,7 @@ def test_the_page_and_the_figure_say_what_there_is(lda, kind, tmp_path):
     figure.canvas.draw()
     rows = [each.get_text() for each in figure.axes[0].get_yticklabels()]
     assert ("P@1, label not in the fit" in rows) == (kind != "no fit left out")
+    assert [each.get_text() for each in figure.legends[0].get_texts()] == ["Net, LDA"]
     render(registry()["gains"].template, tmp_path / "page.html", **found.page)
     page = (tmp_path / "page.html").read_text()
     assert "Net, LDA" in page and "0.500" in page
