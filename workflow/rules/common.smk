@@ -13,6 +13,7 @@ from snakemake.logging import logger
 from radcbir import analyses
 from radcbir.analyses.contamination import compute as contamination
 from radcbir.analyses.robustness import kinds as perturbations
+from radcbir.cards import derived
 from radcbir.cards import model_card as cards
 from radcbir.cards.versions import versions
 from radcbir.core import layout

@@ -134,7 +134,7 @@ rule export_zarr:
     benchmark:
         layout.benchmark("export_zarr", "{model}/{dataset}")
     wildcard_constraints:
-        model=names(project.searched),
+        model=names(set(project.searched) - set(project.adapted)),
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -131,6 +131,13 @@ def query_images(wildcards):
     return [split_list(wildcards.experiment, split) for split in splits]
 
 
+def index_labels(wildcards):
+    """What may be learned from: the labels of the index split, once the experiment may be
+    searched."""
+    checkpoints.admitted.get(experiment=wildcards.experiment)
+    return [str(each) for each in Path(filled(layout.INDEX_LABELS, wildcards)).glob("*.tsv")]
+
+
 def index_file(wildcards):
     split = experiment_setting("index_split")(wildcards)
     return filled(layout.INDEX, wildcards, split=split)
@@ -171,22 +178,46 @@ def all_embeddings(wildcards):
 
 
 def experiment_embeddings_by(models, experiment):
-    """The embeddings of an experiment's datasets, model by model, once it may be searched."""
+    """The embeddings of an experiment's datasets, model by model, once it may be searched: of a
+    reranked model those of its base."""
     checkpoints.admitted.get(experiment=experiment)
-    return [
-        layout.EMBEDDINGS.format(model=model, dataset=each)
-        for model in models
-        for each in project.experiments[experiment]["datasets"]
-    ]
+    found = []
+    for model in models:
+        model = project.base(model) if model in project.reranked else model
+        if model in project.adapted:
+            found.append(layout.ADAPTED.format(experiment=experiment, model=model))
+        else:
+            datasets = project.experiments[experiment]["datasets"]
+            found += [layout.EMBEDDINGS.format(model=model, dataset=each) for each in datasets]
+    return found
 
 
 def experiment_embeddings(wildcards):
     return experiment_embeddings_by([wildcards.model], wildcards.experiment)
 
 
+def base_embeddings(wildcards):
+    """The embeddings of an experiment's datasets by the model that this one is made from."""
+    return experiment_embeddings_by([project.base(wildcards.model)], wildcards.experiment)
+
+
 def all_experiment_embeddings(wildcards):
     models = experiment_setting("models")(wildcards)
     return experiment_embeddings_by(models, wildcards.experiment)
+
+
+def base_neighbors(wildcards):
+    """The neighbor table of the model that a reranked one is made from."""
+    return filled(layout.NEIGHBORS, wildcards, model=project.base(wildcards.model))
+
+
+def base_index_neighbors(wildcards):
+    """The neighbors of index images within the index. Nothing where they are not needed."""
+    if project.meanings[wildcards.model]["how"]["by"] not in derived.NEEDS_GRAPH:
+        return []
+    split = experiment_setting("index_split")(wildcards)
+    base = project.base(wildcards.model)
+    return filled(layout.INDEX_NEIGHBORS, wildcards, model=base, split=split)
 
 
 def neighbor_tables(wildcards):
@@ -236,6 +267,29 @@ def table_of(analysis, file):
     pattern = layout.of_experiment(analysis, file)
     wanted = lambda wildcards: has_analysis(wildcards.experiment, analysis)
     return lambda wildcards: filled(pattern, wildcards) if wanted(wildcards) else []
+
+
+def fits_without(wildcards):
+    """The fits of an adapted model that have not seen some labels. Nothing for a reranked one."""
+    return filled(layout.LEFT_OUT_FITS, wildcards) if wildcards.model in project.adapted else []
+
+
+def base_vectors_of_adapted(wildcards):
+    """The embeddings of the base of an adapted model. Nothing for a reranked one."""
+    return base_embeddings(wildcards) if wildcards.model in project.adapted else []
+
+
+def made_alike(wildcards):
+    """The base of a model, and all models of the experiment that are made from it."""
+    base, models = project.base(wildcards.model), experiment_setting("models")(wildcards)
+    return [each for each in models if base in (each, project.base(each))]
+
+
+def gain_table(name):
+    """A table of the analysis gains. Nothing where an experiment has no model made from another."""
+    table = table_of("gains", f"{name}.csv")
+    made = lambda wildcards: any(map(project.base, experiment_setting("models")(wildcards)))
+    return lambda wildcards: table(wildcards) if made(wildcards) else []
 
 
 def uncertainty_table(name):

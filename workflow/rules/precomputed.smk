@@ -47,7 +47,7 @@ rule take_neighbors:
     benchmark:
         layout.benchmark("take_neighbors", "{experiment}/{model}/{split}")
     wildcard_constraints:
-        model=names(set(project.models) - set(project.searched)),
+        model=names(set(project.precomputed) - set(project.searched)),
     conda:
         "../../envs/faiss.yaml"
     resources:

@@ -82,6 +82,31 @@ rule fuse_query:
         "../scripts/query/fuse.py"
 
 
+# The vectors of an adapted model are those of its base after the map of the experiment.
+rule adapt_query:
+    input:
+        embeddings=query_base,
+        fitted=query_adaptation,
+    output:
+        layout.QUERY_VECTORS,
+    log:
+        layout.log("adapt_query", "{query}/{model}"),
+    benchmark:
+        layout.benchmark("adapt_query", "{query}/{model}")
+    wildcard_constraints:
+        model=names(project.adapted),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(30),
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        code=code("query/adapt.py"),
+    script:
+        "../scripts/query/adapt.py"
+
+
 # The nearest images of the experiment's index, searched like the experiment's own queries.
 rule query_neighbors:
     input:

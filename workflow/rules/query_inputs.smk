@@ -36,6 +36,18 @@ def query_members(wildcards):
     return [filled(layout.QUERY_VECTORS, wildcards, model=each) for each in members]
 
 
+def query_base(wildcards):
+    """The vectors of the query images by the model that an adapted one is made from."""
+    return filled(layout.QUERY_VECTORS, wildcards, model=project.base(wildcards.model))
+
+
+def query_adaptation(wildcards):
+    """The map that an adapted model has in the experiment that is queried, once that may be
+    searched."""
+    checkpoints.admitted.get(experiment=project.query["experiment"])
+    return filled(layout.ADAPTATION, wildcards, experiment=project.query["experiment"])
+
+
 def query_pool(wildcards):
     return layout.POOL.format(experiment=project.query["experiment"])
 

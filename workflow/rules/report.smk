@@ -69,6 +69,8 @@ rule front_experiment:
         areas=table_of("robustness", "areas.csv"),
         sites=table_of("robustness_index", "robustness_index.csv"),
         privacy=privacy_tables,
+        gains=gain_table("gains"),
+        left_out=gain_table("left_out"),
         per_query=of_all_models(layout.metrics("per_query.parquet")),
         neighbors=all_neighbor_tables,
         catalog=layout.POOL,

@@ -3,7 +3,7 @@
 
 # Pools the catalogs of an experiment and lists the images of each split in a file that is named
 # after its content. The reason is the same as for the shards: an edited label changes the metrics,
-# not the search. The rule runs after the shards without reading them. When the pool is known, all
+# not the search. The labels of the index split have such a file too, for models that learn from them. The rule runs after the shards without reading them. When the pool is known, all
 # images of the experiment are known.
 checkpoint pool:
     input:
@@ -13,6 +13,7 @@ checkpoint pool:
         catalog=layout.POOL,
         counts=layout.COUNTS,
         splits=directory(layout.SPLITS),
+        labels=directory(layout.INDEX_LABELS),
     log:
         layout.log("pool", "{experiment}"),
     benchmark:
@@ -32,6 +33,37 @@ checkpoint pool:
         "../scripts/datasets/pool.py"
 
 
+# An adapted model: a linear map, fitted on the images of the index split whose patients have no
+# query, then the vectors of all images after it. The timings are no part of the results.
+rule adapt:
+    input:
+        embeddings=base_embeddings,
+        labels=ancient(index_labels),
+        queries=ancient(query_images),
+    output:
+        embeddings=layout.ADAPTED,
+        fitted=layout.ADAPTATION,
+        timings=layout.ADAPTATION_TIMINGS,
+    log:
+        layout.log("adapt", "{experiment}/{model}"),
+    benchmark:
+        layout.benchmark("adapt", "{experiment}/{model}")
+    wildcard_constraints:
+        model=names(project.adapted),
+    conda:
+        "../../envs/probing.yaml"
+    threads: 8
+    resources:
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        storage=project.settings["storage"],
+        code=code("retrieval/adapt.py"),
+    script:
+        "../scripts/retrieval/adapt.py"
+
+
 # An inner-product index of the index split's unit vectors. It is exact unless the experiment's
 # `index:` says otherwise. Scores are cosine similarities.
 rule index:
@@ -44,6 +76,8 @@ rule index:
         layout.log("index", "{experiment}/{model}/{split}"),
     benchmark:
         layout.benchmark("index", "{experiment}/{model}/{split}")
+    wildcard_constraints:
+        model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
     threads: 2
@@ -86,6 +120,64 @@ rule knn:
         code=code("retrieval/knn.py"),
     script:
         "../scripts/retrieval/knn.py"
+
+
+# The neighbors of each index image within the index, which some reranked models need. The search is
+# exact, so the time grows with the square of the index.
+rule index_neighbors:
+    input:
+        embeddings=experiment_embeddings,
+        images=ancient(split_images),
+    output:
+        layout.INDEX_NEIGHBORS,
+    log:
+        layout.log("index_neighbors", "{experiment}/{model}/{split}"),
+    benchmark:
+        layout.benchmark("index_neighbors", "{experiment}/{model}/{split}")
+    wildcard_constraints:
+        model=names(project.searched),
+    conda:
+        "../../envs/faiss.yaml"
+    threads: 8
+    resources:
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(240),
+    params:
+        k=neighbors_within_index,
+        code=code("retrieval/index_neighbors.py"),
+    script:
+        "../scripts/retrieval/index_neighbors.py"
+
+
+# A reranked model: what its base found, in another order. The timings are no part of the results.
+rule rerank:
+    input:
+        neighbors=base_neighbors,
+        graph=base_index_neighbors,
+        embeddings=experiment_embeddings,
+        queries=ancient(split_images),
+        images=ancient(index_images),
+    output:
+        neighbors=layout.NEIGHBORS,
+        timings=layout.RERANKING_TIMINGS,
+    log:
+        layout.log("rerank", "{experiment}/{model}/{split}"),
+    benchmark:
+        layout.benchmark("rerank", "{experiment}/{model}/{split}")
+    wildcard_constraints:
+        model=names(project.reranked),
+    conda:
+        "../../envs/faiss.yaml"
+    threads: 8
+    resources:
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(240),
+    params:
+        k=experiment_setting("k"),
+        settings=lambda wildcards: project.meanings[wildcards.model]["how"],
+        code=code("retrieval/rerank.py"),
+    script:
+        "../scripts/retrieval/rerank.py"
 
 
 # Precision, mean average precision, nDCG and the rest, over all query splits of one model.

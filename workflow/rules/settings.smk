@@ -159,6 +159,14 @@ def fused_search(wildcards):
     return {"by": card["fusion"]["by"], "widths": widths}
 
 
+def neighbors_within_index(wildcards):
+    """How many neighbors of an index image the reranked models of an experiment need at most."""
+    models = experiment_setting("models")(wildcards)
+    made = [each for each in models if each in project.reranked]
+    ways = [project.meanings[each]["how"] for each in made if project.base(each) == wildcards.model]
+    return max(each["neighbors"] for each in ways if each["by"] in derived.NEEDS_GRAPH)
+
+
 def has_cosines(wildcards):
     """Whether the scores of a model's neighbors are cosine similarities."""
     return wildcards.model in project.searched_models(wildcards.experiment)
@@ -173,6 +181,11 @@ def shown_cards(models):
         if "weights" in card:
             card["weights"] = hidden(card["weights"])
     return Digested(shown)
+
+
+def models_with_vectors(wildcards):
+    """The models of an experiment that have vectors of their own to look at."""
+    return project.models_with_vectors(wildcards.experiment)
 
 
 def experiment_cards(wildcards):
@@ -196,7 +209,8 @@ def paper_splits(wildcards):
 def duplicate_judges(wildcards):
     """The models that find near duplicates by embedding: learned ones; without any, the controls."""
     searched = project.searched_models(wildcards.experiment)
-    single = [each for each in searched if each not in project.fusions]
+    made = {*project.fusions, *project.adapted}
+    single = [each for each in searched if each not in made]
     return [each for each in single if not cards.is_control(project.cards[each])] or single
 
 

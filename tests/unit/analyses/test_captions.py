@@ -21,7 +21,7 @@ PROJECT = SimpleNamespace(
     },
     encoded=["net"],
     datasets={"chest": {}},
-    cards={},
+    cards={"net": {"loader": "timm"}},
     experiments={
         "findings": {
             "datasets": ["chest"],
@@ -33,6 +33,7 @@ PROJECT = SimpleNamespace(
         }
     },
     searched_models=lambda experiment: ["net"],
+    models_with_vectors=lambda experiment: ["net"],
     known_as=lambda dataset: [],
 )
 

@@ -303,8 +303,10 @@ def test_a_card_that_is_no_yaml_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("path", sorted(CARDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_card_of_the_repository_holds(path):
     card = model_card.load_card(path)
-    assert card["loader"] == "fusion" or card["dimension"] > 0
-    assert card["loader"] == "fusion" or model_card.is_control(card) == (not card["training_data"])
+    if card["loader"] in ("fusion", "adapted", "reranked"):
+        return  # what they are follows from the models that they are made from
+    assert card["dimension"] > 0
+    assert model_card.is_control(card) == (not card["training_data"])
 
 
 # --- embeddings and archives that exist already ---

@@ -19,7 +19,7 @@ ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 IMPORT_NAMES = {
     "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
     "scikit-learn": "sklearn",
-    "open-clip-torch": "open_clip",
+    "open-clip-torch": "open_clip", "pytorch-metric-learning": "pytorch_metric_learning",
 }  # fmt: skip
 
 

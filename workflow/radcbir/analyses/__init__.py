@@ -58,12 +58,20 @@ class Project(Protocol):
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own embeddings."""
 
+    def models_with_vectors(self, experiment: str) -> list[str]:
+        """The models of an experiment that are not another one's neighbors in another order."""
+
     def known_as(self, dataset: str) -> list[str]:
         """The names that others know a dataset by."""
 
 
 def _all_models(project: Project, experiment: str) -> list[str]:
     return list(project.experiments[experiment]["models"])
+
+
+def vector_models(project: Project, experiment: str) -> list[str]:
+    """The models that take part where vectors are looked at: a reranked one has none of its own."""
+    return project.models_with_vectors(experiment)
 
 
 def _no_settings(project: Project, experiment: str) -> dict[str, Any]:

@@ -175,8 +175,9 @@ class Engine:
         model = question.models[0]
         if all(each.kind == "text" for each in question.items):
             raise InputError("a text has no patches: the map needs an image as the query")
-        composed = len(inventory.members(self.stored, model)) > 1
-        if composed or inventory.why_no_encoder(self.stored, model):
+        if inventory.is_composed(self.stored, model) or inventory.why_no_encoder(
+            self.stored, model
+        ):
             raise InputError(f"{self._name(model)} {NO_PATCHES}")
         found = self.vectors.match(question, uploads)
         if found is None:

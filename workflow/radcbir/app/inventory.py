@@ -104,6 +104,7 @@ def _model(stored: Stored, experiment: str, model: str) -> dict:
     card = stored.project.cards[model]
     missing = why_missing(stored, experiment, model)
     no_encoder = "" if missing else why_no_encoder(stored, model)
+    fused = card["loader"] == "fusion" and card["fusion"]["by"] != "concatenation"
     return {
         "slug": model,
         "name": card["name"],
@@ -111,10 +112,11 @@ def _model(stored: Stored, experiment: str, model: str) -> dict:
         "missing": missing,
         "no_encoder": no_encoder,
         "patches": not (missing or no_encoder or model_card.is_control(card))
-        and card["loader"] not in (model_card.PRECOMPUTED, "fusion"),
+        and not is_composed(stored, model)
+        and card["loader"] != model_card.PRECOMPUTED,
         "text": not no_encoder and model_card.has_text(card),
         "note": "Fused vectors: the score is the mean of the members' similarities."
-        if card["loader"] == "fusion" and card["fusion"]["by"] != "concatenation"
+        if fused
         else "",
     }
 
@@ -122,6 +124,12 @@ def _model(stored: Stored, experiment: str, model: str) -> dict:
 def why_missing(stored: Stored, experiment: str, model: str) -> str:
     """Why a model's index cannot be searched, and what to run; empty where it can."""
     project, card = stored.project, stored.project.cards[model]
+    base = project.base(model)
+    if base is not None and model in project.reranked:
+        return (
+            "it orders the neighbors of the benchmark anew, which this page does not do: ask "
+            f"{project.cards[base]['name']}, which it is made from"
+        )
     if not model_card.has_vectors(card):
         return "it has neighbor lists and no embeddings, so that nothing can be searched"
     path = stored.index_file(experiment, model)
@@ -129,7 +137,7 @@ def why_missing(stored: Stored, experiment: str, model: str) -> str:
     if not path.is_file():
         return f"no index yet: {again}"
     for dataset in project.experiments[experiment]["datasets"]:
-        file = stored.embeddings_file(model, dataset)
+        file = stored.embeddings_file(experiment, model, dataset)
         if not file.is_file():
             return f"{file} is missing: {again}"
         try:
@@ -139,12 +147,16 @@ def why_missing(stored: Stored, experiment: str, model: str) -> str:
         if found.get("card_digest", "") != project.card_digest(model):
             return f"its model card has changed since its index was made: {again}"
         intensity = json.dumps(project.datasets[dataset]["intensity"], sort_keys=True)
-        made_here = card["loader"] not in (model_card.PRECOMPUTED, "fusion")
+        made_here = model in project.encoded
         if made_here and found.get("intensity") != intensity:
             return (
                 f"`intensity:` of the dataset {dataset} has changed since its index was made: "
                 f"{again}"
             )
+    if base is not None:
+        if not stored.adaptation_file(experiment, model).is_file():
+            return f"its map is missing: {again}"
+        return why_missing(stored, experiment, base)
     return ""
 
 
@@ -167,9 +179,15 @@ def why_no_encoder(stored: Stored, model: str) -> str:
 
 
 def members(stored: Stored, model: str) -> list[str]:
-    """The models whose vectors make up those of a model: itself, but for a fusion."""
-    card = stored.project.cards[model]
-    return card["fusion"]["of"] if card["loader"] == "fusion" else [model]
+    """The models whose vectors make up those of a model: itself, but for a fusion, and for what is
+    made from another model.
+    """
+    return stored.project.sources(model)
+
+
+def is_composed(stored: Stored, model: str) -> bool:
+    """Whether a model has no network of its own."""
+    return members(stored, model) != [model]
 
 
 def _samples(collection: Collection) -> list[str]:

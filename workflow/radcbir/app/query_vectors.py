@@ -116,7 +116,8 @@ class QueryVectors:
         pixels: Callable[[], tuple],
     ) -> np.ndarray:
         """The unit vector of one item: the stored one of a whole image of the catalog, else that of
-        the model, or of the members of a fusion side by side.
+        the model, of the members of a fusion side by side, or of the base of an adapted model after
+        its map.
         """
         missing = why_missing(self.stored, question.experiment, model)
         card = self.project.cards[model]
@@ -135,9 +136,24 @@ class QueryVectors:
                 self._embedded(question.experiment, member, item, uploads, pixels)
                 for member in members(self.stored, model)
             ]
-            return np.concatenate(parts) / np.float32(len(parts) ** 0.5)
+            vector = np.concatenate(parts) / np.float32(len(parts) ** 0.5)
+            return self._adapted(question.experiment, model, vector)
 
-        return self.recent.get((model, *self._identity(question, item, uploads)), embed)
+        # A map belongs to an experiment, and is fitted anew when labels change.
+        made = (model, self.stored.adaptation_version(question.experiment, model))
+        return self.recent.get((*made, *self._identity(question, item, uploads)), embed)
+
+    def _adapted(self, experiment: str, model: str, vector: np.ndarray) -> np.ndarray:
+        """A vector of the base after the map of an adapted model; of other models as it is."""
+        if model not in self.project.adapted:
+            return vector
+        try:
+            return unit(self.stored.adaptation(experiment, model).apply(vector[None])[0])
+        except ValueError:
+            raise InputError(
+                f"{self.project.cards[model]['name']} makes nothing of this: take another image, or "
+                "another model"
+            ) from None
 
     def _embedded(
         self,

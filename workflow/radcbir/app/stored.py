@@ -21,6 +21,7 @@ from radcbir.core.errors import InputError
 from radcbir.embedding.store import open_embeddings, read, read_attributes, unit_rows
 from radcbir.images import reader
 from radcbir.project.configuration import Project
+from radcbir.retrieval.adaptation.transform import MAP, Transform, load
 
 
 class Recent:
@@ -50,7 +51,7 @@ class Stored:
     def __init__(self, project: Project):
         self.project = project
         self._collections, self._indexes, self._duplicates = Recent(4), Recent(8), Recent(4)
-        self._fits = Recent(32)
+        self._fits, self._maps = Recent(32), Recent(8)
 
     def catalog_file(self, experiment: str) -> Path:
         """Where the catalog of an experiment is."""
@@ -61,9 +62,27 @@ class Stored:
         split = self.project.experiments[experiment]["index_split"]
         return Path(layout.INDEX.format(experiment=experiment, model=model, split=split))
 
-    def embeddings_file(self, model: str, dataset: str) -> Path:
-        """Where a model's embeddings of a dataset are."""
+    def embeddings_file(self, experiment: str, model: str, dataset: str) -> Path:
+        """Where a model's embeddings of a dataset are; an adapted one has one file for all."""
+        if model in self.project.adapted:
+            return Path(layout.ADAPTED.format(experiment=experiment, model=model))
         return Path(layout.EMBEDDINGS.format(model=model, dataset=dataset))
+
+    def adaptation_file(self, experiment: str, model: str) -> Path:
+        """Where the map of an adapted model is."""
+        return Path(layout.ADAPTATION.format(experiment=experiment, model=model))
+
+    def adaptation_version(self, experiment: str, model: str) -> Hashable:
+        """What tells the maps of an adapted model apart; None for all other models."""
+        if model not in self.project.adapted:
+            return None
+        path = self.adaptation_file(experiment, model)
+        return path, _version(path)
+
+    def adaptation(self, experiment: str, model: str) -> Transform:
+        """The map of an adapted model."""
+        path = self.adaptation_file(experiment, model)
+        return self._maps.get((path, _version(path)), lambda: load(path)[MAP])
 
     def check_experiment(self, experiment: str) -> None:
         """Raise :class:`InputError` for an experiment that there is not, or that has not run."""
@@ -91,8 +110,10 @@ class Stored:
             if settings["index"]["type"] == "flat":
                 return VectorIndex.open(path)
             collection = self.collection(experiment)
-            files = [self.embeddings_file(model, each) for each in settings["datasets"]]
-            return VectorIndex.of(*read(files, collection.ids[collection.in_index]))
+            files = dict.fromkeys(
+                self.embeddings_file(experiment, model, each) for each in settings["datasets"]
+            )
+            return VectorIndex.of(*read(list(files), collection.ids[collection.in_index]))
 
         return self._indexes.get((experiment, model, _version(path)), load)
 
@@ -122,7 +143,7 @@ class Stored:
         if place >= 0:
             return np.array(index.vectors[place])
         dataset = self._described(experiment, identity)["dataset"]
-        with open_embeddings(self.embeddings_file(model, dataset)) as file:
+        with open_embeddings(self.embeddings_file(experiment, model, dataset)) as file:
             row = np.flatnonzero(file["ids"][:] == identity)
             if len(row):
                 return unit_rows(file, slice(row[0], row[0] + 1))[0]
@@ -133,7 +154,7 @@ class Stored:
     def check_weights(self, experiment: str, model: str, sha256: str) -> None:
         """Raise :class:`InputError` where the stored embeddings are of other weights than these."""
         for dataset in self.project.experiments[experiment]["datasets"]:
-            file = self.embeddings_file(model, dataset)
+            file = self.embeddings_file(experiment, model, dataset)
             if file.is_file() and read_attributes(file)["weights_sha256"] != sha256:
                 raise InputError(
                     f"the weights of {self.project.cards[model]['name']} are not those that its "

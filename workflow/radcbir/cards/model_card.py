@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radcbir.cards import fusion
+from radcbir.cards import derived, fusion
 from radcbir.cards.card_schema import check_card
+from radcbir.cards.derived import base_of, settings_of
+from radcbir.cards.derived import is_adapted as is_adapted
+from radcbir.cards.derived import is_reranked as is_reranked
 from radcbir.cards.fusion import is_fusion as is_fusion
 from radcbir.cards.loaders import Loader, loader_of
 from radcbir.cards.precomputed import PRECOMPUTED as PRECOMPUTED
@@ -229,10 +232,13 @@ def card_meaning(card: Mapping[str, Any]) -> dict[str, Any]:
     Where the weights are fetched from, the batch size, and all that describes the model to readers
     are left out. So is the runtime in float32, where all runtimes give the same vectors within a
     tolerance; in half precision they round differently, so there it counts. A fusion means its
-    members: how their scores are put together changes what is found, not the embeddings.
+    members: how their scores are put together changes what is found, not the embeddings. A card
+    that is made from another one means that one, and how it is made.
     """
     if is_fusion(card):
         return {"loader": fusion.FUSION, "of": card["fusion"]["of"]}
+    if (base := base_of(card)) is not None:
+        return {"loader": card["loader"], "of": [base], "how": settings_of(card)}
     meaning = {key: card[key] for key in ("loader", "architecture", "dimension") if key in card}
     if has_network(card):
         meaning |= {key: card[key] for key in ("pooling", "preprocessing", "precision")}
@@ -247,6 +253,11 @@ def fused_card(card: Mapping[str, Any], members: Mapping[str, Mapping[str, Any]]
     """The card of a fusion with what follows from its ``members`` (slug -> card, in order)."""
     control = all(is_control(member) for member in members.values())
     return ModelCard({**card, **fusion.of_members(card, members, control)})
+
+
+def derived_card(card: Mapping[str, Any], base: Mapping[str, Any]) -> ModelCard:
+    """The card of an adapted or reranked model with what follows from its ``base``."""
+    return ModelCard({**card, **derived.of_base(card, base, is_control(base))})
 
 
 def loader_module(card: Mapping[str, Any]) -> str:
@@ -285,8 +296,8 @@ def has_text(card: Mapping[str, Any]) -> bool:
 
 
 def is_control(card: Mapping[str, Any]) -> bool:
-    """A card without learned weights: a control encoder, a network with random weights, or a fusion
-    of such.
+    """A card without learned weights: a control encoder, a network with random weights, or what is
+    made from such.
     """
     return (
         card.get("control", False)

@@ -45,8 +45,8 @@ def ways_of(preprocessing: Mapping[str, Any]) -> list[str]:
 def versions(meaning: Mapping[str, Any]) -> dict[str, Any]:
     """What an embedding depends on besides the meaning of its model's card and the image's pixels.
 
-    ``meaning`` is the card or its meaning. A fusion has its loader's version alone: the files of
-    its members depend on theirs.
+    ``meaning`` is the card or its meaning. A fusion, and what is made from another
+    model, has its loader's version alone: the files of its members depend on theirs.
     """
     loader = loader_of(meaning)
     found: dict[str, Any] = {"loader": loader.version}

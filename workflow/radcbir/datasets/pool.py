@@ -81,6 +81,32 @@ def write_splits(pooled: pd.DataFrame, folder: str | Path) -> None:
             write_text(temporary / f"{split}.{digest(content.encode())}.tsv", content)
 
 
+def write_index_labels(pooled: pd.DataFrame, index_split: str, folder: str | Path) -> None:
+    """Write ``{digest}.tsv``: id, patient_id and label of the images of the index split that have
+    one label.
+
+    It is what models that learn from labels may see. The name is the content's digest, so that
+    editing the label of a query fits nothing again.
+    """
+    taught = pooled[(pooled["split"] == index_split) & pooled["label"].notna()].sort_values("id")
+    content = taught[["id", "patient_id", "label"]].to_csv(sep="\t", index=False)
+    with atomic_folder(folder) as temporary:
+        write_text(temporary / f"{digest(content.encode())}.tsv", content)
+
+
+def read_index_labels(path: str | Path) -> pd.DataFrame:
+    """The table of :func:`write_index_labels`; ``patient_id`` is None where unknown."""
+    table = pd.read_csv(
+        path,
+        sep="\t",
+        dtype={"id": np.int64, "patient_id": object, "label": str},
+        na_values={"patient_id": [""]},
+        keep_default_na=False,
+    )
+    table["patient_id"] = table["patient_id"].where(table["patient_id"].notna(), None)
+    return table
+
+
 def read_split(path: str | Path) -> pd.DataFrame:
     """The image list of a split: ``id`` (int64), ``dataset``, ``patient_id`` (None where unknown),
     ``several_labels``.

@@ -107,6 +107,12 @@ def split_block(
     }
 
 
+def add_sentence(block: dict[str, Any], sentence: words.Sentence) -> None:
+    """Add a sentence to the verdict of a :func:`split_block`, in place."""
+    block["verdict"].append(_parts(sentence))
+    block["text"] += " " + words.plain([sentence])
+
+
 def _surest_half(
     table: pd.DataFrame | None, standing: Standing, splits: Sequence[str]
 ) -> words.Sentence | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from radcbir import analyses
-from radcbir.cards import model_card
+from radcbir.cards import derived, model_card
 from radcbir.core import layout, package_data
 from radcbir.core.errors import Mistakes
 from radcbir.core.files import digest_of
@@ -89,13 +89,14 @@ class Project:
         mistakes.refuse()
 
     def _complete_models(self, where: str) -> None:
-        """Change the cards as the configuration says, and complete those of fusions."""
+        """Change the cards as the configuration says, and complete those that are made from others."""
         mistakes = Mistakes()
         with mistakes.noted():
             models.override(self.cards, self.settings, where)
         with mistakes.noted():
             models.fuse(self.cards, where)
         mistakes.refuse()
+        models.derive(self.cards, where)
 
     def _complete_uses(self, where: str) -> None:
         """Check what is to be done with the datasets and models, and complete it."""
@@ -113,7 +114,7 @@ class Project:
                     f"{where}: the embeddings of the model '{self.precomputed[0]}' refer to images "
                     "by their names, which `pseudonymise:` takes away: drop one of them"
                 )
-        for each in self._without_what_they_need(where):
+        for each in (*self._without_what_they_need(where), *self._without_their_base(where)):
             mistakes.add(each)
         self.query: dict | None = None
         """What the target `query` asks, defaults filled in: name, images, experiment, models, k,
@@ -122,8 +123,8 @@ class Project:
             encoded = set(self.encoded)
             able = {
                 model
-                for model, meaning in self.meanings.items()
-                if set(meaning.get("of", [model])) <= encoded
+                for model in self.cards
+                if set(self.sources(model)) <= encoded and model not in self.reranked
             }
             with mistakes.noted():
                 self.query = complete_query(
@@ -160,6 +161,16 @@ class Project:
                 )
         return found
 
+    def _without_their_base(self, where: str) -> list[str]:
+        """Experiments with a model but not the one that it is made from, as sentences."""
+        return [
+            f"{where}: `experiments: {name}: models` names '{model}', which is made from "
+            f"'{self.base(model)}' and compared with it: add that one"
+            for name, experiment in self.experiments.items()
+            for model in experiment["models"]
+            if self.base(model) not in (None, *experiment["models"])
+        ]
+
     @property
     def key_file(self) -> str:
         """The file with the key of pseudonyms; empty where names stay as they are."""
@@ -185,13 +196,33 @@ class Project:
         """The models that put others together: rule `fuse` makes their embeddings."""
         return [model for model, card in self.cards.items() if card["loader"] == "fusion"]
 
+    @property
+    def adapted(self) -> list[str]:
+        """The models whose vectors are another model's after a map that rule `adapt` fits."""
+        return [model for model, card in self.cards.items() if model_card.is_adapted(card)]
+
+    @property
+    def reranked(self) -> list[str]:
+        """The models whose neighbors are another model's in another order: rule `rerank`."""
+        return [model for model, card in self.cards.items() if model_card.is_reranked(card)]
+
+    def base(self, model: str) -> str | None:
+        """The model that an adapted or reranked one is made from; None for all others."""
+        return derived.base_of(self.cards[model])
+
+    def sources(self, model: str) -> list[str]:
+        """The models with encoders, or precomputed ones, that a model's vectors go back to."""
+        members = self.cards[model]["fusion"]["of"] if model in self.fusions else None
+        base = self.base(model)
+        return members or (self.sources(base) if base is not None else [model])
+
     @cached_property
     def meanings(self) -> dict[str, dict]:
         """Per model, the part of its card that changes its embeddings; of a fusion, with that of
-        its members.
+        its members, and of a model that is made from another one, with that of it.
         """
         found = {model: model_card.card_meaning(card) for model, card in self.cards.items()}
-        for model in self.fusions:
+        for model in (*self.fusions, *self.adapted, *self.reranked):
             found[model]["members"] = [found[member] for member in found[model]["of"]]
         return found
 
@@ -206,8 +237,8 @@ class Project:
         return list(dict.fromkeys(found))
 
     def models_of_dataset(self, dataset: str) -> list[str]:
-        """The models that embed a dataset: those of the experiments that pool it, in the order of
-        ``models``.
+        """The models that have embeddings of a dataset: those of the experiments that pool it, in
+        the order of ``models``. What is made from one of them belongs to an experiment.
         """
         used = {
             model
@@ -215,7 +246,8 @@ class Project:
             if dataset in each["datasets"]
             for model in each["models"]
         }
-        return [model for model in self.models if model in used]
+        made = {*self.adapted, *self.reranked}
+        return [model for model in self.models if model in used and model not in made]
 
     def experiments_of(self, dataset: str) -> list[str]:
         """The experiments that pool a dataset."""
@@ -245,6 +277,11 @@ class Project:
             if model in self.searched and model not in fused
         ]
 
+    def models_with_vectors(self, experiment: str) -> list[str]:
+        """The models of an experiment that are not another one's neighbors in another order."""
+        models = self.experiments[experiment]["models"]
+        return [model for model in models if model not in self.reranked]
+
     def text_models(self, experiment: str) -> list[str]:
         """The models of an experiment that have a text tower."""
         return [
@@ -256,7 +293,7 @@ class Project:
     @property
     def encoded(self) -> list[str]:
         """The models that embed images here: rules `embed` and `gather` make their embeddings."""
-        others = {*self.precomputed, *self.fusions}
+        others = {*self.precomputed, *self.fusions, *self.adapted, *self.reranked}
         return [model for model in self.cards if model not in others]
 
     @property
@@ -281,8 +318,12 @@ class Project:
 
     @property
     def searched(self) -> list[str]:
-        """The models that have embeddings, so that their neighbors are searched here."""
-        return [model for model, card in self.cards.items() if model_card.has_vectors(card)]
+        """The models that have vectors, so that their neighbors are searched here."""
+        return [
+            model
+            for model, card in self.cards.items()
+            if model_card.has_vectors(card) and model not in self.reranked
+        ]
 
     @property
     def embedded(self) -> list[tuple[str, str]]:

@@ -1,12 +1,12 @@
-"""The models of the configuration: their cards, what the configuration changes in them, and
-fusions.
+"""The models of the configuration: their cards, what the configuration changes in them, and what
+follows for those that are made from others.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from radcbir.cards import model_card
+from radcbir.cards import derived, model_card
 from radcbir.cards.model_card import ModelCard
 from radcbir.core.errors import InputError, Mistakes
 from radcbir.core.files import is_file
@@ -65,6 +65,10 @@ def available_cards(folders: Sequence[Path]) -> dict[str, ModelCard]:
             found[slug] = model_card.fused_card(
                 card, {member: found[member] for member in card["fusion"]["of"]}
             )
+    for slug in _bases_first(found):
+        base = derived.base_of(found[slug])
+        if base in found:
+            found[slug] = model_card.derived_card(found[slug], found[base])
     return found
 
 
@@ -123,6 +127,11 @@ def _member(cards: Mapping[str, ModelCard], model: str, member: str, where: str)
         raise InputError(
             f"{fusion}, which has neighbor lists and no embeddings: take it out of `fusion: of`"
         )
+    if derived.base_of(card) is not None:
+        raise InputError(
+            f"{fusion}, which is made for one experiment from '{derived.base_of(card)}': name that "
+            "one instead"
+        )
     if card["loader"] == "fusion":
         raise InputError(
             f"{fusion}, which is a fusion itself: name the members of '{member}' instead"
@@ -133,6 +142,50 @@ def _member(cards: Mapping[str, ModelCard], model: str, member: str, where: str)
             "say how long its vectors are: add `dimension:` to it"
         )
     return card
+
+
+def derive(cards: dict[str, ModelCard], where: str) -> None:
+    """Complete the cards of adapted and reranked models with what follows from their base.
+
+    Raises :class:`InputError` with all bases that cannot be used.
+    """
+    mistakes = Mistakes()
+    for model in _bases_first(cards):
+        with mistakes.noted():
+            cards[model] = model_card.derived_card(cards[model], _base(cards, model, where))
+    mistakes.refuse()
+
+
+def _bases_first(cards: Mapping[str, ModelCard]) -> list[str]:
+    """The adapted models, then the reranked ones, which may be made from adapted ones."""
+    found = [model for model, card in cards.items() if derived.base_of(card) is not None]
+    return sorted(found, key=lambda model: derived.is_reranked(cards[model]))
+
+
+def _base(cards: Mapping[str, ModelCard], model: str, where: str) -> ModelCard:
+    """The card of the model that another one is made from, if that can be done."""
+    card = cards[model]
+    base = derived.base_of(card) or ""
+    made = f"{where}: the model '{model}' is made from '{base}'"
+    if base not in cards:
+        allowed = ", ".join(name for name, each in cards.items() if derived.base_of(each) is None)
+        raise InputError(
+            f"{made}, which `models` does not list: add it there, or correct "
+            f"`{card['loader']}: of` (listed: {allowed})"
+        )
+    of = cards[base]
+    if not model_card.has_vectors(of):
+        raise InputError(f"{made}, which has neighbor lists and no embeddings: name another one")
+    if of["loader"] == "fusion" and of["fusion"]["by"] != "concatenation":
+        raise InputError(
+            f"{made}, a fusion by {of['fusion']['by']}, which has no vectors of its own: name a "
+            "fusion by concatenation, or one of its members"
+        )
+    if derived.is_reranked(of) or (derived.is_adapted(of) and derived.is_adapted(card)):
+        raise InputError(
+            f"{made}, which is made from another model itself: name '{derived.base_of(of)}' instead"
+        )
+    return of
 
 
 def prompts_file(settings: Mapping, folders: Sequence[Path], where: str) -> Path | None:

@@ -68,8 +68,9 @@ def _complete_models(query: dict, experiment: Mapping, able: Collection[str], ke
         if model not in able:
             others = f" ({', '.join(able)})" if able else ", with an encoder, in `models:`"
             raise InputError(
-                f"{key} models` names '{model}', whose embeddings are precomputed, so that nothing "
-                f"here can embed a new image with it: name others{others}"
+                f"{key} models` names '{model}', whose embeddings are precomputed, or whose "
+                "neighbors are another model's in another order, so that nothing here can ask it "
+                f"with a new image: name others{others}"
             )
     if not query["models"]:
         raise InputError(

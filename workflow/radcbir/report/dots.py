@@ -206,7 +206,7 @@ def before_and_after(
                 rows = table[(table["query_split"] == split) & (table[column] == group)].set_index(
                     "model"
                 )
-                for position, (model, name) in enumerate(names.items()):
+                for position, model in enumerate(names):
                     if model not in rows.index:
                         continue
                     level: Any = place + lane(position, len(names))
@@ -214,7 +214,10 @@ def before_and_after(
                     style = dot(styles[model])
                     axis.plot(ends, [level] * 2, color=style["color"], linewidth=0.8, alpha=0.7)
                     axis.plot(ends[0], level, **style | {"markerfacecolor": "white"})
-                    axis.plot(ends[1], level, label=name if place == 0 else None, **style)
+                    axis.plot(ends[1], level, **style)
+            for model, name in names.items():  # in their order, whichever rows they have
+                if "model" in table and (table["model"] == model).any():
+                    axis.plot([], [], label=name, **dot(styles[model]))
             for border in range(1, len(groups)):
                 axis.axhline(border - 0.5, color="#e3e7ec", linewidth=0.5)
             name_rows(axis, [group.replace("_", " ") for group in reversed(groups)])

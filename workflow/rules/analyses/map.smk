@@ -28,8 +28,8 @@ rule map_coordinates:
 # images under the pointer and inside a lasso.
 rule map_summary:
     input:
-        maps=of_all_models(layout.of_model("map", "coordinates.parquet")),
-        per_query=of_all_models(layout.metrics("per_query.parquet")),
+        maps=of_models(layout.of_model("map", "coordinates.parquet"), models_with_vectors),
+        per_query=of_models(layout.metrics("per_query.parquet"), models_with_vectors),
         catalog=layout.POOL,
     output:
         report(
@@ -50,7 +50,7 @@ rule map_summary:
         mem_mb=per_attempt(4000),
         runtime=per_attempt(60),
     params:
-        cards=experiment_cards,
+        cards=lambda wildcards: shown_cards(models_with_vectors(wildcards)),
         settings=project.settings["map"],
         intensities=intensities,
         code=code("analyses/map_summary.py", template="analyses/map/map.html.j2"),

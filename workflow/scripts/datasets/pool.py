@@ -6,7 +6,7 @@ import pandas as pd
 
 from radcbir.core.logs import script_log
 from radcbir.core.tables import write_csv, write_parquet
-from radcbir.datasets.pool import pool, write_splits
+from radcbir.datasets.pool import pool, write_index_labels, write_splits
 
 with script_log(snakemake.log[0], f"pool {snakemake.wildcards.experiment}"):
     pooled, counts = pool(
@@ -25,3 +25,4 @@ with script_log(snakemake.log[0], f"pool {snakemake.wildcards.experiment}"):
     write_parquet(pooled, snakemake.output.catalog)
     write_csv(counts, snakemake.output.counts)
     write_splits(pooled, snakemake.output.splits)
+    write_index_labels(pooled, snakemake.params.index_split, snakemake.output.labels)

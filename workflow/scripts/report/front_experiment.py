@@ -10,11 +10,13 @@ from radcbir.core.tables import read_csv
 from radcbir.front_page.errors import errors_of
 from radcbir.front_page.experiment import (
     Circumstances,
+    add_sentence,
     own_patient_drop,
     patients_in_both,
     seen_in_training,
     split_block,
 )
+from radcbir.front_page.gains import best_gain
 from radcbir.front_page.standing import standing
 from radcbir.images.thumbnails import Thumbnails
 from radcbir.retrieval.index_settings import approximate_note
@@ -29,6 +31,7 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
         for path in (given.confidence, given.gaps, given.areas, given.sites)
     ]
     told = tuple(map(read_csv, given.privacy)) or None
+    gains, left_out = (read_csv(path) if path else None for path in (given.gains, given.left_out))
     catalog = pd.read_parquet(given.catalog)
     roots = json.loads(snakemake.resources.image_roots)
     thumbnails = Thumbnails(roots, params.pixels, params.intensities)
@@ -50,7 +53,10 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
             params.query_splits,
         )
         drop = own_patient_drop(summary, split, best)
-        blocks.append(split_block(here, found, drop, known, thumbnails, *others, told))
+        block = split_block(here, found, drop, known, thumbnails, *others, told)
+        if gains is not None:
+            add_sentence(block, best_gain(gains, left_out, params.cards, split))
+        blocks.append(block)
     front = {
         "experiment": snakemake.wildcards.experiment,
         "splits": blocks,

@@ -1,6 +1,6 @@
 """Does a model find the same finding in another dataset?"""
 
-from radcbir.analyses import Analysis, Project
+from radcbir.analyses import Analysis, Project, vector_models
 
 
 def _without(project: Project, experiment: str) -> str:
@@ -14,6 +14,7 @@ ANALYSIS = Analysis(
     question="Does a model find the same finding in another dataset?",
     section="Can I trust it",
     tables=("cross_dataset", "source_purity"),
+    models=vector_models,
     figures={"cross_dataset": "retrieval across datasets"},
     page="retrieval across datasets (tables)",
     without=_without,

@@ -1,6 +1,6 @@
 """Does a larger index help?"""
 
-from radcbir.analyses import Analysis
+from radcbir.analyses import Analysis, vector_models
 
 ANALYSIS = Analysis(
     name="index_size",
@@ -9,5 +9,6 @@ ANALYSIS = Analysis(
     section="Cost",
     tables=("index_size",),
     reported={"index_size": "effect of index size (CSV)"},
+    models=vector_models,
     figures={"index_size": "effect of index size"},
 )

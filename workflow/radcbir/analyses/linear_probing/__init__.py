@@ -1,6 +1,6 @@
 """Do linear classifiers on the embeddings tell the classes apart?"""
 
-from radcbir.analyses import Analysis
+from radcbir.analyses import Analysis, vector_models
 
 ANALYSIS = Analysis(
     name="linear_probing",
@@ -10,6 +10,7 @@ ANALYSIS = Analysis(
     tables=("linear_probing", "linear_calibration", "label_fractions"),
     summaries=("label_fractions_mean",),
     reported={"linear_probing": "linear probing (CSV)"},
+    models=vector_models,
     figures={
         "label_fractions": "linear probing with few labels",
         "linear_calibration": "calibration of linear probing",
