@@ -76,7 +76,7 @@ def table_section(
     heads += [
         {"text": head, "help": explanation, "is_text": False} for head, _, _, explanation in COLUMNS
     ]
-    values = part.set_index(["model", kind, "metric", "average"])
+    values = part.set_index(["model", kind, "metric", "average"]).sort_index()
     rows = []
     for model, card in cards.items():
         for name, title in titles.items():

@@ -71,7 +71,7 @@ def risk_coverage_figure(
     the first k; a line per model. A ring marks the k that is enough.
     """
     styles = model_styles(names, controls)
-    percent = matplotlib.ticker.PercentFormatter(1)
+    percent = matplotlib.ticker.PercentFormatter(1, symbol=" %")
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(
             1,

@@ -180,7 +180,7 @@ def outcomes_figure(
                 axis.set_yticks(range(len(models)), [names[model] for model in models])
                 axis.set_xlim(0, 1)
                 axis.grid(axis="y", visible=False)
-                axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
+                axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, symbol=" %"))
                 axis.set_title(f"first {k if k > 1 else 'neighbor'}\nqueries: {split}")
             for tick, model in zip(axes[row][0].get_yticklabels(), models, strict=True):
                 tick.set_fontstyle("italic" if model in controls else "normal")

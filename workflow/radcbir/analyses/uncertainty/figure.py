@@ -143,7 +143,7 @@ def _shares(axis: plt.Axes, shares: pd.Series, styles: Mapping[str, Mapping]) ->
             color="#fff" if share >= 0.8 else INK,
         )
     axis.set_xlim(0, 1)
-    axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
+    axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, symbol=" %"))
 
 
 def difference_matrix(
