@@ -24,6 +24,7 @@ ALLOWED = {
     ("analyses/confidence/unlike.py", "percentile"): "a limit of scores, not of a figure",
     ("app/views/values.py", "percentile"): "the window of an image",
     ("analyses/uncertainty/compute.py", "bootstrap"): "the analysis's own name",
+    ("analyses/gains/compute.py", "bootstrap"): "that of the analysis uncertainty",
 }
 
 MODULES = [
