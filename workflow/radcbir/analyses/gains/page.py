@@ -81,7 +81,7 @@ READING = (
 
 def _reading(kind: str) -> str:
     return (
-        f"Queries whose {kind} no image of the fit had: each is asked with a fit that has not seen it, "
+        f"Queries whose {kind} no image of the fit had: each is searched with a fit that has not seen it, "
         "in the whole index. This is what to expect of a new "
         + ("finding" if kind == "label" else "source of images")
         + ". A gain here is a gain that carries over. A loss here, beside a gain above, means that "

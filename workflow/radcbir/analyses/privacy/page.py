@@ -41,7 +41,7 @@ FOUND = [
     ("high", "to", "where the interval ends", figure),
     ("chance", "chance", "what a random image gives", figure),
     ("unit", "elsewhere", "in another study, or any other image", text),
-    ("queries", "asked", "images of patients who have an image elsewhere", count),
+    ("queries", "queries", "images of patients who have an image elsewhere", count),
     ("patients", "patients", "of these images", count),
     ("images", "searched", "images of index and queries", count),
     ("remark", "remark", "why there is nothing, or what to keep in mind", text),
