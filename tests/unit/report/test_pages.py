@@ -537,3 +537,17 @@ def test_a_value_has_as_many_decimals_as_its_interval_allows():
     assert interval(0.4605, 0.8907) == "0.46 – 0.89"
     assert interval(0.7164, 0.7349) == "0.716 – 0.735"
     assert interval(np.nan, np.nan) == ""
+
+
+def test_a_section_without_rows_has_its_words_and_no_empty_table(tmp_path):
+    heads = [{"head": "model", "help": "", "kind": "text"}]
+    row = {"control": False, "cells": [{"kind": "text", "value": "", "text": "Net"}]}
+    sections = [
+        {"title": "One", "reading": "Nothing can be told.", "heads": heads, "rows": []},
+        {"title": "Two", "reading": "Read it.", "heads": heads, "rows": [row]},
+    ]
+    page = tmp_path / "page.html"
+    render("report/templates/tables.html.j2", page, title="T", sections=sections)
+    shown = page.read_text()
+    assert "Nothing can be told." in shown
+    assert shown.count("<table") == 1
