@@ -26,6 +26,9 @@ WITHOUT_A_RUN = {
     "snakemake --cores all --configfile config/paper-biomedclip.yaml": (
         "needs network; tests/workflow/test_published.py runs it with archives made here"
     ),
+    "snakemake --cores all --configfile config/gains.yaml": (
+        "embeds the demo; tests/workflow/test_run_adapted.py runs such models on small images"
+    ),
     "snakemake --profile profiles/slurm": "needs Slurm; tests/workflow/test_slurm.py",
     "snakemake --profile workflow/profiles/slurm": "needs Slurm; tests/workflow/test_slurm.py",
     "snakemake --profile workflow/profiles/slurm -n": "needs Slurm; tests/workflow/test_slurm.py",
