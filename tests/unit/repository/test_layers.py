@@ -1,11 +1,13 @@
 """The packages of the library: none imports a later one, none is large."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-LIBRARY = Path(__file__).parents[3] / "workflow" / "radcbir"
+TESTS = Path(__file__).parents[2]
+LIBRARY = TESTS.parent / "workflow" / "radcbir"
 ORDER = [
     "core", "images", "datasets", "audit", "cards", "fetch", "encoders", "pixels", "embedding",
     "retrieval", "metrics", "report", "analyses", "front_page", "query", "project", "app",
@@ -51,3 +53,9 @@ def test_no_module_is_long_and_no_package_crowded():
 def test_snakemake_is_no_part_of_the_library():
     for path in MODULES:
         assert "import snakemake" not in path.read_text(), path
+
+
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by name: the second of a name cannot be collected."""
+    names = Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
