@@ -56,7 +56,6 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "images/39.png").write_text("no image")
     lines = [f"{1000 - number}\t{number:02d}.png\t100\n" for number in range(40)]
     (tmp_path / "0123456789abcdef.tsv").write_text("id\tpath\tbytes\n" + "".join(lines))
-    monkeypatch.setattr("radcbir.pixels.stored.PART", 9 * bytes_per_image(of_tiny()))
     return tmp_path
 
 
@@ -202,6 +201,15 @@ def test_a_part_that_is_damaged_or_of_others_is_refused(tmp_path):
 # --- decoding -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("images", "parts", "step"), [(3, 1, 8), (40, 5, 8), (3200, 32, 100), (100_000, 83, 1213)]
+)
+def test_a_shard_has_parts_for_many_processes_and_none_is_large(images, parts, step):
+    """A color image of 96 x 96 pixels takes 27,648 bytes."""
+    stored = StoredPixels("shard", [(0, "a.png")] * images, of_tiny())
+    assert (len(stored), stored.step) == (parts, step)
+
+
 @pytest.mark.parametrize("processes", [1, 3])
 def test_decoding_by_processes_keeps_order_and_reasons(project, processes):
     stored = stored_of(project)
@@ -218,7 +226,7 @@ def test_what_is_there_is_not_decoded_again(project):
     dates = {part: stored.path(part).stat().st_mtime_ns for part in range(len(stored))}
     stored.path(2).unlink()
     stored.path(4).write_bytes(stored.path(4).read_bytes()[:-1])
-    assert decode_missing(stored, prepare(), 2) == 9 + 4
+    assert decode_missing(stored, prepare(), 2) == 8 + 8
     again = {part for part in dates if stored.path(part).stat().st_mtime_ns != dates[part]}
     assert again == {2, 4}
     assert equal(all_images(stored), [prepare()(path) for _, path in rows()])
@@ -241,7 +249,7 @@ def test_two_jobs_share_the_work(project):
     for each in jobs:
         each.join()
     assert all(each < 40 for each in counts.values())
-    assert 40 <= sum(counts.values()) <= 58  # parts that both begin at a time are decoded twice
+    assert 40 <= sum(counts.values()) <= 56  # parts that both begin at a time are decoded twice
     assert equal(all_images(stored_of(project)), [prepare()(path) for _, path in rows()])
 
 
@@ -266,7 +274,7 @@ def test_a_crash_of_a_decoder_rejects_its_image_alone(project, ending, reason):
     expected[17] = reason
     assert equal(all_images(stored), expected)
     # What may pass is tried again by the next job, with its part; what is broken is not.
-    assert decode_missing(stored, prepare(), 2) == (9 if ending == signal.SIGKILL else 0)
+    assert decode_missing(stored, prepare(), 2) == (8 if ending == signal.SIGKILL else 0)
 
 
 def test_what_a_process_cannot_do_is_an_error_of_the_job(project):
@@ -319,7 +327,7 @@ def test_vectors_from_stored_pixels_are_those_from_the_images(project, caplog):
     with caplog.at_level("WARNING"):
         assert embed(project, pointer, "again.h5") == expected
     said = [each for each in caplog.messages if "the file of pixels" in each]
-    assert [" is not there: its 9 images" in said[0], "is damaged" in said[1]] == [True, True]
+    assert [" is not there: its 8 images" in said[0], "is damaged" in said[1]] == [True, True]
 
 
 def test_without_room_nothing_is_stored_and_the_vectors_are_the_same(project, caplog):

@@ -21,6 +21,10 @@ from radcbir.pixels.part import NotThisPart, Prepared, read_part, reasons_in
 PART = 32 << 20
 """About how many bytes a part takes at most: what a process has in memory that decodes it."""
 
+FEWEST_PARTS, FEWEST_IMAGES = 32, 8
+"""Into how many parts a shard is divided at least, so that many processes have something to do; no
+part has fewer images than that, but the last."""
+
 Row = tuple[int, str]
 """Id and path of an image."""
 
@@ -32,7 +36,8 @@ class StoredPixels:
         """``rows`` are the images of the shard in order."""
         self.folder, self.rows = Path(folder), rows
         self.belongs = f"{digest_of(geometry)} {self.folder.name}"
-        self.step = max(8, PART // bytes_per_image(geometry))
+        even = -(-len(rows) // FEWEST_PARTS)
+        self.step = max(FEWEST_IMAGES, min(PART // bytes_per_image(geometry), even))
 
     def __len__(self) -> int:
         """How many parts there are when all are there."""
