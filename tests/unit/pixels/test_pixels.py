@@ -54,6 +54,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "images/03.png").unlink()
     (tmp_path / "images/10.png").write_bytes(b"")
     (tmp_path / "images/39.png").write_text("no image")
+    monkeypatch.setattr("radcbir.pixels.stored.FEWEST_IMAGES", 8)
     lines = [f"{1000 - number}\t{number:02d}.png\t100\n" for number in range(40)]
     (tmp_path / "0123456789abcdef.tsv").write_text("id\tpath\tbytes\n" + "".join(lines))
     return tmp_path
@@ -202,7 +203,7 @@ def test_a_part_that_is_damaged_or_of_others_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("images", "parts", "step"), [(3, 1, 8), (40, 5, 8), (3200, 32, 100), (100_000, 83, 1213)]
+    ("images", "parts", "step"), [(3, 1, 32), (40, 2, 32), (3200, 32, 100), (100_000, 83, 1213)]
 )
 def test_a_shard_has_parts_for_many_processes_and_none_is_large(images, parts, step):
     """A color image of 96 x 96 pixels takes 27,648 bytes."""

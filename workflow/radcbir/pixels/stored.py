@@ -21,9 +21,10 @@ from radcbir.pixels.part import NotThisPart, Prepared, read_part, reasons_in
 PART = 32 << 20
 """About how many bytes a part takes at most: what a process has in memory that decodes it."""
 
-FEWEST_PARTS, FEWEST_IMAGES = 32, 8
+FEWEST_PARTS, FEWEST_IMAGES = 32, 32
 """Into how many parts a shard is divided at least, so that many processes have something to do; no
-part has fewer images than that, but the last."""
+part has fewer images than that, but the last, since a process takes some hundredths of a second to
+begin."""
 
 Row = tuple[int, str]
 """Id and path of an image."""
