@@ -99,8 +99,11 @@ def say_what_pixels_take():
 
 
 def sweep_pixels():
-    """A run that has ended well leaves no decoded images but those that are kept."""
-    if workflow.is_main_process and not workflow.dryrun:
+    """A run that has ended well leaves no decoded images but those that are kept. The page, which
+    may be served beside a run, leaves them to that."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    is_page = any(job.rule.name == rules.app.rule.name for job in jobs)
+    if workflow.is_main_process and not workflow.dryrun and not is_page:
         stored.sweep(project.settings["pixels"] == "keep")
 
 

@@ -33,11 +33,11 @@ rule pixels:
         "../scripts/embedding/pixels.py"
 
 
-# Embeds the images of one shard, from their pixels where the model is a network. It comes before the
-# next shard is decoded, so that few shards have pixels at a time. Settings that change the embeddings are in `params`. Settings that
-# only change the speed (device, batch size, in float32 the runtime) or the place of the images are
-# in `resources`, so a change of them makes nothing stale. The list is `ancient`, because it is
-# named after its content.
+# Embeds the images of one shard, from their pixels where the model is a network. It has priority over
+# decoding the next shard, so that few shards have pixels at a time. Settings that change the
+# embeddings are in `params`. Settings that only change the speed (device, batch size, in float32 the
+# runtime) or the place of the images are in `resources`, so a change of them makes nothing stale. The
+# list is `ancient`, because it is named after its content.
 rule embed:
     input:
         images=ancient(layout.SHARD),

@@ -285,13 +285,6 @@ def made_alike(wildcards):
     return [each for each in models if base in (each, project.base(each))]
 
 
-def gain_table(name):
-    """A table of the analysis gains. Nothing where an experiment has no model made from another."""
-    table = table_of("gains", f"{name}.csv")
-    made = lambda wildcards: any(map(project.base, experiment_setting("models")(wildcards)))
-    return lambda wildcards: table(wildcards) if made(wildcards) else []
-
-
 def uncertainty_table(name):
     """A table of the analysis uncertainty. Nothing where the experiment does not have it."""
     return table_of("uncertainty", f"{name}.csv")

@@ -3,8 +3,9 @@
 
 # Pools the catalogs of an experiment and lists the images of each split in a file that is named
 # after its content. The reason is the same as for the shards: an edited label changes the metrics,
-# not the search. The labels of the index split have such a file too, for models that learn from them. The rule runs after the shards without reading them. When the pool is known, all
-# images of the experiment are known.
+# not the search. The labels of the index split have such a file too, for models that learn from
+# them. The rule runs after the shards without reading them. When the pool is known, all images of
+# the experiment are known.
 checkpoint pool:
     input:
         catalogs=of_datasets(layout.CATALOG),

@@ -26,7 +26,7 @@ from radcbir.pixels.decode import Preparation, decode_missing, preprocessor
 from radcbir.pixels.geometry import bytes_per_image, geometry
 from radcbir.pixels.job import forget_pixels, store_pixels, stored_pixels
 from radcbir.pixels.part import NotThisPart, read_part, write_part
-from radcbir.pixels.stored import StoredPixels, sweep
+from radcbir.pixels.stored import StoredPixels, bytes_stored, sweep
 
 REPOSITORY = Path(__file__).parents[3]
 CARDS = {
@@ -360,6 +360,29 @@ def test_pixels_go_when_the_last_model_has_read_them(project):
     pointers = {model: store(project, model) for model in ("one", "two")}
     forget_pixels(pointers["two"], json.dumps([files("one")]))
     assert folder.is_dir()
+
+
+def test_pixels_stay_while_another_model_still_decodes(project, monkeypatch):
+    """Both are embedded again, so that the embeddings of both are there from before."""
+
+    def decode(stored, *arguments):
+        decoded = decode_missing(stored, *arguments)
+        forget_pixels(one, json.dumps([[str(project / "old.h5"), str(project / "two.pixels")]]))
+        return decoded
+
+    (project / "old.h5").touch()
+    one = store(project, "one")
+    monkeypatch.setattr("radcbir.pixels.job.decode_missing", decode)
+    two = store(project, "two")
+    assert not stored_pixels(two, rows()).missing()
+
+
+def test_pixels_that_are_removed_meanwhile_do_not_count(project):
+    store(project)
+    (folder,) = Path(layout.PIXELS).glob("*/*/*")
+    size = sum(each.stat().st_size for each in folder.iterdir())
+    (folder / "gone.npz").symlink_to("nowhere")
+    assert bytes_stored() == size > 0
 
 
 def test_the_end_of_a_run_leaves_what_is_to_be_kept(project):

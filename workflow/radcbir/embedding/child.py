@@ -11,7 +11,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from radcbir.core.errors import InputError
-from radcbir.core.machine.processes import end_with, keep_no_traces, limit
+from radcbir.core.machine.processes import begin_child, keep_no_traces, limit
 
 
 def in_child(work: Callable[[], None], where: str, memory: int, seconds: int) -> None:
@@ -54,9 +54,7 @@ def in_child(work: Callable[[], None], where: str, memory: int, seconds: int) ->
 def _run(
     work: Callable[[], None], result: Connection, memory: int, seconds: int, parent: int
 ) -> None:
-    for stopped in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stopped, signal.SIG_DFL)
-    end_with(parent)
+    begin_child(parent)
     keep_no_traces()
     limit(resource.RLIMIT_CPU, seconds, grace=5)
     with contextlib.suppress(OSError):  # not on every system

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,6 +45,17 @@ class Means:
     batch_size: int = 32
     threads: int = 1
     """How many images are decoded at a time."""
+
+    @classmethod
+    def of_rule(cls, resources: Any, threads: int) -> "Means":
+        """What the ``resources`` of a rule that embeds images say, without an image root."""
+        return cls(
+            weights=resources.weights or None,
+            device=resources.device,
+            runtime=resources.computed_by,
+            batch_size=resources.batch_size,
+            threads=threads,
+        )
 
     def load(self, job: Job) -> Encoder:
         """The encoder of a job."""

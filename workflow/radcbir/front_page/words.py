@@ -152,9 +152,9 @@ def told_by_vectors(
             f" (likeness {decoded['ssim']:.2f}; the mean image has {decoded['mean_image']:.2f}). ",
         ]
     if found is not None and found["low"] > found["chance"]:
-        where = "another study" if found["unit"] == "study" else "all others"
+        nearest = "image of another study" if found["unit"] == "study" else "other image"
         parts += [
-            f"The nearest image of {where} is of the same patient for ",
+            f"The nearest {nearest} is of the same patient for ",
             Strong(f"{in_hundred(found['recall_at_1'])} of 100 images"),
             f" with {name} (by chance {in_hundred(found['chance'])}).",
         ]

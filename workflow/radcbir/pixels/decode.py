@@ -28,7 +28,7 @@ from PIL import Image
 from radcbir.cards.loaders import loader_of
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
-from radcbir.core.machine.processes import end_with
+from radcbir.core.machine.processes import begin_child
 from radcbir.encoders import preprocessing
 from radcbir.images import raster, reader
 from radcbir.pixels.part import Prepared, write_part
@@ -76,7 +76,6 @@ def decode_missing(
     Jobs of several models may do so at the same time, each in an order of its own (by its name
     ``job``): what one has decoded the others skip. Memory is that of one part for each process.
     """
-    stored.folder.mkdir(parents=True, exist_ok=True)
     stored.drop_doubtful()
     missing = stored.missing()
     random.Random(job).shuffle(missing)
@@ -161,9 +160,7 @@ class _Worker:
         return False
 
     def _run(self, result: Connection, parent: int) -> None:
-        for stopped in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(stopped, signal.SIG_DFL)
-        end_with(parent)
+        begin_child(parent)
         try:
             prepared: list[Prepared] = []
             for place, (_, path) in enumerate(self.stored.images(self.part)):

@@ -54,10 +54,11 @@ def store_pixels(
         )
         write_text(pointer, NO_ROOM)
         return
+    # Before the work: while a pointer is there, no other model's job removes the pixels.
+    write_text(pointer, json.dumps({"folder": str(folder), "geometry": of}, sort_keys=True))
     prepare = Preparation(image_root, intensity, preprocessor(card))
     decoded = decode_missing(stored, prepare, processes, model)
     logger.info("%d images decoded, %d were there", decoded, len(rows) - decoded)
-    write_text(pointer, json.dumps({"folder": str(folder), "geometry": of}, sort_keys=True))
 
 
 def _no_room(coming: int, most_bytes: float) -> bool:

@@ -36,6 +36,7 @@ def write_part(path: Path, prepared: Sequence[Prepared], belongs: str) -> None:
     kind = np.result_type(*pixels) if pixels else np.uint8
     flat = np.concatenate([each.ravel() for each in pixels]) if pixels else np.empty(0, np.uint8)
     shapes = np.array([each.shape for each in pixels], dtype=np.int32).reshape(-1, 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
     own = path.with_name(f".{path.stem}.{socket.gethostname()}.{os.getpid()}.npz")
     try:
         np.savez(own, header=_bytes(header), shapes=shapes, pixels=flat.astype(kind, copy=False))

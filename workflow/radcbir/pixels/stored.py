@@ -6,9 +6,11 @@ file of its own, which says where the pixels are (rule ``pixels``), and the fold
 model needs it any more.
 """
 
+import contextlib
 import json
+import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +80,13 @@ class StoredPixels:
 
 
 def bytes_stored() -> int:
-    """How many bytes the pixels of all shards take now."""
-    return sum(each.stat().st_size for each in _files(Path(layout.PIXELS).rglob("*.npz")))
-
-
-def _files(found: Iterable[Path]) -> Iterable[Path]:
-    return (each for each in found if each.is_file())
+    """How many bytes the pixels of all shards take now. Other jobs may remove some meanwhile."""
+    total = 0
+    for folder, _, files in os.walk(layout.PIXELS):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(folder, name).stat().st_size
+    return total
 
 
 def release(folder: str | Path, others: str) -> None:

@@ -301,14 +301,22 @@ class Project:
         """Those of :attr:`encoded` whose images go through a network: rule `pixels` decodes them."""
         return [model for model in self.encoded if model_card.has_network(self.cards[model])]
 
+    @cached_property
+    def geometries(self) -> dict[str, dict[str, dict]]:
+        """Dataset -> network that embeds it -> how it takes the images."""
+        networks = set(self.networks)
+        return {
+            dataset: {
+                model: geometry(self.cards[model], settings["intensity"])
+                for model in self.models_of_dataset(dataset)
+                if model in networks
+            }
+            for dataset, settings in self.datasets.items()
+        }
+
     def of_same_geometry(self, model: str, dataset: str) -> list[str]:
         """The other models of a dataset that take its images with the same pixels."""
-        intensity = self.datasets[dataset]["intensity"]
-        of = {
-            each: digest_of(geometry(self.cards[each], intensity))
-            for each in self.models_of_dataset(dataset)
-            if each in self.networks
-        }
+        of = self.geometries[dataset]
         return [each for each in of if each != model and of[each] == of[model]]
 
     @property

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.files import digest_of
-from radcbir.pixels.geometry import bytes_per_image, geometry
+from radcbir.pixels.geometry import bytes_per_image
 from radcbir.project.configuration import Project
 
 
@@ -13,10 +13,8 @@ def in_words(project: Project) -> str:
     and in color.
     """
     images, gray, color, unknown = 0, 0, 0, []
-    for dataset, settings in project.datasets.items():
-        models = [each for each in project.models_of_dataset(dataset) if each in project.networks]
-        found = [geometry(project.cards[each], settings["intensity"]) for each in models]
-        distinct = {digest_of(each): each for each in found}.values()
+    for dataset, found in project.geometries.items():
+        distinct = {digest_of(each): each for each in found.values()}.values()
         count = _known_images(dataset)
         if distinct and count is None:
             unknown.append(dataset)

@@ -16,13 +16,7 @@ with script_log(
         card=snakemake.params.card,
         code=snakemake.params.code,
     )
-    means = Means(
-        weights=snakemake.resources.weights or None,
-        device=snakemake.resources.device,
-        runtime=snakemake.resources.computed_by,
-        batch_size=snakemake.resources.batch_size,
-        threads=snakemake.threads,
-    )
+    means = Means.of_rule(snakemake.resources, snakemake.threads)
     embed_perturbed(
         snakemake.input.queries,
         snakemake.output[0],

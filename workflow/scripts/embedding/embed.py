@@ -1,5 +1,7 @@
 """The image list of a shard, and its pixels where they are stored -> its embeddings."""
 
+from dataclasses import replace
+
 from radcbir.core.logs import script_log
 from radcbir.embedding.images import Means, embed_shard
 from radcbir.embedding.job import Job
@@ -16,14 +18,8 @@ with script_log(
         intensity=snakemake.params.intensity,
         storage=snakemake.params.storage,
     )
-    means = Means(
-        weights=snakemake.resources.weights or None,
-        image_root=snakemake.resources.image_root,
-        device=snakemake.resources.device,
-        runtime=snakemake.resources.computed_by,
-        batch_size=snakemake.resources.batch_size,
-        threads=snakemake.threads,
-    )
+    means = Means.of_rule(snakemake.resources, snakemake.threads)
+    means = replace(means, image_root=snakemake.resources.image_root)
     max_rejected = float(snakemake.resources.max_rejected)
     pointer = snakemake.input.get("pixels") or None
     embed_shard(snakemake.input.images, snakemake.output[0], job, means, max_rejected, pointer)

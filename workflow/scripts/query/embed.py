@@ -14,11 +14,5 @@ with script_log(
         code=snakemake.params.code,
         intensity=snakemake.params.intensity,
     )
-    means = Means(
-        weights=snakemake.resources.weights or None,
-        device=snakemake.resources.device,
-        runtime=snakemake.resources.computed_by,
-        batch_size=snakemake.resources.batch_size,
-        threads=snakemake.threads,
-    )
+    means = Means.of_rule(snakemake.resources, snakemake.threads)
     embed_queries(snakemake.input.queries, snakemake.output[0], job, means)

@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV, GroupShuffleSplit
 from threadpoolctl import threadpool_limits
 
 from radcbir.analyses.privacy.similarity import structural_similarity
-from radcbir.metrics.intervals import average, caution, difference_interval, of_mean
+from radcbir.metrics.intervals import average, difference_interval, of_mean, verdict
 from radcbir.metrics.selection import FEWEST_PATIENTS
 
 PENALTIES = 10.0 ** np.arange(-2, 8)
@@ -143,16 +143,9 @@ def reconstruction(training: Images, asked: Images) -> tuple[dict, pd.DataFrame]
         "penalty": made.penalty,
         "chosen": made.chosen,
     }
-    counts["verdict"] = _verdict(float(gain_low), float(gain_high), whole.effective)
+    sides = "less than the mean image", "more than the mean image"
+    counts["verdict"] = verdict(float(gain_low), float(gain_high), whole.effective, *sides)
     return cells | counts, pd.DataFrame(rows, columns=examples.columns)
-
-
-def _verdict(low: float, high: float, effective: float) -> str:
-    if caution(effective) in ("no interval", "no verdict"):
-        return "too few patients"
-    if low > 0:
-        return "more than the mean image"
-    return "less than the mean image" if high < 0 else "undecided"
 
 
 def why_nothing(training: Images, asked: Images) -> str:

@@ -1,6 +1,5 @@
 """Small gray images of a dataset, read once for all models."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root
 from radcbir.datasets.passing import note_passing
+from radcbir.datasets.shard_lists import read_shards
 from radcbir.images import reader
 from radcbir.images.raster import UnreadableImage
 
@@ -32,8 +32,7 @@ def small_images(
     the bytes of :func:`squeezed`, row by row.
     """
     check_image_root(image_root, dataset)
-    with open(shard, newline="", encoding="utf-8") as handle:
-        rows = [(int(row["id"]), row["path"]) for row in csv.DictReader(handle, delimiter="\t")]
+    rows = list(read_shards([shard]))
     progress = Progress(len(rows), "images made small")
 
     def small(row: tuple[int, str]) -> bytes | str:

@@ -15,6 +15,7 @@ from radcbir.metrics.intervals import (
     caution,
     difference_interval,
     patients_as_clusters,
+    verdict,
 )
 from radcbir.metrics.lists import relevant_in_index
 from radcbir.metrics.per_query import capped_precision
@@ -236,11 +237,8 @@ def _area(
 
 def _verdict(row: dict[str, Any]) -> str:
     """Whether perturbed queries are right less or more often, by the interval of the change of P@1."""
-    if caution(row["effective_patients"]) in ("no interval", "no verdict"):
-        return "too few patients"
-    if row["change_1_high"] < 0:
-        return "less often"
-    return "more often" if row["change_1_low"] > 0 else "undecided"
+    ends = row["change_1_low"], row["change_1_high"]
+    return verdict(*ends, row["effective_patients"], "less often", "more often")
 
 
 def _measured(before: np.ndarray, after: np.ndarray, clusters: np.ndarray) -> dict[str, Any]:

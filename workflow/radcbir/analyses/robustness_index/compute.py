@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radcbir.metrics.intervals import average, caution, patients_as_clusters
+from radcbir.metrics.intervals import average, caution, patients_as_clusters, verdict
 from radcbir.metrics.lists import places, relevant_in_index
 from radcbir.retrieval.joined import Neighborhood, codes, label_codes, patient_codes
 
@@ -183,8 +183,5 @@ def _verdict(row: dict[str, Any]) -> str:
     """Whether neighbors follow the label or the site, by the interval of the index."""
     if np.isnan(row["robustness_index"]):
         return ""
-    if caution(row["effective_patients"]) in ("no interval", "no verdict"):
-        return "too few patients"
-    if row["low"] > EVEN:
-        return "the label"
-    return "the site" if row["high"] < EVEN else "undecided"
+    ends = row["low"], row["high"]
+    return verdict(*ends, row["effective_patients"], "the site", "the label", EVEN)

@@ -46,6 +46,13 @@ def end_with(parent: int) -> None:
         sys.exit()
 
 
+def begin_child(parent: int) -> None:
+    """Make this fork a process that signals end, and that ends with its ``parent``."""
+    for stopped in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stopped, signal.SIG_DFL)
+    end_with(parent)
+
+
 def begin_run() -> None:
     """Make this process the run that the jobs it starts belong to. It ends with the run that it is
     a job of itself.

@@ -53,6 +53,7 @@ from radcbir.metrics.intervals.patients import (
     effective_patients,
     patients_as_clusters,
     reading,
+    verdict,
 )
 
 __all__ = [
@@ -83,4 +84,5 @@ __all__ = [
     "score_interval",
     "standard_error",
     "swapped",
+    "verdict",
 ]

@@ -46,6 +46,19 @@ def caution(effective: float) -> str:
     return "" if at_least(effective, FEW) else "few patients"
 
 
+def verdict(
+    low: float, high: float, effective: float, below: str, above: str, at: float = 0.0
+) -> str:
+    """``below`` or ``above`` where the whole interval is on that side of ``at``; else ``undecided``,
+    or ``too few patients`` for any verdict.
+    """
+    if caution(effective) in ("no interval", "no verdict"):
+        return "too few patients"
+    if low > at:
+        return above
+    return below if high < at else "undecided"
+
+
 def reading(clusters: int, unit: str, effective: Mapping[str, float]) -> str:
     """What intervals follow from and what must not be concluded, in words.
 
