@@ -2,6 +2,8 @@
 once."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -25,3 +27,26 @@ def test_without_network_what_is_missing_is_said_before_anything_runs(fresh):
         "--profile", "workflow/profiles/air-gapped", "--config", "offline=False", "-n"
     )
     assert "is set, and of what would be fetched" not in output
+
+
+COUNT_TIMERS = """
+import sys, snakemake.cli
+from snakemake.scheduling.job_scheduler import JobScheduler
+JobScheduler._schedule_reevalutation = lambda self, delay: print("looks again after", delay)
+snakemake.cli.main(sys.argv[1:])
+"""
+
+
+def test_snakemake_looks_for_jobs_only_when_one_has_ended(fresh):
+    """Its default limit of jobs per second starts a timer at each look, which starts the next."""
+    target = ["--cores", "1", "--force", "--", "results/datasets/chest/catalog.parquet"]
+
+    def looks(*limit):
+        output = subprocess.run(
+            [sys.executable, "-c", COUNT_TIMERS, *limit, *target],
+            cwd=fresh.folder, text=True, capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        return set(re.findall("looks again after .*", output))
+
+    assert looks() == set()
+    assert looks("--max-jobs-per-timespan", "7/2s") == {"looks again after 2.0"}, "that of the user"

@@ -52,6 +52,16 @@ else:
     end_with_run()
 
 
+def look_for_jobs_only_when_one_ends():
+    """With its limit of 100 starts a second, each time that Snakemake looks for jobs to run starts a
+    timer that looks again a second later, which starts the next timer: the more jobs have ended, the
+    more often it looks. The limit is for clusters; one that the user sets is kept.
+    """
+    limit = workflow.scheduler.job_rate_limiter
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 def refuse_second_run():
     """One run at a time in a folder. The page makes nothing, so it may be served beside a run."""
     page = [job.rule.name == rules.app.rule.name for job in workflow.dag.needrun_jobs()]

@@ -571,3 +571,31 @@ def test_a_full_gpu_asks_for_a_smaller_batch(monkeypatch):
     monkeypatch.setattr(encoder, "pool", full)
     with pytest.raises(OutOfMemory, match="2 images do not fit"):
         encode(encoder, [noise(0), noise(1)])
+
+
+def test_a_gpu_that_fails_is_one_sentence(monkeypatch):
+    encoder = load_encoder("tiny", TINY, None, "cpu")
+
+    def fail(batch):
+        raise RuntimeError(
+            "CUDA error: unspecified launch failure\nCUDA kernel errors might be ..."
+        )
+
+    monkeypatch.setattr(encoder, "pool", fail)
+    with pytest.raises(
+        InputError, match=r"failed while it computed \(unspecified launch failure\): run again"
+    ):
+        encode(encoder, [noise(0)])
+
+
+def test_batches_under_way_give_the_vectors_of_one_at_a_time(photographs):
+    """On a GPU one is copied while another is computed; buffers must not be used twice."""
+    encoder = load_encoder("tiny", TINY, None, "cuda" if torch.cuda.is_available() else "cpu")
+    batches = [
+        [encoder.preprocess(each) for each in (*photographs, noise(n), noise(n + 1))]
+        for n in range(6)
+    ]
+    expected = [encoder.encode(batch) for batch in batches]
+    waiting = [encoder.begin(batch) for batch in batches]
+    for wait, vectors in zip(waiting, expected, strict=True):
+        np.testing.assert_array_equal(wait(), vectors)

@@ -479,6 +479,10 @@ def test_precision_and_runtime_of_all_models_or_of_some(tmp_path, monkeypatch):
     }
     assert found(precision={"*": "bfloat16", "net": "float32"})["net"] == ("float32", "auto")
     assert found(precision={"*": "bfloat16", "net": "float32"})["other"] == ("bfloat16", "auto")
+    # `auto` follows from the configuration, not from the machine.
+    for device, wanted in [("auto", "float32"), ("cpu", "float32"), ("cuda:1", "bfloat16")]:
+        assert found(precision="auto", device=device)["net"] == (wanted, "auto")
+    assert found(precision={"net": "auto"}, device="cuda")["other"] == ("float16", "auto")
     for changes, message in [
         (
             {"runtime": {"nett": "openvino"}},

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.datasets.passing import note_passing
 from radcbir.datasets.shard_lists import read_shards
+from radcbir.embedding.batches import BatchSize, encoded
 from radcbir.embedding.job import Job
 from radcbir.embedding.store import write_shard
-from radcbir.encoders import Encoder, OutOfMemory, load_encoder
+from radcbir.encoders import Encoder, load_encoder
 from radcbir.images import raster
 from radcbir.images.intensity import INTENSITY
 from radcbir.pixels.decode import Preparation
 from radcbir.pixels.job import read_in_order, stored_pixels
 from radcbir.pixels.part import Prepared
-from radcbir.pixels.stored import Row
+from radcbir.pixels.stored import Row, StoredPixels
 
 AHEAD = 3
 """How many batches may be decoded ahead of the one in the encoder."""
@@ -88,12 +88,13 @@ def embed_shard(
     policy = INTENSITY if job.intensity is None else job.intensity
     prepare = Preparation(means.image_root, policy, encoder.preprocess)
     stored = stored_pixels(pointer, rows)
-    images = (
-        read_in_order(stored, prepare)
-        if stored
-        else _read(rows, lambda row: prepare(row[1]), means.threads, AHEAD * means.batch_size)
-    )
-    ids, vectors, rejected = _embed(images, len(rows), encoder, means.batch_size)
+    if stored:
+        found = embed_stored(stored, prepare, encoder, means.batch_size)
+    else:
+        found = embed_images(
+            rows, means.image_root, encoder, means.batch_size, means.threads, policy
+        )
+    ids, vectors, rejected = found
     bad = [(path, reason) for _, path, reason in rejected]
     note_passing(job.dataset, f"{Path(shard).stem}.{job.model}", bad)
     where = f"this shard of dataset '{job.dataset}'"
@@ -122,6 +123,15 @@ def embed_images(
     prepare = Preparation(image_root, policy, encoder.preprocess)
     images = _read(rows, lambda row: prepare(row[1]), threads, AHEAD * batch_size)
     return _embed(images, len(rows), encoder, batch_size)
+
+
+def embed_stored(
+    stored: StoredPixels, again: Preparation, encoder: Encoder, batch_size: int
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
+    """:func:`embed_images` of images whose pixels are stored; those of a damaged file are decoded
+    ``again``.
+    """
+    return _embed(read_in_order(stored, again), len(stored.rows), encoder, batch_size)
 
 
 def embed_loaded(
@@ -162,39 +172,34 @@ def _embed(
     """Embed ``count`` prepared images; what is returned is that of :func:`embed_images`."""
     ids: list[int] = []
     vectors = np.empty((count, encoder.dimension), dtype=np.float32)
-    rejected: list[tuple[int, str, str]] = []
+    rejected: dict[int, tuple[int, str, str]] = {}  # by their places in the list
     progress = Progress(count, "images")
 
-    def keep(batch: list[tuple[Row, np.ndarray]]) -> None:
-        nonlocal batch_size
-        found, batch_size = _encode(encoder, [each for _, each in batch], batch_size)
-        usable = np.isfinite(found).all(axis=1) & (np.abs(found).max(axis=1) > 0)
-        for (row, _), vector, is_usable in zip(batch, found, usable, strict=True):
-            if is_usable:
-                vectors[len(ids)] = vector
-                ids.append(row[0])
+    def usable() -> Iterator[tuple[tuple[int, Row], np.ndarray]]:
+        for place, (row, prepared) in enumerate(images):
+            if isinstance(prepared, str):
+                rejected[place] = (*row, prepared)
+                logger.warning("rejected %s: %s", row[1], prepared)
             else:
-                reason = (
-                    "the encoder gave a zero vector"
-                    if np.isfinite(vector).all()
-                    else "the encoder gave no finite vector"
-                )
-                rejected.append((*row, reason))
+                yield (place, row), prepared
+            progress.advance()
 
-    batch: list[tuple[Row, np.ndarray]] = []
-    for row, prepared in images:
-        if isinstance(prepared, str):
-            rejected.append((*row, prepared))
-            logger.warning("rejected %s: %s", row[1], prepared)
-        else:
-            batch.append((row, prepared))
-        if len(batch) >= batch_size:
-            keep(batch)
-            batch = []
-        progress.advance()
-    if batch:
-        keep(batch)
-    return np.array(ids, dtype=np.int64), vectors[: len(ids)], rejected
+    size = BatchSize(batch_size, grows=getattr(encoder, "on_gpu", False))
+    for batch, found in encoded(usable(), encoder, size):
+        finite = np.isfinite(found).all(axis=1)
+        kept = finite & (np.abs(found).max(axis=1) > 0)
+        vectors[len(ids) : len(ids) + kept.sum()] = found[kept]
+        ids += [row[0] for (_, row), keep in zip(batch, kept, strict=True) if keep]
+        for n in np.flatnonzero(~kept):
+            place, row = batch[n]
+            reason = (
+                "the encoder gave a zero vector"
+                if finite[n]
+                else "the encoder gave no finite vector"
+            )
+            rejected[place] = (*row, reason)
+    in_order = [rejected[place] for place in sorted(rejected)]
+    return np.array(ids, dtype=np.int64), vectors[: len(ids)], in_order
 
 
 def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> Iterator:
@@ -210,22 +215,3 @@ def _ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> I
         for item in islice(items, 1):
             waiting.append(pool.submit(function, item))
         yield result
-
-
-def _encode(encoder: Encoder, inputs: list, batch_size: int) -> tuple[np.ndarray, int]:
-    """Encode ``inputs`` in batches of at most ``batch_size``, halved whenever the accelerator's
-    memory does not do.
-    """
-    while True:
-        try:
-            parts = [
-                inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)
-            ]
-            return np.concatenate([encoder.encode(part) for part in parts]), batch_size
-        except OutOfMemory as error:
-            if batch_size == 1:
-                raise InputError(
-                    f"{error}, not even one: run this model on a larger GPU or with `device: cpu`"
-                ) from None
-            batch_size //= 2
-            logger.warning("%s: going on with %d", error, batch_size)

@@ -4,7 +4,7 @@ tensor.
 
 import ctypes
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from radcbir.cards.loaders import loader_of
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.core.machine.devices import torch_device
-from radcbir.encoders import OutOfMemory
 from radcbir.encoders.preprocessing import preprocessed
+from radcbir.encoders.transfer import Transfer
 
 NATIVE = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
 """Precision -> the abilities of an x86 processor, by torch's names, one of which computes in it."""
@@ -45,11 +45,12 @@ class NetworkEncoder:
         torch.backends.cudnn.allow_tf32 = False
         if self.device.type == "cpu":
             keep_freed_memory()
-            if imitated(card["precision"]):
-                logger.warning(
-                    "this processor does not compute in %s: torch imitates it, slower than float32",
-                    card["precision"],
-                )
+        if imitated(card["precision"], self.device.type):
+            logger.warning(
+                "this device does not compute in %s: torch imitates it, slower than float32",
+                card["precision"],
+            )
+        self.transfer = Transfer(self.device)
         # Convolutional networks run faster with the channels last, on CPUs and on GPUs.
         convolutional = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
         self.layout = torch.channels_last if convolutional else torch.contiguous_format
@@ -78,16 +79,8 @@ class NetworkEncoder:
         its highest before that; an image in the corner of the square has zeros beside it.
         """
         size = self.preprocessing["size"]
-        channels = max(
-            len(each) for each in inputs
-        )  # one where all are gray: the mean spreads them
-        pixels = np.zeros((len(inputs), channels, size, size), dtype=np.result_type(*inputs))
-        for place, each in enumerate(inputs):
-            pixels[place, :, : each.shape[1], : each.shape[2]] = each
-        values = torch.from_numpy(pixels)
-        if self.device.type == "cuda":
-            values = values.pin_memory()
-        values = values.to(self.device, non_blocking=True)
+        values = self.transfer.sent(inputs, size)
+        channels = values.shape[1]
         if self.preprocessing.get("range") == "minmax":
             low, high = (
                 values.amin(dim=(1, 2, 3), keepdim=True),
@@ -152,7 +145,15 @@ class NetworkEncoder:
 
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Preprocessed images -> embeddings, shape (n, dimension), float32."""
-        return self._to_numpy(
+        return self.begin(inputs)()
+
+    def begin(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """Start :meth:`encode` and return what waits for the embeddings.
+
+        A GPU works on them after the call has returned; elsewhere they are ready then. Raises
+        :class:`~radcbir.encoders.OutOfMemory` where a smaller batch may fit.
+        """
+        return self.transfer.begun(
             lambda: self.forward(self.batch(inputs), [each.shape[1:] for each in inputs]),
             len(inputs),
         )
@@ -163,13 +164,10 @@ class NetworkEncoder:
             self.device.type, self.precision, enabled=self.precision != torch.float32
         )
 
-    @staticmethod
-    def _to_numpy(run, count: int) -> np.ndarray:
-        try:
-            return run().float().cpu().numpy()
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            raise OutOfMemory(f"{count} images do not fit into the GPU's memory") from None
+    @property
+    def on_gpu(self) -> bool:
+        """Whether larger batches may be faster."""
+        return self.transfer.to_gpu
 
     def mean_inside(
         self, features: torch.Tensor, shapes: Sequence[tuple[int, int]]
@@ -211,14 +209,19 @@ def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder
     return encoder
 
 
-def imitated(precision: str) -> bool:
-    """Whether torch has to make up for what an x86 processor cannot compute in; of other processors
-    nothing is said.
+def imitated(precision: str, device: str = "cpu") -> bool:
+    """Whether torch has to make up for what an x86 processor or a GPU of NVIDIA cannot compute in;
+    of other devices nothing is said.
     """
+    if device == "cuda":
+        return precision == "bfloat16" and not torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
     able = torch.cpu.get_capabilities()
     wanted = NATIVE.get(precision)
     return (
-        able.get("architecture") == "x86_64"
+        device == "cpu"
+        and able.get("architecture") == "x86_64"
         and wanted is not None
         and not any(able.get(each) for each in wanted)
     )

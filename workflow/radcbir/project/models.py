@@ -18,6 +18,9 @@ OVERRIDES = ("precision", "runtime")
 ALL = "*"
 """Stands for all models that such a key does not name."""
 
+AUTO = "auto"
+"""The precision that follows from `device:`."""
+
 
 def overrides_in_full(config: Mapping) -> Mapping:
     """The configuration with `precision:` and `runtime:` as mappings from models: a value alone is
@@ -74,13 +77,17 @@ def available_cards(folders: Sequence[Path]) -> dict[str, ModelCard]:
 
 def override(cards: dict[str, ModelCard], settings: Mapping, where: str) -> None:
     """Put what `precision:` and `runtime:` say into the cards: of all models with a network, or of
-    those named.
+    those named. `precision: auto` is bfloat16 where `device:` names a GPU, else float32: what is
+    stored follows from the configuration, not from the machine that a job runs on.
 
     Raises :class:`InputError` for models that are not listed or have no network.
     """
     mistakes = Mistakes()
     for key in OVERRIDES:
         values = dict(settings[key])
+        if key == "precision":
+            automatic = "bfloat16" if settings["device"].startswith("cuda") else "float32"
+            values = {model: automatic if each == AUTO else each for model, each in values.items()}
         for_all = values.pop(ALL, None)
         with mistakes.noted():
             check_known(values, cards, f"{where}: `{key}`", "`models`")

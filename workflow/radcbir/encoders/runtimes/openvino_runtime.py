@@ -62,7 +62,12 @@ class OpenVinoEncoder:
 
     def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Preprocessed images -> embeddings, shape (n, dimension), float32."""
-        return self.forward(self.batch(inputs), [np.shape(each)[1:] for each in inputs]).numpy()
+        return self.begin(inputs)()
+
+    def begin(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """The embeddings of :meth:`encode`, which are ready when this returns."""
+        found = self.forward(self.batch(inputs), [np.shape(each)[1:] for each in inputs])
+        return found.numpy
 
     @torch.inference_mode()
     def forward(
