@@ -56,7 +56,7 @@ PROVIDER = Provider(
         "step",
         "trim",
         label={
-            "description": "A template of DICOM keywords, region, modality, view, laterality: '{modality}/{region}/{view}'.",
+            "description": "A template of DICOM keywords, region, modality, view, laterality, finding: '{modality}/{region}/x'.",
             **_NAME,
         },
         csv={

@@ -12,7 +12,7 @@ from radcbir.core.logs import logger
 from radcbir.core.text.csv_reader import CsvFile, wrong_cells
 from radcbir.datasets.preparation import read_table
 from radcbir.datasets.providers.dicom import UIDS
-from radcbir.datasets.providers.dicom.template import Template
+from radcbir.datasets.providers.dicom.template import FINDING, Template
 from radcbir.datasets.providers.folder.labels import label_columns, labels_of_csv, prefix_of
 
 OF_TABLE = {
@@ -28,18 +28,28 @@ def of_headers(table: pd.DataFrame, template: Template) -> tuple[pd.Series, str]
     """The labels of each image, and for how many images which field is blank, in words."""
     needed = list(dict.fromkeys(name for names in template.fields for name in names))
     values = table[[OF_TABLE.get(name, name) for name in needed]].fillna("").to_numpy()
-    made: dict[tuple, tuple[str, str]] = {}
+    made: dict[tuple, tuple[list[str], str]] = {}
     found, blank = [], Counter[str]()
     for row in map(tuple, values.tolist()):
         if row not in made:
-            made[row] = template.label(dict(zip(needed, row, strict=True)).__getitem__)
-        label, missing = made[row]
-        found.append([label] if label else [])
+            made[row] = _labels(template, dict(zip(needed, row, strict=True)))
+        labels, missing = made[row]
+        found.append(labels)
         blank.update([missing] if missing else [])
     counts = ", ".join(f"{name}: {count:,}" for name, count in blank.most_common())
     return pd.Series(
         found, dtype=object
     ), f" (blank in images without one: {counts})" if counts else ""
+
+
+def _labels(template: Template, values: Mapping) -> tuple[list[str], str]:
+    """The labels of an image, one for each of its findings where the template has that field, and
+    the field that leaves it without any.
+    """
+    each = [{**values, FINDING: finding} for finding in values.get(FINDING) or [""]]
+    made = [template.label(one.__getitem__) for one in each]
+    labels = list(dict.fromkeys(label for label, _ in made if label))
+    return labels, "" if labels else made[0][1]
 
 
 def of_csv(table: pd.DataFrame, path: Path, options: Mapping) -> tuple[pd.Series, str]:

@@ -12,12 +12,13 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.datasets.preparation import Preparation, ages, label_matrix, sexes, views
 from radcbir.datasets.providers.dicom import rules
+from radcbir.datasets.providers.dicom.findings import findings_in, is_annotation, of_image
 from radcbir.datasets.providers.dicom.header_cache import headers_below
 from radcbir.datasets.providers.dicom.headers import KEPT, MADE
 from radcbir.datasets.providers.dicom.labels import of_csv, of_headers
 from radcbir.datasets.providers.dicom.regions import Regions
 from radcbir.datasets.providers.dicom.series import with_places
-from radcbir.datasets.providers.dicom.template import DEFAULT, Template
+from radcbir.datasets.providers.dicom.template import DEFAULT, FINDING, Template
 from radcbir.datasets.providers.folder.listing import files_below
 from radcbir.datasets.splits import fill_splits
 from radcbir.images.address import split_address
@@ -44,7 +45,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         )
     template = None if "table" in files else Template(options.get("label", DEFAULT))
     wanted = [*dict.fromkeys([*KEPT, *(template.keywords if template else ())])]
-    headers, out = _headers(images, wanted, options)
+    headers, out, annotations = _headers(images, wanted, options)
     if headers.empty:
         found = f": {_shown(out)}" if out else ""
         raise InputError(
@@ -52,6 +53,16 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
             "put images there"
         )
     described = with_places(_described(headers, options["regions"]), options)
+    broken: list[str] = []
+    if template and template.finds:
+        said, broken = findings_in(images, annotations)
+        described[FINDING] = [
+            of_image(said, uid, frame)
+            for uid, frame in zip(described["SOPInstanceUID"], described["frame"], strict=True)
+        ]
+        named = {uid for uid, _ in said} - set(described["SOPInstanceUID"])
+        if named:
+            logger.warning("%d images that have findings are not here, or left out", len(named))
     if template:
         labels, blank = of_headers(described, template)
         step = f"a label by the template{blank}"
@@ -65,6 +76,8 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
         )
     where = files.get("table", images)
     preparation = Preparation(described, label_matrix(labels, names, where, "label"))
+    if broken:
+        preparation.note("left out, segmentations and reports that cannot be read", len(broken), 0)
     _count(preparation, out, described)
     preparation.keep(labels.map(bool), step)
     table = preparation.images
@@ -80,16 +93,18 @@ LeftOut = list[tuple[str, str, str]]
 """Per file that is left out: why, its kind, its patient."""
 
 
-def _headers(root: Path, names: Sequence[str], options: Mapping) -> tuple[pd.DataFrame, LeftOut]:
-    """The headers of the images below ``root``, a row per file in the order of their paths, and the
-    files that are left out.
+def _headers(
+    root: Path, names: Sequence[str], options: Mapping
+) -> tuple[pd.DataFrame, LeftOut, list[str]]:
+    """The headers of the images below ``root``, a row per file in the order of their paths, the
+    files that are left out, and those of them that may say something of images.
     """
     odd: list[str] = []
     usual: list[str] = []
     for file in files_below(root):
         (odd if _is_odd(file) else usual).append(file)
     out = [(rules.ODD_NAME, "", "") for _ in odd]
-    rows, seen = [], set()
+    rows, seen, annotations = [], set(), []
     for file, header in headers_below(root, usual, names, options.get("threads", 1)):
         reason, kind = header["reason"], header["kind"]
         if not reason:
@@ -99,12 +114,14 @@ def _headers(root: Path, names: Sequence[str], options: Mapping) -> tuple[pd.Dat
             reason = rules.REPEATED
         if reason:
             out.append((reason, kind, header["PatientID"]))
+            if is_annotation(header["SOPClassUID"]):
+                annotations.append(file)
             if reason != rules.NO_DICOM:
                 logger.info("left out, %s%s: %s", reason, f" ({kind})" if kind else "", file)
             continue
         seen.add(uid)
         rows.append((file, *header.values()))
-    return pd.DataFrame(rows, columns=["file", *MADE, *names]), out
+    return pd.DataFrame(rows, columns=["file", *MADE, *names]), out, annotations
 
 
 def _is_odd(file: str) -> bool:

@@ -9,8 +9,11 @@ from radcbir.core.errors import InputError
 DEFAULT = "{modality}/{region}/{view}"
 """The label where none is asked for. Nothing in it is free text."""
 
-OURS = ("modality", "region", "view", "laterality")
-"""What is made of several attributes of a header."""
+FINDING = "finding"
+"""What segmentations and reports say of an image; it may have several."""
+
+OURS = ("modality", "region", "view", "laterality", FINDING)
+"""What is made of several attributes of a header, or of other files."""
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
@@ -58,6 +61,11 @@ class Template:
         """The DICOM keywords that it needs."""
         named = [name for field in self.fields for name in field if name not in OURS]
         return list(dict.fromkeys(named))
+
+    @property
+    def finds(self) -> bool:
+        """Whether segmentations and reports are needed."""
+        return any(FINDING in field for field in self.fields)
 
     def label(self, value_of: Callable[[str], str]) -> tuple[str, str]:
         """The label of an image, or a blank one and the field that is blank; ``value_of`` gives the
