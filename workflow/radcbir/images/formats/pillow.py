@@ -77,7 +77,8 @@ def _read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raste
         _check_scans(image, source)
         _select(image, selectors.get("frame", 0), limits)
         image.load()
-        return _raster(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _raster(image)
 
 
 def _opened(source: Source) -> Image.Image:
