@@ -274,6 +274,25 @@ def test_a_device_without_memory_says_so(monkeypatch):
         search.begin(3000, 4)
 
 
+@pytest.mark.parametrize("bits", [10, 7], ids=["tf32", "bfloat16"])
+def test_a_device_that_shortens_numbers_is_refused(monkeypatch, bits):
+    import torch
+
+    matmul, dropped = torch.Tensor.__matmul__, 23 - bits
+
+    def shortened(numbers):
+        if numbers.dtype != torch.float32:
+            return numbers
+        whole = numbers.contiguous().view(torch.int32) + (1 << (dropped - 1))
+        return (whole >> dropped << dropped).view(torch.float32)
+
+    monkeypatch.setattr(
+        torch.Tensor, "__matmul__", lambda left, right: matmul(shortened(left), shortened(right))
+    )
+    with pytest.raises(InputError, match="its products are not those of float32"):
+        made()
+
+
 def test_scores_that_are_not_finite_are_refused():
     search = made()
     search.begin(3, 2)

@@ -11,6 +11,7 @@ import torch
 
 from radcbir.core.errors import InputError
 from radcbir.core.machine.devices import torch_device
+from radcbir.core.vectors import NEAR_TIE
 from radcbir.retrieval.gpu.search import HALF_BYTES
 
 LARGEST, SMALLEST = 262_144, 1024
@@ -29,7 +30,8 @@ class Products:
         """``memory`` is that of :mod:`radcbir.retrieval.gpu.search`, with ``block`` and ``rows``
         as there. ``device`` is ``cuda``, ``auto`` (a GPU as well), or ``torch-cpu``.
 
-        Raises :class:`InputError` where there is no GPU.
+        Raises :class:`InputError` where there is no GPU, or its products are less exact than the
+        search relies on.
         """
         if device != "torch-cpu" and not torch.cuda.is_available():
             raise InputError("torch sees none")
@@ -43,6 +45,7 @@ class Products:
         self.copied: list[torch.cuda.Event | None] = [None, None]
         if self.on_gpu:
             self.staging = [torch.empty(HALF_BYTES // 4, pin_memory=True) for _ in range(2)]
+        self._check_precision()
 
     def begin(self, rows: int, dimension: int) -> int:
         """Make room for vectors ``(rows, dimension)``, or for as many of them as fit; how many."""
@@ -60,6 +63,17 @@ class Products:
                 if rows <= SMALLEST:
                     raise InputError(f"no memory is left for {rows} vectors") from None
             rows //= 2
+
+    def _check_precision(self) -> None:
+        """Compare products of this device with double precision: TF32 would be off by 1e-5 and
+        more.
+        """
+        vectors = torch.randn((4096, 512), generator=torch.Generator().manual_seed(0))
+        vectors = torch.nn.functional.normalize(vectors)
+        found = vectors[:512].to(self.device) @ vectors.to(self.device).T
+        expected = vectors[:512].double() @ vectors.double().T
+        if not bool((found.cpu().double() - expected).abs().max() < NEAR_TIE / 2):
+            raise InputError("its products are not those of float32")
 
     def take(self, half: int, start: int, count: int) -> int:
         """Copy ``count`` vectors from a half of the shared memory to the places from ``start``."""

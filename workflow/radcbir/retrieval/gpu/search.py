@@ -181,7 +181,7 @@ class GpuSearch:
             command,
             pass_fds=numbers[:2],
             stdin=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": path, "NVIDIA_TF32_OVERRIDE": "0"},
         )
         theirs.close()
         os.close(memory)
