@@ -41,6 +41,7 @@ fuzz: setup
 
 benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
+	$(BIN)/python tests/benchmarks/benchmark_search.py
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
 	$(BIN)/python tests/benchmarks/benchmark_pipeline.py
 	$(BIN)/python tests/benchmarks/benchmark_precision.py

@@ -78,6 +78,8 @@ class GpuSearch:
         """Whether the child has failed, or cannot start."""
         self.products = 0.0
         """How many multiplications were asked for."""
+        self.name = ""
+        """What the child computes on, once it has started."""
         self.loaded: tuple[int, int, int] | None = None
         """Which vectors the child has: their search, the position of the first, and how many."""
 
@@ -158,7 +160,8 @@ class GpuSearch:
                 kind, value = self._received()
                 reason = "" if kind == "ok" else value
         if not reason:
-            logger.info("candidates are found on %s", value)
+            self.name = value
+            logger.info("candidates are found on %s", self.name)
             return
         self.close()
         if self.device == "cuda":
