@@ -76,14 +76,14 @@ def with_child(child, work):
         child.close()
 
 
-def same_searches(seed, block, rows):
+def same_searches(seed, block, rows, device="torch-cpu"):
     """Search by FAISS and by the child, at many depths, and compare the bytes."""
     vectors, queries = awkward(seed)
     images = len(vectors)
     ks = [1, 5, 59, 130, images - 9, images - 1, images, images + 5]
     nearest = exact.exact_searcher(vectors)
     expected = [nearest(queries, k) for k in ks]
-    nearest, child = exact.exact_searcher(vectors), gpu.GpuSearch("torch-cpu", block, rows)
+    nearest, child = exact.exact_searcher(vectors), gpu.GpuSearch(device, block, rows)
     found, said = with_child(child, lambda: [nearest(queries, k) for k in ks])
     same = [
         ours.tobytes() == theirs.tobytes()
@@ -102,6 +102,18 @@ def test_neighbors_have_the_same_bytes_as_with_faiss(apart, block, rows):
     assert same == [True] * 16
     assert said == ["candidates are found on the CPU by torch"], "the child did it all"
     assert depths == [1, 5, 59, 130, 1411, 1419, 1420, 1420]
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_bytes_of_faiss(apart):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no GPU")
+    for block, rows in ((0, 0), (333, 1000)):
+        same, said, _ = apart(same_searches, 4, block, rows, "cuda")
+        assert same == [True] * 16
+        assert said == [f"candidates are found on {torch.cuda.get_device_name()}"]
 
 
 def files_of(folder, memories, child_rows):
@@ -322,4 +334,4 @@ def test_gpus_are_seen_without_torch(monkeypatch, tmp_path, visible, devices, se
         "os",
         SimpleNamespace(environ={} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}),
     )
-    assert gpu._has_gpu() is seen
+    assert gpu.has_gpu() is seen

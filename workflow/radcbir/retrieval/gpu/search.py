@@ -151,7 +151,7 @@ class GpuSearch:
             self.process = None
 
     def _start(self) -> None:
-        reason = "" if self.device != "auto" or _has_gpu() else "this machine has none"
+        reason = "" if self.device != "auto" or has_gpu() else "this machine has none"
         if not reason:
             if not hasattr(os, "memfd_create"):
                 reason = "it needs Linux"
@@ -230,7 +230,7 @@ class GpuSearch:
         return False
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Whether a GPU of this machine is visible, without torch."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
         return False
