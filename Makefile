@@ -1,6 +1,7 @@
 # make demo   set everything up and run the demo to a report       make test   set everything up and pass the tests
 # make lint   formatting, lint and type checks                     make lock   resolve pyproject.toml anew
 # make fuzz   twenty times as many damaged files as the tests hold the readers to
+# make gpu-check   what this machine's GPU computes against the CPU, and how fast, in one table
 # make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
 PYTHON ?= python3
@@ -36,11 +37,17 @@ lint: setup
 docs: setup
 	$(BIN)/mkdocs build --strict
 
+# needs no setup of its own: PYTHON=... make gpu-check on a machine whose Python has torch and faiss
+.PHONY: gpu-check
+gpu-check:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/benchmarks/gpu_check.py
+
 fuzz: setup
 	FUZZ=20 $(BIN)/python -m pytest tests/unit -k damaged
 
 benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_retrieval.py
+	$(BIN)/python tests/benchmarks/benchmark_search.py
 	$(BIN)/python tests/benchmarks/benchmark_embedding.py
 	$(BIN)/python tests/benchmarks/benchmark_pipeline.py
 	$(BIN)/python tests/benchmarks/benchmark_precision.py

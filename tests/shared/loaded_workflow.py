@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @functools.cache
-def rules() -> dict[str, Rule]:
-    """Name -> rule, of the rules that do something (those without a script only name files)."""
-    return {rule.name: rule for rule in _workflow().rules if rule.script}
+def rules(search: str = "") -> dict[str, Rule]:
+    """Name -> rule, of the rules that do something (those without a script only name files).
+
+    ``search`` is the device of exact searches, where it is not the demo's."""
+    return {rule.name: rule for rule in _workflow(search).rules if rule.script}
 
 
 @functools.cache
@@ -36,14 +38,14 @@ def environment_of(rule: Rule) -> str:
 
 
 @functools.cache
-def _workflow():
+def _workflow(search: str = ""):
     with (
         unittest.mock.patch.dict(os.environ),  # reading it sets variables for its jobs
         SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
     ):
         loaded = api.workflow(
             resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(),
+            config_settings=ConfigSettings(config={"search": {"device": search}} if search else {}),
             snakefile=ROOT / "Snakefile",
             workdir=ROOT,
         )

@@ -149,11 +149,29 @@ def test_a_card_changed_in_meaning_reruns_its_model(project):
 
 def test_batch_size_and_device_change_nothing(project):
     project.edit("config/models/histogram.yaml", "batch_size: 64", "batch_size: 3")
-    project.configure(device="auto")
+    project.configure(device="auto", search={"device": "auto"})
     jobs = project.run()
     assert set(jobs) <= {"provenance"}, (
         "the page that shows the configuration may be made again, nothing else"
     )
+
+
+def test_a_search_by_torch_gives_the_same_files(project):
+    """`search: {device: cuda}` from the configuration to the child process. In this copy, the
+    child takes the CPU for a GPU."""
+    products = "workflow/radcbir/retrieval/gpu/products.py"
+    project.edit(products, 'if device != "torch-cpu" and not torch.cuda.is_available():', "if 0:")
+    project.edit(products, 'if device == "torch-cpu" else', "if 1 else")
+    path = "results/experiments/findings/thumbnail/knn/val.parquet"
+    before = (project / path).read_bytes()
+    project.configure(search={"device": "cuda"})
+    jobs = project.run(path)
+    assert jobs["knn"] == 1, "the change of the code makes the neighbors stale"
+    assert not jobs["embed"] + jobs["index"]
+    assert (project / path).read_bytes() == before
+    log = (project / "results/logs/knn/findings/thumbnail/val.log").read_text()
+    assert "candidates are found on the CPU by torch" in log
+    assert "failed" not in log
 
 
 def test_another_tolerance_is_the_audits_alone(project):

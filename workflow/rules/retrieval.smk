@@ -112,13 +112,15 @@ rule knn:
         "../../envs/faiss.yaml"
     threads: 8
     resources:
+        search_device=project.settings["search"]["device"],
+        gpu=int(project.settings["search"]["device"] == "cuda"),
         mem_mb=per_attempt(16000),
         runtime=per_attempt(240),
     params:
         k=experiment_setting("k"),
         index=index_searching,
         fusion=fused_search,
-        code=code("retrieval/knn.py"),
+        code=code("retrieval/knn.py", *GPU_SEARCH),
     script:
         "../scripts/retrieval/knn.py"
 
@@ -141,11 +143,13 @@ rule index_neighbors:
         "../../envs/faiss.yaml"
     threads: 8
     resources:
+        search_device=project.settings["search"]["device"],
+        gpu=int(project.settings["search"]["device"] == "cuda"),
         mem_mb=per_attempt(16000),
         runtime=per_attempt(240),
     params:
         k=neighbors_within_index,
-        code=code("retrieval/index_neighbors.py"),
+        code=code("retrieval/index_neighbors.py", *GPU_SEARCH),
     script:
         "../scripts/retrieval/index_neighbors.py"
 

@@ -9,6 +9,10 @@ def per_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+GPU_SEARCH = ("radcbir.retrieval.gpu.worker", "radcbir.retrieval.gpu.products")
+"""The modules of the process that searches on a GPU."""
+
+
 def dataset_setting(key):
     return lambda wildcards: project.datasets[wildcards.dataset].get(key)
 

@@ -549,6 +549,7 @@ def test_a_gpu_that_is_not_there():
         load_encoder("tiny", TINY, None, "cuda")
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("card", [TINY, TINY_VIT, "efficientnet-lite0"])
 def test_a_gpu_gives_the_vectors_of_the_cpu(card, photographs):
     if not torch.cuda.is_available():

@@ -111,6 +111,19 @@ def test_the_child_processes_of_the_page_find_their_imports_and_no_faiss():
     assert "faiss" not in needed
 
 
+def test_the_child_process_of_the_search_finds_its_imports_and_no_faiss():
+    rules = loaded_workflow.rules()
+    using = {name for name, each in rules.items() if "search_device" in each.resources}
+    seen: set[Path] = set()
+    needed = third_party(REPOSITORY / "workflow/radcbir/retrieval/gpu/worker.py", seen)
+    for name in using:
+        environment = loaded_workflow.environment_of(rules[name])
+        pinned = pins(REPOSITORY / f"envs/{environment}.yaml")
+        assert needed <= {IMPORT_NAMES.get(each, each) for each in pinned}
+    assert "torch" in needed
+    assert "faiss" not in needed
+
+
 @pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
 def test_a_loader_declares_the_libraries_that_its_module_imports(loader):
     path = REPOSITORY / f"workflow/{loader.module.replace('.', '/')}.py"

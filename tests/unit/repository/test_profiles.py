@@ -76,11 +76,42 @@ def test_what_the_default_profile_decides_is_not_given_again(name):
 
 def test_rules_that_use_a_gpu_go_where_there_are_some():
     with_gpu = {name for name, rule in RULES.items() if "gpu" in rule.resources}
-    partitions = {
-        name: each.get("slurm_partition", "cpu") for name, each in SLURM["set-resources"].items()
-    }
-    assert with_gpu == {name for name, partition in partitions.items() if partition == "gpu"}
+    searching = {"knn", "index_neighbors", "index_size", "cross_dataset"}
+    assert {name for name in with_gpu if wanted(RULES[name], "gpu", 1) == 0} == searching
+    text = (WORKFLOW / "profiles/slurm/config.yaml").read_text()
+    for there, moved in (("?cpu_partition", set()), ("?gpu_partition", searching)):
+        line = f"search_partition: {there}"
+        settings = yte.process_yaml(
+            text.replace("search_partition: ?cpu_partition", line), require_use_yte=True
+        )["set-resources"]
+        partitions = {name: each["slurm_partition"] for name, each in settings.items()}
+        expected = {
+            name: "cpu" if name in searching - moved else "gpu" for name in with_gpu | searching
+        }
+        assert partitions == expected
     assert SLURM["set-resource-scopes"] == {"gpu": "local"}
+
+
+@pytest.mark.parametrize(("device", "asked"), [("cuda", 1), ("auto", 0)])
+def test_rules_that_search_ask_for_a_gpu_where_one_is_configured_and_nothing_is_stale(
+    device, asked
+):
+    rules = loaded_workflow.rules(device)
+    searching = {name for name, rule in rules.items() if "search_device" in rule.resources}
+    assert {name: wanted(rules[name], "gpu", 1) for name in searching} == {
+        "knn": asked,
+        "index_neighbors": asked,
+        "index_size": asked,
+        "cross_dataset": asked,
+        "index_fidelity": 0,
+    }
+    devices = {name: rules[name].resources["search_device"].value for name in searching}
+    assert devices == dict.fromkeys(searching, device) | {"index_fidelity": "auto"}
+    for name in searching:
+        params = (each[name].params for each in (rules, RULES))
+        first, second = ({k: v for k, v in p.items() if not callable(v)} for p in params)
+        assert first == second
+        assert "code" in first
 
 
 @pytest.mark.parametrize(

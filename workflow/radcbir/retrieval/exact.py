@@ -4,12 +4,14 @@ An index or a number of queries that is too large for the memory is searched par
 (:class:`ExactSearch`, :func:`neighbor_tables`); the result does not depend on the parts, to the
 last bit.
 
+Candidates come from FAISS, or from a GPU (:func:`radcbir.retrieval.gpu.search.search_device`).
 FAISS is imported on use: its OpenMP runtime clashes with that of torch in one process, and reading
 a neighbor table needs neither.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +21,16 @@ import pyarrow as pa
 
 from radcbir.core.logs import Progress, logger
 from radcbir.core.vectors import NEAR_TIE, unit_vectors
+from radcbir.retrieval.gpu.search import GpuSearch, current
 from radcbir.retrieval.index_file import read_index, stored_vectors
-from radcbir.retrieval.neighbor_table import Queries, clamped, query_blocks, table_of, tables_of
+from radcbir.retrieval.neighbor_table import (
+    QUERIES_PER_BLOCK,
+    Queries,
+    clamped,
+    query_blocks,
+    table_of,
+    tables_of,
+)
 
 if TYPE_CHECKING:
     import faiss
@@ -38,6 +48,8 @@ there are further neighbors."""
 
 BYTES_PER_NEIGHBOR = 64
 """Of a list while it is searched: score and position, as found, as merged, and as sorted."""
+
+_searches = itertools.count()
 
 
 def search(index: faiss.IndexIDMap2, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,18 +125,19 @@ def neighbor_tables(
 
     An index of up to half the memory is mapped as a whole and searched by few queries at a time. A
     larger one is mapped part by part, each of them searched by as many queries as there is room for
-    their lists: it is read from disk once for all of these.
+    their lists: it is read from disk once for all of these. With a GPU there are always so many, as
+    the index may be larger than its memory.
     """
     index = read_index(path)
     images, width = index.ntotal, 4 * index.d
     vectors = unit_vectors(queries.vectors, index.d, queries.ids)
+    room = memory // (4 * BYTES_PER_NEIGHBOR)
     if images * width <= memory // 2:
-        exact, room = ExactSearch(index), 0
+        exact = ExactSearch(index)
+        if current() is None:
+            room = 0
     else:
-        exact, room = (
-            ExactSearch(Path(path), max(1, memory // (4 * width))),
-            memory // (4 * BYTES_PER_NEIGHBOR),
-        )
+        exact = ExactSearch(Path(path), max(1, memory // (4 * width)))
         logger.info(
             "an index of %d MB is searched in %d parts",
             images * width >> 20,
@@ -141,9 +154,9 @@ class ExactSearch:
     Neighbors come by falling score, then by rising id. A score is the inner product in float32,
     summed up in an order that is the same for every pair; where two neighbors in a row are closer
     than :data:`NEAR_TIE`, both are computed in double precision and rounded, so that the order is
-    right and identical images tie exactly. FAISS proposes the candidates. What it leaves out is
-    known to be farther than the last of them: where that is too close to rank k to be sure,
-    whatever comes near is compared one by one.
+    right and identical images tie exactly. FAISS or a GPU proposes the candidates. What it leaves
+    out is known to be farther than the last of them: where that is too close to rank k to be sure,
+    whatever comes near is compared one by one. So the result does not depend on who proposes.
     """
 
     def __init__(self, source: faiss.IndexIDMap2 | np.ndarray | Path, rows: int | None = None):
@@ -162,6 +175,7 @@ class ExactSearch:
             self.ids, self.vectors = faiss.vector_to_array(index.id_map), stored_vectors(index)
         self.rows = len(self.ids) if rows is None or self.file is None else rows
         self.index = index  # owns the memory of the vectors
+        self.number = next(_searches)
         if self.file is not None:
             del self.vectors, self.index
 
@@ -178,10 +192,10 @@ class ExactSearch:
         scores = np.empty((len(queries), depth), dtype=np.float32)
         missed = np.full(len(queries), -np.inf, dtype=np.float32)
         filled = 0
-        progress = Progress(-(-len(self.ids) // self.rows), "parts of the index")
-        for start, vectors in self._parts():
+        progress = Progress(len(self.ids), "images of the index")
+        for start, vectors, gpu in self._pieces(len(queries)):
             for block in query_blocks(len(queries)):
-                found, near, others = _candidates(queries[block], vectors, depth, start)
+                found, near, others = _candidates(queries[block], vectors, depth, start, gpu)
                 if filled:
                     found = np.concatenate([positions[block, :filled], found], axis=1)
                     near = np.concatenate([scores[block, :filled], near], axis=1)
@@ -195,9 +209,12 @@ class ExactSearch:
                 positions[block, : order.shape[1]] = np.take_along_axis(found, order, axis=1)
                 scores[block, : order.shape[1]] = np.take_along_axis(near, order, axis=1)
                 missed[block] = others
+                if self.file is not None or len(queries) > QUERIES_PER_BLOCK:
+                    before, after = (
+                        len(vectors) * each // len(queries) for each in (block.start, block.stop)
+                    )
+                    progress.advance(after - before)
             filled = min(depth, filled + len(vectors))
-            if self.file is not None:
-                progress.advance()
         self._settle(queries, positions, scores)
         positions, scores = positions[:, :k], scores[:, :k]
         unsure = np.flatnonzero(missed >= scores[:, -1] - 2 * NEAR_TIE)
@@ -218,6 +235,21 @@ class ExactSearch:
         for start in range(0, len(self.ids), self.rows):
             index = read_index(self.file)
             yield start, stored_vectors(index)[start : start + self.rows]
+
+    def _pieces(self, queries: int) -> Iterator[tuple[int, np.ndarray, GpuSearch | None]]:
+        """The parts, or as much of a part at a time as a GPU has memory for, and the GPU that has
+        loaded it.
+        """
+        gpu = current()
+        for start, vectors in self._parts():
+            first = 0
+            while first < len(vectors):
+                piece, rows = vectors[first:], 0
+                if gpu is not None and gpu.takes(float(queries) * piece.size):
+                    rows = gpu.load(self.number, start + first, piece)
+                piece = piece[: rows or len(piece)]
+                yield start + first, piece, gpu if rows else None
+                first += len(piece)
 
     def _settle(self, queries: np.ndarray, positions: np.ndarray, scores: np.ndarray) -> None:
         """Compute near ties among sorted neighbors ``(q, n)`` in double precision, and sort again;
@@ -275,26 +307,29 @@ class ExactSearch:
 
 
 def _candidates(
-    queries: np.ndarray, vectors: np.ndarray, depth: int, start: int
+    queries: np.ndarray, vectors: np.ndarray, depth: int, start: int, gpu: GpuSearch | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of some vectors, the first of which has the position ``start``, the ``depth`` that FAISS
-    finds nearest.
+    """Of some vectors, the first of which has the position ``start``, the ``depth`` that the GPU
+    which has loaded them, or FAISS, finds nearest.
 
     Positions and scores ``(q, n)``, and per query ``(q,)`` a score that none of the others exceeds
     but by rounding.
     """
     import faiss
 
-    found, places = faiss.knn(
-        queries, vectors, min(depth, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT
-    )
-    if len(places) and places.min() < 0:
-        raise RuntimeError(
-            "the index gave a query fewer neighbors than it holds: are its vectors finite?"
-        )
-    missed = (
-        found[:, -1] if depth < len(vectors) else np.full(len(queries), -np.inf, dtype=np.float32)
-    )
+    depth = min(depth, len(vectors))
+    proposed = None if gpu is None else gpu.nearest(queries, depth)
+    if proposed is not None:
+        places, missed = proposed
+    else:
+        found, places = faiss.knn(queries, vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)
+        if len(places) and places.min() < 0:
+            raise RuntimeError(
+                "the index gave a query fewer neighbors than it holds: are its vectors finite?"
+            )
+        missed = found[:, -1]
+    if depth == len(vectors):
+        missed = np.full(len(queries), -np.inf, dtype=np.float32)
     return places + start, _products(queries, vectors, places), missed
 
 

@@ -18,11 +18,13 @@ rule cross_dataset:
         "../../../envs/faiss.yaml"
     threads: 8
     resources:
+        search_device=project.settings["search"]["device"],
+        gpu=int(project.settings["search"]["device"] == "cuda"),
         mem_mb=per_attempt(16000),
         runtime=per_attempt(240),
     params:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
-        code=code("analyses/cross_dataset.py"),
+        code=code("analyses/cross_dataset.py", *GPU_SEARCH),
     script:
         "../../scripts/analyses/cross_dataset.py"

@@ -19,6 +19,8 @@ rule index_size:
         "../../../envs/faiss.yaml"
     threads: 8
     resources:
+        search_device=project.settings["search"]["device"],
+        gpu=int(project.settings["search"]["device"] == "cuda"),
         mem_mb=per_attempt(16000),
         runtime=per_attempt(480),
     params:
@@ -27,6 +29,6 @@ rule index_size:
         query_splits=experiment_setting("query_splits"),
         fusion=fused_search,
         index_size=project.settings["index_size"],
-        code=code("analyses/index_size.py"),
+        code=code("analyses/index_size.py", *GPU_SEARCH),
     script:
         "../../scripts/analyses/index_size.py"

@@ -6,10 +6,15 @@ from radcbir.analyses.cross_dataset.compute import cross_dataset, source_purity
 from radcbir.core.logs import script_log
 from radcbir.core.tables import write_csv
 from radcbir.embedding import store
+from radcbir.retrieval.gpu.search import search_device
 from radcbir.retrieval.joined import by_split, neighborhoods
 
-with script_log(
-    snakemake.log[0], f"cross-dataset {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+with (
+    script_log(
+        snakemake.log[0],
+        f"cross-dataset {snakemake.wildcards.experiment} {snakemake.wildcards.model}",
+    ),
+    search_device(snakemake.resources.search_device),
 ):
     params, given = snakemake.params, snakemake.input
     catalog = pd.read_parquet(given.catalog)

@@ -15,7 +15,9 @@ with script_log(
         store.read(snakemake.input.embeddings, each.loc[~each["several_labels"], "id"].to_numpy())
         for each in lists
     )
-    recall, neighbors, timings = index_fidelity(*indexed, *variants.sampled(*asked))
+    recall, neighbors, timings = index_fidelity(
+        *indexed, *variants.sampled(*asked), device=snakemake.resources.search_device
+    )
     write_csv(recall, snakemake.output.variants)
     write_parquet(neighbors, snakemake.output.neighbors)
     write_csv(timings, snakemake.output.timings)

@@ -7,9 +7,13 @@ from radcbir.core.logs import script_log
 from radcbir.core.tables import write_csv
 from radcbir.datasets.pool import read_split
 from radcbir.embedding import store
+from radcbir.retrieval.gpu.search import search_device
 
-with script_log(
-    snakemake.log[0], f"index size {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+with (
+    script_log(
+        snakemake.log[0], f"index size {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+    ),
+    search_device(snakemake.resources.search_device),
 ):
     settings, catalog = snakemake.params, pd.read_parquet(snakemake.input.catalog)
     catalog = catalog[catalog["label"].notna()]

@@ -4,11 +4,15 @@ from radcbir.core.errors import InputError
 from radcbir.core.logs import script_log
 from radcbir.datasets.pool import read_split
 from radcbir.embedding import store
+from radcbir.retrieval.gpu.search import search_device
 from radcbir.retrieval.neighbor_table import Queries, write_neighbors
 from radcbir.retrieval.search import neighbors_by
 
-with script_log(
-    snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+with (
+    script_log(
+        snakemake.log[0], f"knn {snakemake.wildcards.experiment} {snakemake.wildcards.model}"
+    ),
+    search_device(snakemake.resources.search_device),
 ):
     queries = read_split(snakemake.input.queries).set_index("id")["patient_id"]
     images = read_split(snakemake.input.images).set_index("id")

@@ -19,6 +19,7 @@ from radcbir.retrieval.approximate import (
     similarities,
 )
 from radcbir.retrieval.exact import exact_searcher
+from radcbir.retrieval.gpu.search import search_device
 
 SECONDS_PER_TIMING = 0.1
 
@@ -50,9 +51,12 @@ def index_fidelity(
     query_ids: np.ndarray,
     queries: np.ndarray,
     kinds: Sequence[str] = tuple(CLASSES),
+    device: str = "cpu",
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Approximate indexes of unit vectors ``(n, d)`` against the exact one, along the search
-    parameter of each.
+    parameter of each. ``device`` finds the exact neighbors
+    (:func:`radcbir.retrieval.gpu.search.search_device`); all searches that are timed are on the
+    CPU.
 
     Returns three tables:
 
@@ -67,7 +71,8 @@ def index_fidelity(
     """
     depth, images = min(max(RECALL_AT), len(ids)), len(ids)
     nearest = exact_searcher(vectors)
-    positions, exact = nearest(queries, depth)
+    with search_device(device):
+        positions, exact = nearest(queries, depth)
     rows = [
         _fidelity(
             EXACT, "", 0, [recall(exact, exact, k) for k in RECALL_AT], images, 4 * vectors.size, ""

@@ -1,0 +1,1 @@
+"""Candidates of the exact search by a GPU, in a process of its own."""
