@@ -97,12 +97,11 @@ def embedding(sizes: Sizes, device: str) -> list[Row]:
     import torch
     from PIL import Image
 
-    from radcbir.embedding.images import _embed, embed_images
+    from radcbir.embedding.images import embed_images, embed_stored
     from radcbir.encoders import load_encoder
     from radcbir.images.intensity import INTENSITY
     from radcbir.pixels.decode import Preparation
     from radcbir.pixels.geometry import geometry
-    from radcbir.pixels.job import read_in_order
     from radcbir.pixels.part import write_part
     from radcbir.pixels.stored import StoredPixels
 
@@ -141,7 +140,7 @@ def embedding(sizes: Sizes, device: str) -> list[Row]:
             again = Preparation(folder, INTENSITY, encoder.preprocess)
 
             def from_pixels(encoder=encoder, stored=stored, again=again) -> None:
-                _embed(read_in_order(stored, again), sizes.stored, encoder, sizes.batch)
+                embed_stored(stored, again, encoder, sizes.batch)
 
             def from_files(encoder=encoder) -> None:
                 embed_images(files, folder, encoder, sizes.batch, len(os.sched_getaffinity(0)))

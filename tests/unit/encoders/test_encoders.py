@@ -589,6 +589,7 @@ def test_a_gpu_that_fails_is_one_sentence(monkeypatch):
         encode(encoder, [noise(0)])
 
 
+@pytest.mark.gpu
 def test_batches_under_way_give_the_vectors_of_one_at_a_time(photographs):
     """On a GPU one is copied while another is computed; buffers must not be used twice."""
     encoder = load_encoder("tiny", TINY, None, "cuda" if torch.cuda.is_available() else "cpu")
