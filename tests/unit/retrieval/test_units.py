@@ -8,6 +8,7 @@ from radcbir.core.errors import InputError
 from radcbir.datasets.catalog import CATALOG_COLUMNS
 from radcbir.embedding import store
 from radcbir.embedding.job import Job
+from radcbir.retrieval.units import vectors
 from radcbir.retrieval.units.catalog import pool_units, read_members, units_of, write_members
 from radcbir.retrieval.units.vectors import pool_embeddings, pooled_vectors
 
@@ -130,13 +131,22 @@ def test_the_list_of_images_has_the_digest_of_its_content_as_name(tmp_path):
 
 
 def test_mean_and_median_by_hand():
-    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8], [0, -1], [0, 1], [0, 1]], np.float32)
+    images = np.array([[1, 0], [0, 1], [0.6, 0.8], [0, -1], [0, 1], [0, 1]], np.float32)
     starts = np.array([0, 3])
     # (1.6, 1.8) / 3 and (0, 1) / 3; medians (0.6, 0.8) and (0, 1)
-    mean = pooled_vectors(vectors, starts, "mean")
+    mean = pooled_vectors(images, starts, "mean")
     np.testing.assert_allclose(mean, [[0.664364, 0.747409], [0, 1]], atol=1e-6)
-    median = pooled_vectors(vectors, starts, "median")
+    median = pooled_vectors(images, starts, "median")
     np.testing.assert_allclose(median, [[0.6, 0.8], [0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "median"])
+def test_blocks_change_nothing(monkeypatch, pooling):
+    random = np.random.default_rng(0)
+    images, starts = random.normal(size=(12, 4)), np.array([0, 1, 5, 6, 10])
+    whole = pooled_vectors(images, starts, pooling, [1, 3])
+    monkeypatch.setattr(vectors, "UNITS_PER_BLOCK", 2)
+    np.testing.assert_array_equal(pooled_vectors(images, starts, pooling, [1, 3]), whole)
 
 
 def test_a_fusion_is_pooled_part_by_part():
@@ -148,9 +158,9 @@ def test_a_fusion_is_pooled_part_by_part():
 
 def test_the_file_has_units_and_says_why_others_are_missing(tmp_path):
     job = Job("net", {"loader": "x"}, "code")
-    vectors = np.array([[1, 0], [0, 1], [-1, 0]], float)
+    given = np.array([[1, 0], [0, 1], [-1, 0]], float)
     attributes = job.provenance("", {})
-    store.write_shard(tmp_path / "ct.h5", np.array([1, 2, 3]), vectors, [], attributes)
+    store.write_shard(tmp_path / "ct.h5", np.array([1, 2, 3]), given, [], attributes)
     members = pd.DataFrame({"unit": [70, 70, 80, 80, 90], "image": [1, 2, 1, 3, 4]})
     pool_embeddings([tmp_path / "ct.h5"], members, job, tmp_path / "units.h5", "mean")
     ids, found = store.read([tmp_path / "units.h5"], np.array([70, 80, 90]))

@@ -16,6 +16,9 @@ from radcbir.embedding.job import Job
 SMALLEST = 1e-6
 """Shorter vectors are rounding: the images of the unit cancel out."""
 
+UNITS_PER_BLOCK = 512
+"""Units whose images are in memory in double precision at a time."""
+
 
 def pooled_vectors(
     vectors: np.ndarray, starts: np.ndarray, pooling: str, widths: Sequence[int] = ()
@@ -28,19 +31,22 @@ def pooled_vectors(
     to length one alone, so that the result is the fusion of the members' pooled vectors.
     """
     ends = np.cumsum(widths or [vectors.shape[1]])
-    parts = []
-    for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        part = vectors[:, start:end].astype(np.float64)
+    bounds = np.append(starts, len(vectors))
+    pooled = np.empty((len(starts), vectors.shape[1]))
+    for start in range(0, len(starts), UNITS_PER_BLOCK):
+        some = bounds[start : start + UNITS_PER_BLOCK + 1]
+        rows = vectors[some[0] : some[-1]].astype(np.float64)
+        first = some[:-1] - some[0]
         if pooling == "mean":
-            sizes = np.diff(starts, append=len(vectors))
-            pooled = np.add.reduceat(part, starts, axis=0) / sizes[:, None]
+            found = np.add.reduceat(rows, first, axis=0) / np.diff(some)[:, None]
         else:
-            pooled = np.array([np.median(each, axis=0) for each in np.split(part, starts[1:])])
-        pooled[np.linalg.norm(pooled, axis=1) < SMALLEST] = 0
-        parts.append(normalised_or_zero(pooled))
-    joined = np.concatenate(parts, axis=1)
-    joined[~np.all([each.any(axis=1) for each in parts], axis=0)] = 0
-    return joined / np.sqrt(len(parts))
+            found = np.array([np.median(each, axis=0) for each in np.split(rows, first[1:])])
+        pooled[start : start + UNITS_PER_BLOCK] = found
+    parts = np.split(pooled, ends[:-1], axis=1)
+    lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in parts]
+    kept = np.concatenate(lengths, axis=1).min(axis=1, keepdims=True) >= SMALLEST
+    unit = [normalised_or_zero(each) for each in parts]
+    return np.where(kept, np.concatenate(unit, axis=1), 0) / np.sqrt(len(parts))
 
 
 def members_with_vectors(
