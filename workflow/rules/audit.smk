@@ -30,7 +30,7 @@ rule inspect_images:
 # without an index image.
 rule audit:
     input:
-        catalog=layout.POOL,
+        catalog=audited_images,
         inspected=inspected_images,
     output:
         findings=layout.FINDINGS,

@@ -1,6 +1,7 @@
 # Which files belong together, from shards to neighbor tables: `input:` of the rules.
 
-# Four checkpoints say when file names are known: `pool` (the images of an experiment), then
+# Four checkpoints say when file names are known: `pool` (the images of an experiment; `pool_units`
+# where these are series, studies or patients), then
 # `audited` (a dataset may be embedded), then `admitted` (an experiment may be searched), then, for
 # the analysis robustness alone, `perturbed_sample` (which queries are perturbed). Each
 # function below waits for one of them at most. If it needs a second one after the first is done,
@@ -56,7 +57,9 @@ def shard_embeddings(wildcards):
 
 def experiment_shards(wildcards):
     """The shards of an experiment's datasets: (dataset, image list), once they are known."""
-    checkpoints.pool.get(experiment=wildcards.experiment)
+    of_units = wildcards.experiment in project.of_units
+    pool = checkpoints.pool_units if of_units else checkpoints.pool
+    pool.get(experiment=wildcards.experiment)
     datasets = experiment_setting("datasets")(wildcards)
     return [(each, path) for each in datasets for path in shards_of(each)]
 
@@ -66,6 +69,12 @@ def shard_lists(wildcards):
     if "dataset" in wildcards.keys():
         return [str(path) for path in dataset_shards(wildcards)]
     return [str(path) for _, path in experiment_shards(wildcards)]
+
+
+def audited_images(wildcards):
+    """The catalog of the images that an experiment reads: its units' where it has units."""
+    pattern = layout.UNIT_IMAGES if wildcards.experiment in project.of_units else layout.POOL
+    return filled(pattern, wildcards)
 
 
 def inspected_images(wildcards):
@@ -131,6 +140,12 @@ def query_images(wildcards):
     return [split_list(wildcards.experiment, split) for split in splits]
 
 
+def unit_members(wildcards):
+    """The list of each unit's images, once the experiment may be searched."""
+    checkpoints.admitted.get(experiment=wildcards.experiment)
+    return [str(each) for each in Path(filled(layout.UNIT_MEMBERS, wildcards)).glob("*.tsv")]
+
+
 def index_labels(wildcards):
     """What may be learned from: the labels of the index split, once the experiment may be
     searched."""
@@ -179,13 +194,15 @@ def all_embeddings(wildcards):
 
 def experiment_embeddings_by(models, experiment):
     """The embeddings of an experiment's datasets, model by model, once it may be searched: of a
-    reranked model those of its base."""
+    reranked model those of its base, and where the experiment has units, theirs."""
     checkpoints.admitted.get(experiment=experiment)
     found = []
     for model in models:
         model = project.base(model) if model in project.reranked else model
         if model in project.adapted:
             found.append(layout.ADAPTED.format(experiment=experiment, model=model))
+        elif experiment in project.of_units:
+            found.append(layout.UNIT_EMBEDDINGS.format(experiment=experiment, model=model))
         else:
             datasets = project.experiments[experiment]["datasets"]
             found += [layout.EMBEDDINGS.format(model=model, dataset=each) for each in datasets]
@@ -194,6 +211,12 @@ def experiment_embeddings_by(models, experiment):
 
 def experiment_embeddings(wildcards):
     return experiment_embeddings_by([wildcards.model], wildcards.experiment)
+
+
+def image_embeddings(wildcards):
+    """The embeddings of the images of an experiment's datasets, once it may be searched."""
+    checkpoints.admitted.get(experiment=wildcards.experiment)
+    return of_datasets(layout.EMBEDDINGS.replace("{model}", wildcards.model))(wildcards)
 
 
 def base_embeddings(wildcards):
@@ -241,8 +264,10 @@ def paper_neighbors(wildcards):
 
 
 def near_duplicates(wildcards):
-    """The pairs of near duplicates of an experiment; nothing where the audit reads no pixels."""
-    inspected = project.settings["audit"]["images"]
+    """The pairs of near duplicates of an experiment; nothing where the audit reads no pixels, or
+    where its pairs are of images and not of units."""
+    units = wildcards.experiment in project.of_units
+    inspected = project.settings["audit"]["images"] and not units
     return filled(layout.NEAR_DUPLICATES, wildcards) if inspected else []
 
 

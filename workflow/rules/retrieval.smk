@@ -19,6 +19,8 @@ checkpoint pool:
         layout.log("pool", "{experiment}"),
     benchmark:
         layout.benchmark("pool", "{experiment}")
+    wildcard_constraints:
+        experiment=names(set(project.experiments) - set(project.of_units)),
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -32,6 +34,73 @@ checkpoint pool:
         code=code("datasets/pool.py"),
     script:
         "../scripts/datasets/pool.py"
+
+
+# The same for an experiment with `unit: series`, `study` or `patient`: a row per unit. The images of
+# each unit have a content-named file as well, so that an edited label computes no vector again.
+checkpoint pool_units:
+    input:
+        catalogs=of_datasets(layout.CATALOG),
+        shards=of_datasets(layout.SHARDS),
+    output:
+        catalog=layout.POOL,
+        counts=layout.COUNTS,
+        splits=directory(layout.SPLITS),
+        labels=directory(layout.INDEX_LABELS),
+        images=layout.UNIT_IMAGES,
+        members=directory(layout.UNIT_MEMBERS),
+        ledger=layout.UNIT_LEDGER,
+        units=layout.UNIT_COUNTS,
+    log:
+        layout.log("pool_units", "{experiment}"),
+    benchmark:
+        layout.benchmark("pool_units", "{experiment}")
+    wildcard_constraints:
+        experiment=names(project.of_units),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
+    params:
+        datasets=experiment_setting("datasets"),
+        index_split=experiment_setting("index_split"),
+        query_splits=experiment_setting("query_splits"),
+        labels=experiment_setting("labels"),
+        unit=experiment_setting("unit"),
+        code=code("retrieval/pool_units.py"),
+    script:
+        "../scripts/retrieval/pool_units.py"
+
+
+# The vectors of an experiment's units by one model: mean or median of their images' vectors. They
+# take the place of the datasets' embeddings in all that follows.
+rule unit_embeddings:
+    input:
+        embeddings=image_embeddings,
+        members=ancient(unit_members),
+    output:
+        layout.UNIT_EMBEDDINGS,
+    log:
+        layout.log("unit_embeddings", "{experiment}/{model}"),
+    benchmark:
+        layout.benchmark("unit_embeddings", "{experiment}/{model}")
+    wildcard_constraints:
+        experiment=names(project.of_units),
+        model=names(set(project.searched) - set(project.adapted)),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        pooling=experiment_setting("pooling"),
+        widths=part_widths,
+        storage=project.settings["storage"],
+        code=code("retrieval/unit_embeddings.py"),
+    script:
+        "../scripts/retrieval/unit_embeddings.py"
 
 
 # An adapted model: a linear map, fitted on the images of the index split whose patients have no

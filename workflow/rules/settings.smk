@@ -163,6 +163,12 @@ def fused_search(wildcards):
     return {"by": card["fusion"]["by"], "widths": widths}
 
 
+def part_widths(wildcards):
+    """The dimensions of the members of a fusion by score or by rank; nothing for other models."""
+    search = fused_search(wildcards)
+    return search["widths"] if search else []
+
+
 def neighbors_within_index(wildcards):
     """How many neighbors of an index image the reranked models of an experiment need at most."""
     models = experiment_setting("models")(wildcards)

@@ -98,6 +98,16 @@ def test_analyses_are_made_for_every_experiment_and_narrowed_by_one(config):
     assert "results/experiments/one/comparison/summary.csv" in files
 
 
+def test_units_bring_their_analysis_and_leave_out_those_of_single_images(config):
+    config["analyses"] = ["gallery", "robustness"]
+    config["experiments"]["one"]["unit"] = "series"
+    project = Project(config, [CARDS])
+    assert project.experiments["one"]["analyses"] == ["gallery", "aggregation"]
+    assert project.experiments["both"]["analyses"] == ["gallery", "robustness"]
+    assert (project.of_units, project.experiments["one"]["pooling"]) == (["one"], "mean")
+    assert "results/experiments/one/aggregation/aggregation.html" in targets.everything(project)
+
+
 @pytest.mark.parametrize(
     ("splits", "named", "expected"),
     [
@@ -176,6 +186,14 @@ def test_the_schema_takes_the_analyses_that_are_declared():
         (
             {"shared_patients": "alow"},
             "`experiments: one: shared_patients` is 'alow': did you mean allow?",
+        ),
+        (
+            {"pooling": "median"},
+            "`experiments: one: pooling` is for series, studies and patients: add `unit: series`",
+        ),
+        (
+            {"unit": "series", "analyses": ["gallery", "privacy"]},
+            "`experiments: one: analyses` names privacy, which is about single images",
         ),
         (
             {"models": ["clip"]},
@@ -360,6 +378,9 @@ def test_neighbor_lists_are_asked_nothing_that_needs_vectors(published):
     ):
         Project(config | {"analyses": ["gallery", "leakage"]}, folders)
     Project(config | {"analyses": ["gallery", "uncertainty"]}, folders)
+    config["experiments"]["one"]["unit"] = "study"
+    with pytest.raises(InputError, match=r"`experiments: one: unit` is 'study', whose vectors"):
+        Project(config | {"analyses": ["gallery", "uncertainty"]}, folders)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def _experiment(stored: Stored, name: str) -> dict:
         "missing": "",
         "models": [],
     }
+    if stored.of_units(name):
+        return described | {"missing": stored.of_units(name)}
     path = stored.catalog_file(name)
     if not path.is_file():
         return described | {

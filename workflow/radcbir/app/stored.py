@@ -45,6 +45,9 @@ class Recent:
         return value
 
 
+UNITS = "`unit: {unit}` is set, and this page finds single images: its results are in results/index.html"
+
+
 class Stored:
     """What a project's results hold; several threads may read at a time."""
 
@@ -84,10 +87,17 @@ class Stored:
         path = self.adaptation_file(experiment, model)
         return self._maps.get((path, _version(path)), lambda: load(path)[MAP])
 
+    def of_units(self, experiment: str) -> str:
+        """Why the page cannot serve an experiment whose rows are no images; empty for others."""
+        unit = self.project.experiments[experiment]["unit"]
+        return "" if unit == "image" else UNITS.format(unit=unit)
+
     def check_experiment(self, experiment: str) -> None:
         """Raise :class:`InputError` for an experiment that there is not, or that has not run."""
         if experiment not in self.project.experiments:
             raise InputError(f"there is no experiment '{shown(experiment)}': reload the page")
+        if self.of_units(experiment):
+            raise InputError(f"the experiment '{experiment}': {self.of_units(experiment)}")
         if not self.catalog_file(experiment).is_file():
             raise InputError(
                 f"the experiment '{experiment}' has not run: run `snakemake --cores all`"

@@ -159,6 +159,12 @@ class Project:
                     f"embeddings, but the model '{lists[0]}' has neighbor lists alone: give this "
                     f"experiment an `analyses:` of its own, of {', '.join(enough)}"
                 )
+            if lists and name in self.of_units:
+                found.append(
+                    f"{where}: `experiments: {name}: unit` is '{experiment['unit']}', whose vectors "
+                    f"are made from those of images, but the model '{lists[0]}' has neighbor lists "
+                    "alone: give this experiment a `models:` without it"
+                )
         return found
 
     def _without_their_base(self, where: str) -> list[str]:
@@ -225,6 +231,11 @@ class Project:
         for model in (*self.fusions, *self.adapted, *self.reranked):
             found[model]["members"] = [found[member] for member in found[model]["of"]]
         return found
+
+    @property
+    def of_units(self) -> list[str]:
+        """The experiments in which series, studies or patients are retrieved, not images."""
+        return [name for name, each in self.experiments.items() if each["unit"] != "image"]
 
     @property
     def splits(self) -> list[str]:

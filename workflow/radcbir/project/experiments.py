@@ -22,8 +22,12 @@ def complete_experiment(
         named = experiment.setdefault("models", list(models))
         check_known(named, models, f"{key} models`", "`models`")
     with mistakes.noted():
-        named = experiment.setdefault("analyses", list(listed))
-        check_known(named, listed, f"{key} analyses`", "`analyses`")
+        _complete_analyses(experiment, listed, key)
+    if "pooling" in experiment and experiment["unit"] == "image":
+        mistakes.add(
+            f"{key} pooling` is for series, studies and patients: add `unit: series`, or leave it out"
+        )
+    experiment.setdefault("pooling", "mean")
     with mistakes.noted():
         check_index_settings(experiment["index"], f"{key} index`")
     if experiment["index_split"] in experiment["query_splits"]:
@@ -36,6 +40,30 @@ def complete_experiment(
         test_split = paper_test_split(experiment, f"{key} paper_mode: test_split`")
         experiment["paper_mode"]["test_split"] = test_split
     mistakes.refuse()
+
+
+OF_IMAGES = ("robustness", "privacy")
+"""Analyses that read single images again."""
+
+OF_UNITS = "aggregation"
+"""The analysis that belongs to series, studies and patients."""
+
+
+def _complete_analyses(experiment: dict, listed: Sequence[str], key: str) -> None:
+    """Fill in the analyses of an experiment, and refuse those that do not fit its unit."""
+    unit = experiment["unit"]
+    default, known = list(listed), list(listed)
+    if unit != "image":
+        default = [each for each in dict.fromkeys([*listed, OF_UNITS]) if each not in OF_IMAGES]
+        known = list(dict.fromkeys([*listed, OF_UNITS]))
+    named = experiment.setdefault("analyses", default)
+    wrong = [each for each in named if each in OF_IMAGES and unit != "image"]
+    if wrong:
+        raise InputError(
+            f"{key} analyses` names {wrong[0]}, which is about single images, but the experiment "
+            f"has `unit: {unit}`: leave it out here"
+        )
+    check_known(named, known, f"{key} analyses`", "`analyses`")
 
 
 def validation_split(experiment: Mapping, key: str) -> str | None:

@@ -1,0 +1,182 @@
+"""Series as what is retrieved: from PNG slices to the page of ways to compare them, by hand, and what
+makes it stale."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CONFIG, Project
+from plain_aggregation import cosine, plain_scores
+
+from radcbir.app.inventory import experiments
+from radcbir.app.stored import Stored
+from radcbir.core.errors import InputError
+from radcbir.embedding import store
+from radcbir.project.configuration import Project as Configuration
+
+FOLDER = "results/experiments/volumes"
+LABELS = ["XR/chest/disc", "XR/chest/bar"]
+
+
+def slices():
+    """Twelve series of three slices, two series per patient, the last two patients ask; a slice of
+    series 3 has another label, and one image has no series."""
+    listed = []
+    for number in range(36):
+        series, place = divmod(number, 3)
+        kind = 1 - series % 2 if number == 11 else series % 2
+        listed.append(
+            {
+                "filepath": f"s{series:02d}/{2 - place}.png",
+                "split": "test" if series >= 8 else "train",
+                "label": LABELS[kind],
+                "patient_id": f"p{series // 2}",
+                "study_id": f"t{series // 2}",
+                "series_id": f"{series % 2}",
+                "position": str(place * 2.5),
+            }
+        )
+    return [*listed, listed[0] | {"filepath": "alone.png", "series_id": ""}]
+
+
+EXPERIMENT = {
+    "datasets": ["ct"],
+    "index_split": "train",
+    "query_splits": ["test"],
+    "k": 4,
+    "unit": "series",
+    "models": ["thumbnail"],
+}
+
+
+def configure(project, **changes):
+    project.configure(
+        datasets=CONFIG["datasets"] | {"ct": {"csv": "data/ct.csv", "images": "data/ct"}},
+        experiments=CONFIG["experiments"] | {"volumes": EXPERIMENT | changes},
+        analyses=["leakage"],
+    )
+
+
+@pytest.fixture(scope="module")
+def volumes(finished, tmp_path_factory):
+    """The finished project with an experiment of series beside that of images."""
+    project = Project(tmp_path_factory.mktemp("units") / "project")
+    shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    project.write_csv(slices(), "data/ct.csv")
+    for number, row in enumerate(slices()):
+        project.draw(f"../ct/{row['filepath']}", LABELS.index(row["label"]), number)
+    configure(project)
+    project.jobs = project.run(
+        f"{FOLDER}/aggregation/aggregation.html", f"{FOLDER}/leakage/leakage.html"
+    )
+    return project
+
+
+def vectors(project, model="thumbnail"):
+    """The vectors of each series' slices, by the id of the series, and the pool."""
+    folder = project / FOLDER
+    pool = pd.read_parquet(folder / "catalog.parquet").set_index("id")
+    images = pd.read_parquet(folder / "units/images.parquet")
+    path = project / f"results/embeddings/{model}/ct.h5"
+    ids, found = store.read([path], store.read_ids(path))
+    rows = dict(zip(ids.tolist(), found.astype(float), strict=True))
+    return pool, {
+        unit: [rows[each] for each in here["id"]] for unit, here in images.groupby("unit")
+    }
+
+
+def test_the_pool_has_a_row_per_series(volumes):
+    assert volumes.jobs["pool_units"] == volumes.jobs["unit_embeddings"] == 1
+    assert volumes.jobs["aggregation"] == 1 and volumes.jobs["pool"] == 0
+    pool = pd.read_parquet(volumes / FOLDER / "catalog.parquet").sort_values("path")
+    assert list(pool["path"]) == [f"s{each:02d}/1.png" for each in range(12)]
+    assert list(pool["label"]) == LABELS * 6
+    assert list(pool["patient_id"]) == [f"ct:p{each // 2}" for each in range(12)]
+    ledger = pd.read_csv(volumes / FOLDER / "units/ledger.csv")
+    assert list(ledger["what"]) == [
+        "left out: no series_id",
+        "labels differ: XR/chest/bar: 2, XR/chest/disc: 1",
+    ]
+    counts = pd.read_csv(volumes / FOLDER / "units/counts.csv").set_index("split")
+    assert list(counts["units"]) == [4, 8] and list(counts["images"]) == [12, 24]
+    assert counts["mixed_labels"].tolist() == [0, 1]
+    assert counts["images_left_out"].tolist() == [0, 1]
+
+
+def test_vectors_and_neighbors_are_those_of_the_means(volumes):
+    pool, of_series = vectors(volumes)
+    means = {unit: np.mean(rows, axis=0) for unit, rows in of_series.items()}
+    path = volumes / FOLDER / "thumbnail/units/embeddings.h5"
+    ids, found = store.read([path], store.read_ids(path))
+    assert set(ids) == set(pool.index)
+    for unit, vector in zip(ids.tolist(), found, strict=True):
+        np.testing.assert_allclose(vector, means[unit] / np.linalg.norm(means[unit]), atol=1e-6)
+    table = pd.read_parquet(volumes / FOLDER / "thumbnail/knn/test.parquet")
+    train = pool.index[pool["split"] == "train"]
+    assert set(table["query"]) == set(pool.index[pool["split"] == "test"])
+    for query, rows in table.groupby("query"):
+        nearest = sorted(train, key=lambda each: -cosine(means[query], means[each]))
+        assert rows.sort_values("rank")["neighbor"].tolist() == nearest[:4]
+
+
+def test_every_way_has_the_value_of_a_plain_computation(volumes):
+    pool, of_series = vectors(volumes)
+    train = pool.index[pool["split"] == "train"]
+    index = {each: of_series[each] for each in train}
+    table = pd.read_csv(volumes / FOLDER / "aggregation/aggregation.csv")
+    first = table[(table["metric"] == "precision_at_1") & (table["average"] == "micro")]
+    hits = {way: [] for way in first["way"]}
+    for query in pool.index[pool["split"] == "test"]:
+        for way, scores in plain_scores(of_series[query], index, near=10).items():
+            best = max(scores, key=scores.get)
+            hits[way].append(pool.loc[best, "label"] == pool.loc[query, "label"])
+    assert len(hits) == 7
+    for row in first.to_dict("records"):
+        assert row["value"] == pytest.approx(np.mean(hits[row["way"]])), row["way"]
+        assert row["queries"] == 4 and row["effective_patients"] == 2
+    summary = pd.read_csv(volumes / FOLDER / "thumbnail/metrics/summary.csv")
+    keys = {"neighbors": "other_patients", "metric": "mean_average_precision", "average": "micro"}
+    of_mean = table[(table["way"] == "mean") & (table["metric"] == keys["metric"])]
+    known = summary[(summary[list(keys)] == pd.Series(keys)).all(axis=1)]["value"].item()
+    assert of_mean[of_mean["average"] == "micro"]["value"].item() == pytest.approx(known)
+
+
+def test_the_page_names_the_ways_and_the_live_page_leaves_series_out(volumes, monkeypatch):
+    page = (volumes / FOLDER / "aggregation/aggregation.html").read_text()
+    assert "late interaction" in page and "units/ledger.csv" in page
+    monkeypatch.chdir(volumes.folder)
+    import yaml
+
+    config = yaml.safe_load((volumes / "config/config.yaml").read_text())
+    stored = Stored(Configuration(config, ["config/models"]))
+    described = {each["name"]: each for each in experiments(stored)}
+    assert described["findings"]["missing"] == ""
+    assert "`unit: series` is set" in described["volumes"]["missing"]
+    with pytest.raises(InputError, match="finds single images"):
+        stored.check_experiment("volumes")
+
+
+def test_what_is_stale(volumes):
+    """An edited label computes no vector again, another pooling only what follows from it, and an
+    added model has its own jobs alone."""
+    targets = (f"{FOLDER}/aggregation/aggregation.html", f"{FOLDER}/comparison/summary.csv")
+    volumes.run(*targets)
+    changed = slices()
+    changed[2] = changed[2] | {"label": "XR/chest/bar"}
+    volumes.write_csv(changed, "data/ct.csv")
+    jobs = volumes.run(*targets)
+    assert jobs["pool_units"] == jobs["aggregation"] == 1
+    assert jobs["embed"] == jobs["unit_embeddings"] == jobs["knn"] == 0
+    configure(volumes, models=["thumbnail", "histogram"])
+    jobs = volumes.run(*targets)
+    assert jobs["unit_embeddings"] == jobs["aggregation"] == jobs["knn"] == 1
+    assert jobs["embed"] >= 1 and jobs["pool_units"] == 0
+    assert not volumes.run(*targets)
+
+
+def test_a_unit_of_images_is_the_default(project):
+    """The key that says what was done before plans nothing."""
+    findings = CONFIG["experiments"]["findings"] | {"unit": "image"}
+    project.configure(experiments={"findings": findings})
+    assert "Nothing to be done" in project.snakemake("--dry-run", "all")
