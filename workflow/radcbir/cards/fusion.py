@@ -6,6 +6,9 @@ from typing import Any
 FUSION = "fusion"
 """Their loader. Their embeddings are made from those of their members."""
 
+RANK_CONSTANT = 60
+"""k of reciprocal-rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
+
 
 def is_fusion(card: Mapping[str, Any]) -> bool:
     """A card that puts other models together."""

@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
+from radcbir.cards.fusion import RANK_CONSTANT
 from radcbir.core.vectors import unit_vectors
 from radcbir.retrieval.exact import exact_searcher
 from radcbir.retrieval.neighbor_table import Queries, table_of
 from radcbir.retrieval.reduction import mean_and_covariance
-
-RANK_CONSTANT = 60
-"""k of reciprocal-rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
 
 LIST_LENGTH = 1000
 """How long each member's list is at least before ranks are put together; who is in no list gets

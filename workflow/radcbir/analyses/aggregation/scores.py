@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radcbir.retrieval.fused import RANK_CONSTANT
+from radcbir.cards.fusion import RANK_CONSTANT
 from radcbir.retrieval.units.vectors import pooled_vectors
 
 WAYS = {
