@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from types import SimpleNamespace
 
@@ -231,6 +232,33 @@ def test_auto_without_a_gpu_is_faiss_and_a_small_search_does_not_look_for_one(ap
     assert (shape[1], said) == (5, ["candidates are found without a GPU: this machine has none"])
     assert apart(no_gpu, "auto", 1e12) == (shape, [])
     assert apart(no_gpu, "cpu", 0) == (shape, [])
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("cuda", ["waiting for a GPU: torch is loading, or other jobs use all that there are"] * 2),
+        ("auto", ["candidates are found without a GPU: it has not answered for 0.2 s"]),
+    ],
+)
+def test_cuda_waits_for_a_gpu_that_other_jobs_use_and_auto_does_not(
+    monkeypatch, tmp_path, device, expected
+):
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpu, "DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpu, "START_SECONDS", 0.2)
+    child = gpu.GpuSearch(device)
+    child.products = gpu.AUTO_PRODUCTS
+    child.connection, theirs = multiprocessing.Pipe()
+    monkeypatch.setattr(child, "_spawn", lambda: None)
+    answer = threading.Timer(0.5, theirs.send, [("ok", "a GPU")])
+    answer.start()
+    with Messages() as said:
+        used = child.takes(1.0)
+    answer.join()
+    assert used is (device == "cuda")
+    assert said.all == expected + ["candidates are found on a GPU"] * used
 
 
 # --- the products alone

@@ -33,6 +33,10 @@ ANSWER_SECONDS = 600
 
 DEVICES = Path("/dev")
 
+START_SECONDS = 120
+"""How long ``auto`` waits for a GPU that other jobs use, or for torch. ``cuda`` waits on, and says
+so."""
+
 _current: GpuSearch | None = None
 
 
@@ -151,16 +155,8 @@ class GpuSearch:
             self.process = None
 
     def _start(self) -> None:
-        reason = "" if self.device != "auto" or has_gpu() else "this machine has none"
+        reason = self._reason_against()
         if not reason:
-            if not hasattr(os, "memfd_create"):
-                reason = "it needs Linux"
-            else:
-                self._spawn()
-                kind, value = self._received()
-                reason = "" if kind == "ok" else value
-        if not reason:
-            self.name = value
             logger.info("candidates are found on %s", self.name)
             return
         self.close()
@@ -170,6 +166,21 @@ class GpuSearch:
                 "`search: {device: cpu}` or mend the driver"
             )
         logger.info("candidates are found without a GPU: %s", reason)
+
+    def _reason_against(self) -> str:
+        """Start the child: why it cannot work, or an empty text."""
+        if self.device == "auto" and not has_gpu():
+            return "this machine has none"
+        if not hasattr(os, "memfd_create"):
+            return "it needs Linux"
+        self._spawn()
+        while self.device == "cuda" and not self._heard(START_SECONDS):
+            logger.info("waiting for a GPU: torch is loading, or other jobs use all that there are")
+        kind, value = self._received(START_SECONDS)
+        if kind != "ok":
+            return str(value)
+        self.name = value
+        return ""
 
     def _spawn(self) -> None:
         memory = os.memfd_create("radcbir-search")
@@ -209,13 +220,20 @@ class GpuSearch:
 
     def _answer(self) -> int:
         """The number that the child answers, above 0; 0 where it failed, which is logged."""
-        kind, value = self._received()
+        kind, value = self._received(ANSWER_SECONDS)
         return value if kind == "ok" else self._fail(value)
 
-    def _received(self) -> tuple:
+    def _heard(self, seconds: float) -> bool:
+        """Whether the child answers, or ends, in time."""
         try:
-            if not self.connection.poll(ANSWER_SECONDS):
-                return "failed", f"it has not answered for {ANSWER_SECONDS} s"
+            return self.connection.poll(seconds)
+        except OSError:
+            return True
+
+    def _received(self, seconds: float) -> tuple:
+        try:
+            if not self._heard(seconds):
+                return "failed", f"it has not answered for {seconds} s"
             return self.connection.recv()
         except (EOFError, OSError):
             return "failed", "its process has ended"
