@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radcbir.retrieval.fused import RANK_CONSTANT
 from radcbir.retrieval.units.vectors import pooled_vectors
 
 WAYS = {
@@ -24,6 +23,9 @@ WAYS = {
 
 NEAR = 10
 """How many nearest slices of the index each slice of a query has, for ``freq``, ``max``, ``sum``."""
+
+RANK_CONSTANT = 60
+"""k of reciprocal-rank fusion, that of :mod:`radcbir.retrieval.fused` (which loads FAISS)."""
 
 NUMBERS_PER_BLOCK = 1 << 25
 """Similarities of slices that are in memory at a time."""
