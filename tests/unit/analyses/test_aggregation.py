@@ -15,6 +15,7 @@ from radcbir.analyses.aggregation.scores import WAYS, Slices, scores_by_way
 from radcbir.analyses.summary import Given, summarise
 from radcbir.metrics.evaluation import evaluate
 from radcbir.report.render import render
+from radcbir.retrieval import fused
 
 
 def at(*degrees):
@@ -53,6 +54,10 @@ def test_scores_by_hand():
     np.testing.assert_allclose(found["mean"], [[cos(15), cos(5), cos(135)]], atol=1e-6)
     fusion = [[1 / 62 + 1 / 61, 1 / 61 + 1 / 62, 2 / 63]]
     np.testing.assert_allclose(found["fusion"], fusion, atol=1e-12)
+
+
+def test_ranks_are_fused_as_those_of_models():
+    assert module.RANK_CONSTANT == fused.RANK_CONSTANT
 
 
 def test_equal_numbers_of_near_slices_are_ordered_by_their_sum():

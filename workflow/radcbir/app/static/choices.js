@@ -26,7 +26,7 @@ export async function start() {
   const options = setup.experiments.map((each) =>
     make("option", {
       value: each.name,
-      textContent: each.name + (each.missing ? " (not run)" : ""),
+      textContent: each.name + (each.missing ? " (unavailable)" : ""),
     }),
   );
   at("experiment").replaceChildren(...options);
