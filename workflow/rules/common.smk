@@ -25,6 +25,7 @@ from radcbir.core.machine.processes import begin_run, end_with_run
 from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
+from radcbir.datasets.providers import dicomweb
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
 from radcbir.pixels import stored

@@ -172,6 +172,14 @@ class Project:
         ]
 
     @property
+    def fetched_lists(self) -> list[str]:
+        """The lists of the images that are fetched, of the datasets whose images are."""
+        listed = layout.DICOMWEB_INSTANCES
+        found = [listed.format(dataset=each) for each in self.datasets]
+        given = {path for each in self.provider_files.values() for path in each.values()}
+        return [path for path in found if path in given]
+
+    @property
     def key_file(self) -> str:
         """The file with the key of pseudonyms; empty where names stay as they are."""
         return self.settings.get("pseudonymise", {}).get("key_file", "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.errors import Mistakes
-from radcbir.core.files import write_text
+from radcbir.core.files import digest_of, write_text
 from radcbir.project.configuration import Project
 
 NO_MEANING = {
@@ -73,6 +73,9 @@ def _meanings(project: Project) -> dict[str, dict[str, dict]]:
     }
     for name, dataset in found["datasets"].items():
         dataset |= project.originals[name]
+        if "query" in dataset.get("prepare", {}):  # it may name patients
+            hidden = {"query": digest_of(dataset["prepare"]["query"])}
+            dataset["prepare"] = dataset["prepare"] | hidden
     return json.loads(json.dumps(found))
 
 
