@@ -366,7 +366,9 @@ def test_what_is_asked_for_is_fetched_first_and_not_among_the_results(tmp_path):
     assert targets.missing_downloads(checked) == [str(LIST)]
     side_by_side.record(checked, ["my.yaml"])
     recorded = next(tmp_path.rglob("configurations.json")).read_text()
-    assert "secret-1" not in recorded and "pacs.example.org" in recorded
+    for shown in (recorded, yaml.safe_dump(checked.shown_settings)):
+        assert "secret-1" not in shown and "pacs.example.org" in shown
+    assert checked.settings["datasets"]["set"]["prepare"]["query"] == {"PatientID": "secret-1"}
 
 
 def test_what_was_not_delivered_is_counted_by_the_preparation(made):
@@ -390,7 +392,7 @@ def test_what_was_not_delivered_is_counted_by_the_preparation(made):
         ("CS", "CT", ["CT", "PR"], False), ("CS", "ct", ["CT"], False), ("CS", "MR", ["CT"], True),
         ("LO", "thorax*", ["Thorax nativ"], False), ("LO", "th?rax", ["Thorax nativ"], True),
         ("LO", "a.c", ["abc"], True), ("UI", "1.2,1.3", ["1.3"], False), ("UI", "1.2", ["1.20"], True),
-        ("LO", "x", [], False), ("PN", "Meier", [{"Alphabetic": "Huber"}], False),
+        ("CS", "ORIGINAL\\PRIMARY", ["ORIGINAL", "PRIMARY"], False), ("LO", "x", [], False), ("PN", "Meier", [{"Alphabetic": "Huber"}], False),
     ],
 )  # fmt: skip
 def test_an_answer_that_contradicts_the_query(kind, wanted, found, contradiction):

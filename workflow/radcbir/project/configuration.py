@@ -19,7 +19,7 @@ from radcbir.datasets import providers
 from radcbir.pixels.geometry import geometry
 from radcbir.project import models
 from radcbir.project.checks import with_defaults
-from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous
+from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous, shown
 from radcbir.project.experiments import complete_experiment
 from radcbir.project.query import complete_query, query_in_full
 
@@ -170,6 +170,12 @@ class Project:
             for model in experiment["models"]
             if self.base(model) not in (None, *experiment["models"])
         ]
+
+    @property
+    def shown_settings(self) -> dict:
+        """The settings that results depend on, as a page may show them."""
+        found = {key: each for key, each in self.settings.items() if key not in WITHOUT_RESULTS}
+        return found | {"datasets": {name: shown(each) for name, each in self.datasets.items()}}
 
     @property
     def fetched_lists(self) -> list[str]:

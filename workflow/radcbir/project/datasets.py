@@ -5,7 +5,7 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.errors import InputError, Mistakes
-from radcbir.core.files import is_file, is_folder
+from radcbir.core.files import digest_of, is_file, is_folder
 from radcbir.core.machine.privacy import check_own_secret
 from radcbir.datasets.providers import provider_files, registry
 from radcbir.project.checks import with_defaults
@@ -79,6 +79,16 @@ def complete_dataset(
         )
     mistakes.refuse()
     return files
+
+
+def shown(dataset: Mapping) -> dict:
+    """A dataset's settings as results may have them: what a PACS is asked for may name patients,
+    and is a digest. It hides names from a reader, not from somebody who tries them.
+    """
+    if "query" not in dataset.get("prepare", {}):
+        return dict(dataset)
+    asked = {"query": digest_of(dataset["prepare"]["query"])}
+    return {**dataset, "prepare": {**dataset["prepare"], **asked}}
 
 
 def check_intensity(intensity: Mapping, key: str) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.errors import Mistakes
-from radcbir.core.files import digest_of, write_text
+from radcbir.core.files import write_text
 from radcbir.project.configuration import Project
+from radcbir.project.datasets import shown
 
 NO_MEANING = {
     "datasets": {"known_as", "max_rejected"},
@@ -72,10 +73,7 @@ def _meanings(project: Project) -> dict[str, dict[str, dict]]:
         for kind in NO_MEANING
     }
     for name, dataset in found["datasets"].items():
-        dataset |= project.originals[name]
-        if "query" in dataset.get("prepare", {}):  # it may name patients
-            hidden = {"query": digest_of(dataset["prepare"]["query"])}
-            dataset["prepare"] = dataset["prepare"] | hidden
+        found["datasets"][name] = shown(dataset | project.originals[name])
     return json.loads(json.dumps(found))
 
 

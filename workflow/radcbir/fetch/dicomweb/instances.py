@@ -1,6 +1,8 @@
 """The instances of a query, listed and fetched: what is here already is not fetched again."""
 
+import contextlib
 import csv
+import functools
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,11 +14,13 @@ from radcbir.core import layout
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_write, refuse_full_disk, writable
 from radcbir.core.logs import Progress, logger
-from radcbir.core.machine.privacy import own_folder
 from radcbir.datasets.providers.dicomweb.query import at_level, single
 from radcbir.fetch.dicomweb.server import Gone, Server, Undelivered
 
 COLUMNS = ["study", "series", "instance", "file", "reason"]
+
+BLOCK = 10_000
+"""So many instances wait at a time to be fetched."""
 
 BAD_NAME = "an identifier that is none"
 
@@ -56,7 +60,9 @@ def fetch(
     list with a reason. Raises :class:`InputError` where the server cannot be asked, nothing
     matches, or more than the share ``max_rejected`` cannot be had; files that came are kept.
     """
-    own_folder(layout.DICOMWEB)
+    Path(layout.DICOMWEB).mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # another user's, who lets this one write there
+        Path(layout.DICOMWEB).chmod(0o700)
     images = Path(layout.DICOMWEB_IMAGES.format(dataset=dataset))
     images.mkdir(parents=True, exist_ok=True)
     server = Server(options, tries, pause)
@@ -72,13 +78,15 @@ def fetch(
     allowed, gone, progress = max_rejected * len(wanted), set(), Progress(len(missing), "images")
     _refuse_many(server, reasons, allowed, len(wanted), max_rejected)
     with ThreadPoolExecutor(options["connections"]) as pool:
-        for each, error in pool.map(lambda one: _fetched(server, images, one), missing):
-            progress.advance()
-            if isinstance(error, Gone):
-                gone.add(each)
-            elif error is not None:
-                reasons[each] = str(error)
-                _refuse_many(server, reasons, allowed, len(wanted), max_rejected)
+        for start in range(0, len(missing), BLOCK):
+            block = missing[start : start + BLOCK]
+            for each, error in pool.map(functools.partial(_fetched, server, images), block):
+                progress.advance()
+                if isinstance(error, Gone):
+                    gone.add(each)
+                elif error is not None:
+                    reasons[each] = str(error)
+                    _refuse_many(server, reasons, allowed, len(wanted), max_rejected)
     if gone:
         logger.warning(
             "%d instances went away from %s while they were fetched, and are left out",

@@ -97,7 +97,7 @@ def contradicts(kind: str, wanted: str, found: Sequence[Any]) -> bool:
     kinds that servers match in their own ways (PS3.4, C.2.2.2).
     """
     values = [str(each).strip() for each in found if each not in (None, "")]
-    if kind not in _COMPARED or not values:
+    if kind not in _COMPARED or not values or ("\\" in wanted and kind != "UI"):
         return False
     if kind == "DA":
         first, dash, last = wanted.partition("-")
