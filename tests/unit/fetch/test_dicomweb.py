@@ -324,10 +324,11 @@ def test_nobody_at_the_address():
 def project(**prepare) -> Project:
     given = {"from": "dicomweb", "url": "https://pacs.example.org/dicom-web", "query": {"PatientID": "secret-1"}}  # fmt: skip
     config = {
-        "datasets": {"set": {"prepare": given | prepare}},
         "models": ["thumbnail"],
         "experiments": {"one": {"datasets": ["set"], "index_split": "train", "query_splits": ["test"]}},
     }  # fmt: skip
+    config |= {key: prepare.pop(key) for key in ("app", "pseudonymise") if key in prepare}
+    config["datasets"] = {"set": {"prepare": given | prepare}}
     images = config["datasets"]["set"]["prepare"].pop("images", None)
     config["datasets"]["set"] |= {"images": images} if images else {}
     return Project(yaml.safe_load(yaml.safe_dump(config)), [CARDS], "my.yaml")
@@ -369,6 +370,19 @@ def test_what_is_asked_for_is_fetched_first_and_not_among_the_results(tmp_path):
     for shown in (recorded, yaml.safe_dump(checked.shown_settings)):
         assert "secret-1" not in shown and "pacs.example.org" in shown
     assert checked.settings["datasets"]["set"]["prepare"]["query"] == {"PatientID": "secret-1"}
+
+
+def test_the_viewer_of_the_archive_needs_the_uid_of_a_study(tmp_path):
+    address = "https://pacs.example.org/viewer?study={study_uid}"
+    assert project(app={"viewer": address}).settings["app"]["viewer"] == address
+    for wrong in ("javascript:{study_uid}", "https://pacs.example.org/", "https://x/{study}"):
+        with pytest.raises(InputError, match="app: viewer` is"):
+            project(app={"viewer": wrong})
+    key = tmp_path / "key"
+    key.write_text("5b1f0c9e7a3d4826b0c1d2e3f4a5968778695a4b3c2d1e0f")
+    key.chmod(0o600)
+    with pytest.raises(InputError, match="`app: viewer:` needs the UIDs of studies, which `pseudonymise:` takes"):  # fmt: skip
+        project(app={"viewer": address}, pseudonymise={"key_file": str(key)})
 
 
 def test_what_was_not_delivered_is_counted_by_the_preparation(made):

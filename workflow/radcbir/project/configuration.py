@@ -114,6 +114,11 @@ class Project:
                     f"{where}: the embeddings of the model '{self.precomputed[0]}' refer to images "
                     "by their names, which `pseudonymise:` takes away: drop one of them"
                 )
+            if "viewer" in self.settings["app"]:
+                mistakes.add(
+                    f"{where}: `app: viewer:` needs the UIDs of studies, which `pseudonymise:` takes "
+                    "away: drop one of them"
+                )
         for each in (*self._without_what_they_need(where), *self._without_their_base(where)):
             mistakes.add(each)
         self.query: dict | None = None
