@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pydicom
 import pytest
 from conftest import CONFIG, PATTERNS, Project, draw
@@ -45,9 +47,14 @@ def ct(values):
 @pytest.fixture(scope="module")
 def served(finished, tmp_path_factory):
     """A copy of the finished project in which every CT of the index is a DICOM file of 16 bit."""
-    config = CONFIG | {"app": {"port": 0}}
+    config = CONFIG | {"app": {"port": 0, "viewer": "http://127.0.0.1:1/viewer?study={study_uid}"}}
     copy = copy_of(finished, Project(tmp_path_factory.mktemp("viewer") / "project"), config)
-    catalog = pd.read_parquet(copy / "results/experiments/findings/catalog.parquet")
+    place = copy / "results/experiments/findings/catalog.parquet"
+    table = pq.read_table(place)
+    column = table.column_names.index("study_id")
+    studies = pa.array([f"1.2.{row}" for row in range(len(table))], table["study_id"].type)
+    pq.write_table(table.set_column(column, "study_id", studies), place)
+    catalog = pd.read_parquet(place)
     for path in catalog[(catalog["split"] == "train") & (catalog["modality"] == "CT")]["path"]:
         (copy / "data/images" / path).write_bytes(ct(HOUNSFIELD))
     return copy
@@ -146,6 +153,20 @@ def test_a_result_has_the_values_of_its_file_and_the_windows_of_ct(page):
     page.locator(".screen canvas").nth(1).press("i")
     inside = slice(plain.shape[1] // 2 - 20, plain.shape[1] // 2 + 20)
     assert np.array_equal(painted(page, 1)[:, inside], 255 - plain[:, inside])
+
+
+def test_a_result_links_to_its_study_in_the_viewer_of_the_archive(page, served):
+    drop(page, draw(2, 900))
+    shown(page)
+    open_viewer(page, LABELS[2])
+    to_study = page.locator("#detail dl a")
+    assert to_study.count() == 1, "of the result; nobody knows the study of the query"
+    known = page.locator("#detail dl").last.inner_text().split()
+    catalog = catalog_of(served).set_index("path")
+    study = catalog.loc[known[known.index("file") + 1].removeprefix("data/images/"), "study_id"]
+    assert to_study.inner_text() == study
+    assert to_study.get_attribute("href") == f"http://127.0.0.1:1/viewer?study={study}"
+    assert to_study.get_attribute("rel") == "noreferrer"
 
 
 def test_both_images_are_enlarged_and_moved_together(page):

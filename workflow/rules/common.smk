@@ -25,11 +25,12 @@ from radcbir.core.machine.processes import begin_run, end_with_run
 from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
+from radcbir.datasets.providers import dicomweb
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
 from radcbir.pixels import stored
 from radcbir.project import kept_pixels, side_by_side, targets, terminal
-from radcbir.project.configuration import WITHOUT_RESULTS, Project
+from radcbir.project.configuration import Project
 from radcbir.project.page_alone import end_jobs_instead
 from radcbir.query import image_list
 from radcbir.retrieval import index_settings

@@ -1,6 +1,27 @@
 # From a provider's files to a dataset CSV, for datasets with `prepare:`.
 
 
+# Lists the images of a PACS that a query matches, and fetches those that are not here yet. The only
+# rule that asks the server: a finished list stays as it is until the query changes, or until the rule
+# is run again (`--forcerun fetch_dicomweb`). Images that came stay when it fails.
+rule fetch_dicomweb:
+    output:
+        layout.DICOMWEB_INSTANCES,
+    log:
+        layout.log("fetch_dicomweb", "{dataset}"),
+    benchmark:
+        layout.benchmark("fetch_dicomweb", "{dataset}")
+    localrule: True
+    conda:
+        "../../envs/pacs.yaml"
+    resources:
+        max_rejected=max_rejected,
+    params:
+        asked=asked_of_server,
+    script:
+        "../scripts/fetch/dicomweb.py"
+
+
 # Reads the provider's metadata, splits by patient and selects images, by the options of `prepare:`.
 rule prepare:
     input:

@@ -43,15 +43,7 @@ rule provenance:
         mem_mb=per_attempt(2000),
         runtime=per_attempt(30),
     params:
-        configuration=Digested(
-            hidden(
-                {
-                    key: value
-                    for key, value in project.settings.items()
-                    if key not in WITHOUT_RESULTS
-                }
-            )
-        ),
+        configuration=Digested(hidden(project.shown_settings)),
         code=code("report/provenance.py", template="report/templates/provenance.html.j2"),
     script:
         "../scripts/report/provenance.py"

@@ -23,14 +23,23 @@ def provider_files(wildcards):
 
 
 def preparation_options(wildcards):
-    """The options under `prepare:`, without the paths of files: they are inputs."""
+    """The options under `prepare:`, without the paths of files: they are inputs. What a server is
+    asked for is those of the rule that fetches, and may name patients."""
     options = dataset_setting("prepare")(wildcards)
-    return {key: value for key, value in options.items() if key != "metadata"}
+    others = {"metadata", *(dicomweb.OF_SERVER if options["from"] == "dicomweb" else ())}
+    return {key: value for key, value in options.items() if key not in others}
+
+
+def asked_of_server(wildcards):
+    """The digest of a server's address and of what it is asked for. The query may name patients, and
+    Snakemake prints parameters."""
+    options = dataset_setting("prepare")(wildcards)
+    return digest_of([options["url"].rstrip("/"), options["query"]])
 
 
 def preparation_threads(wildcards):
     """Cores for reading headers of files, one by one; tables are read by one."""
-    return 8 if dataset_setting("prepare")(wildcards)["from"] == "dicom" else 1
+    return 8 if dataset_setting("prepare")(wildcards)["from"] in ("dicom", "dicomweb") else 1
 
 
 @functools.cache
@@ -49,7 +58,8 @@ def content_of(paths):
     """The digest of the content of files from outside: one that is replaced by a file with an
     older date is a change as well.
     """
-    given = [path for path in paths if path not in project.archived and Path(path).is_file()]
+    made = {*project.archived, *project.fetched_lists}
+    given = [path for path in paths if path not in made and Path(path).is_file()]
     return [content_digest(path, layout.CONTENT_DIGESTS) for path in given]
 
 

@@ -18,7 +18,7 @@ LOADERS = [each for each in loaders.registry().values() if each.module]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 IMPORT_NAMES = {
     "pillow": "PIL", "pyyaml": "yaml", "faiss-cpu": "faiss", "huggingface-hub": "huggingface_hub",
-    "scikit-learn": "sklearn",
+    "scikit-learn": "sklearn", "dicomweb-client": "dicomweb_client",
     "open-clip-torch": "open_clip", "pytorch-metric-learning": "pytorch_metric_learning",
 }  # fmt: skip
 

@@ -56,6 +56,7 @@ def _experiment(stored: Stored, name: str) -> dict:
         and "Here every image is compared; the experiment's own index is approximate.",
         "several_intensities": len(policies) > 1,
         "originals": not project.key_file,
+        "viewer": project.settings["app"].get("viewer", ""),
         "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
         "samples": _samples(collection),
         "models": models,

@@ -33,6 +33,11 @@ WEIGHTS = "resources/weights/{model}/{file}"
 ARCHIVE = "resources/{resource}/archives/{archive}"
 UNPACKED = "resources/{resource}/{file}"
 
+# Images of a PACS, with names of patients: for their owner alone.
+DICOMWEB = "resources/dicomweb"
+DICOMWEB_INSTANCES = "resources/dicomweb/{dataset}/instances.csv"
+DICOMWEB_IMAGES = "resources/dicomweb/{dataset}/images"
+
 # --- embeddings -----------------------------------------------------------------------------------
 
 PIXELS = "results/pixels"

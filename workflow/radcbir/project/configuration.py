@@ -19,7 +19,7 @@ from radcbir.datasets import providers
 from radcbir.pixels.geometry import geometry
 from radcbir.project import models
 from radcbir.project.checks import with_defaults
-from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous
+from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous, shown
 from radcbir.project.experiments import complete_experiment
 from radcbir.project.query import complete_query, query_in_full
 
@@ -114,6 +114,11 @@ class Project:
                     f"{where}: the embeddings of the model '{self.precomputed[0]}' refer to images "
                     "by their names, which `pseudonymise:` takes away: drop one of them"
                 )
+            if "viewer" in self.settings["app"]:
+                mistakes.add(
+                    f"{where}: `app: viewer:` needs the UIDs of studies, which `pseudonymise:` takes "
+                    "away: drop one of them"
+                )
         for each in (*self._without_what_they_need(where), *self._without_their_base(where)):
             mistakes.add(each)
         self.query: dict | None = None
@@ -176,6 +181,20 @@ class Project:
             for model in experiment["models"]
             if self.base(model) not in (None, *experiment["models"])
         ]
+
+    @property
+    def shown_settings(self) -> dict:
+        """The settings that results depend on, as a page may show them."""
+        found = {key: each for key, each in self.settings.items() if key not in WITHOUT_RESULTS}
+        return found | {"datasets": {name: shown(each) for name, each in self.datasets.items()}}
+
+    @property
+    def fetched_lists(self) -> list[str]:
+        """The lists of the images that are fetched, of the datasets whose images are."""
+        listed = layout.DICOMWEB_INSTANCES
+        found = [listed.format(dataset=each) for each in self.datasets]
+        given = {path for each in self.provider_files.values() for path in each.values()}
+        return [path for path in found if path in given]
 
     @property
     def key_file(self) -> str:

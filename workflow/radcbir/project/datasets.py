@@ -5,9 +5,9 @@ from pathlib import Path
 
 from radcbir.core import layout
 from radcbir.core.errors import InputError, Mistakes
-from radcbir.core.files import is_file, is_folder
+from radcbir.core.files import digest_of, is_file, is_folder
 from radcbir.core.machine.privacy import check_own_secret
-from radcbir.datasets.providers import provider_files
+from radcbir.datasets.providers import provider_files, registry
 from radcbir.project.checks import with_defaults
 
 
@@ -43,7 +43,13 @@ def complete_dataset(
     own. Raises :class:`InputError` with all mistakes of the dataset.
     """
     key, mistakes = f"{where}: `datasets: {name}:", Mistakes()
-    images = dataset.get("images")
+    fetched = "prepare" in dataset and registry()[dataset["prepare"]["from"]].fetched
+    if fetched and "images" in dataset:
+        mistakes.add(
+            f"{key} images` has no use beside `prepare: {{from: {dataset['prepare']['from']}}}`, "
+            "which fetches the images: take it out"
+        )
+    images = None if fetched else dataset.get("images")
     unpacked = images is not None and any(Path(each).is_relative_to(images) for each in archived)
     if images is not None and not unpacked and not is_folder(images):
         mistakes.add(
@@ -62,6 +68,10 @@ def complete_dataset(
             check_shares(dataset["prepare"].get("shares", {"": 1}), f"{key} prepare:`")
         with mistakes.noted():
             files = provider_files(dataset["prepare"], f"{key} prepare:`")
+            if fetched:
+                files["instances"] = layout.DICOMWEB_INSTANCES.format(dataset=name)
+        if fetched:
+            dataset["images"] = layout.DICOMWEB_IMAGES.format(dataset=name)
     elif str(Path(dataset["csv"])) not in archived and not is_file(dataset["csv"]):
         mistakes.add(
             f"{key} csv` names the CSV {dataset['csv']}, which does not exist (looked for from "
@@ -69,6 +79,16 @@ def complete_dataset(
         )
     mistakes.refuse()
     return files
+
+
+def shown(dataset: Mapping) -> dict:
+    """A dataset's settings as results may have them: what a PACS is asked for may name patients,
+    and is a digest. It hides names from a reader, not from somebody who tries them.
+    """
+    if "query" not in dataset.get("prepare", {}):
+        return dict(dataset)
+    asked = {"query": digest_of(dataset["prepare"]["query"])}
+    return {**dataset, "prepare": {**dataset["prepare"], **asked}}
 
 
 def check_intensity(intensity: Mapping, key: str) -> None:

@@ -14,6 +14,7 @@ from radcbir.core import layout
 from radcbir.core.errors import Mistakes
 from radcbir.core.files import write_text
 from radcbir.project.configuration import Project
+from radcbir.project.datasets import shown
 
 NO_MEANING = {
     "datasets": {"known_as", "max_rejected"},
@@ -72,7 +73,7 @@ def _meanings(project: Project) -> dict[str, dict[str, dict]]:
         for kind in NO_MEANING
     }
     for name, dataset in found["datasets"].items():
-        dataset |= project.originals[name]
+        found["datasets"][name] = shown(dataset | project.originals[name])
     return json.loads(json.dumps(found))
 
 

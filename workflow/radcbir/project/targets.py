@@ -63,8 +63,8 @@ def weights(project: Project) -> list[str]:
 
 
 def archived(project: Project) -> list[str]:
-    """The files that are unpacked from published archives."""
-    return list(project.archived)
+    """The files that are unpacked from published archives, and the lists of fetched images."""
+    return [*project.archived, *project.fetched_lists]
 
 
 def query(project: Project) -> list[str]:
@@ -83,7 +83,7 @@ def query(project: Project) -> list[str]:
 
 def missing_downloads(project: Project) -> list[str]:
     """What would have to be fetched and is not there: weights of models without any embeddings yet,
-    and archives.
+    archives, and images of a PACS.
     """
     without = [model for model in project.models if not Path("results/embeddings", model).is_dir()]
     files = [
@@ -96,6 +96,7 @@ def missing_downloads(project: Project) -> list[str]:
         for path, (resource, name) in project.archived.items()
     }
     files += dict.fromkeys(archive for path, archive in packed.items() if not Path(path).exists())
+    files += project.fetched_lists
     return [each for each in files if not Path(each).exists()]
 
 

@@ -129,7 +129,7 @@ function facts(image) {
     "similarity to the query": similar,
     "similarity to the refined query": refined,
     patient: patientOf(image),
-    study: image.study_id,
+    study: inArchive(image.study_id) ?? image.study_id,
     source: image.source,
     dataset: image.dataset,
     split: image.split,
@@ -140,9 +140,17 @@ function facts(image) {
   };
   for (const [name, value] of Object.entries(known)) {
     if (value === null || value === undefined || value === "") continue;
-    list.append(make("dt", { textContent: name }), make("dd", { textContent: String(value) }));
+    list.append(make("dt", { textContent: name }), make("dd", {}, value instanceof Node ? value : String(value)));
   }
   return list;
+}
+
+// A link to the archive's viewer, for a study with a UID where the configuration names one.
+function inArchive(study) {
+  const { viewer } = experiment();
+  if (!viewer || !/^\d+(\.\d+)+$/.test(study ?? "")) return null;
+  const href = viewer.replace("{study_uid}", study);
+  return make("a", { href, target: "_blank", rel: "noreferrer", textContent: study });
 }
 
 function actions(hit) {

@@ -76,6 +76,10 @@ class Provider:
     listing: Callable[[str | Path], str] | None = None
     """The image root -> a text that changes with the files that the images are listed from; None
     where the provider's own files list them."""
+    fetched: bool = False
+    """Whether a rule fetches the images, so that the user names no image root."""
+    required: tuple[str, ...] = ()
+    """Options that have to be given."""
 
     @property
     def module(self) -> str:
@@ -94,7 +98,7 @@ class Provider:
             }
         return {
             "type": "object",
-            "required": ["metadata"] if self.page else [],
+            "required": [*(["metadata"] if self.page else []), *self.required],
             "additionalProperties": False,
             "properties": {**usual, **self.options},
         }

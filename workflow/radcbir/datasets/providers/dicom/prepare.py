@@ -48,9 +48,13 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     headers, out, annotations = _headers(images, wanted, options)
     if headers.empty:
         found = f": {_shown(out)}" if out else ""
+        keys = (
+            "`query:` or"
+            if options.get("from") == "dicomweb"
+            else "`images:`, put images there, or"
+        )
         raise InputError(
-            f"there is no DICOM image below {images}{found}; correct `images:` or `leave_out:`, or "
-            "put images there"
+            f"there is no DICOM image below {images}{found}; correct {keys} `leave_out:`"
         )
     described = with_places(_described(headers, options["regions"]), options)
     broken: list[str] = []
