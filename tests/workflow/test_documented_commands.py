@@ -29,6 +29,9 @@ WITHOUT_A_RUN = {
     "snakemake --cores all --configfile config/gains.yaml": (
         "embeds the demo; tests/workflow/test_run_adapted.py runs such models on small images"
     ),
+    "snakemake --cores all --forcerun fetch_dicomweb": (
+        "needs a PACS; tests/workflow/test_run_dicomweb.py runs it with one"
+    ),
     "snakemake --profile profiles/slurm": "needs Slurm; tests/workflow/test_slurm.py",
     "snakemake --profile workflow/profiles/slurm": "needs Slurm; tests/workflow/test_slurm.py",
     "snakemake --profile workflow/profiles/slurm -n": "needs Slurm; tests/workflow/test_slurm.py",

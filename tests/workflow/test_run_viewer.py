@@ -52,7 +52,9 @@ def served(finished, tmp_path_factory):
     place = copy / "results/experiments/findings/catalog.parquet"
     table = pq.read_table(place)
     column = table.column_names.index("study_id")
-    studies = pa.array([f"1.2.{row}" for row in range(len(table))], table["study_id"].type)
+    patients = table["patient_id"].to_pylist()
+    uids = [f"1.2.{int(each[-2:])}" for each in patients]  # a study per patient
+    studies = pa.array(uids, table["study_id"].type)
     pq.write_table(table.set_column(column, "study_id", studies), place)
     catalog = pd.read_parquet(place)
     for path in catalog[(catalog["split"] == "train") & (catalog["modality"] == "CT")]["path"]:

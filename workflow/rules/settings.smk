@@ -34,7 +34,7 @@ def asked_of_server(wildcards):
     """The digest of a server's address and of what it is asked for. The query may name patients, and
     Snakemake prints parameters."""
     options = dataset_setting("prepare")(wildcards)
-    return digest_of([options["url"].rstrip("/"), options["query"]])
+    return digest_of([options["url"], options["query"]])
 
 
 def preparation_threads(wildcards):

@@ -57,7 +57,7 @@ def test_local_rules_read_small_tables_alone():
 
 
 def test_downloads_are_local_rules():
-    assert {"fetch_weights", "fetch_archive"} <= loaded_workflow.local_rules()
+    assert {"fetch_weights", "fetch_archive", "fetch_dicomweb"} <= loaded_workflow.local_rules()
     assert not loaded_workflow.local_rules() & {*SLURM["set-resources"]}
 
 

@@ -150,7 +150,8 @@ function inArchive(study) {
   const { viewer } = experiment();
   if (!viewer || !/^\d+(\.\d+)+$/.test(study ?? "")) return null;
   const href = viewer.replace("{study_uid}", study);
-  return make("a", { href, target: "_blank", rel: "noreferrer", textContent: study });
+  const title = "Opens the viewer of the archive";
+  return make("a", { href, title, target: "_blank", rel: "noreferrer", textContent: study });
 }
 
 function actions(hit) {

@@ -118,9 +118,9 @@ def listed(server: Server, options: Mapping[str, Any]) -> list[Instance]:
                         f"the query matches more than {options['most_studies']:,} studies of "
                         f"{server.name}: narrow `query:`, or raise `most_studies:`"
                     )
-    except Gone as error:
+    except Gone:
         raise InputError(
-            f"{server.name} has no list of studies ({error}): correct `url:`, which has to be the "
+            f"{server.name} has no list of studies (404): correct `url:`, which has to be the "
             "DICOMweb root of the server, such as https://pacs.example.org/dicom-web"
         ) from None
     found: set[Instance] = set()
