@@ -11,6 +11,8 @@ import zarr
 from conftest import PATTERNS, rows
 from PIL import Image
 
+import radcbir
+
 COMPARISON = "results/experiments/findings/comparison"
 
 
@@ -130,6 +132,28 @@ def test_zarr_on_request(project):
     group = zarr.open_group(project / "results/embeddings/thumbnail/chest.zarr", mode="r")
     assert group["embeddings"].shape == (48, 256)
     assert json.loads(group.attrs["card"])["architecture"] == "thumbnail"
+
+
+def test_exports_on_request(project):
+    assert project.run("export") == {"export": 1, "export_experiment": 2}
+    for model, dimension in (("thumbnail", 256), ("histogram", 64)):
+        export = radcbir.open_export(project / "results/exports/findings" / model)
+        assert export.images["split"].tolist() == ["train"] * 24 + ["val"] * 12 + ["test"] * 12
+        assert export.manifest["model"]["meaning"]["architecture"] == model
+        assert export.manifest["experiment"]["k"] == 5
+        catalog = radcbir.experiment_catalog(project.folder, "findings").set_index("id")
+        assert export.images["path"].tolist() == catalog["path"][export.ids].tolist()
+        queries, vectors = export.of_split("test")
+        assert vectors.shape == (12, dimension)
+        found = export.index().search(vectors, 1)[1][:, 0]
+        right = catalog["label"][found].to_numpy() == queries["label"].to_numpy()
+        [stated] = [
+            each["value"]
+            for each in export.manifest["metrics"]
+            if (each["query_split"], each["metric"], each["average"])
+            == ("test", "precision_at_1", "micro")
+        ]
+        assert right.mean() == pytest.approx(stated)
 
 
 def test_the_report_is_one_file_that_needs_no_network(project):

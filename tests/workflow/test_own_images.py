@@ -12,6 +12,8 @@ import yaml
 from conftest import CONFIG, draw, rows
 from PIL import Image
 
+import radcbir
+
 EXPERIMENT = CONFIG["experiments"]["findings"]
 KEY = "5b1f0c9e7a3d4826b0c1d2e3f4a5968778695a4b3c2d1e0f"
 
@@ -56,7 +58,7 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
         "shard_size": 512,
     }
     fresh.configure(**settings)
-    wanted = ["results/experiments/own/comparison/summary.csv", "results/datasets/mine/ledger.html", "results/provenance/provenance.html", "results/experiments/own/gallery/test.html"]  # fmt: skip
+    wanted = ["results/experiments/own/comparison/summary.csv", "results/datasets/mine/ledger.html", "results/provenance/provenance.html", "results/experiments/own/gallery/test.html", "results/exports/own/thumbnail"]  # fmt: skip
     jobs = fresh.run(*wanted)
     assert (jobs["prepare"], jobs["pseudonyms"], jobs["audit_verdict"]) == (1, 1, 1)
 
@@ -85,6 +87,9 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
                 and b"scan.png" not in content
                 and KEY.encode() not in content
             ), path
+    exported = radcbir.open_export(fresh / "results/exports/own/thumbnail").images
+    assert set(exported["path"]) <= set(catalog["path"])
+    assert set(exported["patient_id"]) == set("mine:" + catalog["patient_id"])
     mapping = pd.read_csv(fresh / "private/mine/pseudonyms.csv")
     assert set(mapping.loc[mapping["kind"] == "patient", "original"]) == {
         f"Meier-{number:02d}" for number in range(12)

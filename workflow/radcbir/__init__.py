@@ -2,7 +2,7 @@
 
 The packages follow the pipeline, and none imports a later one: ``core`` (what all others use),
 ``images``, ``datasets``, ``audit``, ``cards``, ``fetch``, ``encoders``, ``embedding``,
-``retrieval``, ``metrics``, ``report``, ``analyses``, ``query``, ``project``, ``app``. Nothing here
+``retrieval``, ``metrics``, ``export``, ``report``, ``analyses``, ``query``, ``project``, ``app``. Nothing here
 imports Snakemake. torch and FAISS are never loaded in one process, since their OpenMP runtimes
 clash: torch is for ``encoders`` and ``linear_probing``, FAISS for ``retrieval`` and some analyses.
 
@@ -20,11 +20,13 @@ __all__ = [
     "embed_folder",
     "experiment_catalog",
     "experiment_neighbors",
+    "export_to_qdrant",
     "fetch_weights",
     "list_models",
     "load_card",
     "load_encoder",
     "open_embeddings",
+    "open_export",
     "results",
     "retrieval_metrics",
     "search",

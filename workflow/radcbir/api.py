@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,11 @@ from radcbir.core.errors import InputError
 from radcbir.core.tables import read_csv
 from radcbir.core.vectors import normalised
 from radcbir.encoders import Encoder
+from radcbir.export.read import Export, read_export
 from radcbir.images.intensity import INTENSITY
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,28 @@ def open_embeddings(path: str | Path) -> Embeddings:
     ids, vectors = store.read([path], store.read_ids(path))
     rejected = pd.DataFrame(store.read_rejected(path), columns=["id", "image", "reason"])
     return Embeddings(ids, vectors, rejected[["image", "reason"]])
+
+
+def open_export(folder: str | Path) -> Export:
+    """An export of the workflow, ``results/exports/{experiment}/{model}``: images, vectors, index,
+    neighbors and what its manifest says. Every file is held against its digest.
+
+    Raises :class:`~radcbir.core.errors.InputError` where a file is missing or damaged.
+    """
+    return read_export(folder)
+
+
+def export_to_qdrant(folder: str | Path, client: "QdrantClient", collection: str) -> int:
+    """Put the index split of an export into a new collection of Qdrant, a point per image; return
+    how many.
+
+    ``client`` is a ``qdrant_client.QdrantClient``: in local mode, ``QdrantClient(path="...")``, no
+    server is needed. Raises :class:`~radcbir.core.errors.InputError` where the export is damaged or
+    the collection exists.
+    """
+    from radcbir.export.qdrant import to_qdrant
+
+    return to_qdrant(read_export(folder), client, collection)
 
 
 def search(index: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

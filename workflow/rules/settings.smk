@@ -311,3 +311,25 @@ def archive_settings(wildcards):
     """Where an archive comes from. The list of its files is no reason to fetch it again."""
     settings = project.settings["resources"][wildcards.resource]["archives"][wildcards.archive]
     return hidden({key: settings[key] for key in settings if key not in ("files", "unpacked")})
+
+
+def exported_experiment(wildcards):
+    """What an export says of its experiment: the settings that decide what is found."""
+    settings = project.experiments[wildcards.experiment]
+    shown = ("datasets", "index_split", "query_splits", "val_split", "k", "index", "labels")
+    return Digested({"name": wildcards.experiment} | {key: settings[key] for key in shown})
+
+
+def exported_model(wildcards):
+    """What an export says of its model: its card without where files are, and the cards that a
+    model is made from.
+    """
+    shown = ("name", "licence", "citation", "homepage", "training_data")
+    made_from = [each for each in project.sources(wildcards.model) if each != wildcards.model]
+    described = {
+        model: {key: project.cards[model].get(key) for key in shown}
+        for model in (wildcards.model, *made_from)
+    }
+    meaning = project.meanings[wildcards.model]
+    found = {"model": wildcards.model, **described.pop(wildcards.model), "meaning": meaning}
+    return Digested(hidden(found | {"made_from": described}))

@@ -10,7 +10,7 @@ TESTS = Path(__file__).parents[2]
 LIBRARY = TESTS.parent / "workflow" / "radcbir"
 ORDER = [
     "core", "images", "datasets", "audit", "cards", "fetch", "encoders", "pixels", "embedding",
-    "retrieval", "metrics", "report", "analyses", "front_page", "query", "project", "app",
+    "retrieval", "metrics", "export", "report", "analyses", "front_page", "query", "project", "app",
 ]  # fmt: skip
 MODULES = sorted(LIBRARY.rglob("*.py"))
 

@@ -81,6 +81,10 @@ ADAPTATION_TIMINGS = "results/benchmarks/adaptation_timings/{experiment}/{model}
 RERANKING_TIMINGS = "results/benchmarks/reranking_timings/{experiment}/{model}/{split}.csv"
 INDEX_TIMINGS = "results/benchmarks/index_timings/{experiment}/{model}/{split}.csv"
 
+# --- for other programs ---------------------------------------------------------------------------
+
+EXPORT = "results/exports/{experiment}/{model}"
+
 # --- queries of the user's own --------------------------------------------------------------------
 
 QUERY_IMAGES = "results/queries/{query}/images.tsv"

@@ -120,3 +120,12 @@ def reference_exports(project: Project) -> list[str]:
         if file != "knn_classification.csv" or experiment["val_split"]
         for model in experiment["models"]
     ]
+
+
+def exports(project: Project) -> list[str]:
+    """The folders for other programs, of every model that is searched by its own vectors."""
+    return [
+        layout.EXPORT.format(experiment=name, model=model)
+        for name in project.experiments
+        for model in project.searched_models(name)
+    ]
