@@ -7,7 +7,6 @@ By hand:  python tests/shared/orthanc_server.py FOLDER [DICOM FILES...]    (serv
 import base64
 import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,8 @@ import time
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
+
+from debian_packages import NotInstalled, install
 
 PACKAGES = ("orthanc", "orthanc-dicomweb")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -94,21 +95,10 @@ def check_programs() -> None:
 
     if not missing():
         return
-    if os.geteuid() or shutil.which("apt-get") is None:
-        raise NoOrthanc("Orthanc or its DICOMweb plugin is not installed, and cannot be installed")
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "update"],
-        ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES],
-    ):
-        try:
-            done = subprocess.run(
-                command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise NoOrthanc(f"`{' '.join(command[:2])}` took more than two minutes") from None
-        if done.returncode:
-            raise NoOrthanc(f"`{' '.join(command[:2])}` failed: {done.stderr.strip()[-200:]}")
+    try:
+        install(PACKAGES)
+    except NotInstalled as error:
+        raise NoOrthanc(str(error)) from None
     if missing():
         raise NoOrthanc(f"apt-get installed no {' and '.join(PACKAGES)}")
 

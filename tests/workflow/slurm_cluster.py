@@ -20,6 +20,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
+
+from debian_packages import NotInstalled, install
+
 SYSTEM_CONFIGURATION = Path("/etc/slurm/slurm.conf")
 NAME = "ClusterName=radcbir-tests"
 PROGRAMS = ("slurmctld", "slurmd", "squeue", "munged")
@@ -197,23 +201,10 @@ def check_programs() -> None:
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if not missing:
         return
-    if shutil.which("apt-get") is None:
-        raise NoSlurm(f"{', '.join(missing)} is not installed, and there is no apt-get")
-    end = time.monotonic() + 120
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "update"],
-        ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES],
-    ):
-        try:
-            done = subprocess.run(
-                command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                timeout=max(1.0, end - time.monotonic()),
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise NoSlurm(f"`{' '.join(command[:2])}` took more than two minutes") from None
-        if done.returncode:
-            raise NoSlurm(f"`{' '.join(command[:2])}` failed: {done.stderr.strip()[-200:]}")
+    try:
+        install(PACKAGES)
+    except NotInstalled as error:
+        raise NoSlurm(str(error)) from None
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         raise NoSlurm(f"apt-get installed no {', '.join(missing)}")
 
