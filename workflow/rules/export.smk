@@ -17,7 +17,9 @@ rule export_experiment:
     benchmark:
         layout.benchmark("export_experiment", "{experiment}/{model}")
     wildcard_constraints:
-        model=names(project.searched),
+        model=names(
+            sorted({each for x in project.experiments for each in project.searched_models(x)})
+        ),
     conda:
         "../../envs/faiss.yaml"
     resources:

@@ -55,6 +55,18 @@ def test_a_dataset_is_known_by_what_the_configuration_says_and_not_as_a_folder(c
     assert [project.known_as(each) for each in "abc"] == [["NIH14"], [], []]
 
 
+def test_models_whose_scores_are_no_cosines_of_their_vectors_have_no_export(config, tmp_path):
+    joined = yaml.safe_load((CARDS / "lite0-mobilenetv2.yaml").read_text())
+    joined["fusion"] = {**joined["fusion"], "by": "reciprocal_rank"}
+    (tmp_path / "by-rank.yaml").write_text(yaml.safe_dump(joined))
+    members = ["efficientnet-lite0", "mobilenetv2"]
+    config["models"] = [*members, "lite0-mobilenetv2", "by-rank", "mobilenetv2-k-reciprocal"]
+    config["experiments"] = {"one": config["experiments"]["one"]}
+    made = [*members, "lite0-mobilenetv2"]
+    found = targets.exports(Project(config, [CARDS, tmp_path]))
+    assert found == [f"results/exports/one/{each}" for each in made]
+
+
 def test_what_would_have_to_be_fetched(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = ["datasets/a.csv", "datasets/b.csv"]

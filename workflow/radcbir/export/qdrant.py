@@ -6,7 +6,6 @@ import pandas as pd
 from qdrant_client import QdrantClient, models
 
 from radcbir.core.errors import InputError
-from radcbir.core.logs import Progress
 from radcbir.export import form
 from radcbir.export.read import Export
 
@@ -30,16 +29,14 @@ def to_qdrant(export: Export, client: QdrantClient, collection: str) -> int:
     client.create_collection(collection, vectors_config=distance)
     told = [name for name in form.COLUMNS if name != "id"]
     rows = images[told].to_numpy(dtype=object).tolist()
-    progress = Progress(len(images), "images")
-    for start in range(0, len(images), POINTS):
-        some = slice(start, start + POINTS)
-        batch = models.Batch(
-            ids=images["id"][some].tolist(),
-            vectors=vectors[some].tolist(),
-            payloads=[_known(told, each) for each in rows[some]],
-        )
-        client.upsert(collection, batch)
-        progress.advance(len(batch.ids))
+    client.upload_collection(
+        collection,
+        vectors,
+        payload=[_known(told, each) for each in rows],
+        ids=images["id"].tolist(),
+        batch_size=POINTS,
+        wait=True,
+    )
     return len(images)
 
 
