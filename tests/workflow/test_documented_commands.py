@@ -18,6 +18,7 @@ WITHOUT_A_RUN = {
     "make test": "runs this test",
     "make setup": "downloads the environment that this test runs in",
     "make benchmarks": "takes hours",
+    "make gpu-check": "tests/unit/retrieval/test_gpu_check.py runs its script",
     "make docs": "tests/unit/repository/test_documentation.py builds the site",
     "python workflow/app.py my.yaml": "serves until Ctrl-C; tests/workflow/test_run_app.py starts it",
     "snakemake --cores all app": "serves until Ctrl-C; tests/workflow/test_run_app.py starts it",

@@ -187,7 +187,12 @@ def test_a_dataset_without_images_is_left_out_with_a_reason():
 
 def test_it_is_made_only_where_it_is_named():
     assert "privacy" not in by_default()
-    assert set(by_default()) == set(registry()) - {"comparison", "privacy", "robustness"}
+    assert set(by_default()) == set(registry()) - {
+        "aggregation",
+        "comparison",
+        "privacy",
+        "robustness",
+    }
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder
 from radcbir.encoders.loaders import open_clip_encoder, torchxrayvision_encoder
 from radcbir.encoders.network import NetworkEncoder
+from radcbir.encoders.transfer import Transfer
 
 ROOT = Path(__file__).parents[3]
 CARDS = {
@@ -637,6 +638,7 @@ def preprocessed(card, image):
     network."""
     encoder = object.__new__(NetworkEncoder)
     encoder.preprocessing, encoder.device = card["preprocessing"], torch.device("cpu")
+    encoder.transfer = Transfer(encoder.device)
     encoder.channels, encoder.layout = len(card["preprocessing"]["mean"]), torch.contiguous_format
     encoder.mean, encoder.std = (
         torch.tensor(card["preprocessing"][name]).reshape(1, -1, 1, 1) * 255

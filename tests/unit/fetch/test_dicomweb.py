@@ -230,6 +230,7 @@ def test_the_instance_inside_has_to_be_the_one_that_was_asked_for(made):
 
 
 def test_a_study_that_vanishes_while_it_is_listed_or_fetched_is_left_out(made, caplog):
+    caplog.set_level("WARNING")
     studies = sorted({uids[0] for uids in made.files})
     gone = {uids[2] for uids in made.files if uids[0] == studies[0]}
     made.fail = lambda path, times: 404 if f"/{studies[0]}/" in path and times == 1 else None
