@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import functools
+import os
 import re
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from typing import Any, NamedTuple
 
 from radcbir.core import layout
 from radcbir.core.errors import InputError
-from radcbir.core.files import atomic_write, refuse_full_disk, writable
+from radcbir.core.files import SETTLED, atomic_write, refuse_full_disk, writable
 from radcbir.core.logs import Progress, logger
 from radcbir.datasets.providers.dicomweb.query import at_level, single
 from radcbir.fetch.dicomweb.server import Gone, Server, Undelivered
@@ -182,11 +184,13 @@ def _fetched(server: Server, images: Path, each: Instance) -> tuple[Instance, Un
         path = images / each.file
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_full_disk(path, len(content))
-        with (
-            atomic_write(path, verify=lambda part: _verify(part, each.sop)) as part,
-            writable(part) as file,
-        ):
-            file.write(content)
+        with atomic_write(path, verify=lambda part: _verify(part, each.sop)) as part:
+            with writable(part) as file:
+                file.write(content)
+            # A file that appears as a whole does not change again: its date must not leave that
+            # open, or its header would be read once more by the next run.
+            settled = time.time() - SETTLED - 1
+            os.utime(part, (settled, settled))
     except Undelivered as error:
         return each, error
     return each, None
