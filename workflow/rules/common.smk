@@ -58,7 +58,7 @@ def look_for_jobs_only_when_one_ends():
     timer that looks again a second later, which starts the next timer: the more jobs have ended, the
     more often it looks. The limit is for clusters; one that the user sets is kept.
     """
-    limit = workflow.scheduler.job_rate_limiter
+    limit = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
 

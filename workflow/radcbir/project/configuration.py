@@ -191,10 +191,8 @@ class Project:
     @property
     def fetched_lists(self) -> list[str]:
         """The lists of the images that are fetched, of the datasets whose images are."""
-        listed = layout.DICOMWEB_INSTANCES
-        found = [listed.format(dataset=each) for each in self.datasets]
-        given = {path for each in self.provider_files.values() for path in each.values()}
-        return [path for path in found if path in given]
+        files = (self.provider_files.get(each, {}) for each in self.datasets)
+        return [each["instances"] for each in files if "instances" in each]
 
     @property
     def key_file(self) -> str:

@@ -52,12 +52,10 @@ OF_UNITS = "aggregation"
 def _complete_analyses(experiment: dict, listed: Sequence[str], key: str) -> None:
     """Fill in the analyses of an experiment, and refuse those that do not fit its unit."""
     unit = experiment["unit"]
-    default, known = list(listed), list(listed)
-    if unit != "image":
-        default = [each for each in dict.fromkeys([*listed, OF_UNITS]) if each not in OF_IMAGES]
-        known = list(dict.fromkeys([*listed, OF_UNITS]))
-    named = experiment.setdefault("analyses", default)
-    wrong = [each for each in named if each in OF_IMAGES and unit != "image"]
+    own, refused = ([], ()) if unit == "image" else ([OF_UNITS], OF_IMAGES)
+    known = list(dict.fromkeys([*listed, *own]))
+    named = experiment.setdefault("analyses", [each for each in known if each not in refused])
+    wrong = [each for each in named if each in refused]
     if wrong:
         raise InputError(
             f"{key} analyses` names {wrong[0]}, which is about single images, but the experiment "

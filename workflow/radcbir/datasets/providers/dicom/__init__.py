@@ -56,7 +56,8 @@ PROVIDER = Provider(
         "step",
         "trim",
         label={
-            "description": "A template of DICOM keywords, region, modality, view, laterality, finding: '{modality}/{region}/x'.",
+            "description": "A template of DICOM keywords, region, modality, view, laterality and "
+            "finding: '{modality}/{region}/{view}'.",
             **_NAME,
         },
         csv={
