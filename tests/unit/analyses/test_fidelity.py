@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from figure_texts import figures_unfit_for_print
 from sklearn.decomposition import PCA
 
 from radcbir.analyses import variants
@@ -211,6 +212,35 @@ def test_figures_hold_the_numbers_and_are_the_same_bytes_twice(tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     lines = {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].get_lines()}
     assert lines["IVF"] == [[60, 0.7], [30, 0.9]] and lines["exact"] == [[10, 1]]
+
+
+@pytest.mark.parametrize(
+    ("speeds", "marks"),
+    [
+        ([2100, 4800], ["3,000", "4,000"]),
+        ([60, 190], ["100"]),
+        ([90, 7000], ["100", "300", "1,000", "3,000"]),
+        ([90, 70000], ["100", "1,000", "10,000"]),
+    ],
+)
+def test_speeds_close_to_each_other_are_marked_by_plain_numbers_too(tmp_path, speeds, marks):
+    """matplotlib marks a short logarithmic axis with exponents of 4.55 points."""
+    table = pd.DataFrame(
+        {"model": "net", "query_split": "test", "variant": ["flat", "hnsw"], "type": ["flat", "hnsw"], "value": [0, 8], "recall_at_10": [1.0, 0.9]}
+    )  # fmt: skip
+    timings = table[["model", "query_split", "variant"]].assign(queries_per_second=speeds)
+    figure = recall_against_speed(table, timings, {"net": "Net"}, "test")
+    low, high = figure.axes[0].get_xlim()
+    save(figure, tmp_path / "speeds.svg", tmp_path / "speeds.pdf")
+    assert figures_unfit_for_print(tmp_path) == {}
+    shown = [
+        text.get_text()
+        for place, text in zip(
+            figure.axes[0].get_xticks(), figure.axes[0].get_xticklabels(), strict=True
+        )
+        if low <= place <= high
+    ]
+    assert set(marks) <= set(shown) and not [each for each in shown if "$" in each], shown
 
 
 def test_one_bit_compares_queries_around_the_mean_of_the_index():

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import LogLocator
 
 from radcbir.core.files import atomic_write
 
@@ -142,6 +143,18 @@ def model_styles(models: Iterable[str], controls: Sequence[str]) -> dict[str, di
             }
             learned += 1
     return styles
+
+
+def log_axis_of_counts(axis: plt.Axes, marks: Sequence[int]) -> None:
+    """A logarithmic x axis with plain numbers at these multiples of each power of ten.
+
+    matplotlib's own choice has exponents, and on a short axis more of them, which are too small to
+    print.
+    """
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=marks))
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.minorticks_off()
 
 
 def save(figure: plt.Figure, *paths: str | Path) -> None:

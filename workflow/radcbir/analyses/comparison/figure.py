@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from radcbir.report.dots import (
     rows_height,
     with_lacking,
 )
-from radcbir.report.style import STYLE, TWO_COLUMNS, model_styles, size
+from radcbir.report.style import STYLE, TWO_COLUMNS, log_axis_of_counts, model_styles, size
 
 APART = 1.035
 """By what factor the intervals of two models stand apart on the axis of k."""
@@ -78,10 +77,7 @@ def precision_curves(
                         )  # fmt: skip
                 over = "mean over queries" if average == "micro" else "mean over classes"
                 axis.set_title(f"{average} ({over}), queries: {split}")
-                axis.set_xscale("log")
-                axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-                axis.xaxis.set_major_formatter("{x:,.0f}")
-                axis.minorticks_off()
+                log_axis_of_counts(axis, (1, 2, 5))
                 axis.set_ylim(0, 1)
                 if row == len(splits) - 1:
                     axis.set_xlabel("k (number of neighbors)")

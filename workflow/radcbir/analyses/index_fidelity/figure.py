@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from radcbir.analyses.variant_panels import panels
-from radcbir.report.style import COLORS, MARKERS
+from radcbir.report.style import COLORS, MARKERS, log_axis_of_counts
 
 INDEXES = {"ivf": "IVF", "hnsw": "HNSW", "sq8": "SQ8", "pq": "PQ", "ivf_pq": "IVF-PQ"}
 
@@ -23,6 +23,9 @@ def recall_against_speed(
     merged = table[table["query_split"] == split].merge(
         timings, on=["model", "query_split", "variant"]
     )
+    speeds = merged["queries_per_second"]
+    spread = speeds.max() / speeds.min()
+    marks = (1, 2, 5) if spread < 10 else (1, 3) if spread < 100 else (1,)
 
     def draw(axis: plt.Axes, part: pd.DataFrame) -> None:
         for place, (kind, name) in enumerate(INDEXES.items()):
@@ -45,8 +48,7 @@ def recall_against_speed(
             markersize=6,
             linestyle="",
         )
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:,.0f}")  # powers of ten have small exponents
+        log_axis_of_counts(axis, marks)
 
     return panels(
         merged,
