@@ -179,7 +179,7 @@ rule knn:
         model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
-    threads: 8
+    threads: threads_by_images
     resources:
         search_device=project.settings["search"]["device"],
         gpu=int(project.settings["search"]["device"] == "cuda"),
@@ -210,7 +210,7 @@ rule index_neighbors:
         model=names(project.searched),
     conda:
         "../../envs/faiss.yaml"
-    threads: 8
+    threads: threads_by_images
     resources:
         search_device=project.settings["search"]["device"],
         gpu=int(project.settings["search"]["device"] == "cuda"),
@@ -242,7 +242,7 @@ rule rerank:
         model=names(project.reranked),
     conda:
         "../../envs/faiss.yaml"
-    threads: 8
+    threads: threads_by_images
     resources:
         mem_mb=per_attempt(16000),
         runtime=per_attempt(240),

@@ -133,8 +133,11 @@ def experiment_setting(key):
     return lambda wildcards: project.experiments[wildcards.experiment][key]
 
 
-def probing_threads(wildcards):
-    """Threads of linear probing: one where its matrix products are small."""
+def threads_by_images(wildcards):
+    """Threads of a job that reads the embeddings of an experiment: one where its index split has few
+    images. A second thread then waits more than it computes, so that jobs run side by side instead.
+    No result depends on it.
+    """
     counts = filled(layout.COUNTS, wildcards)
     index_split = experiment_setting("index_split")(wildcards)
     return 1 if is_file(counts) and images_of(counts, index_split) < 2000 else 8

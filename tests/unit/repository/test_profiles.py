@@ -129,8 +129,12 @@ def test_gpu_jobs_at_a_time(monkeypatch, visible, count, encoder, decoding):
     assert profile("default")["resources"] == ["gpu=12"], "the cores alone limit the jobs"
 
 
-def test_linear_probing_takes_one_thread_where_there_are_few_images(tmp_path, monkeypatch):
-    threads = RULES["linear_probing"].resources["_cores"]._evaluator
+@pytest.mark.parametrize(
+    "rule",
+    ["linear_probing", "knn", "index_neighbors", "rerank", "index_size", "robustness", "cross_dataset"],
+)  # fmt: skip
+def test_one_thread_where_there_are_few_images(rule, tmp_path, monkeypatch):
+    threads = RULES[rule].resources["_cores"]._evaluator
     wildcards = Wildcards(fromdict={"experiment": "anatomy", "model": "thumbnail"})
     monkeypatch.chdir(tmp_path)
     assert threads(wildcards) == 8, "nothing is known yet"

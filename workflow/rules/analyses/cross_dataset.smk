@@ -16,7 +16,7 @@ rule cross_dataset:
         layout.benchmark("cross_dataset", "{experiment}/{model}")
     conda:
         "../../../envs/faiss.yaml"
-    threads: 8
+    threads: threads_by_images
     resources:
         search_device=project.settings["search"]["device"],
         gpu=int(project.settings["search"]["device"] == "cuda"),

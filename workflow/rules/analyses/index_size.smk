@@ -17,7 +17,7 @@ rule index_size:
         layout.benchmark("index_size", "{experiment}/{model}")
     conda:
         "../../../envs/faiss.yaml"
-    threads: 8
+    threads: threads_by_images
     resources:
         search_device=project.settings["search"]["device"],
         gpu=int(project.settings["search"]["device"] == "cuda"),

@@ -2,8 +2,7 @@
 
 
 # Linear classifiers, trained on all and on few embeddings of the index split, chosen on the
-# validation split. This is the only rule after the embeddings that can use a GPU. With few images
-# a second thread waits more than it computes, so that several jobs run side by side instead.
+# validation split.
 rule linear_probing:
     input:
         catalog=layout.POOL,
@@ -18,7 +17,7 @@ rule linear_probing:
         layout.benchmark("linear_probing", "{experiment}/{model}")
     conda:
         "../../../envs/probing.yaml"
-    threads: probing_threads
+    threads: threads_by_images
     resources:
         device=project.settings["device"],
         gpu=int(project.settings["device"] != "cpu"),

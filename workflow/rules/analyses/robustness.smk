@@ -82,7 +82,7 @@ rule robustness:
         model=names(project.encoded),
     conda:
         "../../../envs/faiss.yaml"
-    threads: 8
+    threads: threads_by_images
     resources:
         mem_mb=per_attempt(16000),
         runtime=per_attempt(120),
