@@ -21,7 +21,8 @@ sagittal ones with the face to the left. All CT has one window, lungs and soft t
 (-1000 to 400 HU); MR is scaled from zero to a high percentile of the volume. demo.csv names the
 level that a slice shows: for heads in MNI space by the coordinate along the normal of the plane,
 for other volumes by landmark slices that were read by eye (below). mni-heads.csv names plane and
-coordinate of the heads in MNI space. A subject's images are all in one split: train is the index,
+coordinate of the heads in MNI space; its positions are these coordinates in mm. A subject's
+images are all in one split: train is the index,
 test has the queries. mni-heads.csv has a second set of queries, turned: the same slices of the
 same heads, turned in their plane, shifted, and at another zoom (below), since heads in an archive
 are not aligned to a template.
@@ -59,6 +60,7 @@ COLUMNS = [
     "source",
     "label",
 ]
+HEAD_COLUMNS = [*COLUMNS[:6], "series_id", "position", *COLUMNS[6:]]
 PLANES = ("sagittal", "coronal", "axial")
 Volume = tuple[
     np.ndarray, np.ndarray
@@ -394,11 +396,13 @@ def head_rows(
             center = round(coordinate / LEVEL_WIDTH) * LEVEL_WIDTH
             label = f"MR/head/{view}-{'xyz'[axis]}{center:+04d}"
             row = row | {"dataset": "mni-heads", "anatomic_region": "head", "label": label}
+            row |= {"series_id": f"{name}-{view}", "position": str(coordinate)}
             yield row
             if split == "test":
                 path = f"{name}-turned/{PLANES[axis]}{coordinate:+04d}.png"
                 collection.save(picture(turned(shown, name, axis), 0, high), path)
-                yield row | {"filepath": path, "split": "turned"}
+                series = f"{name}-turned-{view}"
+                yield row | {"filepath": path, "split": "turned", "series_id": series}
 
 
 def turned(shown: np.ndarray, name: str, axis: int) -> np.ndarray:
@@ -525,10 +529,10 @@ def add_singles(collection: Collection, packages: Packages) -> None:
         )
 
 
-def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
+def write_csv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     """Rows in order of their paths."""
     with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(handle, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted(rows, key=lambda row: row["filepath"]))
 
@@ -607,8 +611,8 @@ def main() -> None:
     add_macaque(collection, macaque, "INIA19, average of 19 macaques")
     add_singles(collection, packages)
 
-    write_csv(arguments.output / "demo.csv", collection.rows)
-    write_csv(arguments.output / "mni-heads.csv", levels)
+    write_csv(arguments.output / "demo.csv", COLUMNS, collection.rows)
+    write_csv(arguments.output / "mni-heads.csv", HEAD_COLUMNS, levels)
     size = sum((collection.folder / row["filepath"]).stat().st_size for row in collection.rows)
     print(f"{len(collection.rows)} images, {len(levels)} of them in MNI space, {size / 1e6:.1f} MB")
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from conftest import CONFIG, Project
 from plain_aggregation import cosine, plain_scores
+from plain_localization import plain_place, plain_slab
 
 from radcbir.app.inventory import experiments
 from radcbir.app.stored import Stored
@@ -53,9 +54,10 @@ EXPERIMENT = {
 
 def configure(project, **changes):
     project.configure(
-        datasets=CONFIG["datasets"] | {"ct": {"csv": "data/ct.csv", "images": "data/ct"}},
+        datasets=CONFIG["datasets"]
+        | {"ct": {"csv": "data/ct.csv", "images": "data/ct", "space": "phantom"}},
         experiments=CONFIG["experiments"] | {"volumes": EXPERIMENT | changes},
-        analyses=["leakage"],
+        analyses=["leakage", "localization"],
     )
 
 
@@ -71,7 +73,9 @@ def volumes(finished, tmp_path_factory):
         project.draw(f"../ct/{row['filepath']}", kind, number)
     configure(project)
     project.jobs = project.run(
-        f"{FOLDER}/aggregation/aggregation.html", f"{FOLDER}/leakage/leakage.html"
+        f"{FOLDER}/aggregation/aggregation.html",
+        f"{FOLDER}/leakage/leakage.html",
+        f"{FOLDER}/localization/localization.html",
     )
     return project
 
@@ -121,6 +125,31 @@ def test_vectors_and_neighbors_are_those_of_the_means(volumes):
     for query, rows in table.groupby("query"):
         nearest = sorted(train, key=lambda each: -cosine(means[query], means[each]))
         assert rows.sort_values("rank")["neighbor"].tolist() == nearest[:4]
+
+
+def test_slabs_are_found_where_plain_loops_find_them(volumes):
+    """By the vectors of the images, also where an experiment retrieves series."""
+    assert volumes.jobs["localization"] == 1
+    images = pd.read_parquet(volumes / FOLDER / "units/images.parquet")
+    path = volumes / "results/embeddings/thumbnail/ct.h5"
+    ids, found = store.read([path], store.read_ids(path))
+    rows = dict(zip(ids.tolist(), found.astype(float), strict=True))
+    series = {
+        (patient, name, split): sorted(
+            ((each.position, rows[each.id]) for each in here.itertuples()), key=lambda each: each[0]
+        )
+        for (patient, name, split), here in images.groupby(["patient_id", "series_id", "split"])
+    }
+    index = {name: series[name] for name in sorted(series) if name[2] == "train"}
+    table = pd.read_csv(volumes / FOLDER / "localization/localization.csv").set_index("slices")
+    assert list(table.index) == [1, 3, 5, 9] and set(table["queries"]) == {12}
+    for size, row in table.iterrows():
+        near = []
+        for name in (each for each in series if each[2] == "test"):
+            for number, (place, _) in enumerate(series[name]):
+                _, position = plain_place(place, plain_slab(series[name], number, size), index)
+                near.append(abs(position - place) <= 8)
+        assert row["value"] == pytest.approx(np.mean(near)), size
 
 
 def test_every_way_has_the_value_of_a_plain_computation(volumes):

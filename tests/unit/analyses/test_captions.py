@@ -15,6 +15,7 @@ FOLDER = Path(analyses.__file__).parent
 PROJECT = SimpleNamespace(
     settings={
         "confidence": {"alpha": 0.1},
+        "localization": {"within_mm": 8},
         "subgroups": {"smallest": 20},
         "robustness": {"queries": 200},
         "robustness_index": {"k": 10, "smallest": 20},
