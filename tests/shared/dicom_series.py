@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.pixels import pack_bits
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+BINARY_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 AXIAL = [1, 0, 0, 0, 1, 0]
 """Rows to the left, columns to the back: the normal points to the head."""
 
@@ -58,3 +60,39 @@ def write_series(folder: Path, patient: str, heights, **attributes) -> list[Path
         )
         for number, height in enumerate(heights)
     ]  # fmt: skip
+
+
+def item(**attributes) -> Dataset:
+    """An item of a sequence."""
+    found = Dataset()
+    for name, value in attributes.items():
+        setattr(found, name, value)
+    return found
+
+
+def code(value, scheme, meaning) -> list[Dataset]:
+    """A sequence of one code."""
+    return [item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)]
+
+
+def write_segmentation(path, frames, segments, **attributes):
+    """A segmentation of 8 x 8 pixels: per frame its segment, whether it has a pixel, its image."""
+    pixels = np.zeros((len(frames), 8, 8), np.uint8)
+    groups = []
+    for number, (segment, filled, image) in enumerate(frames):
+        pixels[number, 3, 3] = filled
+        source = item(ReferencedSOPClassUID=UID("1.2"), ReferencedSOPInstanceUID=UID(image))
+        groups.append(
+            item(
+                SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)],
+                DerivationImageSequence=[item(SourceImageSequence=[source])],
+            )
+        )
+    write(path, **{
+        "SOPClassUID": BINARY_SEGMENTATION, "Modality": "SEG", "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0,
+        "NumberOfFrames": len(frames), "Rows": 8, "Columns": 8, "SegmentSequence": segments,
+        "PerFrameFunctionalGroupsSequence": groups,
+    } | attributes)  # fmt: skip
+    file = pydicom.dcmread(path)
+    file.PixelData = pack_bits(pixels)
+    file.save_as(path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from conftest import draw
-from dicom_series import write, write_series
+from dicom_series import code, item, write, write_segmentation, write_series
 
 SECRETS = (b"Meier", b"St. Anna", b"1.2.9.", b"patient-", b"IM-0", b"19700601")
 """What stands in the headers and names of files, and may not get into results."""
@@ -70,3 +70,46 @@ def test_an_archive_becomes_vectors_and_a_new_patient_is_read_alone(fresh):
     assert len(pd.read_parquet(fresh / "results/datasets/ct/catalog.parquet")) == 27
     now = {path.name for path in (fresh / "results/datasets/ct/shards").iterdir()}
     assert len(now) >= len(shards) and now != shards
+
+
+def add_segmentation(root, number: int, *found: tuple[str, int]) -> None:
+    """A segmentation of a patient's slices: names and the heights that they have a pixel at."""
+    segments = [
+        item(SegmentNumber=place, SegmentedPropertyTypeCodeSequence=code(f"{place}", "SCT", name))
+        for place, name in enumerate(dict.fromkeys(name for name, _ in found), start=1)
+    ]
+    numbers = {each.SegmentedPropertyTypeCodeSequence[0].CodeMeaning: each.SegmentNumber for each in segments}  # fmt: skip
+    frames = [(numbers[name], 1, f"1.2.9.{number}.{height}") for name, height in found]
+    write_segmentation(
+        root / f"Meier-{number}/DICOM/SEG", frames, segments, PatientID=f"patient-{number}",
+        StudyInstanceUID=f"1.2.9.{number}", SeriesInstanceUID=f"1.2.9.{number}.8", BodyPartExamined=None,
+    )  # fmt: skip
+
+
+def test_segmentations_of_an_archive_are_labels_and_a_new_one_embeds_nothing_twice(fresh):
+    root = fresh / "archive"
+    for number in (1, 3, 5, 7):
+        add_patient(root, number)
+        add_segmentation(root, number, ("Nodule", 0), ("Effusion", 10))
+    prepare = {"from": "dicom", "label": "{modality}/{region}/{finding}", "shares": {"train": 0.5, "test": 0.5}}  # fmt: skip
+    fresh.configure(
+        datasets={"ct": {"prepare": prepare, "images": "archive"}},
+        experiments={"own": {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 3}},
+        models=["thumbnail"], analyses=["leakage"],
+    )  # fmt: skip
+    wanted = "results/experiments/own/comparison/summary.csv"
+    fresh.run(wanted)
+
+    def labels():
+        catalog = pd.read_parquet(fresh / "results/datasets/ct/catalog.parquet")
+        return catalog.groupby(["label", "position"]).size().to_dict()
+
+    assert labels() == {("CT/chest/Nodule", 0): 4, ("CT/chest/Effusion", 10): 4}
+    summary = pd.read_csv(fresh / wanted)
+    assert set(summary["queries"]) == {4}
+    add_segmentation(root, 7, ("Effusion", 0), ("Effusion", 10))
+    jobs = fresh.run(wanted)
+    assert jobs["prepare"] == jobs["catalog"] == 1 and not {"embed", "pixels"} & set(jobs)
+    assert labels() == {
+        ("CT/chest/Nodule", 0): 3, ("CT/chest/Effusion", 0): 1, ("CT/chest/Effusion", 10): 4,
+    }  # fmt: skip

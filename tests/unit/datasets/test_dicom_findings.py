@@ -6,9 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import yaml
-from dicom_series import write, write_series
-from pydicom.dataset import Dataset
-from pydicom.pixels import pack_bits
+from dicom_series import code, item, write, write_segmentation, write_series
 from pydicom.uid import UID
 
 from radcbir.core.errors import InputError
@@ -51,40 +49,6 @@ def slices(root, patient):
     headers = [pydicom.dcmread(each) for each in (root / patient).iterdir()]
     headers = [each for each in headers if each.Modality == "CT"]
     return [each.SOPInstanceUID for each in sorted(headers, key=lambda each: each.InstanceNumber)]
-
-
-def item(**attributes) -> Dataset:
-    found = Dataset()
-    for name, value in attributes.items():
-        setattr(found, name, value)
-    return found
-
-
-def code(value, scheme, meaning) -> list[Dataset]:
-    return [item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)]
-
-
-def write_segmentation(path, frames, segments, **attributes):
-    """A segmentation of 8 x 8 pixels: per frame its segment, whether it has a pixel, its image."""
-    pixels = np.zeros((len(frames), 8, 8), np.uint8)
-    groups = []
-    for number, (segment, filled, image) in enumerate(frames):
-        pixels[number, 3, 3] = filled
-        source = item(ReferencedSOPClassUID=UID("1.2"), ReferencedSOPInstanceUID=UID(image))
-        groups.append(
-            item(
-                SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)],
-                DerivationImageSequence=[item(SourceImageSequence=[source])],
-            )
-        )
-    write(path, **{
-        "SOPClassUID": findings.BINARY, "Modality": "SEG", "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0,
-        "NumberOfFrames": len(frames), "Rows": 8, "Columns": 8, "SegmentSequence": segments,
-        "PerFrameFunctionalGroupsSequence": groups,
-    } | attributes)  # fmt: skip
-    file = pydicom.dcmread(path)
-    file.PixelData = pack_bits(pixels)
-    file.save_as(path)
 
 
 LIVER = item(
