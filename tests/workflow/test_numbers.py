@@ -2,7 +2,12 @@
 
 import csv
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -154,6 +159,32 @@ def test_exports_on_request(project):
             == ("test", "precision_at_1", "micro")
         ]
         assert right.mean() == pytest.approx(stated)
+
+
+def test_a_bundle_gives_the_same_metrics_where_nothing_else_is(project, tmp_path):
+    assert project.run("bundle") == {"bundle": 1, "export_bundle": 1}
+    theirs = shutil.copytree(project / "results/bundles/findings", tmp_path / "theirs")
+    command = [sys.executable, "-P", "-m", "radcbir.export.bundle.reevaluate", str(theirs)]
+    library = Path(radcbir.__file__).parents[1]
+
+    def reevaluated():
+        done = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(library)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    assert reevaluated() == (0, "8 of 8 tables came out with the same bytes.\n")
+    summary = (project / "results/experiments/findings/thumbnail/metrics/summary.csv").read_bytes()
+    copy = theirs / "models/thumbnail/metrics/summary.csv"
+    assert copy.read_bytes() == summary
+    rows_there = pd.read_csv(copy)
+    rows_there.loc[0, "value"] += 0.01
+    rows_there.to_csv(copy, index=False)
+    code, said = reevaluated()
+    assert code == 1 and "Other values: models/thumbnail/metrics/summary.csv." in said
+    described = json.loads((theirs / "experiment.json").read_text())
+    assert list(described["models"]) == ["thumbnail", "histogram"]
+    assert described["experiment"]["k"] == 5 and "chest" in described["datasets"]
 
 
 def test_the_report_is_one_file_that_needs_no_network(project):

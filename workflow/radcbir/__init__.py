@@ -27,6 +27,7 @@ __all__ = [
     "load_encoder",
     "open_embeddings",
     "open_export",
+    "reevaluate",
     "results",
     "retrieval_metrics",
     "search",

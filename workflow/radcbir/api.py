@@ -162,6 +162,19 @@ def export_to_qdrant(folder: str | Path, client: "QdrantClient", collection: str
     return to_qdrant(read_export(folder), client, collection)
 
 
+def reevaluate(folder: str | Path) -> pd.DataFrame:
+    """Compute the metrics of a result bundle again, from its neighbors and labels, and compare them.
+
+    Columns: file; found (``as bundled``, ``changed``, ``missing``, ``not of the bundle``);
+    recomputed (``same bytes``, ``same values, other bytes``, ``other values``, or empty for files
+    that are no tables of metrics). Raises :class:`~radcbir.core.errors.InputError` where the folder
+    is no bundle.
+    """
+    from radcbir.export.bundle.reevaluate import reevaluate as compute
+
+    return compute(folder)
+
+
 def search(index: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest rows of ``index`` ``(n, d)`` for each of ``queries`` ``(q, d)``, exactly.
 

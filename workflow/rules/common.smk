@@ -26,6 +26,7 @@ from radcbir.core.text.addresses import hidden
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
 from radcbir.datasets.providers import dicomweb
+from radcbir.export.bundle import form as bundle_form
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader
 from radcbir.pixels import stored

@@ -31,3 +31,32 @@ rule export_experiment:
         code=code("export/export_experiment.py"),
     script:
         "../scripts/export/export_experiment.py"
+
+
+# The neighbors of all models of an experiment, labels and metrics, so that others compute the metrics
+# again without images and vectors. Of the embeddings, only the list of images is used.
+rule export_bundle:
+    input:
+        catalog=layout.POOL,
+        embeddings=all_experiment_embeddings,
+        neighbors=all_neighbor_tables,
+        metrics=all_metrics,
+    output:
+        directory(layout.BUNDLE),
+    log:
+        layout.log("export_bundle", "{experiment}"),
+    benchmark:
+        layout.benchmark("export_bundle", "{experiment}")
+    conda:
+        "../../envs/bundle.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
+    params:
+        experiment=exported_experiment,
+        datasets=exported_datasets,
+        models=exported_models,
+        embeddings_of=embeddings_by_model,
+        code=code("export/export_bundle.py"),
+    script:
+        "../scripts/export/export_bundle.py"

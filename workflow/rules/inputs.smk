@@ -229,6 +229,21 @@ def all_experiment_embeddings(wildcards):
     return experiment_embeddings_by(models, wildcards.experiment)
 
 
+def embeddings_by_model(wildcards):
+    """How many files of embeddings each model of an experiment has."""
+    models = experiment_setting("models")(wildcards)
+    return [len(experiment_embeddings_by([each], wildcards.experiment)) for each in models]
+
+
+def all_metrics(wildcards):
+    """The tables of the retrieval metrics of all models of an experiment, model by model."""
+    return [
+        filled(layout.metrics(table), wildcards, model=model)
+        for model in experiment_setting("models")(wildcards)
+        for table in bundle_form.TABLES
+    ]
+
+
 def base_neighbors(wildcards):
     """The neighbor table of the model that a reranked one is made from."""
     return filled(layout.NEIGHBORS, wildcards, model=project.base(wildcards.model))

@@ -323,16 +323,31 @@ def exported_experiment(wildcards):
     return Digested({"name": wildcards.experiment} | {key: settings[key] for key in shown})
 
 
+def exported_datasets(wildcards):
+    """What a bundle says of the datasets."""
+    datasets = experiment_setting("datasets")(wildcards)
+    return {each: {"known_as": project.datasets[each]["known_as"]} for each in datasets}
+
+
+def exported_models(wildcards):
+    """What a bundle says of the models of its experiment."""
+    models = experiment_setting("models")(wildcards)
+    return Digested({each: described_model(each) for each in models})
+
+
 def exported_model(wildcards):
+    return described_model(wildcards.model)
+
+
+def described_model(model):
     """What an export says of its model: its card without where files are, and the cards that a
     model is made from.
     """
     shown = ("name", "licence", "citation", "homepage", "training_data")
-    made_from = [each for each in project.sources(wildcards.model) if each != wildcards.model]
+    made_from = [each for each in project.sources(model) if each != model]
     described = {
-        model: {key: project.cards[model].get(key) for key in shown}
-        for model in (wildcards.model, *made_from)
+        each: {key: project.cards[each].get(key) for key in shown} for each in (model, *made_from)
     }
-    meaning = project.meanings[wildcards.model]
-    found = {"model": wildcards.model, **described.pop(wildcards.model), "meaning": meaning}
+    meaning = project.meanings[model]
+    found = {"model": model, **described.pop(model), "meaning": meaning}
     return Digested(hidden(found | {"made_from": described}))

@@ -84,6 +84,7 @@ INDEX_TIMINGS = "results/benchmarks/index_timings/{experiment}/{model}/{split}.c
 # --- for other programs ---------------------------------------------------------------------------
 
 EXPORT = "results/exports/{experiment}/{model}"
+BUNDLE = "results/bundles/{experiment}"
 
 # --- queries of the user's own --------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ that no index image can answer are in no average. They are counted.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,22 @@ def concatenate(evaluations: Iterable[Evaluation]) -> Evaluation:
             )
             for table in fields(Evaluation)
         )
+    )
+
+
+def evaluate_splits(
+    neighbors: Mapping[str, str | Path],
+    catalog: pd.DataFrame,
+    embedded: np.ndarray,
+    index_split: str,
+    k: int,
+) -> Evaluation:
+    """:func:`evaluate` for the neighbor table of each query split (split -> its Parquet file), as
+    one.
+    """
+    return concatenate(
+        evaluate(pd.read_parquet(path), catalog, embedded, index_split, split, k)
+        for split, path in neighbors.items()
     )
 
 

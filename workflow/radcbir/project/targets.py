@@ -129,3 +129,8 @@ def exports(project: Project) -> list[str]:
         for name in project.experiments
         for model in project.searched_models(name)
     ]
+
+
+def bundles(project: Project) -> list[str]:
+    """The folders that others compute an experiment's metrics from again."""
+    return [layout.BUNDLE.format(experiment=name) for name in project.experiments]
