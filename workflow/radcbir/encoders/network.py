@@ -59,10 +59,10 @@ class NetworkEncoder:
         self.model = moved.to(self.device, memory_format=self.layout)
         self.preprocessing = card["preprocessing"]
         self.channels = channels_of(self.preprocessing)
-        self.by_image = self.preprocessing["mean"] == "image"
+        by_image = self.preprocessing["mean"] == "image"
         self.mean, self.std = (
             torch.tensor(
-                [neutral] * self.channels if self.by_image else self.preprocessing[name],
+                [neutral] * self.channels if by_image else self.preprocessing[name],
                 device=self.device,
             ).reshape(1, -1, 1, 1)
             * 255
@@ -94,7 +94,7 @@ class NetworkEncoder:
                 values.amax(dim=(1, 2, 3), keepdim=True),
             )
             values = values.float().sub_(low).mul_(255 / (high - low).clamp(min=1))
-        if self.by_image:
+        if self.preprocessing["mean"] == "image":
             values = 255 * standardised(values.float())
         if (
             values.dtype == torch.uint8 and channels == 1
