@@ -4,8 +4,11 @@ what was not kept."""
 import re
 import shutil
 
+import numpy as np
 import pytest
 import yaml
+from conftest import CONFIG
+from dicom_series import write
 from tiny_networks import TINY
 
 from radcbir.embedding import store
@@ -87,3 +90,36 @@ def test_models_of_one_geometry_share_what_one_of_them_decodes(networks):
     assert "are not stored: they would take" in log.read_text()
     assert vectors(project, "one") == before
     assert not list(project.folder.rglob("*.npz"))
+
+
+def test_a_model_of_hounsfield_units_takes_ct_and_refuses_gray_levels(networks):
+    project = networks
+    values = {
+        "range": {"hounsfield": [-1000, None]},
+        "mean": "image",
+        "std": "image",
+        "channels": 3,
+    }
+    add(project, "units", TINY["preprocessing"] | values)
+    random, listed = np.random.default_rng(2), []
+    for number in range(8):
+        pixels = random.integers(0, 3000, (60, 70), dtype=np.uint16)
+        write(
+            project / f"data/ct/{number}.dcm", pixels, BitsAllocated=16, BitsStored=16, HighBit=15,
+            RescaleSlope=1, RescaleIntercept=-1024,
+        )  # fmt: skip
+        row = {"filepath": f"{number}.dcm", "label": "CT/chest/x", "patient_id": f"p{number}"}
+        listed.append(row | {"split": "test" if number > 5 else "train"})
+    project.write_csv(listed, "data/ct.csv")
+    scans = {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 2}
+    project.configure(
+        models=["units"],
+        datasets=CONFIG["datasets"] | {"ct": {"csv": "data/ct.csv", "images": "data/ct"}},
+        experiments=CONFIG["experiments"] | {"scans": scans},
+    )
+    said = project.snakemake("--keep-going", "embeddings", fails=True)
+    assert "the model 'units' takes Hounsfield units, and " in said
+    assert "of the dataset 'chest' has no Hounsfield units: uint8" in said
+    assert not (project / "results/embeddings/units/chest.h5").exists()
+    path = project / "results/embeddings/units/ct.h5"
+    assert len(store.read_ids(path)) == 8

@@ -24,6 +24,7 @@ from radcbir.cards import loaders, model_card
 from radcbir.cards.versions import PREPROCESSING, ways_of
 from radcbir.encoders import load_encoder, preprocessing
 from radcbir.encoders.loaders import torchxrayvision_encoder
+from radcbir.encoders.network import standardised
 
 ROOT = Path(__file__).parents[3]
 SMALL = TINY["preprocessing"] | {"size": 32, "crop_pct": 1.0}
@@ -224,6 +225,10 @@ WAYS = {
         crops(resize="black_square", canvas=80, crop_pct=1.0, antialias=False, interpolation="bilinear"),
     ],
     "library": [crops(resize="library", mean=[0.5], std=[0.0005])],
+    "original values": [
+        crops(range={"hounsfield": [20, 180]}), crops(range={"percentiles": [5, 90]}, interpolation="bilinear"),
+    ],
+    "image's own mean": [crops(mean="image", std="image", channels=1)],
 }  # fmt: skip
 PIXELS: dict[str, tuple] = {
     'shortest': ({"shortest": 1}, ["b4e81625096beb61", "ecd47ca5cc0c2fbd", "763424e165420510", "c3487a8a1042e398", "e845eb0439783941", "f4c76531e8d7b5cc", "21e5927ec59cfcc6", "2fe2589c36dae449", "02dde275076e6da8", "e9ace4e000454765", "bf6605eb52bdec5b", "e34229b4fd24f4b2"]),
@@ -234,6 +239,8 @@ PIXELS: dict[str, tuple] = {
     'stretched': ({"stretched": 1}, ["b4e81625096beb61", "ecd47ca5cc0c2fbd", "763424e165420510", "545fe386e431236c"]),
     'not smoothed': ({"not smoothed": 1}, [[0.0787504, -34.0419, 39.7739, 10.8378, -15.6632, 105.795], [-171.945, 85.6009, 26.6032, -39.5104, 5.99025, -6.61833], [7.37615, 3.03038, 8.24715, -8.81807, 8.71977, 0.390645], [-6.94759, -2.5954, 19.1215, 11.8891, -8.17251, 2.82145], [-6.33925, 0.0243181, 23.0464, -0.715053, -25.3291, -29.8213], [-79.9289, -10.4945, -2.80053, -5.90464, -0.374355, 4.18581], [11.2641, 3.4824, 2.0406, -36.0193, 0.102118, 0.980732], [0.0633829, -3.02758, 22.8522, 5.18544, -10.9287, 2.31794]]),
     'library': ({"library": 1}, [[-313.738, -193.797, -2.1055, -71.5447, 21.8613, 3.8648], [-833.428, -57.9533, -38.9779, -33.1185, 2.71325, -3.2762], [81.1681, -45.067, 5.80882, 15.8384, -7.27175, -0.671098], [-15.4611, -43.4255, -16.2618, 0.894715, -25.7406, -11.2335]]),
+    'original values': ({"original values": 1}, [[-27.2829, 21.3932, 0.687553, -10.2994, 22.3041, 6.72897], [-45.4893, 20.2206, 6.34311, 16.9776, 7.6353, 0.0974602], [9.03433, -0.11747, -14.0382, 5.62373, 2.54005, 5.37544], [-2.35704, 14.5588, -7.73006, 12.9228, 6.53253, 0.921687], [-23.9383, 18.691, 2.89614, -10.7018, 11.9625, 2.26781], [-53.6077, 17.6672, 3.48396, 11.0955, 8.04456, 1.02054], [14.052, 2.07041, -5.97196, 4.36967, 3.5219, 2.57753], [-5.66081, 33.2253, -19.3872, 31.306, 14.351, 1.07425]]),
+    "image's own mean": ({"image's own mean": 1}, [[-0.477876, 0.323488, -0.0259392, -0.272487, 0.238459, 0.0688886], [-0.921982, 0.225797, -0.00711732, 0.091256, 0.0484464, -0.0289003], [0.307941, -0.0624502, -0.201475, 0.109824, 0.00691515, -0.010683], [-0.19642, 1.05117, -0.79903, 1.07526, 0.44452, 0.0359264]]),
 }  # fmt: skip
 """Versions and, of bytes, a digest of each image; of values between bytes, sums."""
 
@@ -254,6 +261,11 @@ def test_pixels_change_together_with_a_version_only(way):
         for image in golden.images():
             if way == "library":
                 pixels = encoder.preprocess(image)
+            elif way == "original values":
+                pixels = preprocessing.to_measured(image.convert("F"), wanted)
+            elif way == "image's own mean":
+                gray = preprocessing.to_bytes(image, wanted).astype(np.float32)
+                pixels = standardised(torch.from_numpy(gray)[None])[0].numpy()
             elif way == "not smoothed":
                 pixels = preprocessing.to_values(image, wanted)
             else:

@@ -172,7 +172,7 @@ def test_perturbed_queries_are_those_of_models_that_read_images(published):
     assert robustness.settings(project, name)["left_out"] == [project.cards["vectors"]["name"]]
     config["models"] = ["vectors"]
     project = Project(config, folders)
-    assert robustness.without(project, name) == "no model of the experiment reads images"
+    assert robustness.without(project, name) == "no model of the experiment reads images as 8 bit"
     assert robustness.results(project, name) == []
 
 

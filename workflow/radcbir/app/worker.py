@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from radcbir.cards.model_card import takes_original
 from radcbir.core.errors import InputError
 from radcbir.core.machine.processes import end_with, keep_no_traces, limit
 
@@ -34,6 +35,7 @@ class Embedder:
         from radcbir.encoders import load_encoder
 
         self.is_warm = False
+        self.takes_original = takes_original(settings["card"])
         self.encoder: Any = load_encoder(
             *(settings[name] for name in ("model", "card", "weights", "device", "runtime"))
         )
@@ -52,6 +54,8 @@ class Embedder:
             from PIL import Image
 
             image = Image.linear_gradient("L")
+            if self.takes_original:
+                image = image.convert("F")
             self.encoder.encode([self.encoder.preprocess(image)])
         self.is_warm = True
 
@@ -61,12 +65,21 @@ class Embedder:
         """
         import numpy as np
 
+        self._check_pixels()
         vector = self.encoder.encode([self.encoder.preprocess(_image(pixels))])[0]
         if not np.isfinite(vector).all() or not np.abs(vector).max() > 0:
             raise InputError(
                 f"the model makes nothing of the image '{name}' (a zero vector): take another image"
             )
         return vector
+
+    def _check_pixels(self) -> None:
+        """Raise :class:`InputError` for a model that does not take what the page reads."""
+        if self.takes_original:
+            raise InputError(
+                "this model takes the original values of an image, and the page reads 8 bit: take "
+                "another model here, or ask this one with `snakemake query`"
+            )
 
     def embed_text(self, text: str):
         """The vector of the text tower."""
@@ -83,6 +96,7 @@ class Embedder:
         from radcbir.app.decoder import data_uri
         from radcbir.encoders.patches import best_matches, patch_features, seen
 
+        self._check_pixels()
         prepared = [self.encoder.preprocess(_image(each)) for each in images]
         found = [patch_features(self.encoder, each) for each in prepared]
         features = [each for each in found if each is not None]

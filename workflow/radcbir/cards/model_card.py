@@ -270,6 +270,13 @@ def has_network(card: Mapping[str, Any]) -> bool:
     return loader_of(card).network
 
 
+def takes_original(card: Mapping[str, Any]) -> bool:
+    """A card whose network takes the values of the file (`range:` of units or percentiles), not
+    8 bit.
+    """
+    return isinstance(card.get("preprocessing", {}).get("range"), Mapping)
+
+
 def runtime_of(card: Mapping[str, Any]) -> str:
     """What computes a card's forward pass: `torch`, or one of :data:`RUNTIMES`.
 

@@ -26,9 +26,11 @@ PREPROCESSING = {
     "library": 1,
     "not smoothed": 1,
     "stretched": 1,
+    "original values": 1,
+    "image's own mean": 1,
 }
 """Each way to resize and crop an image (:mod:`radcbir.encoders.preprocessing`): the values of
-`resize:`, `antialias: false` and `range: stretched`. A card depends on those that it uses."""
+`resize:`, `antialias: false`, `range: stretched` or of original values, `mean: image`. A card depends on those that it uses."""
 
 RUNTIMES = {"openvino": 1, "torch-compile": 1}
 """Runtimes of their own rounding, which count in half precision (:mod:`radcbir.encoders.runtimes`)."""
@@ -39,7 +41,15 @@ def ways_of(preprocessing: Mapping[str, Any]) -> list[str]:
     ways = [preprocessing["resize"]]
     ways += ["not smoothed"] if not preprocessing.get("antialias", True) else []
     ways += ["stretched"] if preprocessing.get("range") == "stretched" else []
+    ways += ["original values"] if isinstance(preprocessing.get("range"), Mapping) else []
+    ways += ["image's own mean"] if preprocessing["mean"] == "image" else []
     return ways
+
+
+def channels_of(preprocessing: Mapping[str, Any]) -> int:
+    """How many channels the network takes."""
+    mean = preprocessing["mean"]
+    return preprocessing["channels"] if mean == "image" else len(mean)
 
 
 def versions(meaning: Mapping[str, Any]) -> dict[str, Any]:

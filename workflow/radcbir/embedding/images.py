@@ -22,8 +22,8 @@ from radcbir.embedding.job import Job
 from radcbir.embedding.store import write_shard
 from radcbir.encoders import Encoder, load_encoder
 from radcbir.images import raster
-from radcbir.images.intensity import INTENSITY
-from radcbir.pixels.decode import Preparation
+from radcbir.images.intensity import INTENSITY, policy_of
+from radcbir.pixels.decode import Preparation, check_units
 from radcbir.pixels.job import read_in_order, stored_pixels
 from radcbir.pixels.part import Prepared
 from radcbir.pixels.stored import Row, StoredPixels
@@ -86,6 +86,8 @@ def embed_shard(
     check_image_root(means.image_root, job.dataset)
     encoder = means.load(job)
     policy = INTENSITY if job.intensity is None else job.intensity
+    policy = policy_of(getattr(encoder, "preprocessing", {}), policy)
+    check_units(rows, means.image_root, policy, job.model, job.dataset)
     prepare = Preparation(means.image_root, policy, encoder.preprocess)
     stored = stored_pixels(pointer, rows)
     if stored:
@@ -120,6 +122,7 @@ def embed_images(
     on the batch before.
     """
     policy = INTENSITY if intensity is None else intensity
+    policy = policy_of(getattr(encoder, "preprocessing", {}), policy)
     prepare = Preparation(image_root, policy, encoder.preprocess)
     images = _read(rows, lambda row: prepare(row[1]), threads, AHEAD * batch_size)
     return _embed(images, len(rows), encoder, batch_size)

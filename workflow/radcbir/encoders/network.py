@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from radcbir.cards.loaders import loader_of
+from radcbir.cards.versions import channels_of
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.core.machine.devices import torch_device
@@ -57,10 +58,15 @@ class NetworkEncoder:
         moved: Any = model
         self.model = moved.to(self.device, memory_format=self.layout)
         self.preprocessing = card["preprocessing"]
-        self.channels = len(self.preprocessing["mean"])
+        self.channels = channels_of(self.preprocessing)
+        by_image = self.preprocessing["mean"] == "image"
         self.mean, self.std = (
-            torch.tensor(self.preprocessing[name], device=self.device).reshape(1, -1, 1, 1) * 255
-            for name in ("mean", "std")
+            torch.tensor(
+                [neutral] * self.channels if by_image else self.preprocessing[name],
+                device=self.device,
+            ).reshape(1, -1, 1, 1)
+            * 255
+            for name, neutral in (("mean", 0.0), ("std", 1.0))
         )
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
@@ -76,7 +82,8 @@ class NetworkEncoder:
         size), normalised.
 
         By the card's mean and std, or with ``range: minmax`` from the image's own lowest value to
-        its highest before that; an image in the corner of the square has zeros beside it.
+        its highest before that; with ``mean: image`` by the image's own. An image in the
+        corner of the square has zeros beside it.
         """
         size = self.preprocessing["size"]
         values = self.transfer.sent(inputs, size)
@@ -87,6 +94,8 @@ class NetworkEncoder:
                 values.amax(dim=(1, 2, 3), keepdim=True),
             )
             values = values.float().sub_(low).mul_(255 / (high - low).clamp(min=1))
+        if self.preprocessing["mean"] == "image":
+            values = 255 * standardised(values.float())
         if (
             values.dtype == torch.uint8 and channels == 1
         ):  # looked up: one pass over the batch, not two
@@ -185,6 +194,15 @@ class NetworkEncoder:
                 for each, (rows, columns) in zip(features, filled, strict=True)
             ]
         )
+
+
+def standardised(values: torch.Tensor) -> torch.Tensor:
+    """Images of shape (n, channels, rows, columns) with mean 0 and standard deviation 1 each, over
+    all of their values (divided by their number); an image of one value becomes 0.
+    """
+    centered = values - values.mean(dim=(1, 2, 3), keepdim=True)
+    spread = centered.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return centered / torch.where(spread > 1e-6, spread, torch.ones_like(spread))
 
 
 def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder:

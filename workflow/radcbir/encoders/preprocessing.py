@@ -13,13 +13,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from radcbir.cards.versions import channels_of
+from radcbir.images.raster import UnreadableImage
+
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def preprocessed(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
-    """Image -> the pixels of a card's network before they are normalised: :func:`to_bytes`, or
-    :func:`to_values` with ``antialias: false``.
+    """Image -> the pixels of a card's network before they are normalised: :func:`to_bytes`,
+    :func:`to_values` with ``antialias: false``, or :func:`to_measured`.
     """
+    if isinstance(preprocessing.get("range"), Mapping):
+        return to_measured(image, preprocessing)
     return (to_bytes if preprocessing.get("antialias", True) else to_values)(image, preprocessing)
 
 
@@ -78,7 +83,7 @@ def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     """
     if preprocessing.get("range") == "stretched":
         image = _stretched(image)
-    if len(preprocessing["mean"]) == 1 and image.mode != "L":
+    if channels_of(preprocessing) == 1 and image.mode != "L":
         image = image.convert("L")
     pixels = np.asarray(resized_and_cropped(image, preprocessing))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -106,6 +111,27 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
         pixels[None], size=(size, size), mode=preprocessing["interpolation"], align_corners=False
     )
     return resized[0].float().numpy()
+
+
+def to_measured(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
+    """Original values of mode F -> float32, shape (1, size, size), for a ``range`` that names
+    Hounsfield units or percentiles of the image.
+
+    Resized and cropped first, then clipped. The lower end becomes 0 and the upper one 255; where
+    both are one value all is 0. Without an upper end the values keep their unit, from the lower end
+    on. Raises :class:`UnreadableImage` for an image of 8 bit.
+    """
+    if image.mode != "F":
+        raise UnreadableImage("8 bit, where the model takes the original values")
+    ((unit, ends),) = preprocessing["range"].items()
+    low, high = ends
+    if unit == "percentiles":
+        low, high = np.percentile(np.asarray(image), ends)
+    values = np.asarray(resized_and_cropped(image, preprocessing))
+    if high is None:
+        return (np.maximum(values, low) - low).astype(np.float32)[None]
+    scale = 255 / (high - low) if high > low else 0.0
+    return ((np.clip(values, low, high) - low) * scale).astype(np.float32)[None]
 
 
 def _stretched(image: Image.Image) -> Image.Image:

@@ -14,11 +14,54 @@ VERSION = 1
 INTENSITY = {"policy": "window", "low": 0.5, "high": 99.5}
 """The policy where a dataset has none of its own; the defaults of the configuration's schema."""
 
+ORIGINAL = "original"
+"""The policy of models that take the values of the file and not 8 bit. No dataset can have it."""
+
+NO_HOUNSFIELD = "no Hounsfield units"
+"""How the reason begins for an image that has none."""
+
 SAMPLE = 4_000_000
 """Percentiles of more values than this are taken over every n-th of them."""
 
 BLOCK = 1_000_000
 """About so many values are scaled at a time: numbers of 8 byte are never held for all of them."""
+
+
+def policy_of(preprocessing: Mapping, intensity: Mapping) -> Mapping[str, Any]:
+    """The policy by which a network reads images whose card has this ``preprocessing``: the
+    dataset's ``intensity``, or that of original values where ``range:`` names units or percentiles.
+    """
+    wanted = preprocessing.get("range")
+    if not isinstance(wanted, Mapping):
+        return intensity
+    return {"policy": ORIGINAL, "unit": next(iter(wanted))}
+
+
+def is_original(intensity: Mapping) -> bool:
+    """Whether a policy leaves the values as they are."""
+    return intensity["policy"] == ORIGINAL
+
+
+def to_original(raster: Raster, intensity: Mapping) -> Image.Image:
+    """The values of a raster in the file's units, mode F (float32), whatever window it names.
+
+    Padding has the lowest of the other values. Raises :class:`UnreadableImage` for colors, for
+    values that are not finite, and where Hounsfield units are asked for and the values are gray
+    levels: unsigned integers that nothing rescales, in no volume.
+    """
+    values = raster.values
+    measured = raster.rescaled or raster.signed or not raster.bits or "volume" in raster.kind
+    if values.ndim == 3 or (intensity["unit"] == "hounsfield" and not measured):
+        lacks = NO_HOUNSFIELD if intensity["unit"] == "hounsfield" else "no single channel"
+        raise UnreadableImage(f"{lacks}: {raster.kind}")
+    found = values.astype(np.float32)
+    if raster.padding is not None:
+        if raster.padding.all():
+            raise UnreadableImage("nothing but padding")
+        found[raster.padding] = found[~raster.padding].min()
+    if not np.isfinite(found).all():
+        raise UnreadableImage("pixels that are not finite")
+    return _image(found)
 
 
 def to_8_bit(raster: Raster, intensity: Mapping) -> Image.Image:

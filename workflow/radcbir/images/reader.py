@@ -16,7 +16,7 @@ from radcbir.images import geometry
 from radcbir.images import intensity as scaling
 from radcbir.images.address import split_address
 from radcbir.images.formats import READERS, by_name, kind_of, nifti
-from radcbir.images.intensity import INTENSITY, to_8_bit
+from radcbir.images.intensity import INTENSITY, is_original, to_8_bit, to_original
 from radcbir.images.limits import LIMITS, Limits
 from radcbir.images.raster import PassingError, Raster, UnreadableImage
 from radcbir.images.source import Reader, Source
@@ -60,14 +60,15 @@ def read(
     (:mod:`radcbir.images.address`). Values that have units are scaled by the dataset's
     ``intensity`` policy (:mod:`radcbir.images.intensity`). Transparency is put on black. Of several
     pages of a TIFF or GIF the first is taken where none is named. Where neither the content tells
-    the format nor ``path``, as that of an open descriptor, the file's ``name`` does.
+    the format nor ``path``, as that of an open descriptor, the file's ``name`` does. With a policy
+    of :func:`radcbir.images.intensity.policy_of` the values stay as they are, in mode F.
 
     Raises :class:`UnreadableImage` with a short reason: missing, zero bytes, not an image,
     truncated, too large. Where the reason may pass it is a :class:`PassingError`.
     """
     raster = read_raster(path, limits, name)
     with _reasons():
-        return to_8_bit(raster, intensity)
+        return (to_original if is_original(intensity) else to_8_bit)(raster, intensity)
 
 
 def read_raster(path: str | Path, limits: Limits = LIMITS, name: str | None = None) -> Raster:

@@ -14,7 +14,7 @@ import random
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
@@ -31,6 +31,7 @@ from radcbir.core.logs import Progress, logger
 from radcbir.core.machine.processes import begin_child
 from radcbir.encoders import preprocessing
 from radcbir.images import raster, reader
+from radcbir.images.intensity import NO_HOUNSFIELD, is_original
 from radcbir.pixels.part import Prepared, write_part
 from radcbir.pixels.stored import StoredPixels
 
@@ -52,6 +53,31 @@ class Preparation:
             return self.preprocess(image)
         except raster.UnreadableImage as error:
             return error.reason
+
+
+def check_units(
+    rows: Sequence[tuple[int, str]],
+    image_root: str | Path,
+    intensity: Mapping[str, Any],
+    model: str,
+    dataset: str,
+) -> None:
+    """Raise :class:`InputError` where a network takes Hounsfield units and the first image that can
+    be read has none. ``intensity`` is that of :func:`radcbir.images.intensity.policy_of`.
+    """
+    if not is_original(intensity):
+        return
+    for _, path in rows:
+        try:
+            reader.read(reader.resolve(image_root, path), intensity)
+            return
+        except raster.UnreadableImage as error:
+            if error.reason.startswith(NO_HOUNSFIELD):
+                raise InputError(
+                    f"the model '{model}' takes Hounsfield units, and {path} of the dataset "
+                    f"'{dataset}' has {error.reason}: give the dataset as DICOM or NIfTI, or leave "
+                    "the model out of its experiments"
+                ) from None
 
 
 def preprocessor(card: Mapping[str, Any]) -> Callable[[Image.Image], np.ndarray]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from radcbir.cards.loaders import loader_of
-from radcbir.cards.versions import PREPROCESSING, ways_of
+from radcbir.cards.versions import PREPROCESSING, channels_of, ways_of
 from radcbir.images import reader
+from radcbir.images.intensity import policy_of
 
 SHAPING = ("size", "resize", "crop_pct", "crop_start", "interpolation", "canvas", "antialias")
 """The keys of a card's ``preprocessing`` that decide size and values of the pixels."""
@@ -22,9 +23,9 @@ def geometry(card: Mapping[str, Any], intensity: Mapping[str, Any]) -> dict[str,
     """
     given = card["preprocessing"]
     found: dict[str, Any] = {key: given[key] for key in SHAPING if key in given}
-    found["channels"] = len(given["mean"])
-    if given.get("range") == "stretched":
-        found["range"] = "stretched"
+    found["channels"] = channels_of(given)
+    if given.get("range") == "stretched" or isinstance(given.get("range"), Mapping):
+        found["range"] = given["range"]
     if given["resize"] == "pad":
         found["border"] = given["mean"]
     if given["resize"] == "library":
@@ -33,7 +34,7 @@ def geometry(card: Mapping[str, Any], intensity: Mapping[str, Any]) -> dict[str,
     versions = {each: PREPROCESSING[each] for each in ways_of(given)}
     return {
         "preprocessing": found,
-        "intensity": dict(intensity),
+        "intensity": dict(policy_of(given, intensity)),
         "versions": {"preprocessing": versions, "images": reader.versions()},
     }
 
@@ -42,4 +43,6 @@ def bytes_per_image(geometry: Mapping[str, Any], channels: int = 3) -> int:
     """How many bytes the pixels of one image take, of this geometry and so many channels."""
     given = geometry["preprocessing"]
     rounded = given.get("antialias", True) and given["resize"] != "library"
+    if isinstance(given.get("range"), Mapping):
+        channels, rounded = 1, False
     return given["size"] ** 2 * min(channels, given["channels"]) * (1 if rounded else 4)

@@ -12,7 +12,8 @@ from radcbir.core.files import digest_of, write_text
 from radcbir.core.logs import logger
 from radcbir.datasets.checks import check_image_root
 from radcbir.datasets.shard_lists import read_shards
-from radcbir.pixels.decode import Preparation, decode_missing, preprocessor
+from radcbir.images.intensity import policy_of
+from radcbir.pixels.decode import Preparation, check_units, decode_missing, preprocessor
 from radcbir.pixels.geometry import bytes_per_image, geometry
 from radcbir.pixels.part import NotThisPart, Prepared
 from radcbir.pixels.stored import Row, StoredPixels, bytes_stored, release
@@ -41,7 +42,9 @@ def store_pixels(
     """
     check_image_root(image_root, dataset)
     of = geometry(card, intensity)
+    intensity = policy_of(card["preprocessing"], intensity)
     rows = list(read_shards([shard]))
+    check_units(rows, image_root, intensity, model, dataset)
     folder = Path(layout.PIXELS, digest_of(of), dataset, Path(shard).stem)
     stored = StoredPixels(folder, rows, of)
     coming = sum(len(stored.images(each)) for each in stored.missing()) * bytes_per_image(of)

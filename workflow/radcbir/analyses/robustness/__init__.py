@@ -3,11 +3,12 @@
 from typing import Any
 
 from radcbir.analyses import Analysis, Project
+from radcbir.cards.model_card import takes_original
 
 
 def _encoding(project: Project, experiment: str) -> list[str]:
-    """The models that read images."""
-    encoded = project.encoded
+    """The models that read images as 8 bit, which is what is perturbed."""
+    encoded = [each for each in project.encoded if not takes_original(project.cards[each])]
     return [each for each in project.experiments[experiment]["models"] if each in encoded]
 
 
@@ -18,7 +19,9 @@ def _settings(project: Project, experiment: str) -> dict[str, Any]:
 
 
 def _without(project: Project, experiment: str) -> str:
-    return "" if _encoding(project, experiment) else "no model of the experiment reads images"
+    return (
+        "" if _encoding(project, experiment) else "no model of the experiment reads images as 8 bit"
+    )
 
 
 ANALYSIS = Analysis(
