@@ -2,12 +2,14 @@
 
 import base64
 import csv
+import gzip
 import hashlib
 import io
 import json
 import re
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -225,6 +227,32 @@ def test_the_keyboard_goes_through_results_and_slices(page, served):
     assert f"1 {'after' if down else 'before'} the result" in slices.inner_text()
     page.keyboard.press("Escape")
     assert not page.locator("dialog").is_visible()
+
+
+def test_the_keyboard_goes_through_the_slices_of_an_uploaded_volume(page):
+    """Each slice has a gray value of its own; the volume has several planes and the page knows which."""
+    voxels = np.zeros((40, 40, 6), np.int16)
+    voxels[8:32, 8:32] = 100 * np.arange(1, 7)
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+    drop(page, content, "head.nii.gz")
+    shown(page)
+    open_viewer(page)
+    line = page.locator(".slices").first
+    until(page, "document.querySelector('.slices').textContent.includes(' of ')")
+    assert line.inner_text().endswith("4 of 6 (axial), the query")
+    label = "document.querySelectorAll('.screen canvas')[0].ariaLabel"
+    page.locator(".screen canvas").first.click()
+    values = []
+    for key, place in (("ArrowDown", 5), ("ArrowDown", 6), ("ArrowDown", 6), ("ArrowUp", 5)):
+        page.keyboard.press(key)
+        until(page, f"{label}.includes('head.nii.gz, axial {place - 1}')")
+        until(page, f"document.querySelector('.slices').textContent.includes('{place} of 6')")
+        page.locator(".screen canvas").first.hover()
+        until(page, f"/{100 * place}\\b/.test(document.querySelector('.readout').textContent)")
+        values.append(line.inner_text().split(", ")[-1])
+    assert values == ["1 after the query", "2 after the query", "2 after the query", "1 after the query"]  # fmt: skip
+    page.keyboard.press("ArrowUp")
+    until(page, "document.querySelector('.slices').textContent.includes(', the query')")
 
 
 def test_each_patient_has_one_result_with_the_others_below(page, served):

@@ -77,10 +77,10 @@ function catalogValues(id) {
   return valuesOf(path, () => values(path));
 }
 
-function uploadValues(item) {
+function uploadValues(item, part = item.part) {
   const asked = {
     experiment: at("experiment").value,
-    part: item.part,
+    part,
     read_as: at("read-as").value,
   };
   item.number ??= crypto.randomUUID();
@@ -96,7 +96,8 @@ function showQuery() {
   panes.query.show(upload ? uploadValues(item) : catalogValues(item.id), item.name, item.crop);
   const known = item.known ? facts(item.known) : make("p", { textContent: item.name });
   panes.query.caption.replaceChildren(head(`Query${several}`, place("query")), known);
-  if (!upload) findSeries("query", item.id);
+  if (upload) showParts(item);
+  else findSeries("query", item.id);
 }
 
 // Goes `step` results on.
@@ -201,6 +202,19 @@ async function findSeries(which, id) {
   }
 }
 
+// The slices or frames of an upload, in the plane that is asked with. Each is fetched when it is shown.
+function showParts(item) {
+  delete shown.series.query;
+  const kind = Object.keys(item.part ?? {}).find((each) => each !== "volume");
+  if (!kind) return;
+  const images = Array.from({ length: item.parts[kind] }, (_, number) => ({
+    path: `${item.name}, ${kind} ${number}`,
+    fetch: () => uploadValues(item, { ...item.part, [kind]: number }),
+  }));
+  shown.series.query = { kind, images, place: item.part[kind], own: item.part[kind] };
+  showSlice("query");
+}
+
 function showSlice(which) {
   const series = shown.series[which],
     line = panes[which].caption.querySelector(".slices");
@@ -210,7 +224,7 @@ function showSlice(which) {
   const what = which === "hit" ? "the result" : "the query";
   const away = off ? `${Math.abs(off)} ${off > 0 ? "after" : "before"} ${what}` : what;
   const order = ORDERS[series.kind] ?? series.kind;
-  const name = series.images[series.place].path.split("/").pop();
+  const title = series.images[series.place].path.split("/").pop();
   const move = (step, sign, label) =>
     button(sign, () => slice(which, step), { "aria-label": `${label}: ${what}` });
   line.replaceChildren(
@@ -218,7 +232,7 @@ function showSlice(which) {
     move(1, "▼", "Slice after"),
     make("span", {
       textContent: `${series.place + 1} of ${count} (${order}), ${away}`,
-      title: name,
+      title,
     }),
   );
 }
@@ -230,12 +244,12 @@ function slice(which, step) {
   const next = Math.max(0, Math.min(series.images.length - 1, series.place + step));
   if (next === series.place) return;
   series.place = next;
-  const { id, path } = series.images[next];
+  const { id, path, fetch } = series.images[next];
   const [item] = images();
   const crop = which === "query" && series.place === series.own ? item.crop : null;
-  panes[which].show(catalogValues(id), path, crop);
+  panes[which].show(fetch ? fetch() : catalogValues(id), path, crop);
   const beyond = series.images[next + step];
-  if (beyond) catalogValues(beyond.id).catch(() => {});
+  if (beyond?.id) catalogValues(beyond.id).catch(() => {});
   showSlice(which);
 }
 
