@@ -188,6 +188,18 @@ def test_the_page_names_the_ways_and_the_live_page_leaves_series_out(volumes, mo
         stored.check_experiment("volumes")
 
 
+def test_the_front_page_speaks_of_series_and_of_images(volumes):
+    volumes.run("results/experiments/findings/front.json", "results/index.html")
+    page = (volumes / "results/index.html").read_text()
+    assert "the encoder's nearest image or series in the index is looked up" in page
+    for name, several, found in (("findings", "images", "image"), ("volumes", "series", "series")):
+        part = page.split(f'<h2 id="{name}">')[1].split("</section>")[0]
+        assert f"nearest {found} is right for" in part
+        assert f"How often the nearest {found} is right" in part
+        assert f" {several} in the index" in part
+    assert "8 series in the index" in page and "1 is right" not in page
+
+
 def test_what_is_stale(volumes):
     """An edited label computes no vector again, and an added model has its own jobs alone."""
     target = f"{FOLDER}/aggregation/aggregation.html"

@@ -84,6 +84,7 @@ rule front_experiment:
         index_split=experiment_setting("index_split"),
         query_splits=experiment_setting("query_splits"),
         val_split=experiment_setting("val_split"),
+        retrieved=experiment_setting("unit"),
         statuses=contamination_statuses,
         intensities=intensities,
         pixels=project.settings["gallery"]["pixels"],

@@ -37,6 +37,22 @@ def test_a_clear_winner():
     assert said(NET, model("Old", 0.5, WORSE)).endswith("It is better than the other model.")
 
 
+def test_series_and_studies_are_called_so():
+    old = model("Old", 0.5, WORSE)
+    assert said(NET, old, retrieved="series").startswith(
+        "Net is first: its nearest series is right"
+    )
+    assert "their nearest study is right" in said(
+        NET, model("Twin", 0.75, UNDECIDED), retrieved="study"
+    )
+    alone = words.plain([words.unknown_patients(standing(NET, unit="image", retrieved="study"))])
+    assert alone.startswith("No patient is known. Each study without a patient counts as one. If several studies")  # fmt: skip
+    few = standing(NET, unit="image", retrieved="series", patients=4, effective=4.0)
+    assert "The queries come from 4 series:" in words.plain([words.few_patients(few)])
+    missing = words.not_answerable(standing(NET, queries=10, not_answerable=5, retrieved="patient"))
+    assert "have no index patient of their label" in words.plain([missing])
+
+
 def test_the_surest_half_of_the_hits():
     assert words.plain([words.surest_half("Net", 0.756, 0.58, 0.87)]) == (
         "Of the hits of Net that are called sure (the surest half), 76 of 100 are right "

@@ -9,6 +9,7 @@ import pandas as pd
 from radcbir.analyses.order import FIGURE
 from radcbir.analyses.robustness.compute import ALL
 from radcbir.analyses.robustness.kinds import PERTURBATIONS
+from radcbir.core.text.retrieved import one, several
 from radcbir.front_page import words
 from radcbir.front_page.errors import Errors, kind_in_words
 from radcbir.front_page.standing import Standing
@@ -73,6 +74,7 @@ def split_block(
         "text": words.plain(sentences),
         "warnings": [_parts(each) for each in warnings if each is not None],
         "queries": standing.queries,
+        "retrieved": [one(standing.retrieved), several(standing.retrieved)],
         "index_images": standing.index_images,
         "classes": standing.classes,
         "chance": _number(standing.chance),

@@ -59,6 +59,8 @@ class Standing:
     """What counts as a patient (:func:`radcbir.metrics.intervals.patients_as_clusters`); empty
     without intervals.
     """
+    retrieved: str = "image"
+    """What is retrieved: the experiment's ``unit:``."""
 
     @property
     def has_intervals(self) -> bool:
@@ -79,11 +81,12 @@ def standing(
     intervals: pd.DataFrame | None = None,
     differences: pd.DataFrame | None = None,
     ranks: pd.DataFrame | None = None,
+    retrieved: str = "image",
 ) -> Standing:
     """The standing of the models of ``cards`` on a query split.
 
     The tables are a comparison's ``summary.csv`` and ``bounds.csv`` and the three of the analysis
-    uncertainty (all or none).
+    uncertainty (all or none); ``retrieved`` is the experiment's ``unit:``.
     """
     own = of_figure(summary, split)
     known = None if intervals is None else of_figure(intervals, split)
@@ -126,6 +129,7 @@ def standing(
         0 if known is None else int(known["clusters"].iloc[0]),
         float("nan") if known is None else float(known["effective_clusters"].iloc[0]),
         "" if known is None else str(known["resampled"].iloc[0]),
+        retrieved,
     )
 
 

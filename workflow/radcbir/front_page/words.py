@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from radcbir.core.text.retrieved import one, several
 from radcbir.front_page.standing import UNDECIDED, Ranked, Standing
 from radcbir.metrics.intervals import FEW, FEWEST_FOR_VERDICT, caution
 
@@ -27,33 +28,33 @@ def plain(sentences: Sequence[Sentence]) -> str:
 
 
 def verdict(standing: Standing) -> list[Sentence]:
-    """Which model is first, how often its nearest image is right, and from which others it cannot
-    be told.
+    """Which model is first, how often its nearest image (series, ...) is right, and from which
+    others it cannot be told.
     """
     if not standing.queries or math.isnan(standing.models[0].share):
         return [_nothing(standing)]
     leaders = standing.leaders
-    first = leaders[0]
+    first, nearest = leaders[0], f"nearest {one(standing.retrieved)}"
     if len(standing.models) == 1:
         right = _right(first)
         alone = "One model was measured, so that there is nothing to compare."
-        return [[Strong(first.name), ": the nearest image is right for ", *right, "."], [alone]]
+        return [[Strong(first.name), f": the {nearest} is right for ", *right, "."], [alone]]
     if len(leaders) > 1:
         names = _names(leaders)
         return [
-            [Strong(names), " are first: their nearest image is right for ", *_right(first), "."],
+            [Strong(names), f" are first: their {nearest} is right for ", *_right(first), "."],
             _compared(standing, leaders),
         ]
     title = Strong(first.name)
     if first.control:
-        learned_nothing = " learned nothing, and its nearest image is right for "
+        learned_nothing = f" learned nothing, and its {nearest} is right for "
         return [
             ["A control is first: ", title, learned_nothing, *_right(first), "."],
             _compared(standing, leaders),
             *_best_encoder(standing),
         ]
     return [
-        [title, " is first: its nearest image is right for ", *_right(first), "."],
+        [title, f" is first: its {nearest} is right for ", *_right(first), "."],
         _compared(standing, leaders),
     ]
 
@@ -169,7 +170,7 @@ def few_patients(standing: Standing) -> Sentence | None:
             Strong("uncertainty"),
             " was left out: nobody knows whether the order is the same with other patients.",
         ]
-    unit = "images" if standing.unit == "image" else "patients"
+    unit = several(standing.retrieved) if standing.unit == "image" else "patients"
     number = f"{standing.patients:,} {unit}"
     effective = ""
     if round(standing.effective, 1) != standing.patients:
@@ -199,8 +200,9 @@ def unknown_patients(standing: Standing) -> Sentence | None:
     which = "No patient is known." if standing.unit == "image" else "Not every patient is known."
     return [
         Strong(which),
-        " An image without a patient counts as one. If several images are of one patient, intervals "
-        "are too narrow, and neighbors of the same patient count as right.",
+        f" Each {one(standing.retrieved)} without a patient counts as one. If several "
+        f"{several(standing.retrieved)} are of one patient, intervals are too narrow, and neighbors "
+        "of the same patient count as right.",
     ]
 
 
@@ -238,7 +240,7 @@ def not_answerable(standing: Standing) -> Sentence | None:
         return None
     return [
         Strong(f"{missing:,} of {standing.queries + missing:,} queries"),
-        " have no index image of their label. They are in no figure.",
+        f" have no index {one(standing.retrieved)} of their label. They are in no figure.",
     ]
 
 
@@ -277,7 +279,7 @@ def _nothing(standing: Standing) -> Sentence:
     if standing.not_answerable and not standing.queries:
         return [
             Strong("Nothing can be measured: "),
-            "no query has an index image of its label.",
+            f"no query has an index {one(standing.retrieved)} of its label.",
         ]
     return [Strong("Nothing can be compared: "), "no query was answered by all models."]
 

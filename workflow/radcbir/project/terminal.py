@@ -53,14 +53,7 @@ def closing_words(project: Project) -> str:
     """
     if not Path(layout.FRONT_PAGE).is_file():
         return ""
-    images = sum(
-        pq.read_metadata(layout.CATALOG.format(dataset=each)).num_rows for each in project.datasets
-    )
-    rejected = sum(
-        pd.read_csv(layout.LEDGER.format(dataset=each))["path"].nunique()
-        for each in project.datasets
-    )
-    lines = [f"{images:,} images, {rejected:,} rejected"]
+    lines = [_images(project)]
     for experiment in project.experiments:
         said = json.loads(Path(layout.FRONT.format(experiment=experiment)).read_text())
         lines += [
@@ -69,3 +62,18 @@ def closing_words(project: Project) -> str:
             if each["verdict"]
         ]
     return "\n".join([*lines, f"Open in a browser: {layout.FRONT_PAGE}"])
+
+
+def _images(project: Project) -> str:
+    """How many images there are, and of how many rejected ones the ledgers tell: a run of the front
+    page alone writes no ledger.
+    """
+    catalogs, ledgers = (
+        [path for each in project.datasets if (path := Path(of.format(dataset=each))).is_file()]
+        for of in (layout.CATALOG, layout.LEDGER)
+    )
+    images = sum(pq.read_metadata(path).num_rows for path in catalogs)
+    if len(ledgers) < len(catalogs):
+        return f"{images:,} images"
+    rejected = sum(pd.read_csv(path)["path"].nunique() for path in ledgers)
+    return f"{images:,} images, {rejected:,} rejected"

@@ -41,7 +41,7 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
     for place, split in enumerate(params.query_splits):
         if split == params.val_split:
             continue
-        here = standing(split, params.cards, summary, bounds, *sure)
+        here = standing(split, params.cards, summary, bounds, *sure, params.retrieved)
         best, found = here.models[0].slug, None
         if here.queries:
             per_query = dict(zip(params.cards, given.per_query, strict=True))[best]
