@@ -155,6 +155,20 @@ def test_a_slab_that_hangs_out_of_a_series_by_more_than_half_is_not_placed_there
     assert np.isfinite(scores).tolist() == [[True] * 3, [False, True, False]]
 
 
+def test_a_slab_that_fits_in_no_other_patients_series_is_not_found():
+    """Only single slices lie near; the first of the index is the query's own patient's."""
+    catalog = catalog_of(
+        images(("a", "p1", "axial", [0]), ("b", "p2", "axial", [100]), ("c", "p2", "axial", [0]))
+        + images(("q", "p1", "axial", range(9)), split="test")
+    )
+    limits = LIMITS | {"slices": [9]}
+    vectors = at(*[0] * len(catalog))
+    table = localization(catalog, catalog["id"], vectors, "train", ["test"], **limits)
+    # Two of nine slices have a place within 1 mm; all vectors are equal, so that b is found first.
+    assert table["queries"].tolist() == [2, 2] and table["value"].tolist() == [0, 0]
+    assert table["same_view"].tolist() == [1, 0] and np.isnan(table["median_error_mm"][1])
+
+
 def test_fewer_queries_are_a_part_of_them_and_the_same_each_time():
     positions = np.arange(40)
     catalog = catalog_of(

@@ -43,8 +43,9 @@ def localization(
     around it (``slices``: how many in all; 1 is compared, too). Its slab is laid over every series
     of the index (:func:`~radcbir.analyses.localization.placement.fits`); series of its own patient
     are left out. It is right if the slice at its center then lies on one of the same view, at most
-    ``within_mm`` away. A query for which no such slice is in the index is part of no average. At
-    most ``queries`` slices of a split are asked, drawn at random.
+    ``within_mm`` away. A query for which no such slice is in the index is part of no average. A
+    slab that fits nowhere is not found. At most ``queries`` slices of a split are asked, drawn at
+    random.
 
     Columns: query_split, slices, extent_mm (median distance between the first and the last slice),
     value, low, high (95 % interval by patient), chance (the same for a slice drawn at random),
@@ -111,8 +112,10 @@ def _of_split(
         near = of_view & (distance <= within_mm + 1e-6)
         if near[allowed].any():
             chance[row] = near[allowed].mean()
-            best = np.where(allowed, scores, -np.inf).argmax(axis=1)
-            right[row], same[row], error[row] = near[best], of_view[best], distance[best]
+            scores = np.where(allowed, scores, -np.inf)
+            best, placed = scores.argmax(axis=1), np.isfinite(scores.max(axis=1))
+            right[row], same[row] = near[best] & placed, of_view[best] & placed
+            error[row] = distance[best]
         progress.advance()
     extents = [
         np.median([np.ptp(stack.positions[slab(stack, int(each), size)]) for each in asked])
