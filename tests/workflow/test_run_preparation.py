@@ -1,7 +1,9 @@
 """A dataset that is prepared from a provider's files, through to its metrics."""
 
+import nibabel
+import numpy as np
 import pandas as pd
-from conftest import rows
+from conftest import draw, rows
 
 PREPARE = {"from": "nih14", "metadata": "data/nih", "validation": 0.2, "labels": "multi"}
 DATASETS = {"nih": {"prepare": PREPARE, "images": "data/images", "max_rejected": 0.1}}
@@ -76,3 +78,42 @@ def test_from_a_providers_files_to_metrics(fresh):
         "lacks test_list.txt of NIH ChestX-ray14: get it from https://" in output
         and "Traceback" not in output
     )
+
+
+def test_volumes_of_3d_mir_are_retrieved_as_series(fresh):
+    """Three volumes with a tumor and three without in each split; the label of a volume is that of its
+    slices, and its series the volume."""
+    data, labels = fresh / "data/Data", ["name,organ,max_tumor_size,number_tumors,lesion_group,cancer_flag"]  # fmt: skip
+    names = [f"liver_{number}.nii.gz" for number in range(12)]
+    for number, name in enumerate(names):
+        shape = np.asarray(draw(number % 2, number), np.int16)
+        voxels = np.stack([np.roll(shape, place, axis=0) for place in range(5)], axis=2)
+        path = fresh / "data/msd/Task03_Liver/imagesTr" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), path)
+        flag, group = ("1", "2") if number % 2 else ("0", "-1")
+        labels.append(f"{name},liver,1,1,{group},{flag}")
+    for folder, file, content in (
+        ("3DMIR_labels", "liver_labels_and_captions", labels),
+        ("Data_Splits", "liver_full_train_split", [",training", *(f"{n},{each}" for n, each in enumerate(names[:6]))]),
+        ("Data_Splits", "liver_full_test_split", [",testing", *(f"{n},{each}" for n, each in enumerate(names[6:]))]),
+    ):  # fmt: skip
+        (data / folder).mkdir(parents=True, exist_ok=True)
+        (data / folder / f"{file}.csv").write_text("\n".join(content) + "\n")
+    prepare = {"from": "3d-mir", "metadata": "data/Data", "organ": "liver", "step": 2}
+    fresh.configure(
+        datasets={"liver": {"prepare": prepare, "images": "data/msd"}},
+        experiments={"tumors": {"datasets": ["liver"], "index_split": "train", "query_splits": ["test"], "k": 5, "unit": "series"}},
+        models=["thumbnail"], analyses=["leakage"],
+    )  # fmt: skip
+    fresh.run("results/experiments/tumors/aggregation/aggregation.csv")
+    pool = pd.read_parquet(fresh / "results/experiments/tumors/catalog.parquet")
+    assert sorted(pool["series_id"]) == sorted(each.removesuffix(".nii.gz") for each in names)
+    assert pool.groupby(["split", "label"]).size().to_dict() == {
+        (split, f"CT/liver/{label}"): 3 for split in ("train", "test") for label in ("tumor", "no tumor")
+    }  # fmt: skip
+    counts = pd.read_csv(fresh / "results/experiments/tumors/units/counts.csv")
+    assert set(counts["median"]) == {3}, "every second of five slices"
+    table = pd.read_csv(fresh / "results/experiments/tumors/aggregation/aggregation.csv")
+    first = table[(table["way"] == "mean") & (table["metric"] == "precision_at_1")]
+    assert set(first["queries"]) == {6} and first["value"].between(0, 1).all()

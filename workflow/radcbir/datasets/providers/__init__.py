@@ -80,11 +80,14 @@ class Provider:
     """Whether a rule fetches the images, so that the user names no image root."""
     required: tuple[str, ...] = ()
     """Options that have to be given."""
+    package: str = ""
+    """The package of a provider whose name cannot be that of one."""
 
     @property
     def module(self) -> str:
         """The library module that prepares the dataset."""
-        return f"{__name__}.{self.name.replace('-', '_')}.prepare"
+        package = self.package or self.name.replace("-", "_")
+        return f"{__name__}.{package}.prepare"
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of `prepare:`. A provider with a page has its files in a folder,

@@ -21,6 +21,15 @@ def _files(options: Mapping) -> dict[str, tuple[str, ...]]:
     return {"table": (options["csv"],)}
 
 
+PLANES = {
+    "description": "The planes in which volumes are cut.",
+    "type": "array",
+    "minItems": 1,
+    "uniqueItems": True,
+    "items": {"enum": ["axial", "coronal", "sagittal"]},
+    "default": ["axial"],
+}
+
 PROVIDER = Provider(
     name="folder",
     title="one's own folder",
@@ -76,13 +85,6 @@ PROVIDER = Provider(
             "default": False,
         },
         seed={"$ref": "#/$defs/seed", "default": 0},
-        planes={
-            "description": "The planes in which volumes are cut.",
-            "type": "array",
-            "minItems": 1,
-            "uniqueItems": True,
-            "items": {"enum": ["axial", "coronal", "sagittal"]},
-            "default": ["axial"],
-        },
+        planes=PLANES,
     ),
 )

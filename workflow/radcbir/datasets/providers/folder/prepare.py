@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from radcbir.core.errors import InputError
-from radcbir.core.logs import Progress, logger
+from radcbir.core.logs import logger
 from radcbir.core.text.csv_reader import CsvFile, wrong_cells
 from radcbir.datasets.catalog import LABEL, checked_paths, split_labels
 from radcbir.datasets.preparation import (
@@ -23,10 +22,10 @@ from radcbir.datasets.preparation import (
 )
 from radcbir.datasets.providers.folder.labels import label_columns, labels_of_csv, prefix_of
 from radcbir.datasets.providers.folder.listing import files_below
+from radcbir.datasets.providers.folder.slices import by_slice
 from radcbir.datasets.splits import fill_splits
 from radcbir.images import raster, reader
 from radcbir.images.address import split_address
-from radcbir.images.slices import images_of
 
 MOST_KINDS = 5
 """Kinds of files that a count names."""
@@ -49,7 +48,7 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     else:
         found, left_out = _images_below(images)
         listed = _of_tree(images, found, options)
-    listed = _slices(listed, options, images)
+    listed = by_slice(listed, options, images)
     column = options.get("columns", {}).get("label", "label")
     where = files.get("table", images)
     labels = listed.pop("labels")
@@ -210,20 +209,3 @@ def _years(given: pd.Series, path: Path) -> pd.Series:
         mend = ": give years as a number, a DICOM age such as 047Y, or leave it blank"
         raise wrong_cells(wrong, given, path, "the age ", mend)
     return years
-
-
-def _slices(listed: pd.DataFrame, options: Mapping, root: Path) -> pd.DataFrame:
-    """A row per image where a file holds several; a file that cannot be read stays, for the ledger
-    to name.
-    """
-    progress = Progress(len(listed), "files opened")
-
-    def cut(path: str) -> list[str]:
-        try:
-            return images_of(path, root, options)
-        finally:
-            progress.advance()
-
-    with ThreadPoolExecutor(8) as pool:
-        found: Any = list(pool.map(cut, listed["filepath"]))
-    return listed.assign(filepath=found).explode("filepath", ignore_index=True)
