@@ -114,10 +114,15 @@ def test_a_wrong_preparation_is_named_with_its_key(dataset, message):
     assert str(caught.value).startswith("my.yaml: ") and message in str(caught.value)
 
 
+REQUIRED = {"3d-mir": {"organ": "colon"}}
+"""Options without a default."""
+
+
 @pytest.mark.parametrize("provider", [name for name, each in registry().items() if each.page])
 def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider):
+    prepare = {"from": provider, "metadata": str(tmp_path)} | REQUIRED.get(provider, {})
     with pytest.raises(InputError) as caught:
-        project({"images": str(tmp_path), "prepare": {"from": provider, "metadata": str(tmp_path)}})
+        project({"images": str(tmp_path), "prepare": prepare})
     message, known = str(caught.value), registry()[provider]
     assert all(
         part in message
@@ -132,7 +137,7 @@ def test_missing_files_are_one_message_with_source_and_terms(tmp_path, provider)
 
 def project_options(provider: str) -> dict:
     """Options that need every file of a provider."""
-    return {"from": provider, "test": "official"}
+    return {"from": provider, "test": "official"} | REQUIRED.get(provider, {})
 
 
 # --- NIH ChestX-ray14 ---
