@@ -12,6 +12,10 @@ import numpy as np
 SAME_PLACE = 0.501
 """A slice is the partner of a place within this share of the spacing of its series."""
 
+KEPT_OFFSETS = 64
+"""Partners at so many offsets are kept: the slabs of one series, and of those of the same spacing, ask
+for the same."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -33,6 +37,8 @@ class Stack:
         """
         offset = round(float(offset), 3)
         if offset not in self._partners:
+            if len(self._partners) >= KEPT_OFFSETS:
+                self._partners.clear()
             self._partners[offset] = self._find(offset)
         return self._partners[offset]
 
