@@ -169,6 +169,27 @@ def test_a_slab_that_fits_in_no_other_patients_series_is_not_found():
     assert table["same_view"].tolist() == [1, 0] and np.isnan(table["median_error_mm"][1])
 
 
+def test_without_any_answer_there_are_no_figures(tmp_path):
+    catalog = catalog_of(
+        images(("a", "p1", "axial", [0, 4])) + images(("q", "p2", "axial", [90, 94]), split="test")
+    )
+    table = localization(catalog, catalog["id"], at(0, 40, 0, 0), "train", ["test"], **LIMITS)
+    assert table["queries"].tolist() == [0, 0] and table["queries_without_answer"].tolist() == [
+        2,
+        2,
+    ]
+    unknown = ["value", "chance", "extent_mm", "same_view", "median_error_mm"]
+    assert table[unknown].isna().all(axis=None)
+    cards, tables = (
+        {"net": {"name": "The net", "loader": "timm"}},
+        {"localization": table.assign(model="net")},
+    )
+    made = summarise("localization", Given("heads", cards, tables, settings={"within_mm": 8}))
+    save(made.figures["localization"], tmp_path / "none.svg")
+    texts = " ".join(figure_texts(tmp_path / "none.svg"))
+    assert "no query has its place in the index" in texts
+
+
 def test_fewer_queries_are_a_part_of_them_and_the_same_each_time():
     positions = np.arange(40)
     catalog = catalog_of(

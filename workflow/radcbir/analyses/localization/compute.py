@@ -117,11 +117,12 @@ def _of_split(
             right[row], same[row] = near[best] & placed, of_view[best] & placed
             error[row] = distance[best]
         progress.advance()
-    extents = [
-        np.median([np.ptp(stack.positions[slab(stack, int(each), size)]) for each in asked])
+    answered = ~np.isnan(chance)
+    lengths = [
+        [np.ptp(stack.positions[slab(stack, int(each), size)]) for each in asked[answered]]
         for size in sizes
     ]
-    answered = ~np.isnan(chance)
+    extents = [pd.Series(each, dtype=float).median() for each in lengths]
     clusters, _ = patients_as_clusters(asking.rows["patient_id"].iloc[asked[answered]])
     found = average(right[answered].astype(float), clusters)
     low, high = found.interval()

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from radcbir.report.dots import (
-    NO_ANSWER,
     in_lanes,
     legend_below,
     legend_height,
@@ -40,7 +39,7 @@ def localization_figure(
             here = table[table["query_split"] == split]
             axis.set_title(f"queries: {split}")
             if here["value"].isna().all():
-                sentence(axis, NO_ANSWER)
+                sentence(axis, "no query has its place in the index")
                 continue
             values = {model: here[here["model"] == model].set_index("slices") for model in names}
             in_lanes(axis, values, sizes, names, styles)
