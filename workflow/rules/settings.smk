@@ -319,7 +319,17 @@ def archive_settings(wildcards):
 def exported_experiment(wildcards):
     """What an export says of its experiment: the settings that decide what is found."""
     settings = project.experiments[wildcards.experiment]
-    shown = ("datasets", "index_split", "query_splits", "val_split", "k", "index", "labels")
+    shown = (
+        "datasets",
+        "index_split",
+        "query_splits",
+        "val_split",
+        "k",
+        "index",
+        "labels",
+        "unit",
+        "pooling",
+    )
     return Digested({"name": wildcards.experiment} | {key: settings[key] for key in shown})
 
 

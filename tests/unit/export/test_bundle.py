@@ -1,5 +1,6 @@
 """A bundle of results: computed again from itself, damaged, and read by the libraries of its forms."""
 
+import hashlib
 import json
 import shutil
 from datetime import date
@@ -147,6 +148,38 @@ def test_what_is_missing_or_was_added_is_named_and_nothing_is_computed_without_i
     said = summary(radcbir.reevaluate(bundle))
     assert "Missing: models/net/neighbors/val.parquet." in said
     assert said.endswith("Nothing was computed, because files are missing.")
+    assert said.startswith("0 of 8 tables came out with the same bytes. Not computed: models/")
+
+
+def test_a_model_that_was_taken_out_of_the_description_is_not_reproduced(bundle, capsys):
+    """New digests for a false number, and its model hidden from what is computed."""
+    crate, path = (
+        json.loads((bundle / form.CRATE).read_text()),
+        bundle / "models/net/metrics/summary.csv",
+    )
+    rows = pd.read_csv(path)
+    rows.loc[3, "value"] = 0.987654321
+    write_csv(rows, path)
+    described = json.loads((bundle / form.EXPERIMENT).read_text())
+    del described["models"]["net"]
+    (bundle / form.EXPERIMENT).write_text(json.dumps(described))
+    for each in crate["@graph"]:
+        if each["@type"] == "File":
+            each["sha256"] = hashlib.sha256((bundle / each["@id"]).read_bytes()).hexdigest()
+    (bundle / form.CRATE).write_text(json.dumps(crate))
+    assert main([str(bundle)]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("4 of 8 tables came out") and "Not computed: models/net/metrics/" in said
+
+
+def test_a_description_cannot_name_files_elsewhere(bundle):
+    described = json.loads((bundle / form.EXPERIMENT).read_text())
+    described["models"]["../../other"] = {}
+    (bundle / form.EXPERIMENT).write_text(json.dumps(described))
+    with pytest.raises(
+        InputError, match=r"needs models/../../other/.*, which the crate does not list"
+    ):
+        radcbir.reevaluate(bundle)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,12 @@ def table(model: str, name: str) -> str:
     return f"models/{model}/metrics/{name}"
 
 
+def is_table(name: str) -> bool:
+    """Whether a file is a table of the retrieval metrics of a model, by its name."""
+    parts = name.split("/")
+    return len(parts) == 4 and parts[0] == "models" and parts[2] == "metrics"
+
+
 def files(models: Iterable[str], splits: Iterable[str]) -> list[str]:
     """All files of a bundle but the crate's own, in order."""
     splits = list(splits)

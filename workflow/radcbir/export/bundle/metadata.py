@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from radcbir import __version__
 from radcbir.core.files import sha256_of_file
+from radcbir.core.text.retrieved import one, several
 from radcbir.export.bundle import form
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def croissant(
     file = mlc.FileObject(
         id=form.IMAGES,
         name=form.IMAGES,
-        description="A row per image, without the image.",
+        description=f"A row per {one(experiment.get('unit', 'image'))}, without images.",
         content_url=form.IMAGES,
         encoding_formats=["application/x-parquet"],
         sha256=sha256_of_file(folder / form.IMAGES),
@@ -75,10 +76,11 @@ def croissant(
         f"{name} ({', '.join(about['known_as'])})" if about["known_as"] else name
         for name, about in datasets.items()
     ]
+    rows = several(experiment.get("unit", "image"))
     described = mlc.Metadata(
         name=f"radcbir-{experiment['name']}",
-        description=f"Images, labels and splits of the retrieval benchmark {experiment['name']}, "
-        f"from the datasets {', '.join(sources)}.",
+        description=f"{rows.capitalize()}, labels and splits of the retrieval benchmark "
+        f"{experiment['name']}, from the datasets {', '.join(sources)}.",
         url=HOMEPAGE,
         license=[LICENCE],
         version="1.0.0",

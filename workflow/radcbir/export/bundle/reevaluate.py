@@ -7,7 +7,7 @@ if one did not.
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,12 @@ from radcbir.metrics.evaluation import evaluate_splits
 
 INTACT, CHANGED, MISSING, ADDED = "as bundled", "changed", "missing", "not of the bundle"
 
-SAME, SAME_VALUES, OTHER = "same bytes", "same values, other bytes", "other values"
+SAME, SAME_VALUES, OTHER, NOT = (
+    "same bytes",
+    "same values, other bytes",
+    "other values",
+    "not computed",
+)
 
 
 def reevaluate(folder: str | Path) -> pd.DataFrame:
@@ -29,10 +34,10 @@ def reevaluate(folder: str | Path) -> pd.DataFrame:
 
     Columns: file; found (``as bundled``, ``changed``, ``missing``, ``not of the bundle``), by the
     digests of the crate; recomputed (``same bytes``; ``same values, other bytes``, as other versions
-    of libraries may write; ``other values``), empty for files that are no tables of metrics and for
-    models whose files cannot be read.
+    of libraries may write; ``other values``; ``not computed``: files are missing, or
+    ``experiment.json`` does not name the model), empty for files that are no tables of metrics.
 
-    Raises :class:`InputError` where ``folder`` is no bundle.
+    Raises :class:`InputError` where ``folder`` is no bundle, or its files are damaged.
     """
     folder = Path(folder)
     listed = _listed(folder)
@@ -44,7 +49,9 @@ def reevaluate(folder: str | Path) -> pd.DataFrame:
         and not path.name.startswith(".")  # Snakemake and file managers leave some
     )
     found |= {name: ADDED for name in sorted(here) if name not in listed and name != form.CRATE}
-    computed = dict(_computed(folder)) if MISSING not in found.values() else {}
+    computed = dict.fromkeys(filter(form.is_table, found), NOT)
+    if MISSING not in found.values():
+        computed |= dict(_computed(folder, listed))
     return pd.DataFrame(
         {
             "file": list(found),
@@ -59,7 +66,7 @@ def summary(table: pd.DataFrame) -> str:
     tables = table[table["recomputed"] != ""]
     same = int((tables["recomputed"] == SAME).sum())
     said = [f"{same} of {len(tables)} tables came out with the same bytes."]
-    for words in (SAME_VALUES, OTHER):
+    for words in (SAME_VALUES, OTHER, NOT):
         names = tables.loc[tables["recomputed"] == words, "file"]
         said += [f"{words.capitalize()}: {', '.join(names)}."] if len(names) else []
     for words in (CHANGED, MISSING, ADDED):
@@ -104,11 +111,16 @@ def _state(path: Path, digest: str) -> str:
     return INTACT if sha256_of_file(path) == digest else CHANGED
 
 
-def _computed(folder: Path) -> Iterator[tuple[str, str]]:
-    """Each table of metrics, and how it comes out."""
+def _computed(folder: Path, listed: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each table of metrics of the models that ``experiment.json`` names, and how it comes out.
+    Files that are not ``listed`` in the crate are not read.
+    """
     try:
         about = json.loads((folder / form.EXPERIMENT).read_text(encoding="utf-8"))
         experiment, models = about["experiment"], list(about["models"])
+        needed = form.files(models, experiment["query_splits"])
+        if strange := [each for each in needed if each not in listed]:
+            raise ValueError(f"{form.EXPERIMENT} needs {strange[0]}, which the crate does not list")
         catalog = pd.read_parquet(folder / form.IMAGES)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} is damaged ({error}): fetch it again") from None

@@ -17,6 +17,7 @@ from radcbir import __version__
 from radcbir.core.files import atomic_folder
 from radcbir.core.logs import logger
 from radcbir.core.tables import write_parquet
+from radcbir.core.text.retrieved import one, several
 from radcbir.embedding.store import read_ids
 from radcbir.export.bundle import form
 from radcbir.export.bundle.metadata import crate, croissant
@@ -26,13 +27,13 @@ LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy")
 
 README = """# {name}: results of a retrieval benchmark
 
-Which images are found for which, by {count} models, and the metrics that follow from it. No image and no vector is in
+Which {several} are found for which, by {count} models, and the metrics that follow from it. No image and no vector is in
 this folder.
 
 - `experiment.json`: datasets, splits, what is searched and how, the models with their licences and training data, and
   the versions of the software.
-- `images.parquet`: a row per image with its split, label and patient. `croissant.json` describes it.
-- `models/.../neighbors`: the nearest images of each query. `embedded.parquet` lists the images that have a vector.
+- `images.parquet`: a row per {one} with its split, label and patient. `croissant.json` describes it.
+- `models/.../neighbors`: the nearest {several} of each query. `embedded.parquet` lists the {several} that have a vector.
 - `models/.../metrics`: the tables.
 - `ro-crate-metadata.json`: all files with their digests (RO-Crate).
 
@@ -74,7 +75,9 @@ def write_bundle(
         for name, model in models.items():
             _copy(model, name, part)
         _write_json(part / form.EXPERIMENT, _described(experiment, datasets, models))
+        unit = experiment.get("unit", "image")
         words = {"name": experiment["name"], "count": len(models), "version": __version__}
+        words |= {"one": one(unit), "several": several(unit)}
         (part / form.README).write_text(README.format(**words), encoding="utf-8")
         _write_json(part / form.CROISSANT, croissant(part, experiment, datasets, made))
         listed = form.files(models, splits)
