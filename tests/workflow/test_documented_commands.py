@@ -33,6 +33,9 @@ WITHOUT_A_RUN = {
     "snakemake --cores all --forcerun fetch_dicomweb": (
         "needs a PACS; tests/workflow/test_run_dicomweb.py runs it with one"
     ),
+    "python -m radcbir.export.bundle.reevaluate results/bundles/anatomy": (
+        "needs a bundle; tests/workflow/test_numbers.py runs it with one"
+    ),
     "snakemake --profile profiles/slurm": "needs Slurm; tests/workflow/test_slurm.py",
     "snakemake --profile workflow/profiles/slurm": "needs Slurm; tests/workflow/test_slurm.py",
     "snakemake --profile workflow/profiles/slurm -n": "needs Slurm; tests/workflow/test_slurm.py",
