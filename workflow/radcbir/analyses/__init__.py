@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from radcbir.cards.derived import is_adapted
 from radcbir.core import layout
 
 SECTIONS = (
@@ -72,6 +73,14 @@ def _all_models(project: Project, experiment: str) -> list[str]:
 def vector_models(project: Project, experiment: str) -> list[str]:
     """The models that take part where vectors are looked at: a reranked one has none of its own."""
     return project.models_with_vectors(experiment)
+
+
+def models_of_images(project: Project, experiment: str) -> list[str]:
+    """The models whose images have vectors that are compared by cosine. Adapted models are left
+    out: their vectors are made per experiment, of what it retrieves.
+    """
+    searched = project.searched_models(experiment)
+    return [each for each in searched if not is_adapted(project.cards[each])]
 
 
 def _no_settings(project: Project, experiment: str) -> dict[str, Any]:
