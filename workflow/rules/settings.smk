@@ -136,7 +136,6 @@ def experiment_setting(key):
 def threads_by_images(wildcards):
     """Threads of a job that reads the embeddings of an experiment: one where its index split has few
     images. A second thread then waits more than it computes, so that jobs run side by side instead.
-    No result depends on it.
     """
     counts = filled(layout.COUNTS, wildcards)
     index_split = experiment_setting("index_split")(wildcards)
