@@ -1,9 +1,9 @@
 """Does the workflow carry 1.6 million images? Memory, time and disk of each step, through
 Snakemake, on synthetic embeddings.
 
-    python tests/benchmarks/benchmark_scale.py --queries 10000 python
-    tests/benchmarks/benchmark_scale.py                    # 100,000 queries: about 80 TFLOP per
-    50,000 of them
+    python tests/benchmarks/benchmark_scale.py --queries 10000
+    python tests/benchmarks/benchmark_scale.py    # 100,000 queries: 164 TFLOP
+    python tests/benchmarks/benchmark_scale.py --search cuda --cores 16
 
 Makes a dataset CSV of `--images` index images and `--queries` query images with labels and
 patients, and their embeddings with the workflow's own writer, shard by shard. Then Snakemake makes,
@@ -33,12 +33,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from radcbir.core import layout
 from radcbir.datasets.catalog import image_id
 from radcbir.embedding import store
 
 SHARD = 8192
 IMAGES_PER_PATIENT = 4
 EXPERIMENT = "results/experiments/scale"
+JOB = layout.benchmark("knn", "scale/synthetic/test")
 STEPS = {
     "catalog, shards, pool, audit": f"{EXPERIMENT}/audit/verdict.txt",
     "embedding files": "results/embeddings/synthetic/synthetic.h5",
@@ -64,6 +66,7 @@ experiments:
 analyses: []
 audit: {{images: false}}
 storage: {storage}
+search: {{device: {search}}}
 """
 
 
@@ -74,7 +77,7 @@ def make_project(folder: Path, options: argparse.Namespace) -> None:
             REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
         )
     (folder / "config/models/synthetic.yaml").write_text(CARD.format(dimension=options.dimension))
-    (folder / "config/config.yaml").write_text(CONFIG.format(k=options.k, storage=options.storage))
+    (folder / "config/config.yaml").write_text(CONFIG.format(**vars(options)))
     random = np.random.default_rng(options.seed)
     count = options.images + options.queries
     label = np.minimum(random.geometric(0.05, count) - 1, options.classes - 1)
@@ -172,6 +175,9 @@ def main() -> int:
     arguments.add_argument("--dimension", type=int, default=512)
     arguments.add_argument("--classes", type=int, default=60)
     arguments.add_argument("--k", type=int, default=100)
+    arguments.add_argument(
+        "--search", choices=["cpu", "cuda"], default="cpu", help="what finds the candidates"
+    )
     arguments.add_argument("--storage", choices=["float32", "float16"], default="float32")
     arguments.add_argument(
         "--memory", type=int, help="mem_mb of the rule knn (default: the workflow's)"
@@ -194,7 +200,7 @@ def main() -> int:
         make_project(folder, options)
         print(
             f"{options.images:,} index and {options.queries:,} query images, {options.dimension} dimensions, "
-            f"{options.storage}, k = {options.k}, {options.cores} cores; made in {time.perf_counter() - start:.0f} s: "
+            f"{options.storage}, k = {options.k}, {options.cores} cores, search: {options.search}; made in {time.perf_counter() - start:.0f} s: "
             f"{tree_bytes(folder / 'source') / 1e9:.2f} GB"
         )
         print(f"{'step':<30}{'wall':>9}{'processor':>11}{'memory':>11}{'disk':>11}", flush=True)
@@ -213,6 +219,8 @@ def main() -> int:
             if step == "neighbors":
                 flop = 2 * options.images * options.queries * options.dimension
                 print(f"{'':<30}{flop / wall / 1e9:.0f} GFLOP/s of {flop / 1e12:.1f} TFLOP")
+                job = pd.read_csv(folder / JOB, sep="\t")["s"].iloc[0]
+                print(f"{'  the job alone':<30}{job:>7.0f} s")
         wrong = check(folder, min(options.checked, options.queries))
         print(
             f"{min(options.checked, options.queries)} queries checked against double precision: {wrong} differ"

@@ -161,6 +161,34 @@ def embedding(sizes: Sizes, device: str) -> list[Row]:
     return table
 
 
+def other_ways(sizes: Sizes, device: str) -> list[Row]:
+    """The bare forward pass by `runtime: torch-compile`, and in float32, on a GPU."""
+    import torch
+
+    from radcbir.encoders import load_encoder
+
+    ways = (("torch-compile", sizes.precision), ("torch", "float32")) if device == "cuda" else ()
+    table = []
+    for network in sizes.networks:
+        for runtime, precision in ways:
+            card = card_of(sizes, network, precision)
+            began = time.perf_counter()
+            encoder = load_encoder(network[0], card, None, device, runtime)
+            empty = np.zeros((1, network[2], network[2]), np.uint8)
+            ready = encoder.batch([empty] * sizes.batch)
+            encoder.forward(ready)
+            torch.cuda.synchronize()
+            start = time.perf_counter() - began
+            began, passes = time.perf_counter(), max(1, sizes.stored // sizes.batch // 4)
+            for _ in range(passes):
+                encoder.forward(ready)
+            torch.cuda.synchronize()
+            found = passes * sizes.batch / (time.perf_counter() - began)
+            what = f"{network[0]}, {precision}, {runtime}: bare forward pass"
+            table.append((what, f"{found:,.0f} images/s, ready after {start:.0f} s", ""))
+    return table
+
+
 def vectors(sizes: Sizes, device: str) -> list[Row]:
     """The vectors of the device against those of the CPU, in float32."""
     from tiny_networks import encode, noise
@@ -276,7 +304,11 @@ def marked_tests() -> list[Row]:
 
 def of_torch(sizes: Sizes, device: str) -> list[Row]:
     """All that is computed by torch."""
-    return [row for part in (embedding, vectors, probe) for row in tried(part, sizes, device)]
+    return [
+        row
+        for part in (embedding, other_ways, vectors, probe)
+        for row in tried(part, sizes, device)
+    ]
 
 
 def tried(part, sizes: Sizes, device: str) -> list[Row]:

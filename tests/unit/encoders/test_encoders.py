@@ -18,6 +18,7 @@ from tiny_networks import TINY, TINY_VIT, encode, noise
 
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
+from radcbir.embedding.batches import BatchSize, encoded
 from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.encoders.patches import seen
 from radcbir.encoders.weights_file import read_tensors
@@ -601,3 +602,25 @@ def test_batches_under_way_give_the_vectors_of_one_at_a_time(photographs):
     waiting = [encoder.begin(batch) for batch in batches]
     for wait, vectors in zip(waiting, expected, strict=True):
         np.testing.assert_array_equal(wait(), vectors)
+
+
+@pytest.mark.gpu
+def test_a_gpu_without_memory_for_a_batch_takes_smaller_ones(caplog):
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no GPU")
+    caplog.set_level("WARNING")
+    encoder = load_encoder("tiny", TINY, None, "cuda")
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (1, 96, 96), dtype=np.uint8) for _ in range(5000)]
+    expected = np.concatenate([encoder.encode(images[n : n + 500]) for n in range(0, 5000, 500)])
+    torch.cuda.empty_cache()
+    memory = torch.cuda.get_device_properties(encoder.device).total_memory
+    torch.cuda.set_per_process_memory_fraction((256 << 20) / memory, encoder.device)
+    try:  # 4,096 images alone take 453 MB in float32
+        size = BatchSize(4096, grows=True)
+        found = [vectors for _, vectors in encoded(enumerate(images), encoder, size)]
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, encoder.device)
+    assert size.now < 4096 and not size.grows
+    assert "images do not fit into the GPU's memory: going on with 2048" in caplog.text
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-4)
