@@ -4,7 +4,7 @@
 
 It needs the files of the repository and a Python with torch, timm, h5py, faiss and the small
 packages that the library imports (numpy, pillow, pandas, pyarrow, scipy, scikit-learn,
-threadpoolctl, jsonschema, pyyaml), and pytest for the tests. It uses no network: weights are
+threadpoolctl, jsonschema, pyyaml), and pytest for the tests, one of which needs Snakemake. It uses no network: weights are
 random, images and vectors are made here. What cannot run for want of a package is listed as left
 out. Without a GPU it runs whole on the CPU, smaller, and compares the CPU with itself.
 
@@ -37,7 +37,11 @@ SHARE = 0.95
 TOLERANCE = 1e-4
 """By how much a number of a unit vector may differ between GPU and CPU, in float32."""
 
-TESTS = ("tests/unit/encoders/test_encoders.py", "tests/unit/retrieval/test_gpu_search.py")
+TESTS = (
+    "tests/unit/encoders/test_encoders.py",
+    "tests/unit/retrieval/test_gpu_search.py",
+    "tests/workflow/test_run_gpu.py",
+)
 
 
 @dataclass(frozen=True)
@@ -162,14 +166,16 @@ def embedding(sizes: Sizes, device: str) -> list[Row]:
 
 
 def other_ways(sizes: Sizes, device: str) -> list[Row]:
-    """The bare forward pass by `runtime: torch-compile`, and in float32, on a GPU."""
+    """The bare forward pass of the first network by `runtime: torch-compile`, and in float32, on a
+    GPU.
+    """
     import torch
 
     from radcbir.encoders import load_encoder
 
     ways = (("torch-compile", sizes.precision), ("torch", "float32")) if device == "cuda" else ()
     table = []
-    for network in sizes.networks:
+    for network in sizes.networks[:1]:
         for runtime, precision in ways:
             card = card_of(sizes, network, precision)
             began = time.perf_counter()
@@ -313,6 +319,7 @@ def of_torch(sizes: Sizes, device: str) -> list[Row]:
 
 def tried(part, sizes: Sizes, device: str) -> list[Row]:
     """The rows of a part, or what it lacks, or what it broke with."""
+    print(f"{part.__name__.replace('_', ' ')} ...", file=sys.stderr, flush=True)
     try:
         return part(sizes, device)
     except ModuleNotFoundError as error:

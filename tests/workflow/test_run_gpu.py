@@ -19,6 +19,7 @@ MODELS = {"tiny-resnet": TINY, "tiny-vit": TINY_VIT}
 def test_a_gpu_embeds_and_searches_as_the_cpu_does(fresh):
     if not has_gpu():
         pytest.skip("this machine has no GPU")
+    pytest.importorskip("snakemake")
     project = fresh
     for slug, card in MODELS.items():
         (project / f"config/models/{slug}.yaml").write_text(yaml.safe_dump({**card, "name": slug}))

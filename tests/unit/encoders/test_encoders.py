@@ -614,13 +614,13 @@ def test_a_gpu_without_memory_for_a_batch_takes_smaller_ones(caplog):
     images = [random.integers(0, 256, (1, 96, 96), dtype=np.uint8) for _ in range(5000)]
     expected = np.concatenate([encoder.encode(images[n : n + 500]) for n in range(0, 5000, 500)])
     torch.cuda.empty_cache()
-    memory = torch.cuda.get_device_properties(encoder.device).total_memory
-    torch.cuda.set_per_process_memory_fraction((256 << 20) / memory, encoder.device)
+    memory = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((256 << 20) / memory, 0)
     try:  # 4,096 images alone take 453 MB in float32
         size = BatchSize(4096, grows=True)
         found = [vectors for _, vectors in encoded(enumerate(images), encoder, size)]
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, encoder.device)
+        torch.cuda.set_per_process_memory_fraction(1.0, 0)
     assert size.now < 4096 and not size.grows
     assert "images do not fit into the GPU's memory: going on with 2048" in caplog.text
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-4)
