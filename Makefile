@@ -55,6 +55,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
 	$(BIN)/python tests/benchmarks/benchmark_confidence.py
 	$(BIN)/python tests/benchmarks/benchmark_subgroups.py
+	$(BIN)/python tests/benchmarks/benchmark_region_recall.py
 	$(BIN)/python tests/benchmarks/benchmark_robustness.py
 	$(BIN)/python tests/benchmarks/benchmark_privacy.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
