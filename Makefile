@@ -62,6 +62,7 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
 	$(BIN)/python tests/benchmarks/benchmark_dicom_headers.py
 	$(BIN)/python tests/benchmarks/benchmark_storage.py
+	$(BIN)/python tests/benchmarks/benchmark_sqlite_export.py
 	$(BIN)/python tests/benchmarks/benchmark_dry_run.py
 	$(BIN)/python tests/benchmarks/benchmark_scale.py --images 200000 --queries 5000
 	$(BIN)/python tests/benchmarks/benchmark_app.py
