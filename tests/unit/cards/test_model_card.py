@@ -224,6 +224,12 @@ def test_every_card_says_where_its_facts_come_from(path):
         ("biovil-resnet50", "MIMIC-CXR", "seen"),
         ("biovil-resnet50", "NIH14", "not seen"),  # texts without images are no "?"
         ("cxr-clip-resnet50-m", "CheXpert", "not seen"),
+        ("eva-x-tiny", "NIH14", "seen"),
+        ("eva-x-tiny", "PadChest", "not seen"),
+        ("cxformer-base", "CheXpert", "seen"),
+        ("xraydinov2-vitb14", "MIMIC-CXR", "unknown"),
+        ("curia-vitb16", "TotalSegmentator", "unknown"),
+        ("meddinov3-vitb16", "LiTS", "unknown"),
         ("biomedclip-vitb16", "NIH14", "unknown"),
     ],
 )

@@ -370,6 +370,7 @@ def state():
             "a.pth",
         ),
         (lambda state: {"model": state}, "a.bin"),
+        (lambda state: {"module": state, "optimizer": {"groups": [torch.ones(2)]}}, "b.pt"),
         (
             lambda state: {
                 "state_dict": state,
@@ -378,7 +379,7 @@ def state():
             "a.pt",
         ),
     ],
-    ids=["plain", "safetensors", "training checkpoint", "nested", "numbers of NumPy"],
+    ids=["plain", "safetensors", "training checkpoint", "nested", "DeepSpeed", "numbers of NumPy"],
 )
 def test_weights_of_every_wrapping_give_the_same_vector(tmp_path, state, wrap, name):
     model = timm.create_model("test_resnet").eval()

@@ -26,11 +26,13 @@ PREPROCESSING = {
     "library": 1,
     "not smoothed": 1,
     "stretched": 1,
+    "equalized": 1,
     "original values": 1,
     "image's own mean": 1,
 }
 """Each way to resize and crop an image (:mod:`radcbir.encoders.preprocessing`): the values of
-`resize:`, `antialias: false`, `range: stretched` or of original values, `mean: image`. A card depends on those that it uses."""
+`resize:`, `antialias: false`, `range: stretched`, `range: equalized` or of original values,
+`mean: image`. A card depends on those that it uses."""
 
 RUNTIMES = {"openvino": 1, "torch-compile": 1}
 """Runtimes of their own rounding, which count in half precision (:mod:`radcbir.encoders.runtimes`)."""
@@ -40,8 +42,9 @@ def ways_of(preprocessing: Mapping[str, Any]) -> list[str]:
     """The keys of :data:`PREPROCESSING` that a card's ``preprocessing`` uses."""
     ways = [preprocessing["resize"]]
     ways += ["not smoothed"] if not preprocessing.get("antialias", True) else []
-    ways += ["stretched"] if preprocessing.get("range") == "stretched" else []
-    ways += ["original values"] if isinstance(preprocessing.get("range"), Mapping) else []
+    given = preprocessing.get("range")
+    ways += [given] if given in ("stretched", "equalized") else []
+    ways += ["original values"] if isinstance(given, Mapping) else []
     ways += ["image's own mean"] if preprocessing["mean"] == "image" else []
     return ways
 

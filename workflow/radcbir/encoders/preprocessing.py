@@ -78,11 +78,13 @@ def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     is gray.
 
     With ``range: stretched`` the image's own lowest and highest value become 0 and 255 before
-    anything else. Where ``mean`` has one channel, the network takes gray images alone, and colors
-    become gray first.
+    anything else, with ``range: equalized`` its gray levels are made equally frequent. Where
+    ``mean`` has one channel, the network takes gray images alone, and colors become gray first.
     """
     if preprocessing.get("range") == "stretched":
         image = _stretched(image)
+    elif preprocessing.get("range") == "equalized":
+        image = _equalized(image)
     if channels_of(preprocessing) == 1 and image.mode != "L":
         image = image.convert("L")
     pixels = np.asarray(resized_and_cropped(image, preprocessing))
@@ -142,6 +144,23 @@ def _stretched(image: Image.Image) -> Image.Image:
     low, high = int(pixels.min()), int(pixels.max())
     table = (np.arange(256) - low).clip(0, high - low) / max(1, high - low) * 255
     return Image.fromarray(table.astype(np.uint8)[pixels])
+
+
+def _equalized(image: Image.Image) -> Image.Image:
+    """The image in gray, each level replaced with 255 times the share of pixels at or below it, of
+    those above the lowest level.
+
+    Rounded as OpenCV's ``equalizeHist`` does, in float32 and a half to the even number. An image of
+    one level stays as it is.
+    """
+    gray = image.convert("L")
+    counts = np.array(gray.histogram())
+    lowest = counts[counts.nonzero()[0][0]]
+    if lowest == counts.sum():
+        return gray
+    scale = np.float32(255) / np.float32(counts.sum() - lowest)
+    levels = np.rint((counts.cumsum() - lowest).clip(0).astype(np.float32) * scale)
+    return gray.point(levels.astype(int).tolist())
 
 
 def _on_black_square(image: Image.Image, size: int, canvas: int | None) -> Image.Image:

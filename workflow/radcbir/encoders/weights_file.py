@@ -23,7 +23,7 @@ NUMBERS: list[Any] = [
 learning rate."""
 
 
-WRAPPERS = ("state_dict", "model", "teacher")
+WRAPPERS = ("state_dict", "model", "teacher", "module")
 """Keys under which training code puts the tensors."""
 
 

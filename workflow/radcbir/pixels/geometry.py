@@ -24,8 +24,9 @@ def geometry(card: Mapping[str, Any], intensity: Mapping[str, Any]) -> dict[str,
     given = card["preprocessing"]
     found: dict[str, Any] = {key: given[key] for key in SHAPING if key in given}
     found["channels"] = channels_of(given)
-    if given.get("range") == "stretched" or isinstance(given.get("range"), Mapping):
-        found["range"] = given["range"]
+    range_ = given.get("range")
+    if range_ in ("stretched", "equalized") or isinstance(range_, Mapping):
+        found["range"] = range_
     if given["resize"] == "pad":
         found["border"] = given["mean"]
     if given["resize"] == "library":
