@@ -65,12 +65,14 @@ benchmarks: setup weights
 	$(BIN)/python tests/benchmarks/benchmark_classification.py
 	$(BIN)/python tests/benchmarks/benchmark_confidence.py
 	$(BIN)/python tests/benchmarks/benchmark_subgroups.py
+	$(BIN)/python tests/benchmarks/benchmark_region_recall.py
 	$(BIN)/python tests/benchmarks/benchmark_robustness.py
 	$(BIN)/python tests/benchmarks/benchmark_privacy.py
 	$(BIN)/python tests/benchmarks/benchmark_duplicates.py
 	$(BIN)/python tests/benchmarks/benchmark_precomputed.py
 	$(BIN)/python tests/benchmarks/benchmark_dicom_headers.py
 	$(BIN)/python tests/benchmarks/benchmark_storage.py
+	$(BIN)/python tests/benchmarks/benchmark_sqlite_export.py
 	$(BIN)/python tests/benchmarks/benchmark_dry_run.py
 	$(BIN)/python tests/benchmarks/benchmark_scale.py --images 200000 --queries 5000
 	$(BIN)/python tests/benchmarks/benchmark_app.py

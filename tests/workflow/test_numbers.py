@@ -1,5 +1,6 @@
 """The figures of a finished run against a second way to get them, from the image files on."""
 
+import contextlib
 import csv
 import json
 import os
@@ -140,7 +141,10 @@ def test_zarr_on_request(project):
 
 
 def test_exports_on_request(project):
-    assert project.run("export") == {"export": 1, "export_experiment": 2}
+    project.configure(export={"sqlite": True})
+    assert project.run("export") == {"export": 1, "export_experiment": 2, "export_sqlite": 2}
+    again = project.run("export", "--forcerun", "export_sqlite")
+    assert again == {"export": 1, "export_sqlite": 2}
     for model, dimension in (("thumbnail", 256), ("histogram", 64)):
         export = radcbir.open_export(project / "results/exports/findings" / model)
         assert export.images["split"].tolist() == ["train"] * 24 + ["val"] * 12 + ["test"] * 12
@@ -159,6 +163,23 @@ def test_exports_on_request(project):
             == ("test", "precision_at_1", "micro")
         ]
         assert right.mean() == pytest.approx(stated)
+        nearest = export.neighbors("test").query("rank == 1").set_index("query")["neighbor"]
+        for query, vector in zip(queries["id"], vectors, strict=True):
+            first = nearest_in_sqlite(
+                project / f"results/exports/findings/{model}.sqlite", vector.tobytes()
+            )
+            assert first == (nearest[query], catalog["path"][nearest[query]])
+
+
+def nearest_in_sqlite(path, query):
+    """Id and path of the image that sqlite-vec finds."""
+    apsw, sqlite_vec = pytest.importorskip("apsw"), pytest.importorskip("sqlite_vec")
+    database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    database.enable_load_extension(True)
+    database.load_extension(sqlite_vec.loadable_path())
+    search = "SELECT id, path FROM images ORDER BY vec_distance_cosine(vector, ?), id LIMIT 1"
+    with contextlib.closing(database):
+        return database.execute(search, (query,)).fetchone()
 
 
 def test_a_bundle_gives_the_same_metrics_where_nothing_else_is(project, tmp_path):

@@ -1,8 +1,10 @@
 """Images of one's own: a folder of many formats through to the report, and data that the audit
 stops."""
 
+import contextlib
 import re
 import shutil
+import sqlite3
 
 import nibabel
 import numpy as np
@@ -58,7 +60,7 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
         "shard_size": 512,
     }
     fresh.configure(**settings)
-    wanted = ["results/experiments/own/comparison/summary.csv", "results/datasets/mine/ledger.html", "results/provenance/provenance.html", "results/experiments/own/gallery/test.html", "results/exports/own/thumbnail"]  # fmt: skip
+    wanted = ["results/experiments/own/comparison/summary.csv", "results/datasets/mine/ledger.html", "results/provenance/provenance.html", "results/experiments/own/gallery/test.html", "results/exports/own/thumbnail", "results/exports/own/thumbnail.sqlite"]  # fmt: skip
     jobs = fresh.run(*wanted)
     assert (jobs["prepare"], jobs["pseudonyms"], jobs["audit_verdict"]) == (1, 1, 1)
 
@@ -90,6 +92,13 @@ def test_a_folder_of_many_formats_becomes_a_report_without_names(fresh):
     exported = radcbir.open_export(fresh / "results/exports/own/thumbnail").images
     assert set(exported["path"]) <= set(catalog["path"])
     assert set(exported["patient_id"]) == set("mine:" + catalog["patient_id"])
+    with contextlib.closing(
+        sqlite3.connect(fresh / "results/exports/own/thumbnail.sqlite")
+    ) as database:
+        rows_there = pd.read_sql("SELECT path, patient_id FROM images", database)
+    indexed = exported[exported["split"] == "train"]
+    assert set(rows_there["path"]) == set(indexed["path"]) <= set(catalog["path"])
+    assert set(rows_there["patient_id"]) == set(indexed["patient_id"])
     mapping = pd.read_csv(fresh / "private/mine/pseudonyms.csv")
     assert set(mapping.loc[mapping["kind"] == "patient", "original"]) == {
         f"Meier-{number:02d}" for number in range(12)

@@ -7,6 +7,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -153,9 +154,15 @@ def test_a_finished_run_has_nothing_to_do(evaluated):
 
 def test_published_embeddings_give_what_published_lists_give(copy, published):
     """Searched here, from the HDF5 files with one dataset per image, one of them under another name
-    than the dataset."""
+    than the dataset, and one with each vector as the row of a matrix."""
     project = copy
     shutil.copytree(published.folder / "embeddings", project / "resources/reference/embeddings")
+    with h5py.File(project / f"resources/reference/embeddings/{MODEL}/mimic.h5", "r+") as file:
+        for path in [path for path in published.vectors if path in file]:
+            vector = file[path][:]
+            del file[path]
+            file[path] = vector[None]
+        assert file[path].shape == (1, 16)
     card = yaml.safe_load((project / "config/models/biomedclip-published.yaml").read_text())
     del card["metadata"]
     card |= {

@@ -3,7 +3,10 @@
 import nibabel
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import draw, rows
+from figure_texts import figures_unfit_for_print
+from plain_region_recall import plain_means, plain_region_recall
 
 PREPARE = {"from": "nih14", "metadata": "data/nih", "validation": 0.2, "labels": "multi"}
 DATASETS = {"nih": {"prepare": PREPARE, "images": "data/images", "max_rejected": 0.1}}
@@ -32,10 +35,19 @@ def hand_out(project) -> None:
 def test_from_a_providers_files_to_metrics(fresh):
     hand_out(fresh)
     experiments = {"one": EXPERIMENT, "several": EXPERIMENT | {"labels": "multi"}}
-    fresh.configure(datasets=DATASETS, experiments=experiments, models=["thumbnail"])
+    fresh.configure(
+        datasets=DATASETS,
+        experiments=experiments,
+        models=["thumbnail"],
+        analyses=["gallery", "region_recall"],
+    )
     summaries = [f"results/experiments/{name}/comparison/summary.csv" for name in experiments]
     gallery = "results/experiments/several/gallery/test.html"
-    assert fresh.run(*summaries, gallery, "results/datasets/nih/preparation.html")["prepare"] == 1
+    recall = [
+        f"results/experiments/{name}/region_recall/region_recall.html" for name in experiments
+    ]
+    jobs = fresh.run(*summaries, gallery, *recall, "results/datasets/nih/preparation.html")
+    assert jobs["prepare"] == 1 and jobs["region_recall"] == 2
 
     counts = pd.read_csv(fresh / "results/datasets/nih/preparation.csv")
     assert counts[counts["step"] == "listed by the provider"]["images"].tolist() == [48]
@@ -64,6 +76,37 @@ def test_from_a_providers_files_to_metrics(fresh):
         one["queries"].max() == ((catalog["split"] == "test") & catalog["label"].notna()).sum() > 0
     )
     assert "XR/chest/Mass + XR/chest/Pleural Effusion" in (fresh / gallery).read_text()
+
+    # each label of an image with several is found, or not, for itself
+    known = pooled.set_index("id")
+    plain = plain_region_recall(
+        known["labels"].map(list).to_dict(),
+        known["patient_id"].to_dict(),
+        neighbors.sort_values("rank").groupby("query")["neighbor"].agg(list).to_dict(),
+        pooled.loc[pooled["split"] == "train", "id"].tolist(),
+        [1, 3, 5],
+    )
+    folder = fresh / "results/experiments/several/region_recall"
+    by_label = pd.read_csv(folder / "by_label.csv").set_index(["level", "label", "k"])
+    assert set(by_label.index) == set(plain) and len(plain) == 3 * 4
+    for key, (value, chance, *counts) in plain.items():
+        row = by_label.loc[key]
+        assert row[["value", "chance"]].tolist() == pytest.approx([value, chance]), key
+        assert row[["queries", "queries_without_answer"]].tolist() == counts
+    means = pd.read_csv(folder / "region_recall.csv").set_index(["level", "k"])
+    assert means.loc[("fine", 1), "value"] == pytest.approx(plain_means(plain, "fine", 1)[0])
+    page = (folder / "region_recall.html").read_text()
+    assert f"{means.loc[('fine', 1), 'value']:.3f}" in page and "XR/chest/Nodule" in page
+    assert figures_unfit_for_print(folder) == {}
+    assert "<b>several</b>" in (folder / "region_recall_figure.html").read_text()
+
+    # with one label per image it is P@1 of each label
+    one_label = pd.read_csv(fresh / "results/experiments/one/region_recall/by_label.csv")
+    shares = one_label[(one_label["level"] == "fine") & (one_label["k"] == 1)].set_index("label")
+    groups = pd.read_csv(fresh / "results/experiments/one/thumbnail/metrics/by_group.csv")
+    of_others = (groups["neighbors"] == "other_patients") & (groups["level"] == "label")
+    expected = groups[of_others].set_index("group")["precision_at_1"]
+    assert len(expected) == 3 and shares["value"].to_dict() == pytest.approx(expected.to_dict())
 
     # a changed file of the provider prepares the dataset again, and embeds nothing where only a
     # label changed

@@ -57,7 +57,7 @@ def configure(project, **changes):
         datasets=CONFIG["datasets"]
         | {"ct": {"csv": "data/ct.csv", "images": "data/ct", "space": "phantom"}},
         experiments=CONFIG["experiments"] | {"volumes": EXPERIMENT | changes},
-        analyses=["leakage", "localization"],
+        analyses=["leakage", "localization", "region_recall"],
     )
 
 
@@ -76,6 +76,7 @@ def volumes(finished, tmp_path_factory):
         f"{FOLDER}/aggregation/aggregation.html",
         f"{FOLDER}/leakage/leakage.html",
         f"{FOLDER}/localization/localization.html",
+        f"{FOLDER}/region_recall/region_recall.html",
     )
     return project
 
@@ -173,6 +174,19 @@ def test_every_way_has_the_value_of_a_plain_computation(volumes):
     of_mean = table[(table["way"] == "mean") & (table["metric"] == keys["metric"])]
     known = summary[(summary[list(keys)] == pd.Series(keys)).all(axis=1)]["value"].item()
     assert of_mean[of_mean["average"] == "micro"]["value"].item() == pytest.approx(known)
+
+
+def test_region_recall_is_that_of_series(volumes):
+    """Two of four query series are of each label, as are four of the eight series of the index."""
+    table = pd.read_csv(volumes / FOLDER / "region_recall/by_label.csv")
+    fine = table[(table["level"] == "fine") & (table["k"] == 1)].set_index("label")
+    assert fine["queries"].to_dict() == dict.fromkeys(LABELS, 2)
+    assert fine["index_images"].to_dict() == dict.fromkeys(LABELS, 4)
+    assert set(fine["chance"]) == {0.5}
+    groups = pd.read_csv(volumes / FOLDER / "thumbnail/metrics/by_group.csv")
+    of_others = (groups["neighbors"] == "other_patients") & (groups["level"] == "label")
+    expected = groups[of_others].set_index("group")["precision_at_1"]
+    assert fine["value"].to_dict() == pytest.approx(expected.to_dict())
 
 
 def test_the_page_names_the_ways_and_the_live_page_leaves_series_out(volumes, monkeypatch):

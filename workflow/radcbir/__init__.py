@@ -21,6 +21,7 @@ __all__ = [
     "experiment_catalog",
     "experiment_neighbors",
     "export_to_qdrant",
+    "export_to_sqlite",
     "fetch_weights",
     "list_models",
     "load_card",

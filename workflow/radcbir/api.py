@@ -162,6 +162,17 @@ def export_to_qdrant(folder: str | Path, client: "QdrantClient", collection: str
     return to_qdrant(read_export(folder), client, collection)
 
 
+def export_to_sqlite(folder: str | Path, path: str | Path) -> int:
+    """Write the index split of an export to a new file of SQLite, a row per image; return how many.
+
+    The extension sqlite-vec searches it exactly (docs/export.md). Raises
+    :class:`~radcbir.core.errors.InputError` where the export is damaged or the file exists.
+    """
+    from radcbir.export.sqlite import to_sqlite
+
+    return to_sqlite(folder, path)
+
+
 def reevaluate(folder: str | Path) -> pd.DataFrame:
     """Compute the metrics of a result bundle again, from its neighbors and labels, and compare them.
 

@@ -1,4 +1,7 @@
-# What leaves the project: folders for other programs, on request only.
+# What leaves the project: folders and files for other programs, on request only.
+
+# The models that are searched by their own vectors.
+SEARCHED = names(sorted({each for x in project.experiments for each in project.searched_models(x)}))
 
 
 # Vectors, index, neighbors and a manifest of one model of an experiment. The index is copied, so
@@ -17,9 +20,7 @@ rule export_experiment:
     benchmark:
         layout.benchmark("export_experiment", "{experiment}/{model}")
     wildcard_constraints:
-        model=names(
-            sorted({each for x in project.experiments for each in project.searched_models(x)})
-        ),
+        model=SEARCHED,
     conda:
         "../../envs/faiss.yaml"
     resources:
@@ -31,6 +32,29 @@ rule export_experiment:
         code=code("export/export_experiment.py"),
     script:
         "../scripts/export/export_experiment.py"
+
+
+# The index split of an export as one file of SQLite, whose vectors the extension sqlite-vec searches.
+rule export_sqlite:
+    input:
+        export=layout.EXPORT,
+    output:
+        layout.EXPORTED_DATABASE,
+    log:
+        layout.log("export_sqlite", "{experiment}/{model}"),
+    benchmark:
+        layout.benchmark("export_sqlite", "{experiment}/{model}")
+    wildcard_constraints:
+        model=SEARCHED,
+    conda:
+        "../../envs/faiss.yaml"
+    resources:
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(120),
+    params:
+        code=code("export/export_sqlite.py"),
+    script:
+        "../scripts/export/export_sqlite.py"
 
 
 # The neighbors of all models of an experiment, labels and metrics, so that others compute the metrics

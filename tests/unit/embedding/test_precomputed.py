@@ -101,13 +101,56 @@ def test_vectors_of_several_lengths_are_refused(published, shards, tmp_path):
         take(shards[:1], tmp_path / "odd.h5", tmp_path / "out.h5", card={"loader": "precomputed"})
 
 
-@pytest.mark.parametrize("content", [None, np.float32(3), np.ones((2, 3))])
+@pytest.mark.parametrize("content", [None, np.float32(3), np.ones((3, 1)), np.ones((1, 2, 3))])
 def test_a_file_without_vectors_does_not_tell_their_length(shards, tmp_path, content):
     with h5py.File(tmp_path / "odd.h5", "w") as file:
         if content is not None:
             file.create_dataset("some/image.png", data=content)
     with pytest.raises(InputError, match="odd.h5 does not tell how long its vectors are"):
         take(shards, tmp_path / "odd.h5", tmp_path / "out.h5", card={"loader": "precomputed"})
+
+
+@pytest.mark.parametrize("card", [CARD, {"loader": "precomputed"}], ids=["stated", "from the file"])
+def test_a_vector_in_one_row_of_a_matrix_is_a_vector(published, shards, tmp_path, card):
+    """Each image's dataset has the shape (1, d), or (d,): the vectors are the same."""
+    paths = sorted(row["filepath"] for row in published.rows["nih14"])
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        for number, path in enumerate(paths):
+            vector = published.vectors[path]
+            file.create_dataset(path, data=vector if number % 3 == 1 else vector[None])
+    found = take(shards, tmp_path / "rows.h5", tmp_path / "out.h5", card=card)
+    assert store.read_attributes(tmp_path / "out.h5")["dimension"] == DIMENSION
+    assert len(found) == len(paths)
+    for path in paths:
+        np.testing.assert_allclose(
+            found[image_id("nih14", path)], published.vectors[path], atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("card", [CARD, {"loader": "precomputed"}], ids=["stated", "from the file"])
+@pytest.mark.parametrize("width", [DIMENSION, 5])
+def test_several_vectors_for_one_image_are_refused(published, shards, tmp_path, card, width):
+    paths = sorted(row["filepath"] for row in published.rows["nih14"])
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        for path in paths:
+            file.create_dataset(path, data=np.ones((3, width)))
+    message = (
+        rf"'nih14/patient\S*' in \S*many.h5 has the shape \(3, {width}\), which is 3 vectors of "
+        rf"{width} numbers for one image: write one vector of the shape \({width},\) per image"
+    )
+    with pytest.raises(InputError, match=message):
+        take(shards, tmp_path / "many.h5", tmp_path / "out.h5", card=card)
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_row_of_another_length_is_refused(published, shards, tmp_path):
+    paths = sorted(row["filepath"] for row in published.rows["nih14"])
+    with h5py.File(tmp_path / "short.h5", "w") as file:
+        for path in paths:
+            file.create_dataset(path, data=np.ones((1, DIMENSION - 1)))
+    message = rf"has the shape \(1, {DIMENSION - 1}\), the model card says `dimension: {DIMENSION}`"
+    with pytest.raises(InputError, match=message):
+        take(shards, tmp_path / "short.h5", tmp_path / "out.h5")
 
 
 def test_our_own_layout_and_another_order_of_rows(published, shards, tmp_path):

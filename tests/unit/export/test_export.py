@@ -1,6 +1,11 @@
-"""An export against the files it is made from, against NumPy, against damage, and in Qdrant."""
+"""An export against the files it is made from, against NumPy, against damage, in Qdrant and in
+SQLite."""
 
+import contextlib
 import json
+import re
+import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -48,14 +53,21 @@ def catalog() -> pd.DataFrame:
     return table
 
 
+GIVEN = np.random.default_rng(0).normal(size=(60, DIMENSION))
+
+
 @pytest.fixture(scope="module", params=["float32", "float16"])
 def made(request, tmp_path_factory):
+    """The files of a run, its images, and their vectors at length one."""
+    parts, listed = run(tmp_path_factory.mktemp(request.param), GIVEN, request.param)
+    return parts, listed, GIVEN / np.linalg.norm(GIVEN, axis=1, keepdims=True)
+
+
+def run(folder: Path, given: np.ndarray, storage: str) -> tuple[Parts, pd.DataFrame]:
     """The files of a run, made by the functions of the workflow; the images of one dataset are not
     in the order of their ids."""
-    folder = tmp_path_factory.mktemp(request.param)
     listed = catalog()
     listed.to_parquet(folder / "catalog.parquet")
-    given = np.random.default_rng(0).normal(size=(60, DIMENSION))
     files = []
     for name in ("one", "two"):
         kept = (listed["dataset"] == name) & (listed["id"] != REJECTED)
@@ -65,7 +77,7 @@ def made(request, tmp_path_factory):
         }  # fmt: skip
         files.append(folder / f"{name}.h5")
         store.write_shard(
-            files[-1], listed["id"].to_numpy()[rows], given[rows], [], attributes, request.param
+            files[-1], listed["id"].to_numpy()[rows], given[rows], [], attributes, storage
         )
     index_ids = listed["id"].to_numpy()[:40]
     blocks = store.blocks(files, index_ids)
@@ -83,7 +95,7 @@ def made(request, tmp_path_factory):
     parts = Parts(
         folder / "catalog.parquet", files, folder / "train.faiss", tables, folder / "summary.csv"
     )
-    return parts, listed, given / np.linalg.norm(given, axis=1, keepdims=True)
+    return parts, listed
 
 
 @pytest.fixture
@@ -262,3 +274,116 @@ def test_a_collection_is_never_written_over(exported, client):
     radcbir.export_to_qdrant(exported, client, "made")
     with pytest.raises(InputError, match="'made' already: delete it"):
         radcbir.export_to_qdrant(exported, client, "made")
+
+
+DOCUMENTED = (Path(__file__).parents[3] / "docs/export.md").read_text()
+[QUERY] = re.findall(r"```sql\n(.*?)```", DOCUMENTED, flags=re.S)
+"""The search that docs/export.md shows."""
+
+
+def opened(path: Path):
+    """A database in which SQLite finds sqlite-vec."""
+    apsw, sqlite_vec = pytest.importorskip("apsw"), pytest.importorskip("sqlite_vec")
+    database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    database.enable_load_extension(True)
+    database.load_extension(sqlite_vec.loadable_path())
+    return database
+
+
+@pytest.fixture(params=["all differ", "ties"])
+def any_export(request, made, tmp_path):
+    """An export; with ties, 16 of the 39 indexed images are one image, and so are two queries."""
+    parts = made[0]
+    if request.param == "ties":
+        given = GIVEN.copy()
+        given[10:26] = given[40] = given[50] = GIVEN[10]
+        given[30:32] = GIVEN[30]
+        (tmp_path / "run").mkdir()
+        parts, _ = run(tmp_path / "run", given, "float32")
+    write_export(tmp_path / "out", parts, EXPERIMENT, MODEL)
+    return tmp_path / "out"
+
+
+def test_sqlite_finds_the_first_ten_neighbors_of_the_workflow(any_export, tmp_path):
+    assert radcbir.export_to_sqlite(any_export, tmp_path / "made.sqlite") == 39
+    export, ties = radcbir.open_export(any_export), 0
+    with contextlib.closing(opened(tmp_path / "made.sqlite")) as database:
+        for split in ("val", "test"):
+            table = export.neighbors(split)
+            queries, vectors = export.of_split(split)
+            for query, vector in zip(queries["id"], vectors, strict=True):
+                expected = table[table["query"] == query].head(11)
+                found = database.execute(QUERY, {"query": vector.tobytes()}).fetchall()
+                assert [row[0] for row in found] == expected["neighbor"].tolist()[:10]
+                scores = expected["score"].to_numpy()
+                np.testing.assert_allclose([row[-1] for row in found], scores[:10], atol=1e-6)
+                ties += scores[9] == scores[10]
+    assert (ties >= 2) == ("run" in [each.name for each in tmp_path.iterdir()])
+
+
+def test_a_row_of_sqlite_has_what_is_known_of_its_image(made, exported, tmp_path):
+    radcbir.export_to_sqlite(exported, tmp_path / "made.sqlite")
+    with contextlib.closing(sqlite3.connect(tmp_path / "made.sqlite")) as database:
+        images = pd.read_sql("SELECT * FROM images", database)
+        manifest = dict(database.execute("SELECT key, value FROM manifest"))
+    assert {key: json.loads(value) for key, value in manifest.items()} == json.loads(
+        (exported / "manifest.json").read_text()
+    )
+    vectors = np.stack([np.frombuffer(each, "<f4") for each in images.pop("vector")])
+    indexed, expected = read_export(exported).of_split("train")
+    np.testing.assert_array_equal(vectors, expected)
+    images["labels"] = images["labels"].map(json.loads)
+    indexed["labels"] = indexed["labels"].map(list)
+    for frame in (images, indexed):
+        frame[["label", "patient_id"]] = frame[["label", "patient_id"]].astype(object)
+    pd.testing.assert_frame_equal(
+        images.astype(object).where(images.notna(), None),
+        indexed.astype(object).where(indexed.notna(), None),
+    )
+    assert images.set_index("id").loc[305, ["label", "patient_id"]].isna().all()
+    assert set(images["split"]) == {"train"}
+
+
+def test_the_same_export_gives_the_same_database(exported, tmp_path):
+    for name in ("one", "two"):
+        radcbir.export_to_sqlite(exported, tmp_path / f"{name}.sqlite")
+    assert (tmp_path / "one.sqlite").read_bytes() == (tmp_path / "two.sqlite").read_bytes()
+
+
+def test_a_database_is_never_written_over(exported, tmp_path):
+    (tmp_path / "made.sqlite").write_text("mine")
+    with pytest.raises(InputError, match=r"a file .*made\.sqlite already: delete it"):
+        radcbir.export_to_sqlite(exported, tmp_path / "made.sqlite")
+    assert (tmp_path / "made.sqlite").read_text() == "mine"
+
+
+def test_a_damaged_export_makes_no_database(exported, tmp_path):
+    (exported / "neighbors/val.parquet").unlink()
+    with pytest.raises(InputError, match=r"damaged, the file neighbors/val\.parquet is missing"):
+        radcbir.export_to_sqlite(exported, tmp_path / "made.sqlite")
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(exported, tmp_path, monkeypatch):
+    full = type("Usage", (), {"free": 900})
+    monkeypatch.setattr("radcbir.core.files.shutil.disk_usage", lambda path: full)
+    with pytest.raises(InputError, match="has 0.0 GB left, and 0.0 GB are to come: make room"):
+        radcbir.export_to_sqlite(exported, tmp_path / "made.sqlite")
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_documented_search_runs(exported, tmp_path, monkeypatch, capsys):
+    """The example of docs/export.md as it is written, with the export where it expects one."""
+    pytest.importorskip("apsw")
+    monkeypatch.chdir(tmp_path)
+    Path("results/exports/anatomy").mkdir(parents=True)
+    Path("results/exports/anatomy/mobilenetv2").symlink_to(exported)
+    radcbir.export_to_sqlite(exported, "results/exports/anatomy/mobilenetv2.sqlite")
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTED, flags=re.S)
+    [example] = [each for each in blocks if "apsw" in each]
+    exec(example, {"sql": QUERY})
+    export = read_export(exported)
+    table = export.neighbors("test")
+    first = table[table["query"] == export.of_split("test")[0]["id"][0]].head(10)
+    printed = re.findall(r"^\((\d+), ", capsys.readouterr().out, flags=re.M)
+    assert [int(each) for each in printed] == first["neighbor"].tolist()

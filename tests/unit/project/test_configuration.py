@@ -67,6 +67,18 @@ def test_models_whose_scores_are_no_cosines_of_their_vectors_have_no_export(conf
     assert found == [f"results/exports/one/{each}" for each in made]
 
 
+def test_databases_are_exported_where_the_configuration_says_so(config):
+    without = Project(config, [CARDS])
+    config["export"] = {"sqlite": True}
+    project = Project(config, [CARDS])
+    folders = targets.exports(without)
+    assert folders
+    assert targets.exports(project) == [
+        path for each in folders for path in (each, f"{each}.sqlite")
+    ]
+    assert project.shown_settings == without.shown_settings
+
+
 def test_what_would_have_to_be_fetched(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = ["datasets/a.csv", "datasets/b.csv"]

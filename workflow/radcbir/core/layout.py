@@ -86,6 +86,7 @@ INDEX_TIMINGS = "results/benchmarks/index_timings/{experiment}/{model}/{split}.c
 # --- for other programs ---------------------------------------------------------------------------
 
 EXPORT = "results/exports/{experiment}/{model}"
+EXPORTED_DATABASE = "results/exports/{experiment}/{model}.sqlite"
 BUNDLE = "results/bundles/{experiment}"
 
 # --- queries of the user's own --------------------------------------------------------------------

@@ -71,7 +71,8 @@ def printable(text: object) -> str:
 
 
 class DatasetPerImage:
-    """The reference's HDF5: ``file["folder/image.png"]`` is the vector of that image.
+    """The reference's HDF5: ``file["folder/image.png"]`` is the vector of that image, of the shape
+    ``(d,)`` or ``(1, d)``.
 
     Through the low-level interface, since the usual ``file[path][:]`` spends two thirds of its time
     outside HDF5; the file is opened once, and each image costs one look-up and one read into the
@@ -90,7 +91,8 @@ class DatasetPerImage:
         """Vectors (n, dimension) of some images, and why one is not there ("" where it is)."""
         vectors = np.zeros((len(paths), self.dimension), dtype=np.float32)
         reasons = [""] * len(paths)
-        root, everything, wanted = self.file.id, h5py.h5s.ALL, (self.dimension,)
+        root, everything = self.file.id, h5py.h5s.ALL
+        wanted = ((self.dimension,), (1, self.dimension))
         with damage(self.path):
             for place, path in enumerate(paths):
                 try:
@@ -98,7 +100,9 @@ class DatasetPerImage:
                 except KeyError:  # there is nothing of that name, or a group
                     reasons[place] = NOT_IN_FILE
                     continue
-                if found.shape != wanted:
+                if found.shape not in wanted:
+                    if _several(found.shape, self.dimension):
+                        raise _several_vectors(path, self.path, found.shape)
                     raise InputError(
                         f"the embedding of '{path}' in {self.path} has the shape {found.shape}, "
                         f"{self.expected}: correct the card, or name the file of this model"
@@ -128,13 +132,31 @@ def _first(file: h5py.File) -> tuple[str, object]:
 def _first_length(path: Path, file: h5py.File) -> int:
     """The length of the first vector of a file with one dataset per image."""
     name, item = _first(file)
-    if not isinstance(item, h5py.Dataset) or item.ndim != 1:
+    shape: tuple[int, ...] = item.shape if isinstance(item, h5py.Dataset) else ()
+    if _several(shape, None):
+        raise _several_vectors(printable(name), path, shape)
+    if not (len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)):
         raise InputError(
             f"{path} does not tell how long its vectors are (the first thing in it, "
             f"'{printable(name)}', is none): add `dimension:` to the model card, or name a file "
             "of embeddings"
         )
-    return len(item)
+    return shape[-1]
+
+
+def _several(shape: tuple[int, ...], dimension: int | None) -> bool:
+    """Whether a dataset of this shape is several vectors, rather than one that was written wrongly.
+    A column ``(d, 1)`` is several vectors only where they have one number each.
+    """
+    return len(shape) == 2 and shape[0] > 1 and (shape[1] > 1 or shape[1] == dimension)
+
+
+def _several_vectors(name: str, path: Path, shape: tuple[int, ...]) -> InputError:
+    return InputError(
+        f"'{name}' in {path} has the shape {shape}, which is {shape[0]} vectors of {shape[1]} "
+        f"numbers for one image: write one vector of the shape ({shape[1]},) per image, such as "
+        "their mean, or list each of them as an image of its own"
+    )
 
 
 class OwnLayout:

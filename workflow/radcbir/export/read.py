@@ -82,12 +82,7 @@ def read_export(folder: str | Path) -> Export:
     later version of the library made the export.
     """
     folder = Path(folder)
-    manifest = _manifest(folder)
-    for name, written in manifest["files"].items():
-        if not is_file(folder / name):
-            raise _damaged(folder, f"the file {name} is missing")
-        if sha256_of_file(folder / name) != written["sha256"]:
-            raise _damaged(folder, f"the file {name} is not the one that was exported")
+    manifest = checked_manifest(folder)
     images = pd.read_parquet(folder / form.VECTORS, columns=list(form.COLUMNS))
     vectors = np.empty((len(images), manifest["dimension"]), np.float32)
     start = 0
@@ -97,6 +92,20 @@ def read_export(folder: str | Path) -> Export:
             vectors[start : start + len(batch)] = numbers.reshape(len(batch), -1)
             start += len(batch)
     return Export(folder, manifest, images, vectors)
+
+
+def checked_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an export whose files all have the digests that it says.
+
+    Raises :class:`~radcbir.core.errors.InputError` as :func:`read_export` does.
+    """
+    manifest = _manifest(folder)
+    for name, written in manifest["files"].items():
+        if not is_file(folder / name):
+            raise _damaged(folder, f"the file {name} is missing")
+        if sha256_of_file(folder / name) != written["sha256"]:
+            raise _damaged(folder, f"the file {name} is not the one that was exported")
+    return manifest
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from radcbir.project.datasets import archived_files, complete_dataset, pseudonym
 from radcbir.project.experiments import complete_experiment
 from radcbir.project.query import complete_query, query_in_full
 
-WITHOUT_RESULTS = ("device", "search", "offline", "pixels", "pixels_gb", "query", "app")
+WITHOUT_RESULTS = ("device", "search", "offline", "pixels", "pixels_gb", "query", "app", "export")
 """Keys of the configuration that change no result, and so are no part of the run's provenance."""
 
 CONFIG_SCHEMA = package_data.schema("config")

@@ -123,11 +123,17 @@ def reference_exports(project: Project) -> list[str]:
 
 
 def exports(project: Project) -> list[str]:
-    """The folders for other programs, of every model that is searched by its own vectors."""
+    """The folders for other programs, of every model that is searched by its own vectors, and
+    beside them the databases that are asked for.
+    """
+    wanted = [layout.EXPORT]
+    if project.settings["export"]["sqlite"]:
+        wanted.append(layout.EXPORTED_DATABASE)
     return [
-        layout.EXPORT.format(experiment=name, model=model)
+        path.format(experiment=name, model=model)
         for name in project.experiments
         for model in project.searched_models(name)
+        for path in wanted
     ]
 
 

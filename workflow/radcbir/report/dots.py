@@ -30,6 +30,9 @@ FEWEST_SHOWN_FULLY = 5
 
 FADED = 0.3
 
+CHANCE = "random neighbors"
+"""What the dark lines of :func:`marked_rows` are called in a legend."""
+
 HIGHEST = 200.0
 """How high rows may become together, in mm, before they are drawn closer: a figure and its caption
 have to fit on a page.
@@ -165,6 +168,32 @@ def in_lanes(
         axis.axhline(border - 0.5, color="#e3e7ec", linewidth=0.5)
     axis.grid(visible=False, axis="y")
     axis.set_ylim(-0.5, max(len(rows), 1) - 0.5)
+
+
+def marked_rows(
+    axis: plt.Axes,
+    table: pd.DataFrame,
+    key: str,
+    rows: list[str],
+    column: str,
+    names: Mapping[str, str],
+    styles: Mapping[str, Mapping],
+    faded: Sequence[str] = (),
+) -> None:
+    """A row per level or group, a lane per model in it, the mean chance level as a dark line across
+    the row.
+    """
+    ends = {column: "value"}
+    ends |= {end: end for end in ("low", "high") if column == "value" and end in table}
+    of_models = {
+        model: table[table["model"] == model].set_index(key)[list(ends)].rename(columns=ends)
+        for model in names
+    }
+    in_lanes(axis, of_models, rows, names, styles, faded)
+    chance = table.groupby(key)["chance"].mean().reindex(rows)
+    for place, value in enumerate(chance):
+        axis.plot([value] * 2, [place - 0.42, place + 0.42], color=INK, linewidth=0.9)
+    axis.plot([], [], color=INK, linewidth=0.9, label=CHANCE)
 
 
 def name_rows(axis: plt.Axes, texts: Sequence[str], faded: Sequence[bool] = ()) -> None:

@@ -25,6 +25,8 @@ class LabelSets:
         self.of_image = np.array([place[each] for each in named], dtype=np.int64)
         """``(n,)``: the set of each image."""
         names = sorted({label for each in distinct for label in each})
+        self.names = names
+        """The labels, a column of ``members`` each."""
         number = {name: position for position, name in enumerate(names)}
         self.flat = np.array([number[label] for each in distinct for label in each], dtype=np.int64)
         self.sizes = np.array([len(each) for each in distinct], dtype=np.int64)

@@ -8,16 +8,17 @@ import numpy as np
 import pandas as pd
 
 from radcbir.report.dots import (
+    CHANCE,
     FEWEST_SHOWN_FULLY,
-    in_lanes,
     legend_below,
     legend_height,
+    marked_rows,
     name_rows,
     of_all_neighbors,
     rows_height,
     with_lacking,
 )
-from radcbir.report.style import INK, LINE, STYLE, TWO_COLUMNS, model_styles, size
+from radcbir.report.style import LINE, STYLE, TWO_COLUMNS, model_styles, size
 
 LEVEL_NAMES = {
     "modality": "modality",
@@ -33,8 +34,6 @@ OUTCOME_STYLES = {
     "other_region": ("right modality, other region", "#E69F00", ".."),
     "other_modality": ("other modality", "#8a8f98", "xx"),
 }
-
-CHANCE = "random neighbors"
 
 CONDITIONS = {
     "among_neighbors": "among the neighbors of the right region",
@@ -69,7 +68,7 @@ def levels_figure(
         for row, split in enumerate(splits):
             for axis, k in zip(axes[row], ks, strict=True):
                 here = of_all_neighbors(shown[shown["k"] == k], split)
-                _marked_rows(axis, here, "level", list(LEVEL_NAMES)[::-1], "value", names, styles)
+                marked_rows(axis, here, "level", list(LEVEL_NAMES)[::-1], "value", names, styles)
                 name_rows(axis, list(LEVEL_NAMES.values())[::-1])
                 axis.set_title(f"P@{k}, queries: {split}")
                 axis.set_xlim(-0.02, 1.02)
@@ -121,7 +120,7 @@ def conditional_figure(
                 largest = part.groupby("group")["queries"].max().reindex(groups, fill_value=0)
                 few = (largest < FEWEST_SHOWN_FULLY).tolist()
                 faded = [each for each, is_few in zip(groups, few, strict=True) if is_few]
-                _marked_rows(axis, part, "group", groups, "micro", names, styles, faded)
+                marked_rows(axis, part, "group", groups, "micro", names, styles, faded)
                 name_rows(axis, [_with_counts(counts, split, each) for each in groups], few)
             axes[row][1].tick_params(labelleft=False)
         most = max(axes.ravel(), key=lambda axis: len(axis.lines))
@@ -186,29 +185,3 @@ def outcomes_figure(
                 tick.set_fontstyle("italic" if model in controls else "normal")
         legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
-
-
-def _marked_rows(
-    axis: plt.Axes,
-    table: pd.DataFrame,
-    key: str,
-    rows: list[str],
-    column: str,
-    names: Mapping[str, str],
-    styles: Mapping[str, Mapping],
-    faded: Sequence[str] = (),
-) -> None:
-    """A row per level or group, a lane per model in it, the mean chance level as a dark line across
-    the row.
-    """
-    ends = {column: "value"}
-    ends |= {end: end for end in ("low", "high") if column == "value" and end in table}
-    of_models = {
-        model: table[table["model"] == model].set_index(key)[list(ends)].rename(columns=ends)
-        for model in names
-    }
-    in_lanes(axis, of_models, rows, names, styles, faded)
-    chance = table.groupby(key)["chance"].mean().reindex(rows)
-    for place, value in enumerate(chance):
-        axis.plot([value] * 2, [place - 0.42, place + 0.42], color=INK, linewidth=0.9)
-    axis.plot([], [], color=INK, linewidth=0.9, label=CHANCE)
