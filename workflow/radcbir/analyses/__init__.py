@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from radcbir.cards.model_card import is_adapted, takes_volumes
 from radcbir.core import layout
 
 SECTIONS = (
@@ -78,8 +79,11 @@ def models_of_images(project: Project, experiment: str) -> list[str]:
     """The models whose images have vectors that are compared by cosine. Adapted models are left
     out: their vectors are made per experiment, of what it retrieves. So are encoders of volumes.
     """
-    without = {*project.adapted, *project.volumetric}
-    return [each for each in project.searched_models(experiment) if each not in without]
+    return [
+        each
+        for each in project.searched_models(experiment)
+        if not (is_adapted(project.cards[each]) or takes_volumes(project.cards[each]))
+    ]
 
 
 def _no_settings(project: Project, experiment: str) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def embed_list(
     check_image_root(means.image_root, job.dataset)
     listed = read_list(path)
     encoder = means.load(job)
+    assert isinstance(encoder, VolumeEncoder)  # the rule has cards of such encoders alone
     ids, vectors, rejected = embed_volumes(listed, means.image_root, encoder, means.batch_size)
     bad = [(name, reason) for _, name, reason in rejected]
     note_passing(job.dataset, f"{Path(path).stem}.{job.model}", bad)

@@ -57,7 +57,7 @@ def volume_of(slices: Sequence[tuple[Path, Mapping[str, int]]], limits: Limits) 
     positions = np.array([each.corner @ normal for each in places])
     order = np.argsort(positions, kind="stable")
     distance = _distance(positions[order])
-    rasters = [_raster(*slices[number], limits) for number in order]
+    rasters = [_raster(slices[number], limits) for number in order]
     _refuse_several([np.array(each.values.shape) for each in rasters], "sizes of images")
     values = np.stack([each.values.astype(np.float32).T for each in rasters], axis=2)
     padding = np.stack([_padding(each).T for each in rasters], axis=2)
@@ -134,7 +134,8 @@ def _distance(positions: np.ndarray) -> float:
     return distance
 
 
-def _raster(file: Path, selectors: Mapping[str, int], limits: Limits) -> Raster:
+def _raster(one: tuple[Path, Mapping[str, int]], limits: Limits) -> Raster:
+    file, selectors = one
     found = reader.read_raster(join_address(str(file), dict(selectors)), limits, as_stored=True)
     if found.values.ndim != 2:
         raise UnreadableImage("no volume of one channel: its slices have colors")
