@@ -2,6 +2,7 @@
 # make lint   formatting, lint and type checks                     make lock   resolve pyproject.toml anew
 # make fuzz   twenty times as many damaged files as the tests hold the readers to
 # make gpu-check   what this machine's GPU computes against the CPU, and how fast, in one table
+# make demo-volumes   an encoder of whole volumes on seven series, which are fetched (330 MB)
 # make demo-on-slurm   the demo here and through a Slurm on this machine: the same bytes
 
 PYTHON ?= python3
@@ -17,6 +18,15 @@ demo: setup
 
 test: setup weights
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+VOLUMES := resources/demo-volumes
+
+.PHONY: demo-volumes
+demo-volumes: setup
+	$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with-requirements resources/demo/requirements.txt \
+	    python resources/demo/build_volumes.py $(VOLUMES)
+	$(BIN)/snakemake --cores all --logger radcbir --configfile config/demo-volumes.yaml
+	@echo "Done: open results/index.html in a browser"
 
 .PHONY: demo-on-slurm
 demo-on-slurm: setup weights

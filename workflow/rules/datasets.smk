@@ -52,12 +52,38 @@ rule shards:
         "../scripts/datasets/shards.py"
 
 
+# The same for the series of a dataset, where an encoder takes each as one volume. The names of the
+# lists are known when the checkpoint `audited` is done.
+rule volumes:
+    input:
+        layout.CATALOG,
+    output:
+        directory(layout.VOLUMES),
+    log:
+        layout.log("volumes", "{dataset}"),
+    benchmark:
+        layout.benchmark("volumes", "{dataset}")
+    wildcard_constraints:
+        dataset=names(project.of_volumes),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(30),
+    params:
+        size=project.settings["volume_shard_size"],
+        code=code("datasets/volumes.py"),
+    script:
+        "../scripts/datasets/volumes.py"
+
+
 # Lists everything that the catalog and each model rejected, and checks that the counts add up.
 rule ledger:
     input:
         catalog=layout.CATALOG,
         rejected=layout.REJECTED_ROWS,
         embeddings=dataset_embeddings,
+        volumes=ancient(dataset_volumes),
     output:
         ledger=layout.LEDGER,
         coverage=layout.COVERAGE,
@@ -79,6 +105,7 @@ rule ledger:
         runtime=per_attempt(30),
     params:
         names=model_names,
+        volumetric=project.volumetric,
         code=code("datasets/ledger.py", template="report/templates/ledger.html.j2"),
     script:
         "../scripts/datasets/ledger.py"

@@ -75,6 +75,42 @@ rule embed:
         "../scripts/embedding/embed.py"
 
 
+# Embeds the volumes of one list, each of which is a series, by an encoder that takes a whole volume.
+# The slices are read by the job itself.
+rule embed_volumes:
+    input:
+        volumes=ancient(layout.VOLUME_LIST),
+        weights=weights,
+    output:
+        layout.SHARD_EMBEDDINGS,
+    log:
+        layout.log("embed_volumes", "{model}/{dataset}/{digest}"),
+    benchmark:
+        layout.benchmark("embed_volumes", "{model}/{dataset}/{digest}")
+    wildcard_constraints:
+        model=names(project.volumetric),
+    priority: 1
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        image_root=dataset_setting("images"),
+        weights=weights_location,
+        max_rejected=max_rejected,
+        device=project.settings["device"],
+        computed_by="torch",
+        batch_size=lambda wildcards: project.cards[wildcards.model]["batch_size"],
+        gpu=int(project.settings["device"] != "cpu"),
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(240),
+    params:
+        card=lambda wildcards: project.meanings[wildcards.model],
+        storage=project.settings["storage"],
+        code=embedding_versions,
+    script:
+        "../scripts/embedding/embed_volumes.py"
+
+
 # One HDF5 file per model and dataset: a virtual dataset over the shards. No bytes are copied.
 rule gather:
     input:
@@ -86,7 +122,7 @@ rule gather:
     benchmark:
         layout.benchmark("gather", "{model}/{dataset}")
     wildcard_constraints:
-        model=names(project.encoded),
+        model=names([*project.encoded, *project.volumetric]),
     conda:
         "../../envs/analysis.yaml"
     resources:

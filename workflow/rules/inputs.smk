@@ -43,6 +43,18 @@ def dataset_shards(wildcards):
     return shards_of(wildcards.dataset)
 
 
+def volume_folder(wildcards):
+    """The lists of a dataset's volumes; nothing where no encoder takes volumes."""
+    return filled(layout.VOLUMES, wildcards) if wildcards.dataset in project.of_volumes else []
+
+
+def dataset_volumes(wildcards):
+    """The lists of a dataset's volumes, once they are known and may be embedded."""
+    checkpoints.audited.get(dataset=wildcards.dataset)
+    folders = [volume_folder(wildcards)] if volume_folder(wildcards) else []
+    return sorted(str(path) for folder in folders for path in Path(folder).glob("*.tsv"))
+
+
 def pixels_pointer(wildcards):
     """What says where the pixels of a shard are; nothing for models that are no networks."""
     network = wildcards.model in project.networks
@@ -50,8 +62,11 @@ def pixels_pointer(wildcards):
 
 
 def shard_embeddings(wildcards):
-    """The embedding files of a dataset's shards, once the shards are known and may be embedded."""
-    digests = [each.stem for each in dataset_shards(wildcards)]
+    """The embedding files of a dataset's shards, or of the lists of its volumes, once these are
+    known and may be embedded."""
+    of_volumes = wildcards.model in project.volumetric
+    lists = dataset_volumes(wildcards) if of_volumes else dataset_shards(wildcards)
+    digests = [Path(each).stem for each in lists]
     return [filled(layout.SHARD_EMBEDDINGS, wildcards, digest=each) for each in digests]
 
 

@@ -73,7 +73,8 @@ checkpoint pool_units:
         "../scripts/retrieval/pool_units.py"
 
 
-# The vectors of an experiment's units by one model: mean or median of their images' vectors. They
+# The vectors of an experiment's units by one model: mean or median of their images' vectors, or their
+# own where the model takes whole volumes. They
 # take the place of the datasets' embeddings in all that follows.
 rule unit_embeddings:
     input:
@@ -97,6 +98,7 @@ rule unit_embeddings:
         card=lambda wildcards: project.meanings[wildcards.model],
         pooling=experiment_setting("pooling"),
         widths=part_widths,
+        whole=lambda wildcards: wildcards.model in project.volumetric,
         storage=project.settings["storage"],
         code=code("retrieval/unit_embeddings.py"),
     script:

@@ -262,6 +262,8 @@ def embedding_versions(wildcards):
     embed millions of images again.
     """
     found = versions(project.meanings[wildcards.model]) | {"images": reader.versions()}
+    if wildcards.model in project.volumetric:
+        found["volumes read"] = volumes.VERSION
     return json.dumps(found, sort_keys=True)
 
 

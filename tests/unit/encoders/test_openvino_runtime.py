@@ -15,7 +15,7 @@ from tiny_networks import TINY, TINY_VIT, encode, noise
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.encoders import load_encoder
-from radcbir.encoders.network import imitated
+from radcbir.encoders.on_device import imitated
 from radcbir.encoders.runtimes import openvino_runtime
 
 pytestmark = pytest.mark.skipif(

@@ -167,6 +167,6 @@ def test_the_file_has_units_and_says_why_others_are_missing(tmp_path):
     assert ids.tolist() == [70]
     np.testing.assert_allclose(found, [[np.sqrt(0.5)] * 2], atol=1e-6)
     assert store.read_rejected(tmp_path / "units.h5") == [
-        (90, "", "none of its images is embedded"),
+        (90, "", "nothing of it is embedded"),
         (80, "", "the vectors of its images cancel out"),
     ]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from radcbir.cards.derived import is_adapted
+from radcbir.cards.model_card import is_adapted, takes_volumes
 from radcbir.core import layout
 
 SECTIONS = (
@@ -77,10 +77,13 @@ def vector_models(project: Project, experiment: str) -> list[str]:
 
 def models_of_images(project: Project, experiment: str) -> list[str]:
     """The models whose images have vectors that are compared by cosine. Adapted models are left
-    out: their vectors are made per experiment, of what it retrieves.
+    out: their vectors are made per experiment, of what it retrieves. So are encoders of volumes.
     """
-    searched = project.searched_models(experiment)
-    return [each for each in searched if not is_adapted(project.cards[each])]
+    return [
+        each
+        for each in project.searched_models(experiment)
+        if not (is_adapted(project.cards[each]) or takes_volumes(project.cards[each]))
+    ]
 
 
 def _no_settings(project: Project, experiment: str) -> dict[str, Any]:

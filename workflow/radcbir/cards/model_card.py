@@ -177,6 +177,11 @@ class ModelCard(Mapping[str, Any]):
         return is_precomputed(self.data)
 
     @property
+    def takes_volumes(self) -> bool:
+        """A series of slices is one input and has one vector."""
+        return takes_volumes(self.data)
+
+    @property
     def has_network(self) -> bool:
         """Images go through a network here."""
         return has_network(self.data)
@@ -268,6 +273,11 @@ def loader_module(card: Mapping[str, Any]) -> str:
 def has_network(card: Mapping[str, Any]) -> bool:
     """A card whose images go through a network here: `precision:` and `runtime:` are about it."""
     return loader_of(card).network
+
+
+def takes_volumes(card: Mapping[str, Any]) -> bool:
+    """A card whose encoder takes a series of slices as one volume; single images have no vector."""
+    return loader_of(card).volumes
 
 
 def takes_original(card: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 can run now.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from radcbir.cards.model_card import (
@@ -40,7 +40,7 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
             card["name"],
             card["loader"],
             str(card.get("dimension", NOT_STATED)),
-            f"{size} px" if size else "any",
+            _input(size),
             "yes" if has_text(card) else "no",
             card.get("licence", NOT_STATED),
             "yes" if card.get("gated") else "no",
@@ -49,6 +49,13 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
         )
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
+
+
+def _input(size: int | Sequence[int] | None) -> str:
+    """The size of a network's input: pixels of a side, or voxels of a volume."""
+    if size is None:
+        return "any"
+    return f"{size} px" if isinstance(size, int) else " x ".join(map(str, size))
 
 
 def weights_at_hand(slug: str, card: Mapping, weights: str | Path) -> str:

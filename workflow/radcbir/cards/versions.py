@@ -17,6 +17,9 @@ from radcbir.cards.loaders import loader_of
 NETWORK = 1
 """What all networks share: batches, normalisation, precision (:mod:`radcbir.encoders.network`)."""
 
+VOLUMES = 1
+"""What encoders of volumes share: how a volume is prepared (:mod:`radcbir.encoders.volumes`)."""
+
 PREPROCESSING = {
     "shortest": 1,
     "squash": 1,
@@ -63,7 +66,9 @@ def versions(meaning: Mapping[str, Any]) -> dict[str, Any]:
     """
     loader = loader_of(meaning)
     found: dict[str, Any] = {"loader": loader.version}
-    if loader.network:
+    if loader.volumes:
+        found |= {"network": NETWORK, "volumes": VOLUMES}
+    elif loader.network:
         ways = ways_of(meaning["preprocessing"])
         found |= {"network": NETWORK, "preprocessing": {each: PREPROCESSING[each] for each in ways}}
         if meaning["precision"] != "float32" and meaning.get("runtime") in RUNTIMES:

@@ -27,9 +27,10 @@ def check_rejected(
     max_rejected: float,
     where: str,
     of: int | None = None,
+    things: str = "images",
 ) -> None:
-    """Raise :class:`InputError` if all of ``listed`` images are rejected, or more than the share
-    ``max_rejected`` of ``of`` images (by default of ``listed``).
+    """Raise :class:`InputError` if all of ``listed`` ``things`` are rejected, or more than the
+    share ``max_rejected`` of ``of`` of them (by default of ``listed``).
 
     ``rejected`` holds (path, reason) of each; the first three are named.
     """
@@ -39,9 +40,9 @@ def check_rejected(
         return
     named = "; ".join(f"{path} ({reason})" for path, reason in rejected[:3])
     share = f"all {listed}" if len(rejected) == listed else f"{len(rejected)} of {listed}"
-    base = f" of {whole} images of the dataset" if whole != listed else ""
+    base = f" of {whole} {things} of the dataset" if whole != listed else ""
     raise InputError(
-        f"{share} images of {where} are rejected, more than `max_rejected: {max_rejected:g}` "
+        f"{share} {things} of {where} are rejected, more than `max_rejected: {max_rejected:g}` "
         f"allows{base}: {named}"
         f"{' ...' if len(rejected) > 3 else ''}; mend the files or the paths, or raise "
         "`max_rejected:` for this dataset"

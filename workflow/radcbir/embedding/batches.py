@@ -11,7 +11,7 @@ import numpy as np
 
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
-from radcbir.encoders import Encoder, OutOfMemory
+from radcbir.encoders import OutOfMemory, VectorsOf
 
 IN_FLIGHT = 2
 """How many batches an encoder works on at a time: one is computed, one is copied to the device."""
@@ -81,7 +81,7 @@ class BatchSize:
 
 
 def encoded(
-    images: Iterable[tuple[Named, np.ndarray]], encoder: Encoder, size: BatchSize
+    images: Iterable[tuple[Named, np.ndarray]], encoder: VectorsOf, size: BatchSize
 ) -> Iterator[tuple[list[Named], np.ndarray]]:
     """Vectors of prepared images, batch by batch in order: what the images are named, and vectors
     ``(n, dimension)`` float32.
@@ -129,7 +129,7 @@ def _batches(
         yield batch
 
 
-def _begin(encoder: Encoder, inputs: Sequence[np.ndarray]) -> Pending:
+def _begin(encoder: VectorsOf, inputs: Sequence[np.ndarray]) -> Pending:
     """Start a batch. An encoder that computes at once has no ``begin``."""
     begin = getattr(encoder, "begin", None)
     if begin is not None:

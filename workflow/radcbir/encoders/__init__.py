@@ -28,8 +28,8 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-class Encoder(Protocol):
-    """What embedding images needs of an encoder, whichever loader built it."""
+class VectorsOf(Protocol):
+    """What embedding images or volumes needs of an encoder, once these are prepared."""
 
     dimension: int
     """The length of a vector."""
@@ -38,17 +38,21 @@ class Encoder(Protocol):
     weights_sha256: str
     """The digest of the weights file, or of the digests of several; empty where there is none."""
 
+    def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Prepared images or volumes (n of them) -> vectors, shape (n, dimension), float32, not
+        normalised.
+
+        Raises :class:`OutOfMemory` where a smaller batch may fit.
+        """
+
+
+class Encoder(VectorsOf, Protocol):
+    """What embedding images needs of an encoder, whichever loader built it."""
+
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """A gray (L) or RGB image of 8 bit -> one of the inputs of :meth:`encode`.
 
         It is called from several threads.
-        """
-
-    def encode(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Preprocessed images (n of them) -> vectors, shape (n, dimension), float32, not
-        normalised.
-
-        Raises :class:`OutOfMemory` where a smaller batch may fit.
         """
 
 

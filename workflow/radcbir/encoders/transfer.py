@@ -48,14 +48,16 @@ class Transfer:
         arriving.record_stream(computing)
         return arriving
 
-    def begun(self, run: Callable[[], torch.Tensor], count: int) -> Callable[[], np.ndarray]:
-        """Start ``run``, which computes vectors ``(n, d)`` of ``count`` things on the device, and
-        return what waits for them, float32.
+    def begun(
+        self, run: Callable[[], torch.Tensor], count: int, things: str = "images"
+    ) -> Callable[[], np.ndarray]:
+        """Start ``run``, which computes vectors ``(n, d)`` of ``count`` ``things`` on the device,
+        and return what waits for them, float32.
 
         Raises :class:`~radcbir.encoders.OutOfMemory` where fewer may fit, and
         :class:`~radcbir.core.errors.InputError` where the GPU fails.
         """
-        with self._mishaps(count):
+        with self._mishaps(count, things):
             found = run().float()
             if not self.to_gpu:
                 ready = found.cpu().numpy()
@@ -66,20 +68,20 @@ class Transfer:
             finished.record(torch.cuda.current_stream(self.device))
 
         def wait() -> np.ndarray:
-            with self._mishaps(count):
+            with self._mishaps(count, things):
                 finished.synchronize()
             return vectors.numpy()
 
         return wait
 
     @contextlib.contextmanager
-    def _mishaps(self, count: int) -> Iterator[None]:
+    def _mishaps(self, count: int, things: str) -> Iterator[None]:
         """Say what goes wrong on a GPU in one sentence."""
         try:
             yield
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
-            raise OutOfMemory(f"{count} images do not fit into the GPU's memory") from None
+            raise OutOfMemory(f"{count} {things} do not fit into the GPU's memory") from None
         except RuntimeError as error:
             if "CUDA error" not in str(error):
                 raise

@@ -67,17 +67,26 @@ def read(
     truncated, too large. Where the reason may pass it is a :class:`PassingError`.
     """
     raster = read_raster(path, limits, name)
-    with _reasons():
+    with reasons():
         return (to_original if is_original(intensity) else to_8_bit)(raster, intensity)
 
 
-def read_raster(path: str | Path, limits: Limits = LIMITS, name: str | None = None) -> Raster:
-    """Read an image as it is stored, with square pixels. ``name`` and what is raised are those of
-    :func:`read`.
+def read_raster(
+    path: str | Path, limits: Limits = LIMITS, name: str | None = None, as_stored: bool = False
+) -> Raster:
+    """Read an image with the values of its file, and square pixels unless ``as_stored``. ``name``
+    and what is raised are those of :func:`read`.
     """
     file, selectors = split_address(str(path))
-    with _reasons(), Source(file, limits, name) as source:
-        return geometry.square(_kind(source).read(source, selectors, limits), limits)
+    with reasons(), Source(file, limits, name) as source:
+        found = _kind(source).read(source, selectors, limits)
+        return found if as_stored else geometry.square(found, limits)
+
+
+def kind_name(path: str | Path) -> str:
+    """The name of the family of formats that a file belongs to. Raises :class:`UnreadableImage`."""
+    with reasons(), Source(str(path)) as source:
+        return _kind(source).name
 
 
 def parts(path: str | Path, limits: Limits = LIMITS, name: str | None = None) -> dict[str, int]:
@@ -86,7 +95,7 @@ def parts(path: str | Path, limits: Limits = LIMITS, name: str | None = None) ->
 
     ``name`` is that of :func:`read`. Raises :class:`UnreadableImage`.
     """
-    with _reasons(), Source(str(path), limits, name) as source:
+    with reasons(), Source(str(path), limits, name) as source:
         found = _kind(source).parts(source, limits)
     several = max((count for name, count in found.items() if name != "volume"), default=1)
     if several * found.get("volume", 1) > limits.parts:
@@ -101,7 +110,7 @@ def is_image(path: str | Path) -> bool:
     """
     if by_name(str(path)):
         return True
-    with _reasons(), Source(str(path)) as source:
+    with reasons(), Source(str(path)) as source:
         return kind_of(source.head, source.name) is not None
 
 
@@ -138,8 +147,8 @@ def _kind(source: Source) -> Reader:
 
 
 @contextlib.contextmanager
-def _reasons() -> Iterator[None]:
-    """Turns what readers raise into the reason of the ledger."""
+def reasons() -> Iterator[None]:
+    """Turns what readers raise into the reason of the ledger, an :class:`UnreadableImage`."""
     try:
         yield
     except UnreadableImage:

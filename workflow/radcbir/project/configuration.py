@@ -143,7 +143,8 @@ class Project:
         """
         found = []
         for name, dataset in self.datasets.items():
-            encoding = [each for each in self.models_of_dataset(name) if each in self.encoded]
+            able = {*self.encoded, *self.volumetric}
+            encoding = [each for each in self.models_of_dataset(name) if each in able]
             if "images" not in dataset and encoding:
                 found.append(
                     f"{where}: `datasets: {name}` has no `images:`, which the model "
@@ -163,6 +164,13 @@ class Project:
                     f"{where}: `experiments: {name}: analyses` names {wanting[0]}, which needs "
                     f"embeddings, but the model '{lists[0]}' has neighbor lists alone: give this "
                     f"experiment an `analyses:` of its own, of {', '.join(enough)}"
+                )
+            volumetric = [each for each in experiment["models"] if each in self.volumetric]
+            if volumetric and experiment["unit"] != "series":
+                found.append(
+                    f"{where}: `experiments: {name}: models` names '{volumetric[0]}', which takes "
+                    f"whole volumes, but `unit` is '{experiment['unit']}': set `unit: series`, or "
+                    "give this experiment a `models:` without it"
                 )
             if lists and name in self.of_units:
                 found.append(
@@ -321,8 +329,19 @@ class Project:
     @property
     def encoded(self) -> list[str]:
         """The models that embed images here: rules `embed` and `gather` make their embeddings."""
-        others = {*self.precomputed, *self.fusions, *self.adapted, *self.reranked}
+        others = {*self.precomputed, *self.fusions, *self.adapted, *self.reranked, *self.volumetric}
         return [model for model in self.cards if model not in others]
+
+    @property
+    def volumetric(self) -> list[str]:
+        """The models that embed whole series here: rules `embed_volumes` and `gather`."""
+        return [model for model, card in self.cards.items() if card.takes_volumes]
+
+    @property
+    def of_volumes(self) -> list[str]:
+        """The datasets whose series are embedded as volumes."""
+        volumetric = set(self.volumetric)
+        return [each for each in self.datasets if volumetric & {*self.models_of_dataset(each)}]
 
     @property
     def networks(self) -> list[str]:

@@ -97,6 +97,13 @@ def override(cards: dict[str, ModelCard], settings: Mapping, where: str) -> None
                     f"{where}: `{key}` names '{model}', which has no network of its own "
                     f"(`loader: {card['loader']}`): take it out"
                 )
+            elif model in values and key == "runtime" and card.takes_volumes:
+                mistakes.add(
+                    f"{where}: `runtime` names '{model}', which takes volumes: torch alone computes "
+                    "these; take it out"
+                )
+            elif key == "runtime" and card.takes_volumes:
+                continue
             elif model in values or (for_all and card.has_network):
                 cards[model] = card | {key: values.get(model, for_all)}
     mistakes.refuse()
@@ -130,6 +137,10 @@ def _member(cards: Mapping[str, ModelCard], model: str, member: str, where: str)
             f"(listed: {listed})"
         )
     card = cards[member]
+    if card.takes_volumes:
+        raise InputError(
+            f"{fusion}, which has vectors of series and none of images: take it out of `fusion: of`"
+        )
     if not model_card.has_vectors(card):
         raise InputError(
             f"{fusion}, which has neighbor lists and no embeddings: take it out of `fusion: of`"

@@ -1,8 +1,8 @@
-"""Embeddings of images and the images of each unit -> embeddings of the units."""
+"""Embeddings of images and the images of each unit, or of whole series -> embeddings of the units."""
 
 from radcbir.core.logs import script_log
 from radcbir.embedding.job import Job
-from radcbir.retrieval.units.catalog import read_members
+from radcbir.retrieval.units.catalog import of_itself, read_members
 from radcbir.retrieval.units.vectors import pool_embeddings
 
 with script_log(
@@ -18,7 +18,7 @@ with script_log(
     )
     pool_embeddings(
         snakemake.input.embeddings,
-        read_members(members),
+        of_itself(read_members(members)) if snakemake.params.whole else read_members(members),
         job,
         snakemake.output[0],
         snakemake.params.pooling,

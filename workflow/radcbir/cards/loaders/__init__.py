@@ -48,6 +48,8 @@ class Loader:
     """What :attr:`module` imports beside torch, NumPy and Pillow. Embedding files record the versions."""
     network: bool = False
     """Images pass through a network, so that a card has a precision and a runtime."""
+    volumes: bool = False
+    """A series of slices is one input, and has one vector; images alone have none."""
     text: bool = False
     """Encoders of this family can have a text tower."""
     conditions: Sequence[Schema] = ()

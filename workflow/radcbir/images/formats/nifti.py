@@ -97,7 +97,7 @@ class Header:
 
 
 class Volume:
-    """A volume whose axes run to the right, to the front and up.
+    """A volume whose axes run to the right, to the front and up, as ``affine`` (4, 4) says in mm.
 
     ``voxels`` are as stored (in the file itself where it is not packed), ``spacing`` is the
     distance of their centers by the affine alone, ``population`` what percentiles are taken over.
@@ -109,8 +109,8 @@ class Volume:
 
         self.header = header
         self.voxels = apply_orientation(_voxels(source, number, header), header.orientation)
-        turned = header.affine @ inv_ornt_aff(header.orientation, header.shape[:3])
-        self.spacing = tuple(float(each) for each in voxel_sizes(turned))
+        self.affine = header.affine @ inv_ornt_aff(header.orientation, header.shape[:3])
+        self.spacing = tuple(float(each) for each in voxel_sizes(self.affine))
         self.population = None
         if header.dtype.fields is None:
             sample = self.voxels.flat[:: max(1, -(-self.voxels.size // SAMPLE))]
@@ -145,6 +145,15 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         cut = np.take(volume.voxels, place, axis=axis)[::-1, ::-1].swapaxes(0, 1)
         check_size(cut.shape[0], cut.shape[1], limits, 16)
         return _raster(volume, volume.scaled(cut), (down, across))
+
+
+def volume(source: Source, number: int, limits: Limits) -> Volume:
+    """One volume of a file. Raises :class:`UnreadableImage`: no such volume, truncated, too large."""
+    with _reasons():
+        header = Header(source, limits)
+        if number >= header.shape[3]:
+            raise UnreadableImage(f"no volume {number}: the file has {header.shape[3]}")
+        return _volume(source, number, header)
 
 
 def _raster(volume: Volume, values: np.ndarray, spacing: tuple[float, float]) -> Raster:

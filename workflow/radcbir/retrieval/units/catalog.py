@@ -174,6 +174,14 @@ def read_members(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=np.int64)
 
 
+def of_itself(members: pd.DataFrame) -> pd.DataFrame:
+    """The table of :func:`read_members` for models that have one vector of each unit: it is its own
+    only image.
+    """
+    units = members["unit"].unique()
+    return pd.DataFrame({"unit": units, "image": units})
+
+
 def _refuse_split_units(images: pd.DataFrame, dataset: str, unit: str) -> None:
     """Raise :class:`InputError` for a unit whose images are in two splits."""
     several = images.groupby("unit")["split"].nunique()

@@ -80,7 +80,7 @@ def pool_embeddings(
     pooled = pooled_vectors(vectors, starts, pooling, widths)
     kept = pooled.any(axis=1)
     missing = np.setdiff1d(members["unit"].to_numpy(), units)
-    rejected = [(int(each), "", "none of its images is embedded") for each in missing]
+    rejected = [(int(each), "", "nothing of it is embedded") for each in missing]
     rejected += [(int(each), "", "the vectors of its images cancel out") for each in units[~kept]]
     attributes = job.provenance("", {"numpy": np.__version__})
     dimension = store.dimension(paths)

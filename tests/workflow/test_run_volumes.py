@@ -1,0 +1,165 @@
+"""An encoder of whole volumes beside one of images: from NIfTI and DICOM series to the table, and what
+is done again when a series is added."""
+
+import re
+import shutil
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import Project
+from dicom_series import write
+from PIL import Image
+
+from radcbir.embedding import store
+from radcbir.encoders import load_encoder
+from radcbir.encoders.volumes import prepared
+from radcbir.images.volumes import Volume
+
+CARD = {
+    "name": "Tiny volumes",
+    "loader": "i3resnet",
+    "architecture": "i3resnet18",
+    "weights": {"random_seed": 3},
+    "pooling": "pooled",
+    "dimension": 512,
+    "preprocessing": {"size": [16, 16, 16], "resize": "area", "orientation": "RAS", "range": {"hounsfield": [-1000, 1000]}},
+    "licence": "none",
+}  # fmt: skip
+LABELS = ["CT/chest/ball", "CT/chest/plate"]
+EXPERIMENT = {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 3, "unit": "series"}  # fmt: skip
+FOLDER = "results/experiments/volumes"
+
+
+def values(number):
+    """A ball or a plate in air, with noise of its own."""
+    random = np.random.default_rng(number)
+    x, y, z = np.mgrid[-1:1:20j, -1:1:18j, -1:1:12j]
+    inside = np.hypot(np.hypot(x, y), z) < 0.6 if number % 2 == 0 else np.abs(z) < 0.3
+    return (-900 + 1000 * inside + random.normal(0, 60, x.shape)).astype(np.int16)
+
+
+def rows(series, paths):
+    """CSV rows of a series: two series per patient, the last patients ask."""
+    return [
+        {
+            "filepath": path,
+            "split": "test" if series >= 6 else "train",
+            "label": LABELS[series % 2],
+            "patient_id": f"p{series // 2}",
+            "study_id": f"t{series // 2}",
+            "series_id": f"s{series}",
+            "position": str(place),
+        }
+        for place, path in enumerate(paths)
+    ]
+
+
+def nifti(project, series):
+    """A volume of which every third slice is in the catalog."""
+    (project / "data/ct").mkdir(parents=True, exist_ok=True)
+    name = f"v{series}.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(values(series), np.eye(4)), project / "data/ct" / name)
+    return rows(series, [f"{name}#axial={each}" for each in (1, 4, 7, 10)])
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("volumes") / "project")
+    project.folder.mkdir()
+    project.set_up()
+    listed = [row for series in range(8) for row in nifti(project, series)]
+    for height in range(12):
+        pixels = ((values(9)[::-1, ::-1, height].T + 1200) / 10).clip(0, 255).astype(np.uint8)
+        place = {"ImagePositionPatient": [0, 0, height], "PixelSpacing": [1, 1]}
+        write(project / f"data/ct/dicom/{height:02d}", pixels, RescaleIntercept=-1200, RescaleSlope=10, **place)  # fmt: skip
+    listed += rows(9, [f"dicom/{each:02d}" for each in range(12)])
+    for number in range(2):  # a series of pictures, which say nothing of their places
+        Image.fromarray(values(number)[:, :, 5].clip(0, 255).astype(np.uint8)).save(
+            project / f"data/ct/{number}.png"
+        )
+    project.listed = [*listed, *rows(10, ["0.png", "1.png"])]
+    project.write_csv(project.listed, "data/ct.csv")
+    (project / "config/models/tiny-volumes.yaml").write_text(yaml.safe_dump(CARD))
+    configure(project)
+    project.jobs = project.run()
+    return project
+
+
+def configure(project, **changes):
+    project.configure(
+        datasets={"ct": {"csv": "data/ct.csv", "images": "data/ct", "max_rejected": 0.2}},
+        experiments={"volumes": EXPERIMENT},
+        models=["thumbnail", "tiny-volumes"],
+        analyses=[],
+        volume_shard_size=3,
+        **changes,
+    )
+
+
+def of_volumes(project):
+    """The vectors of the encoder of volumes by the path of each series' middle slice."""
+    pool = pd.read_parquet(project / FOLDER / "catalog.parquet").set_index("id")["path"]
+    path = project / FOLDER / "tiny-volumes/units/embeddings.h5"
+    ids, found = store.read([path], store.read_ids(path))
+    return dict(zip(pool.loc[ids], found, strict=True))
+
+
+def test_each_series_has_the_vector_of_its_whole_volume(volumes):
+    assert volumes.jobs["volumes"] == 1 and volumes.jobs["unit_embeddings"] == 2
+    lists = list((volumes / "results/datasets/ct/volumes").glob("*.tsv"))
+    assert volumes.jobs["embed_volumes"] == len(lists) > 1
+    found = of_volumes(volumes)
+    assert len(found) == 9
+    encoder = load_encoder("tiny-volumes", {**CARD, "precision": "float32"}, None, "cpu")
+    for series in range(8):
+        whole = Volume(values(series).astype(np.float32), np.eye(4))
+        [expected] = encoder.encode([prepared(whole, CARD["preprocessing"])])
+        expected /= np.linalg.norm(expected)
+        np.testing.assert_allclose(found[f"v{series}.nii.gz#axial=4"], expected, atol=1e-5)
+
+
+def test_the_table_has_both_kinds_and_the_ledger_says_what_made_no_volume(volumes):
+    table = pd.read_csv(volumes / FOLDER / "comparison/precision.csv")
+    assert set(table["model"]) == {"thumbnail", "tiny-volumes"}
+    queries = pd.read_parquet(volumes / FOLDER / "tiny-volumes/knn/test.parquet")["query"]
+    assert queries.nunique() == 3  # of four: the pictures have no vector
+    coverage = pd.read_csv(volumes / "results/datasets/ct/coverage.csv").set_index("model")
+    assert coverage.loc["thumbnail", "embedded"] == 46
+    assert coverage.loc["tiny-volumes", ["embedded", "rejected_by_embed"]].tolist() == [44, 2]
+    ledger = pd.read_csv(volumes / "results/datasets/ct/ledger.csv")
+    assert ledger["path"].tolist() == ["0.png", "1.png"]
+    assert ledger["reason"].str.contains("pillow files do not say where a slice lies").all()
+
+
+def test_only_the_list_of_a_new_series_is_embedded_and_labels_embed_nothing(volumes, tmp_path):
+    project = Project(tmp_path / "project")
+    shutil.copytree(volumes.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    before = of_volumes(project)
+    project.listed = [*volumes.listed, *nifti(project, 12)]
+    project.write_csv(project.listed, "data/ct.csv")
+    jobs = project.run()
+    assert jobs["volumes"] == 1 and 1 <= jobs["embed_volumes"] <= 2 and jobs["gather"] == 2
+    after = of_volumes(project)
+    assert set(after) - set(before) == {"v12.nii.gz#axial=4"}
+    for path, vector in before.items():
+        np.testing.assert_allclose(after[path], vector, atol=1e-5)
+
+    for row in project.listed[:4]:
+        row |= {"label": LABELS[1]}
+    project.write_csv(project.listed, "data/ct.csv")
+    jobs = project.run()
+    assert jobs["embed_volumes"] == jobs["gather"] == 0 and jobs["retrieval_metrics"] == 2
+
+
+def test_a_model_of_volumes_is_refused_where_images_are_retrieved(volumes, tmp_path):
+    project = Project(tmp_path / "project")
+    shutil.copytree(volumes.folder, project.folder, symlinks=True)
+    text = (project / "config/config.yaml").read_text()
+    (project / "config/config.yaml").write_text(text.replace("unit: series", "unit: image"))
+    said = project.snakemake("-n", fails=True)
+    assert re.search(
+        r"names 'tiny-volumes', which takes\s+whole volumes, but `unit` is 'image'", said
+    )
