@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from radcbir.cards.model_card import is_adapted, takes_volumes
+from radcbir.cards.derived import is_adapted
+from radcbir.cards.loaders import loader_of
 from radcbir.core import layout
 
 SECTIONS = (
@@ -82,7 +83,7 @@ def models_of_images(project: Project, experiment: str) -> list[str]:
     return [
         each
         for each in project.searched_models(experiment)
-        if not (is_adapted(project.cards[each]) or takes_volumes(project.cards[each]))
+        if not (is_adapted(project.cards[each]) or loader_of(project.cards[each]).volumes)
     ]
 
 
