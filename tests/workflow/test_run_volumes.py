@@ -93,7 +93,7 @@ def configure(project, **changes):
         datasets={"ct": {"csv": "data/ct.csv", "images": "data/ct", "max_rejected": 0.2}},
         experiments={"volumes": EXPERIMENT},
         models=["thumbnail", "tiny-volumes"],
-        analyses=[],
+        analyses=["gallery"],
         volume_shard_size=3,
         **changes,
     )
@@ -132,6 +132,13 @@ def test_the_table_has_both_kinds_and_the_ledger_says_what_made_no_volume(volume
     ledger = pd.read_csv(volumes / "results/datasets/ct/ledger.csv")
     assert ledger["path"].tolist() == ["0.png", "1.png"]
     assert ledger["reason"].str.contains("pillow files do not say where a slice lies").all()
+
+
+def test_pages_speak_of_series(volumes):
+    assert "finds the right series?" in (volumes / "results/index.html").read_text()
+    gallery = (volumes / FOLDER / "gallery/test.html").read_text()
+    assert "its nearest series of the index" in gallery
+    assert "Each is shown by its middle image." in gallery
 
 
 def test_only_the_list_of_a_new_series_is_embedded_and_labels_embed_nothing(volumes, tmp_path):

@@ -23,6 +23,7 @@ from radcbir.core.digested import Digested
 from radcbir.core.logs import expect_this_library
 from radcbir.core.machine.processes import begin_run, end_with_run
 from radcbir.core.text.addresses import hidden
+from radcbir.core.text.retrieved import several
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
 from radcbir.datasets.providers import dicomweb

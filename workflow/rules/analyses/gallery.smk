@@ -29,6 +29,7 @@ rule gallery:
         cards=experiment_cards,
         gallery=project.settings["gallery"],
         intensities=intensities,
+        retrieved=lambda wildcards: several(experiment_setting("unit")(wildcards)),
         code=code("analyses/gallery.py", template="analyses/gallery/gallery.html.j2"),
     script:
         "../../scripts/analyses/gallery.py"

@@ -34,5 +34,6 @@ with script_log(snakemake.log[0], f"gallery {snakemake.wildcards.experiment}"):
         pixels=settings["pixels"],
         queries=queries,
         kinds=KINDS,
+        retrieved=snakemake.params.retrieved,
         thumbnails=thumbnails.data(),
     )

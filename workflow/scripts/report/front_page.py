@@ -11,10 +11,12 @@ from radcbir.report.render import render
 with script_log(snakemake.log[0], "front_page"):
     shown = snakemake.params.shown
     fronts = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
+    retrieved = [split["retrieved"][1] for front in fronts for split in front["splits"]]
+    named = " and ".join(dict.fromkeys(retrieved)) or "images"
     render(
         "front_page/index.html.j2",
         snakemake.output.page,
-        title="Which encoder finds the right images?",
+        title=f"Which encoder finds the right {named}?",
         fronts=fronts,
         links=shown["links"],
         data_files=shown["data_files"],
