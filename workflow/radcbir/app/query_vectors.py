@@ -41,6 +41,15 @@ class QueryVectors:
         self, question: Question, uploads: Sequence[Upload]
     ) -> dict[str, np.ndarray | InputError]:
         """Per model of a question the unit vector of all its items, or why there is none."""
+        return {
+            model: found if isinstance(found, InputError) else _mean(found)
+            for model, found in self.each(question, uploads).items()
+        }
+
+    def each(
+        self, question: Question, uploads: Sequence[Upload]
+    ) -> dict[str, list[np.ndarray] | InputError]:
+        """Per model of a question the unit vector of each of its items, or why there is none."""
         found: dict[str, list[np.ndarray]] = {model: [] for model in question.models}
         errors: dict[str, InputError] = {}
         for item in question.items:
@@ -53,10 +62,7 @@ class QueryVectors:
                     found[model].append(self._item(question, model, item, uploads, pixels))
                 except InputError as error:
                     errors[model] = error
-        return {
-            model: errors[model] if model in errors else _mean(vectors)
-            for model, vectors in found.items()
-        }
+        return found | errors
 
     def match(self, question: Question, uploads: Sequence[Upload]) -> list[dict] | None:
         """Where the question's first image and the image ``question.id`` match; None where the
@@ -137,13 +143,13 @@ class QueryVectors:
                 for member in members(self.stored, model)
             ]
             vector = np.concatenate(parts) / np.float32(len(parts) ** 0.5)
-            return self._adapted(question.experiment, model, vector)
+            return self.adapted(question.experiment, model, vector)
 
         # A map belongs to an experiment, and is fitted anew when labels change.
         made = (model, self.stored.adaptation_version(question.experiment, model))
         return self.recent.get((*made, *self._identity(question, item, uploads)), embed)
 
-    def _adapted(self, experiment: str, model: str, vector: np.ndarray) -> np.ndarray:
+    def adapted(self, experiment: str, model: str, vector: np.ndarray) -> np.ndarray:
         """A vector of the base after the map of an adapted model; of other models as it is."""
         if model not in self.project.adapted:
             return vector

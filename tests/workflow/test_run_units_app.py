@@ -1,0 +1,201 @@
+"""The page of queries where series and studies are retrieved: its answers against the workflow's
+tables, then the page itself in a headless browser."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import Project
+from made_volumes import LABELS, slices, write
+from plain_aggregation import cosine
+from starlette.testclient import TestClient
+
+from radcbir.app.engine import Engine
+from radcbir.app.routes import KEY_HEADER, application
+from radcbir.embedding import store
+from radcbir.project.configuration import Project as Configuration
+
+KEY, BASE = "the-key", "http://127.0.0.1"
+SERIES = 24
+WHITENED = {
+    "name": "Thumbnail, whitened", "loader": "adapted", "licence": "none",
+    "adapted": {"of": "thumbnail", "by": "pca_whitening", "components": 8},
+}  # fmt: skip
+EXPERIMENT = {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 10}
+EXPERIMENTS = {
+    "volumes": EXPERIMENT | {"unit": "series", "models": ["thumbnail", "whitened"]},
+    "studies": EXPERIMENT | {"unit": "study", "pooling": "median", "models": ["thumbnail"]},
+    "patients": EXPERIMENT | {"unit": "patient", "models": ["thumbnail"]},
+}
+ASKED = [("volumes", "thumbnail"), ("volumes", "whitened"), ("studies", "thumbnail"), ("patients", "thumbnail")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def volumes(finished, tmp_path_factory):
+    """The finished project with experiments of series, studies and patients, as far as neighbors."""
+    project = Project(tmp_path_factory.mktemp("units") / "project")
+    shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    write(project, slices(SERIES))
+    (project / "config/models/whitened.yaml").write_text(yaml.safe_dump(WHITENED))
+    project.configure(
+        datasets={"ct": {"csv": "data/ct.csv", "images": "data/ct"}},
+        models=["thumbnail", "whitened"],
+        experiments=EXPERIMENTS,
+        analyses=[],
+        app={"port": 0},
+    )
+    project.run(*(f"results/experiments/{name}/{model}/knn/test.parquet" for name, model in ASKED))
+    return project
+
+
+@pytest.fixture(scope="module")
+def client(volumes):
+    before = Path.cwd()
+    os.chdir(volumes.folder)
+    config = yaml.safe_load((volumes / "config/config.yaml").read_text())
+    engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
+    client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
+    yield client
+    engine.close()
+    os.chdir(before)
+
+
+def ask(client, experiment="volumes", model="thumbnail", path="search", files=(), **question):
+    asked = {"experiment": experiment, "models": [model], "k": 10, "fold": None} | question
+    asked.setdefault("items", [{"kind": "upload", "file": place} for place in range(len(files))])
+    parts = [("file", ("x.png", each)) for each in files]
+    return client.post(
+        f"/api/{path}", data={"question": json.dumps(asked)}, files=parts or [("none", ("", b""))]
+    )
+
+
+def hits(response):
+    assert response.status_code == 200, response.text
+    [answer] = response.json()["models"]
+    assert answer["error"] == ""
+    return answer["hits"]
+
+
+def catalog(volumes, experiment):
+    pool = pd.read_parquet(volumes / f"results/experiments/{experiment}/catalog.parquet")
+    images = pd.read_parquet(volumes / f"results/experiments/{experiment}/units/images.parquet")
+    return pool.set_index("id"), images
+
+
+def image_vectors(volumes):
+    path = volumes / "results/embeddings/thumbnail/ct.h5"
+    ids, found = store.read([path], store.read_ids(path))
+    return dict(zip(ids.tolist(), found.astype(float), strict=True))
+
+
+def unit(identity):
+    return [{"kind": "image", "id": str(identity)}]
+
+
+# --- answers
+# -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("experiment", "model"), ASKED)
+def test_a_unit_of_a_query_split_has_the_neighbors_and_scores_of_the_workflow(
+    client, volumes, experiment, model
+):
+    table = pd.read_parquet(
+        volumes / f"results/experiments/{experiment}/{model}/knn/test.parquet"
+    ).sort_values(["query", "rank"])
+    assert table["query"].nunique() == (4 if experiment == "volumes" else 2)
+    for query, rows in table.groupby("query"):
+        found = hits(ask(client, experiment, model, items=unit(query)))
+        assert len(found) == 10
+        assert [int(each["id"]) for each in found] == rows["neighbor"].tolist()
+        np.testing.assert_allclose([each["score"] for each in found], rows["score"], atol=6e-5)
+
+
+def test_each_hit_shows_the_slice_that_is_nearest_to_one_of_the_query(client, volumes):
+    pool, images = catalog(volumes, "studies")
+    vectors = image_vectors(volumes)
+    places = set()
+    for query in pool.index[pool["split"] == "test"]:
+        own = images.loc[images["unit"] == query, "id"].tolist()
+        for hit in hits(ask(client, "studies", items=unit(query))):
+            theirs = images[images["unit"] == int(hit["id"])]
+            alone = "alone.png" in set(theirs["path"])  # of the study, and of no series
+            assert hit["slices"] == len(theirs) == 6 + alone
+            pairs = {
+                (one, other): cosine(vectors[one], vectors[other])
+                for one in own for other in theirs["id"]
+            }  # fmt: skip
+            best = max(pairs, key=lambda pair: pairs[pair])
+            nearest = hit["nearest"]
+            assert (int(nearest["query"]), int(nearest["id"])) == best
+            assert nearest["score"] == pytest.approx(pairs[best], abs=1e-4)
+            path = theirs.set_index("id")["path"][best[1]]
+            assert nearest["file"] == f"data/ct/{path}"
+            # The slices of a study: series by series, each by position.
+            ordered = theirs.sort_values(["series_id", "position"], na_position="first")
+            assert ordered["id"].iloc[nearest["place"]] == best[1]
+            places.add(nearest["place"])
+    assert len(places) > 2
+
+
+def test_a_unit_and_each_of_its_slices_have_all_slices_around_them(client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    one = pool.index[3]
+    ordered = images[images["unit"] == one].sort_values("position")
+    for identity, place in [(one, 1), *zip(ordered["id"], range(3), strict=True)]:
+        found = client.get(f"/api/item/volumes/{identity}").json()
+        assert found["series"]["kind"] == "series" and found["series"]["place"] == place
+        assert [int(each["id"]) for each in found["series"]["images"]] == ordered["id"].tolist()
+        assert found["image"]["path"] == ordered["path"].iloc[place]
+        assert found["image"]["patient_id"] == ordered["patient_id"].iloc[place]
+        assert client.get(f"/api/image/volumes/{identity}").headers["content-type"] == "image/jpeg"
+    assert client.get("/api/item/volumes/12").json()["error"].startswith("an image is not in")
+
+
+def test_a_unit_of_the_index_does_not_find_itself_and_each_patient_is_found_once(client, volumes):
+    pool, _ = catalog(volumes, "volumes")
+    one = pool.index[pool["split"] == "train"][0]
+    found = hits(ask(client, items=unit(one), k=200))
+    assert len(found) == SERIES - 4 - 1 and str(one) not in {each["id"] for each in found}
+    found = hits(ask(client, items=unit(one), k=200, per_patient=True))
+    assert len({each["patient_id"] for each in found}) == len(found) == (SERIES - 4) // 2
+    assert sorted(each["patient_images"] for each in found) == [0, *[1] * (len(found) - 1)]
+    filtered = hits(ask(client, items=unit(one), k=200, filters={"label": LABELS[:1]}))
+    assert {each["labels"][0] for each in filtered} == set(LABELS[:1])
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"items": [{"kind": "text", "text": "a disc"}]}, "finds series, which are not compared with words"),
+        ({"items": [unit(1)[0] | {"crop": [0, 0, 0.5, 1]}]}, "finds series, which have no regions"),
+        ({"items": unit(1), "right": ["2"]}, "finds series, by which no search is refined"),
+        ({"items": unit(1), "fold": 0.99}, "of which near duplicates are not known"),
+        ({"items": unit(1) * 2}, "ask with one series of the catalog, or with slices of your own"),
+        ({"items": unit(1)}, "an image is not in the catalog"),
+        ({"items": unit(1), "path": "match", "id": "2"}, "where a match is, is not known"),
+    ],
+)  # fmt: skip
+def test_what_is_not_offered_for_units_is_one_sentence(client, question, message):
+    answer = ask(client, **question).json()
+    assert message in answer["error"] and answer["error"].count("\n") == 0
+
+
+def test_the_page_says_what_is_retrieved_and_offers_no_words_and_no_map(client, volumes):
+    found = {each["name"]: each for each in client.get("/api/setup").json()["experiments"]}
+    assert [found[name]["unit"] for name in EXPERIMENTS] == ["series", "study", "patient"]
+    assert [found[name]["images"] for name in EXPERIMENTS] == [SERIES - 4, *[SERIES // 2 - 2] * 2]
+    assert [found[name]["patients"] for name in EXPERIMENTS] == [True, True, False]
+    for each in found.values():
+        assert each["missing"] == ""
+        assert not any(model["patches"] or model["text"] for model in each["models"])
+    vectors = volumes / "results/embeddings/thumbnail/ct.h5"
+    vectors.rename(vectors.with_suffix(".away"))
+    [missing] = client.get("/api/setup").json()["experiments"][1]["models"]
+    vectors.with_suffix(".away").rename(vectors)
+    assert "ct.h5 is missing, the vectors of the slices: run `snakemake" in missing["missing"]

@@ -1,0 +1,42 @@
+"""Series, studies and patients that are found: each shown by the slice of it that is nearest to one
+of the query's.
+"""
+
+from typing import Any
+
+from radcbir.app.query_vectors import QueryVectors
+from radcbir.app.stored import Stored
+from radcbir.app.units.query import UnitQueries, UnitQuery
+from radcbir.app.units.vectors import SliceVectors, nearest
+
+
+class Units:
+    """What the engine needs for experiments with ``unit: series``, ``study`` or ``patient``."""
+
+    def __init__(self, stored: Stored, images: QueryVectors):
+        self.stored, self.vectors = stored, SliceVectors(stored)
+        self.queries = UnitQueries(stored, images, self.vectors)
+
+    def show(self, experiment: str, model: str, query: UnitQuery, hits: list[dict]) -> None:
+        """Add to each of ``hits`` how many ``slices`` it has and what is ``nearest``: ``id``,
+        ``file`` and ``place`` of a slice (counted from 0), the ``query`` slice that it is nearest to
+        (:attr:`UnitQuery.names`), and their cosine, ``score``. Others of the same patient have the
+        number of slices alone.
+        """
+        slices = self.stored.slices(experiment)
+        for hit in hits:
+            for each in (hit, *hit["patient"]):
+                each["slices"] = len(slices.rows(int(each["id"])))
+            ids, vectors = self.vectors.of(experiment, model, int(hit["id"]))
+            if not len(ids) or not len(query.slices):
+                continue
+            asked, found, score = nearest(query.slices, vectors)
+            hit["nearest"] = self._described(experiment, int(ids[found])) | {
+                "query": query.names[asked],
+                "score": round(score, 4),
+            }
+
+    def _described(self, experiment: str, identity: int) -> dict[str, Any]:
+        described = self.stored.described(experiment, identity)
+        place = self.stored.slices(experiment).around(identity)["place"]
+        return {"id": described["id"], "file": described["file"], "place": place}
