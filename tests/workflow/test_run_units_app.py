@@ -1,6 +1,8 @@
 """The page of queries where series and studies are retrieved: its answers against the workflow's
 tables, then the page itself in a headless browser."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Project
+from live_page import barriers, opened, running, shown, until
 from made_volumes import LABELS, slices, write
 from plain_aggregation import cosine
 from starlette.testclient import TestClient
@@ -199,3 +202,114 @@ def test_the_page_says_what_is_retrieved_and_offers_no_words_and_no_map(client, 
     [missing] = client.get("/api/setup").json()["experiments"][1]["models"]
     vectors.with_suffix(".away").rename(vectors)
     assert "ct.h5 is missing, the vectors of the slices: run `snakemake" in missing["missing"]
+
+
+# --- the page
+# ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def link(volumes):
+    with running(volumes, "config/config.yaml", snakemake=False) as link:
+        yield link
+
+
+@pytest.fixture
+def page(browser, link):
+    with opened(browser, link, viewport={"width": 1280, "height": 720}) as page:
+        yield page
+
+
+def ask_with_sample(page):
+    page.get_by_text("Start from a ").click()
+    page.locator("#samples button").first.click()
+    return shown(page)
+
+
+def open_viewer(page):
+    page.locator(".hit .picture").first.click()
+    until(page, "[...document.querySelectorAll('.readout')].every(each => each.textContent)")
+    until(page, "document.querySelectorAll('.slices button').length === 4")
+
+
+def panes(page):
+    """What the two images of the viewer are called, and where they are in their series."""
+    labels = page.evaluate("[...document.querySelectorAll('.screen canvas')].map(each => each.ariaLabel)")  # fmt: skip
+    return labels, page.locator(".slices").all_inner_texts()
+
+
+def test_the_page_shows_series_and_steps_through_their_slices(page, client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    assert page.locator("#experiment").input_value() == "volumes"
+    assert page.inner_text("#filtered") == f"{SERIES - 4} series"
+    page.uncheck("#per-patient")
+    ask_with_sample(page)
+    asked = page.evaluate("location.hash").split("image=")[1]
+    assert pool["split"][int(asked)] == "test"
+    wanted = hits(ask(client, page.locator("#experiment").input_value(), page.locator("#model").input_value(), items=unit(asked), k=24))  # fmt: skip
+    cards = page.locator(".hit")
+    assert [each.get_attribute("data-id") for each in cards.all()] == [each["id"] for each in wanted]  # fmt: skip
+    first = wanted[0]
+    text = cards.first.inner_text()
+    assert f"3 slices, number {first['nearest']['place'] + 1} is shown" in text
+    patient = first["patient_id"].split(":")[1]
+    assert f"patient {patient} · study t{patient[1:]}" in text
+    assert f"{first['score']:.3f}" in text
+    picture = cards.first.locator("img").get_attribute("data-path")
+    assert picture.startswith(f"/api/image/volumes/{first['nearest']['id']}?")
+    assert "3 slices" in page.inner_text("#items")
+
+    open_viewer(page)
+    order = images.sort_values("position").groupby("unit")["id"].agg(list)
+    for place, hit in enumerate(wanted[:3]):
+        if place:
+            page.keyboard.press("ArrowRight")
+        own = order[int(asked)].index(int(hit["nearest"]["query"])) + 1
+        theirs = hit["nearest"]["place"] + 1
+        of = "3 (of the series), the nearest slice of the"
+        until(page, f"document.querySelectorAll('.slices')[0].textContent.includes('{own} of {of} query')")  # fmt: skip
+        until(page, f"document.querySelectorAll('.slices')[1].textContent.includes('{theirs} of {of} result')")  # fmt: skip
+        path = images.set_index("id")["path"][int(hit["nearest"]["id"])]
+        assert path in page.locator("#detail dl").last.inner_text()
+    down = theirs < 3
+    page.keyboard.press("ArrowDown" if down else "ArrowUp")
+    until(page, f"document.querySelectorAll('.slices')[1].textContent.includes('1 {'after' if down else 'before'} the nearest slice of the result')")  # fmt: skip
+    neighbor = order[int(hit["id"])][theirs if down else theirs - 2]
+    path = images.set_index("id")["path"][neighbor]
+    until(page, f"document.querySelectorAll('.screen canvas')[1].ariaLabel.includes({json.dumps(path)})")  # fmt: skip
+
+
+def test_the_page_offers_for_series_what_it_can(page, volumes):
+    ask_with_sample(page)
+    for each in ("#fold-row", "#threshold-row", "#refine", "#clear", "#text-row"):
+        assert page.locator(each).is_hidden(), each
+    assert page.locator(".hit .yes, .hit .no").count() == 0
+    assert page.get_by_role("button", name="Where?").count() == 0
+    assert page.get_by_text("Region (drag on the image)").count() == 0
+    # One result per patient, with the other series of that patient below.
+    assert page.locator(".hit").count() == (SERIES - 4) // 2
+    page.get_by_text("+ 1 series of this patient").first.click()
+    page.locator(".twins button").first.click()
+    until(page, "document.querySelectorAll('.slices button').length === 4")
+    assert page.inner_text("#detail-place") == "2 of 2"
+    assert page.get_by_role("button", name="Mark as right: this result").count() == 0
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.click("#export")
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert {row["slices"] for row in rows} == {"3"}
+    assert all(row["slice"].startswith("data/ct/s") for row in rows if not row["folded"])
+    page.select_option("#experiment", "patients")
+    assert page.inner_text("#filtered") == f"{SERIES // 2 - 2} patients"
+    assert page.locator("#patients-row").is_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier_where_series_are_shown(browser, link, scheme):
+    size = {"width": 1280, "height": 720}
+    with opened(browser, link, viewport=size, color_scheme=scheme) as page:
+        ask_with_sample(page)
+        page.get_by_text("+ 1 series of this patient").first.click()
+        assert barriers(page) == []
+        open_viewer(page)
+        assert barriers(page) == []

@@ -1,7 +1,7 @@
 // What the page listens to.
 
 import { exportCsv } from "./answer.js";
-import { chooseExperiment, showNotes, start } from "./choices.js";
+import { chooseExperiment, showFolding, showNotes, start } from "./choices.js";
 import { clearMarks } from "./marks.js";
 import { at } from "./page.js";
 import { addFiles, addText, moreLikeThis, previewAgain } from "./query.js";
@@ -49,7 +49,7 @@ on("query", "submit", (event) => {
 });
 for (const id of ["k", "threshold", "fold", "per-patient"]) {
   on(id, "change", () => {
-    at("threshold-row").hidden = !at("fold").checked;
+    showFolding();
     search();
   });
 }

@@ -2,15 +2,19 @@
 
 import { clearMarks } from "./marks.js";
 import { ask, at, capital, fail, get, make } from "./page.js";
-import { cropping, parts } from "./region.js";
+import { cropping, parts, pictured } from "./region.js";
 import { busy, idle, search } from "./search.js";
-import { itemAddress, picture, state } from "./state.js";
+import { itemAddress, ofUnits, picture, state, unit } from "./state.js";
 import { labelsOf, origin } from "./words.js";
 
 const MEGABYTE = 1048576;
 
+// Slice 9 comes before slice 10.
+const byNumber = new Intl.Collator("en", { numeric: true });
+
 export async function addFiles(files) {
   const wrong = [];
+  if (ofUnits()) files.sort((one, other) => byNumber.compare(one.name, other.name));
   for (const file of files) {
     if (tooMany(file, wrong)) continue;
     const item = { kind: "upload", file, name: file.name };
@@ -72,14 +76,15 @@ export async function previewAgain(items) {
 
 // Asks with an image of the catalog. What is known of it is shown, since it is no secret then.
 export async function moreLikeThis(id) {
-  const item = { kind: "image", id, name: "image of the catalog", picture: picture(id, 1024) };
+  const item = { kind: "image", id, name: `${unit()} of the catalog`, picture: picture(id, 1024) };
   state.items = [item];
   clearMarks();
   if (at("detail").open) at("detail").close();
   showItems();
   window.scrollTo({ top: 0 });
   try {
-    const { image } = await get(itemAddress(id));
+    const { image, series } = await get(itemAddress(id));
+    if (ofUnits()) image.slices = series.images.length;
     Object.assign(item, { known: image, name: labelsOf(image) });
   } catch {
     // The search says what is wrong.
@@ -118,13 +123,22 @@ export function showItems() {
       if (item.known)
         entry.append(make("p", { className: "note", textContent: known(item.known) }));
       if (item.picture) {
-        entry.append(...cropping(item), ...parts(item, (each) => previewAgain([each])));
+        const shown = ofUnits() ? pictured(item) : cropping(item);
+        entry.append(...shown, ...parts(item, (each) => previewAgain([each])));
       }
       return entry;
     }),
   );
+  at("items").classList.toggle("slices", ofUnits() && state.items.length > 1);
   document.body.classList.toggle("asked", state.items.length > 0);
 }
 
 const known = (image) =>
-  [`known labels: ${labelsOf(image)}`, `split ${image.split}`, origin(image)].join(" · ");
+  [
+    `known labels: ${labelsOf(image)}`,
+    `split ${image.split}`,
+    origin(image),
+    image.slices ? `${image.slices} slices` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");

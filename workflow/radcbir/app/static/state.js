@@ -19,6 +19,10 @@ export const experiment = () =>
 
 export const model = (slug) => experiment().models.find((each) => each.slug === slug);
 
+// What is retrieved: `image`, or `series`, `study`, `patient`, which are shown by one of their slices.
+export const unit = () => experiment()?.unit ?? "image";
+export const ofUnits = () => unit() !== "image";
+
 export const asked = () => [...new Set([at("model").value, at("other").value])].filter(Boolean);
 
 const address = (kind, id) =>
@@ -36,6 +40,7 @@ export const wish = (name, detail) => document.dispatchEvent(new CustomEvent(nam
 export function question() {
   const files = [];
   const items = state.items.map(({ kind, id, text, crop, part, file }) => {
+    if (ofUnits()) crop = undefined;
     if (kind !== "upload") return { kind, id, text, crop };
     files.push(file);
     return { kind, file: files.length - 1, crop, part };
@@ -48,7 +53,7 @@ export function question() {
     ...marks,
     filters: state.filters,
     k: Number(at("k").value),
-    fold: at("fold").checked ? Number(at("threshold").value) : null,
+    fold: at("fold").checked && !ofUnits() ? Number(at("threshold").value) : null,
     per_patient: at("per-patient").checked && Boolean(experiment().patients),
     read_as: at("read-as").value,
   };
