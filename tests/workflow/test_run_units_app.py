@@ -160,6 +160,44 @@ def test_a_unit_and_each_of_its_slices_have_all_slices_around_them(client, volum
     assert client.get("/api/item/volumes/12").json()["error"].startswith("an image is not in")
 
 
+def files_of(volumes, images, identity):
+    """The files of a unit's slices, in the order of their names."""
+    paths = sorted(images.loc[images["unit"] == identity, "path"])
+    return paths, [(volumes / "data/ct" / path).read_bytes() for path in paths]
+
+
+@pytest.mark.parametrize(("experiment", "model"), ASKED)
+def test_slices_that_are_uploaded_find_what_their_unit_finds(client, volumes, experiment, model):
+    pool, images = catalog(volumes, experiment)
+    paths = images.set_index("id")["path"]
+    query = pool.index[pool["split"] == "test"][0]
+    names, files = files_of(volumes, images, query)
+    found = hits(ask(client, experiment, model, files=files))
+    wanted = hits(ask(client, experiment, model, items=unit(query)))
+    assert [each["id"] for each in found] == [each["id"] for each in wanted]
+    for one, other in zip(found, wanted, strict=True):
+        assert one["score"] == pytest.approx(other["score"], abs=2e-4)
+        assert one["nearest"]["id"] == other["nearest"]["id"]
+        assert names[int(one["nearest"]["query"])] == paths[int(other["nearest"]["query"])]
+
+
+def test_one_slice_is_compared_with_the_vectors_of_whole_series(client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    vectors = image_vectors(volumes)
+    means = {one: np.mean([vectors[each] for each in here["id"]], axis=0) for one, here in images.groupby("unit")}  # fmt: skip
+    one = images[images["split"] == "test"].iloc[4]
+    content = (volumes / "data/ct" / one["path"]).read_bytes()
+    found = hits(ask(client, files=[content], k=200))
+    train = pool.index[pool["split"] == "train"]
+    nearest = sorted(train, key=lambda each: -cosine(vectors[one["id"]], means[each]))
+    assert [int(each["id"]) for each in found] == nearest
+    for each in found:
+        known = cosine(vectors[one["id"]], means[int(each["id"])])
+        assert each["score"] == pytest.approx(known, abs=2e-4)
+    mixed = [{"kind": "upload", "file": 0}, *unit(pool.index[0])]
+    assert "take the others away" in ask(client, files=[content], items=mixed).json()["error"]
+
+
 def test_a_unit_of_the_index_does_not_find_itself_and_each_patient_is_found_once(client, volumes):
     pool, _ = catalog(volumes, "volumes")
     one = pool.index[pool["split"] == "train"][0]
@@ -232,12 +270,6 @@ def open_viewer(page):
     until(page, "document.querySelectorAll('.slices button').length === 4")
 
 
-def panes(page):
-    """What the two images of the viewer are called, and where they are in their series."""
-    labels = page.evaluate("[...document.querySelectorAll('.screen canvas')].map(each => each.ariaLabel)")  # fmt: skip
-    return labels, page.locator(".slices").all_inner_texts()
-
-
 def test_the_page_shows_series_and_steps_through_their_slices(page, client, volumes):
     pool, images = catalog(volumes, "volumes")
     assert page.locator("#experiment").input_value() == "volumes"
@@ -302,6 +334,42 @@ def test_the_page_offers_for_series_what_it_can(page, volumes):
     page.select_option("#experiment", "patients")
     assert page.inner_text("#filtered") == f"{SERIES // 2 - 2} patients"
     assert page.locator("#patients-row").is_hidden()
+
+
+def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    query = pool.index[pool["split"] == "test"][1]
+    _, files = files_of(volumes, images, query)
+    wanted = hits(ask(client, "volumes", page.locator("#model").input_value(), files=files, k=24, per_patient=True))  # fmt: skip
+    dropped = [
+        {"name": f"IM{9 + place}.png", "mimeType": "image/png", "buffer": content}
+        for place, content in enumerate(files)
+    ]
+    page.set_input_files("#files", dropped[::-1])
+    shown(page)
+    until(page, "document.querySelectorAll('#items li').length === 3")
+    listed = page.locator("#items li .head span").all_inner_texts()
+    assert listed == ["IM9.png", "IM10.png", "IM11.png"]
+    assert [each.get_attribute("data-id") for each in page.locator(".hit").all()] == [each["id"] for each in wanted]  # fmt: skip
+    assert page.locator("#measured").is_hidden()
+    assert barriers(page) == []
+    open_viewer(page)
+    own = int(wanted[0]["nearest"]["query"])
+    line = page.locator(".slices").first
+    assert f"{own + 1} of 3 (uploaded), the nearest slice of the query" in line.inner_text()
+    page.locator(".screen canvas").first.click()
+    down = own < 2
+    page.keyboard.press("ArrowDown" if down else "ArrowUp")
+    other = own + (1 if down else -1)
+    until(
+        page, f"document.querySelector('.screen canvas').ariaLabel === 'Query: IM{9 + other}.png'"
+    )
+    assert f"{other + 1} of 3 (uploaded)" in line.inner_text()
+    page.keyboard.press("Escape")
+    for _ in range(2):
+        page.locator("#items").get_by_role("button", name="Remove").first.click()
+    until(page, "document.querySelector('#measured').textContent.includes('has a single slice')")
+    assert "P@1 is about whole series" in page.inner_text("#measured")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -129,7 +129,7 @@ export function showItems() {
       return entry;
     }),
   );
-  at("items").classList.toggle("slices", ofUnits() && state.items.length > 1);
+  at("items").classList.toggle("many", ofUnits() && state.items.length > 1);
   document.body.classList.toggle("asked", state.items.length > 0);
 }
 
