@@ -210,6 +210,27 @@ def test_a_unit_of_the_index_does_not_find_itself_and_each_patient_is_found_once
     assert {each["labels"][0] for each in filtered} == set(LABELS[:1])
 
 
+def test_a_unit_is_found_by_the_name_of_its_study_or_series(client, volumes):
+    pool, _ = catalog(volumes, "studies")
+    [found] = client.get("/api/named/studies?uid=%20t7").json()["units"]
+    assert pool["study_id"][int(found["id"])] == "t7" and found["slices"] == 6
+    answer = client.get("/api/named/volumes?uid=t7").json()
+    assert (len(answer["units"]), answer["count"]) == (2, 2)
+    assert {each["study_id"] for each in answer["units"]} == {"t7"}
+    answer = client.get("/api/named/volumes?uid=1").json()  # in each study there is such a series
+    assert (len(answer["units"]), answer["count"]) == (SERIES // 2, SERIES // 2)
+    [found] = client.get("/api/named/patients?uid=t7").json()["units"]
+    assert found["patient_id"] == "ct:p7"
+    for uid in ("1.2.840.1", "", "%25", "t"):
+        missing = client.get(f"/api/named/studies?uid={uid}")
+        assert missing.status_code == 404
+        known = "no study of the experiment 'studies' has the StudyInstanceUID, SeriesInstanceUID"
+        assert missing.json()["error"].startswith(known)
+        assert missing.json()["error"].endswith(": ask with slices of it")
+    stranger = TestClient(client.app, base_url=BASE)
+    assert stranger.get("/api/named/studies?uid=t7").status_code == 403
+
+
 @pytest.mark.parametrize(
     ("question", "message"),
     [
@@ -370,6 +391,36 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
         page.locator("#items").get_by_role("button", name="Remove").first.click()
     until(page, "document.querySelector('#measured').textContent.includes('has a single slice')")
     assert "P@1 is about whole series" in page.inner_text("#measured")
+
+
+def test_a_uid_is_asked_with_and_one_of_several_series_is_chosen(browser, link, client, volumes):
+    pool, _ = catalog(volumes, "volumes")
+    size = {"width": 1280, "height": 720}
+    with opened(browser, link, viewport=size) as page:
+        page.fill("#uid", "1.2.3")
+        page.press("#uid", "Enter")
+        until(page, "document.querySelector('#error').checkVisibility()")
+        assert page.inner_text("#error").startswith("No series of the experiment 'volumes' has the")
+        page.fill("#uid", "t9")
+        page.click("#find")
+        until(page, "document.querySelectorAll('#named button').length === 2")
+        assert page.locator("#error").is_hidden()
+        assert "It belongs to 2 series: choose one." in page.inner_text("#named")
+        assert "study t9 · 3 slices" in page.locator("#named button").first.inner_text()
+        assert barriers(page) == []
+        page.locator("#named button").last.click()
+        shown(page)
+        asked = int(page.evaluate("location.hash").split("image=")[1])
+        assert pool["study_id"][asked] == "t9"
+        assert page.locator("#named button").count() == 0
+    with opened(browser, link + "#experiment=studies&uid=t11&patients=all", viewport=size) as page:
+        shown(page)
+        studies, _ = catalog(volumes, "studies")
+        [query] = studies.index[studies["study_id"] == "t11"]
+        wanted = hits(ask(client, "studies", items=unit(query)))
+        listed = [each.get_attribute("data-id") for each in page.locator(".hit").all()]
+        assert listed == [each["id"] for each in wanted]
+        assert f"image={query}" in page.evaluate("location.hash")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

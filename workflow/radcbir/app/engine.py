@@ -235,6 +235,11 @@ class Engine:
             "series": self.stored.series(experiment, identity),
         }
 
+    def named(self, experiment: str, name: str) -> dict:
+        """The series, studies or patients that a UID belongs to. Raises :class:`InputError`."""
+        self.stored.check_experiment(experiment)
+        return self.units.named(experiment, name)
+
     def values(self, experiment: str, identity: int) -> tuple[dict, bytes]:
         """The values of an image of the catalog as its file has them, and nothing else of the file.
 

@@ -4,7 +4,7 @@ import { choose, remembered } from "./address.js";
 import { showAnswer } from "./answer.js";
 import { clearMarks } from "./marks.js";
 import { at, capital, fail, get, make, sentence, thumbnail } from "./page.js";
-import { showItems } from "./query.js";
+import { find, showItems } from "./query.js";
 import { idle } from "./search.js";
 import {
   asked,
@@ -43,10 +43,15 @@ export async function start() {
   const first = setup.experiments.find((each) => each.default) ?? setup.experiments[0];
   state.first = at("experiment").value = first.name;
   const before = remembered();
-  choose(at("experiment"), before.experiment);
+  choose(at("experiment"), before.experiment ?? (before.uid && ofNamed()));
   chooseExperiment(before);
   if (/^-?\d{1,19}$/.test(before.image ?? "")) wish("like", before.image);
+  else if (before.uid) find(before.uid);
 }
+
+// The first experiment in which a UID means something.
+const ofNamed = () =>
+  state.experiments.find((each) => each.default && each.unit !== "image")?.name ?? "";
 
 // Shows an experiment, with what an address had chosen.
 export function chooseExperiment(before = { filters: {} }) {
@@ -67,6 +72,8 @@ export function chooseExperiment(before = { filters: {} }) {
   if (before.alike === "off") at("fold").checked = false;
   else if (Number(before.alike) > 0) at("threshold").value = before.alike;
   showFolding();
+  at("named-row").hidden = !ofUnits();
+  at("named").replaceChildren();
   for (const id of ["refine", "clear"]) at(id).hidden = ofUnits();
   at("several").textContent = ofUnits()
     ? "Several are slices of one query."

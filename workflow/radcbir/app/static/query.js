@@ -1,11 +1,11 @@
 // The parts of a query: uploads, images of the catalog, words.
 
 import { clearMarks } from "./marks.js";
-import { ask, at, capital, fail, get, make } from "./page.js";
+import { ask, at, button, capital, fail, get, make } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
 import { busy, idle, search } from "./search.js";
-import { itemAddress, ofUnits, picture, state, unit } from "./state.js";
-import { labelsOf, origin } from "./words.js";
+import { itemAddress, namedAddress, ofUnits, picture, state, unit, wish } from "./state.js";
+import { labelsOf, origin, several } from "./words.js";
 
 const MEGABYTE = 1048576;
 
@@ -78,6 +78,7 @@ export async function previewAgain(items) {
 export async function moreLikeThis(id) {
   const item = { kind: "image", id, name: `${unit()} of the catalog`, picture: picture(id, 1024) };
   state.items = [item];
+  at("named").replaceChildren();
   clearMarks();
   if (at("detail").open) at("detail").close();
   showItems();
@@ -92,6 +93,36 @@ export async function moreLikeThis(id) {
   if (!state.items.includes(item)) return;
   showItems();
   search();
+}
+
+// Asks with what a UID belongs to. Where that is several, for instance all series of a study, one of
+// them is chosen.
+export async function find(name = at("uid").value) {
+  at("uid").value = name;
+  at("named").replaceChildren();
+  if (!name.trim()) return fail("The UID is empty: type or paste that of a study or series.");
+  fail("");
+  let found;
+  try {
+    found = await get(namedAddress(name));
+  } catch (error) {
+    return fail(capital(error.message) + ".");
+  }
+  const { units, count } = found;
+  if (count === 1) return wish("like", units[0].id);
+  const more = count > units.length ? `, the first ${units.length}` : "";
+  const said = `It belongs to ${count} ${several()}${more}: choose one.`;
+  at("named").replaceChildren(
+    make("p", { className: "note", role: "status", textContent: said }),
+    make(
+      "ul",
+      {},
+      ...units.map((each) => {
+        const words = [labelsOf(each), origin(each), `${each.slices} slices`].join(" · ");
+        return make("li", {}, button(words, () => wish("like", each.id)));
+      }),
+    ),
+  );
 }
 
 export function addText() {

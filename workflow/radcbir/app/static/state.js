@@ -32,6 +32,8 @@ export const picture = (id, side = 192) => `${address("image", id)}?side=${side}
 export const original = (id) => address("original", id);
 export const valuesAddress = (id) => address("values", id);
 export const itemAddress = (id) => address("item", id);
+export const namedAddress = (name) =>
+  `/api/named/${encodeURIComponent(at("experiment").value)}?uid=${encodeURIComponent(name)}`;
 export const readyAddress = (slug) => address("ready", slug);
 
 // Other parts of the page listen to wishes: `search`, `like` (an image of the catalog), `marks`.

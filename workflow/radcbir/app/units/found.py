@@ -4,10 +4,17 @@ of the query's.
 
 from typing import Any
 
+import numpy as np
+
 from radcbir.app.query_vectors import QueryVectors
+from radcbir.app.question import shown
 from radcbir.app.stored import Stored
 from radcbir.app.units.query import UnitQueries, UnitQuery
 from radcbir.app.units.vectors import SliceVectors, nearest
+from radcbir.core.errors import InputError
+
+MOST_NAMED = 24
+"""Units of one study or series number that are listed."""
 
 
 class Units:
@@ -35,6 +42,33 @@ class Units:
                 "query": query.names[asked],
                 "score": round(score, 4),
             }
+
+    def named(self, experiment: str, name: str) -> dict:
+        """The ``units`` that a UID or another name of a study or series belongs to: the first
+        :data:`MOST_NAMED` of them, and how many there are, ``count``.
+
+        Raises :class:`InputError` where there is none.
+        """
+        kind = self.stored.unit(experiment)
+        if kind == "image":
+            raise InputError(
+                f"the experiment '{experiment}' finds single images: choose one that finds series, "
+                "studies or patients to ask with a UID"
+            )
+        slices, collection = self.stored.slices(experiment), self.stored.collection(experiment)
+        found = slices.named(name) if name else []
+        if not found:
+            pseudonyms = " (names are pseudonyms in this project)"
+            raise InputError(
+                f"no {kind} of the experiment '{experiment}' has the StudyInstanceUID, "
+                f"SeriesInstanceUID, study_id or series_id '{shown(name)}'"
+                f"{pseudonyms if self.stored.project.key_file else ''}: ask with slices of it"
+            )
+        first = np.array(found[:MOST_NAMED])
+        described = collection.describe(collection.rows(first))
+        for each in described:
+            each["slices"] = len(slices.rows(int(each["id"])))
+        return {"units": described, "count": len(found)}
 
     def _described(self, experiment: str, identity: int) -> dict[str, Any]:
         described = self.stored.described(experiment, identity)

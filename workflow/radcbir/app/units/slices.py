@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radcbir.app.collection import Collection
 from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
+
+NAMED = ("study_id", "series_id")
+"""What a unit is found by: of datasets made from DICOM files these are StudyInstanceUID and
+SeriesInstanceUID."""
 
 GONE = "an image is not in the catalog (any more): reload the page"
 
@@ -43,6 +48,15 @@ class Slices:
     def unit_of(self, row: int) -> int:
         """The unit that an image belongs to."""
         return int(self.units[np.searchsorted(self.bounds, row, side="right") - 1])
+
+    def named(self, name: str) -> list[int]:
+        """The units that have an image whose ``study_id`` or ``series_id`` is ``name``, in the order
+        of the catalog.
+        """
+        table = self.collection.table
+        has = [pc.fill_null(pc.equal(table[each], name), False) for each in NAMED]
+        rows = pc.indices_nonzero(pc.or_(*has)).to_numpy()
+        return list(dict.fromkeys(map(self.unit_of, rows.tolist())))
 
     def around(self, identity: int) -> dict:
         """All ``rows`` of a unit, named by its own id or that of one of its images, and the ``place``

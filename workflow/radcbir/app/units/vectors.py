@@ -43,7 +43,7 @@ class SliceVectors:
         ids = slices.collection.ids[rows]
         places = places_of(ids, present, order)
         ids, places = ids[places >= 0], places[places >= 0]
-        return ids, _read(path, places)
+        return ids, read_places(path, places)
 
 
 def nearest(query: np.ndarray, slices: np.ndarray) -> tuple[int, int, float]:
@@ -60,8 +60,10 @@ def _sorted_ids(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return ids, np.argsort(ids)
 
 
-def _read(path: Path, places: np.ndarray) -> np.ndarray:
-    """Some rows of a file, in the order given; what lies side by side is read at once."""
+def read_places(path: Path, places: np.ndarray) -> np.ndarray:
+    """The unit vectors ``(n, d)`` in some rows ``(n,)`` of a file of embeddings, in the order given;
+    what lies side by side is read at once.
+    """
     order = np.argsort(places)
     runs = np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1)
     with open_embeddings(path) as file:
