@@ -2,12 +2,14 @@
 tables, then the page itself in a headless browser."""
 
 import csv
+import gzip
 import io
 import json
 import os
 import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -391,6 +393,36 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
         page.locator("#items").get_by_role("button", name="Remove").first.click()
     until(page, "document.querySelector('#measured').textContent.includes('has a single slice')")
     assert "P@1 is about whole series" in page.inner_text("#measured")
+
+
+def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
+    """A volume of six slices, the first three of another shape."""
+    voxels = np.zeros((48, 48, 6), np.uint8)
+    voxels[8:40, 20:28, :3], voxels[20:28, 8:40, 3:] = 200, 200
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+    model = page.locator("#model").input_value()
+
+    def wanted(*places):
+        items = [{"kind": "upload", "file": 0, "part": {"axial": place}} for place in places]
+        asked = {"experiment": "volumes", "models": [model], "k": 24, "fold": None, "items": items}
+        data = {"question": json.dumps(asked | {"per_patient": True})}
+        found = hits(client.post("/api/search", data=data, files=[("file", ("a.nii.gz", content))]))
+        return [f"{each['score']:.3f}" for each in found], found
+
+    page.set_input_files("#files", {"name": "a.nii.gz", "mimeType": "", "buffer": content})
+    scores, found = wanted(*range(6))
+    assert shown(page, ".hit .line span") == scores
+    assert page.get_by_label("All 6 slices").is_checked()
+    assert page.locator("#measured").is_hidden()
+    open_viewer(page)
+    own = int(found[0]["nearest"]["query"])
+    assert page.locator(".slices").first.inner_text().endswith(f"{own + 1} of 6 (uploaded), the nearest slice of the query")  # fmt: skip
+    label = page.locator(".screen canvas").first.get_attribute("aria-label")
+    assert label == f"Query: a.nii.gz, axial {own}"
+    page.keyboard.press("Escape")
+    page.get_by_label("All 6 slices").uncheck()
+    until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
+    assert shown(page, ".hit .line span") == wanted(3)[0] != scores
 
 
 def test_a_uid_is_asked_with_and_one_of_several_series_is_chosen(browser, link, client, volumes):

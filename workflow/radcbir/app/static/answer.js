@@ -2,7 +2,7 @@
 
 import { markButtons, showMarks } from "./marks.js";
 import { at, button, make, problem, save, sentence, thumbnail } from "./page.js";
-import { knownLabels, ofUnits, picture, question, state, unit, wish } from "./state.js";
+import { knownLabels, ofUnits, partsAsked, picture, question, state, unit, wish } from "./state.js";
 import { offersWhere, view } from "./viewer.js";
 import { counted, labelsOf, origin, patientOf, several, sliceOf } from "./words.js";
 
@@ -29,9 +29,9 @@ function notMeasured() {
   if (state.items.some((each) => each.crop)) changed.push("a region");
   if (state.items.some((each) => each.kind === "text")) changed.push("words");
   if (state.items.length > 1 && !ofUnits()) changed.push("several parts in one query");
-  if (ofUnits() && state.items.length === 1 && state.items[0].kind === "upload") {
-    changed.push("a single slice");
-  }
+  const [first] = state.items;
+  const alone = state.items.length === 1 && first.kind === "upload" && partsAsked(first).length === 1;
+  if (ofUnits() && alone) changed.push("a single slice");
   if (state.refined) changed.push("a refinement");
   if (Object.values(state.filters).some((each) => each.length)) changed.push("a filter");
   if (!changed.length) return "";

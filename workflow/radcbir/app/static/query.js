@@ -4,7 +4,17 @@ import { clearMarks } from "./marks.js";
 import { ask, at, button, capital, fail, get, make } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
 import { busy, idle, search } from "./search.js";
-import { itemAddress, namedAddress, ofUnits, picture, state, unit, wish } from "./state.js";
+import {
+  itemAddress,
+  namedAddress,
+  ofUnits,
+  picture,
+  sliced,
+  state,
+  stepOf,
+  unit,
+  wish,
+} from "./state.js";
 import { labelsOf, origin, several } from "./words.js";
 
 const MEGABYTE = 1048576;
@@ -17,7 +27,7 @@ export async function addFiles(files) {
   if (ofUnits()) files.sort((one, other) => byNumber.compare(one.name, other.name));
   for (const file of files) {
     if (tooMany(file, wrong)) continue;
-    const item = { kind: "upload", file, name: file.name };
+    const item = { kind: "upload", file, name: file.name, whole: true };
     try {
       await preview(item);
       state.items.push(item);
@@ -155,13 +165,28 @@ export function showItems() {
         entry.append(make("p", { className: "note", textContent: known(item.known) }));
       if (item.picture) {
         const shown = ofUnits() ? pictured(item) : cropping(item);
-        entry.append(...shown, ...parts(item, (each) => previewAgain([each])));
+        entry.append(...shown, ...parts(item, (each) => previewAgain([each])), ...whole(item));
       }
       return entry;
     }),
   );
   at("items").classList.toggle("many", ofUnits() && state.items.length > 1);
   document.body.classList.toggle("asked", state.items.length > 0);
+}
+
+// Whether all slices of a file are asked with; offered where series, studies or patients are retrieved.
+function whole(item) {
+  const kind = ofUnits() && sliced(item);
+  if (!kind) return [];
+  const box = make("input", { type: "checkbox", checked: item.whole });
+  box.addEventListener("change", () => {
+    item.whole = box.checked;
+    search();
+  });
+  const count = item.parts[kind],
+    step = stepOf(count);
+  const every = step > 1 ? `One in ${step} of ${count} slices` : `All ${count} slices`;
+  return [make("label", { className: "check" }, box, ` ${every}`)];
 }
 
 const known = (image) =>

@@ -39,13 +39,33 @@ export const readyAddress = (slug) => address("ready", slug);
 // Other parts of the page listen to wishes: `search`, `like` (an image of the catalog), `marks`.
 export const wish = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
+// What the slices of an upload are called, `frame` or a plane; nothing where it has no more than one.
+export const sliced = (item) =>
+  Object.keys(item.part ?? {}).find((each) => each !== "volume" && item.parts[each] > 1);
+
+// The parts of an upload that are asked with: the chosen one, or where series, studies or patients are
+// retrieved all slices of the plane. Of more slices than a query may have, every second, third ...
+export function partsAsked(item) {
+  const kind = ofUnits() && item.whole ? sliced(item) : null;
+  if (!kind) return [item.part];
+  const count = item.parts[kind],
+    step = stepOf(count);
+  return Array.from({ length: Math.ceil(count / step) }, (_, place) => ({
+    ...item.part,
+    [kind]: place * step,
+  }));
+}
+
+export const stepOf = (count) => Math.ceil(count / state.limits.items);
+
 export function question() {
   const files = [];
-  const items = state.items.map(({ kind, id, text, crop, part, file }) => {
-    if (ofUnits()) crop = undefined;
-    if (kind !== "upload") return { kind, id, text, crop };
+  const items = state.items.flatMap((item) => {
+    const { kind, id, text, file } = item;
+    const crop = ofUnits() ? undefined : item.crop;
+    if (kind !== "upload") return [{ kind, id, text, crop }];
     files.push(file);
-    return { kind, file: files.length - 1, crop, part };
+    return partsAsked(item).map((part) => ({ kind, file: files.length - 1, crop, part }));
   });
   const marks = state.refined ? { right: [...state.right], wrong: [...state.wrong] } : {};
   const asking = {

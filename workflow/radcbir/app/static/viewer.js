@@ -9,7 +9,9 @@ import {
   model,
   ofUnits,
   original,
+  partsAsked,
   question,
+  sliced,
   state,
   valuesAddress,
   wish,
@@ -105,19 +107,31 @@ function showQuery() {
 // Of slices, the one that is nearest to the slice of the result.
 function showQuerySlice(first) {
   const nearest = shown.hits[shown.place].nearest?.query;
-  const own = first.kind === "upload" ? Number(nearest ?? 0) : 0;
-  const item = state.items[own];
-  const id = nearest ?? item.id;
-  panes.query.show(item.kind === "upload" ? uploadValues(item) : catalogValues(id), item.name);
-  const known = item.known
-    ? facts({ ...item.known, file: "" }) // which is that of its middle slice
-    : make("p", { textContent: item.name });
-  panes.query.caption.replaceChildren(head("Query", place("query")), known);
-  if (item.kind !== "upload") return findSeries("query", id);
-  if (state.items.length === 1) return showParts(item);
-  const slices = state.items.map((each) => ({ path: each.name, fetch: () => uploadValues(each) }));
+  const caption = (facts) => {
+    panes.query.caption.replaceChildren(head("Query", place("query")), facts);
+  };
+  if (first.kind === "image") {
+    const id = nearest ?? first.id;
+    panes.query.show(catalogValues(id), first.name);
+    // Of a file it knows that of its middle slice.
+    caption(first.known ? facts({ ...first.known, file: "" }) : make("p", {}, first.name));
+    return findSeries("query", id);
+  }
+  const slices = state.items.flatMap(uploadedSlices);
+  const own = Number(nearest ?? 0);
+  panes.query.show(slices[own].fetch(), slices[own].path);
+  caption(make("p", {}, slices[own].path));
+  if (slices.length === 1) return showParts(first);
   shown.series.query = { kind: "uploads", images: slices, place: own, own };
   showSlice("query");
+}
+
+function uploadedSlices(item) {
+  const kind = sliced(item);
+  return partsAsked(item).map((part) => ({
+    path: kind ? `${item.name}, ${kind} ${part[kind]}` : item.name,
+    fetch: () => uploadValues(item, part),
+  }));
 }
 
 // Goes `step` results on.
