@@ -31,9 +31,13 @@ WHITENED = {
     "name": "Thumbnail, whitened", "loader": "adapted", "licence": "none",
     "adapted": {"of": "thumbnail", "by": "pca_whitening", "components": 8},
 }  # fmt: skip
+BOTH = {
+    "name": "Thumbnail and histogram", "loader": "fusion", "licence": "none",
+    "fusion": {"of": ["thumbnail", "histogram"], "by": "score"},
+}  # fmt: skip
 EXPERIMENT = {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 10}
 EXPERIMENTS = {
-    "volumes": EXPERIMENT | {"unit": "series", "models": ["thumbnail", "whitened"]},
+    "volumes": EXPERIMENT | {"unit": "series", "models": ["thumbnail", "whitened", "both"]},
     "studies": EXPERIMENT | {"unit": "study", "pooling": "median", "models": ["thumbnail"]},
     "patients": EXPERIMENT | {"unit": "patient", "models": ["thumbnail"]},
 }
@@ -46,15 +50,18 @@ def volumes(finished, tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("units") / "project")
     shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
     write(project, slices(SERIES))
-    (project / "config/models/whitened.yaml").write_text(yaml.safe_dump(WHITENED))
+    for slug, card in (("whitened", WHITENED), ("both", BOTH)):
+        (project / f"config/models/{slug}.yaml").write_text(yaml.safe_dump(card))
     project.configure(
         datasets={"ct": {"csv": "data/ct.csv", "images": "data/ct"}},
-        models=["thumbnail", "whitened"],
+        models=["thumbnail", "whitened", "histogram", "both"],
         experiments=EXPERIMENTS,
         analyses=[],
         app={"port": 0},
     )
-    project.run(*(f"results/experiments/{name}/{model}/knn/test.parquet" for name, model in ASKED))
+    tables = [f"{name}/{model}/knn/test.parquet" for name, model in ASKED]
+    wanted = [*tables, "volumes/both/index/train.faiss"]
+    project.run(*(f"results/experiments/{each}" for each in wanted))
     return project
 
 
@@ -168,7 +175,7 @@ def files_of(volumes, images, identity):
     return paths, [(volumes / "data/ct" / path).read_bytes() for path in paths]
 
 
-@pytest.mark.parametrize(("experiment", "model"), ASKED)
+@pytest.mark.parametrize(("experiment", "model"), [*ASKED, ("volumes", "both")])
 def test_slices_that_are_uploaded_find_what_their_unit_finds(client, volumes, experiment, model):
     pool, images = catalog(volumes, experiment)
     paths = images.set_index("id")["path"]

@@ -31,10 +31,11 @@ class Units:
         number of slices alone.
         """
         slices = self.stored.slices(experiment)
-        for hit in hits:
+        units = [int(each["id"]) for each in hits]
+        of_each = self.vectors.of_each(experiment, model, units)
+        for hit, (ids, vectors) in zip(hits, of_each, strict=True):
             for each in (hit, *hit["patient"]):
                 each["slices"] = len(slices.rows(int(each["id"])))
-            ids, vectors = self.vectors.of(experiment, model, int(hit["id"]))
             if not len(ids) or not len(query.slices):
                 continue
             asked, found, score = nearest(query.slices, vectors)

@@ -1,7 +1,10 @@
 """The vectors of the images of series, studies and patients, and which two slices are nearest."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from radcbir.app.stored import Recent, Stored, version
@@ -32,18 +35,31 @@ class SliceVectors:
         """The ids ``(n,)`` of the embedded images of a unit, in the order of its slices, and their
         unit vectors ``(n, d)``. Raises :class:`InputError` for a unit that there is not.
         """
+        [found] = self.of_each(experiment, model, [unit])
+        return found
+
+    def of_each(
+        self, experiment: str, model: str, units: Sequence[int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same of several units, one after the other; each file is opened once."""
         slices = self.stored.slices(experiment)
-        rows = slices.rows(unit)
-        if not len(rows):
-            raise InputError(GONE)
-        dataset = slices.collection.table["dataset"][int(rows[0])].as_py()
         own = image_model(self.stored.project, model)
-        path = self.stored.image_embeddings_file(own, dataset)
-        present, order = self._ids.get((path, version(path)), lambda: _sorted_ids(path))
-        ids = slices.collection.ids[rows]
-        places = places_of(ids, present, order)
-        ids, places = ids[places >= 0], places[places >= 0]
-        return ids, read_places(path, places)
+        files: dict[Path, h5py.File] = {}
+        with contextlib.ExitStack() as opened:
+            for unit in units:
+                rows = slices.rows(unit)
+                if not len(rows):
+                    raise InputError(GONE)
+                dataset = slices.collection.table["dataset"][int(rows[0])].as_py()
+                path = self.stored.image_embeddings_file(own, dataset)
+                if path not in files:
+                    files[path] = opened.enter_context(open_embeddings(path))
+                present, order = self._ids.get(
+                    (path, version(path)), lambda path=path: _sorted_ids(path)
+                )
+                ids = slices.collection.ids[rows]
+                places = places_of(ids, present, order)
+                yield ids[places >= 0], read_places(files[path], places[places >= 0])
 
 
 def nearest(query: np.ndarray, slices: np.ndarray) -> tuple[int, int, float]:
@@ -60,15 +76,14 @@ def _sorted_ids(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return ids, np.argsort(ids)
 
 
-def read_places(path: Path, places: np.ndarray) -> np.ndarray:
-    """The unit vectors ``(n, d)`` in some rows ``(n,)`` of a file of embeddings, in the order given;
-    what lies side by side is read at once.
+def read_places(file: h5py.File, places: np.ndarray) -> np.ndarray:
+    """The unit vectors ``(n, d)`` in some rows ``(n,)`` of an open file of embeddings, in the order
+    given; what lies side by side is read at once.
     """
     order = np.argsort(places)
     runs = np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1)
-    with open_embeddings(path) as file:
-        vectors = np.empty((len(places), file["embeddings"].shape[1]), dtype=np.float32)
-        for run in runs if len(places) else ():
-            start, end = int(places[run[0]]), int(places[run[-1]]) + 1
-            vectors[run] = unit_rows(file, slice(start, end))
+    vectors = np.empty((len(places), file["embeddings"].shape[1]), dtype=np.float32)
+    for run in runs if len(places) else ():
+        start, end = int(places[run[0]]), int(places[run[-1]]) + 1
+        vectors[run] = unit_rows(file, slice(start, end))
     return vectors
