@@ -6,41 +6,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from conftest import CONFIG, Project
+from made_volumes import LABELS, slices, write
 from plain_aggregation import cosine, plain_scores
 from plain_localization import plain_place, plain_slab
 
-from radcbir.app.inventory import experiments
-from radcbir.app.stored import Stored
-from radcbir.core.errors import InputError
 from radcbir.embedding import store
-from radcbir.project.configuration import Project as Configuration
 
 FOLDER = "results/experiments/volumes"
-LABELS = ["XR/chest/disc", "XR/chest/bar"]
-
-
-def slices():
-    """Twelve series of three slices, two series per patient, the last two patients ask; a slice of
-    series 3 has another label, and one image has no series."""
-    listed = []
-    for number in range(36):
-        series, place = divmod(number, 3)
-        kind = 1 - series % 2 if number == 11 else series % 2
-        listed.append(
-            {
-                "filepath": f"s{series:02d}/{2 - place}.png",
-                "split": "test" if series >= 8 else "train",
-                "label": LABELS[kind],
-                "patient_id": f"p{series // 2}",
-                "study_id": f"t{series // 2}",
-                "series_id": f"{series % 2}",
-                "position": str(place * 2.5),
-            }
-        )
-    return [*listed, listed[0] | {"filepath": "alone.png", "series_id": ""}]
-
 
 EXPERIMENT = {
     "datasets": ["ct"],
@@ -66,11 +39,7 @@ def volumes(finished, tmp_path_factory):
     """The finished project with an experiment of series beside that of images."""
     project = Project(tmp_path_factory.mktemp("units") / "project")
     shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
-    project.write_csv(slices(), "data/ct.csv")
-    shapes = np.random.default_rng(3).integers(0, 4, len(slices()))
-    for number, row in enumerate(slices()):  # a third of the slices have any shape
-        kind = shapes[number] if number % 3 == 1 else LABELS.index(row["label"])
-        project.draw(f"../ct/{row['filepath']}", kind, number)
+    write(project, slices())
     configure(project)
     project.jobs = project.run(
         f"{FOLDER}/aggregation/aggregation.html",
@@ -189,17 +158,9 @@ def test_region_recall_is_that_of_series(volumes):
     assert fine["value"].to_dict() == pytest.approx(expected.to_dict())
 
 
-def test_the_page_names_the_ways_and_the_live_page_leaves_series_out(volumes, monkeypatch):
+def test_the_page_names_the_ways(volumes):
     page = (volumes / FOLDER / "aggregation/aggregation.html").read_text()
     assert "late interaction" in page and "units/ledger.csv" in page
-    monkeypatch.chdir(volumes.folder)
-    config = yaml.safe_load((volumes / "config/config.yaml").read_text())
-    stored = Stored(Configuration(config, ["config/models"]))
-    described = {each["name"]: each for each in experiments(stored)}
-    assert described["findings"]["missing"] == ""
-    assert "`unit: series` is set" in described["volumes"]["missing"]
-    with pytest.raises(InputError, match="finds single images"):
-        stored.check_experiment("volumes")
 
 
 def test_the_front_page_speaks_of_series_and_of_images(volumes):

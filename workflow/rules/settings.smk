@@ -168,17 +168,14 @@ def index_searching(wildcards):
 
 def fused_search(wildcards):
     """How a fusion by score or by rank is searched; None for models with vectors of their own."""
-    card = project.cards[wildcards.model]
-    if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
+    widths = part_widths(wildcards)
+    if not widths:
         return None
-    widths = [project.cards[each]["dimension"] for each in card["fusion"]["of"]]
-    return {"by": card["fusion"]["by"], "widths": widths}
+    return {"by": project.cards[wildcards.model]["fusion"]["by"], "widths": widths}
 
 
 def part_widths(wildcards):
-    """The dimensions of the members of a fusion by score or by rank; nothing for other models."""
-    search = fused_search(wildcards)
-    return search["widths"] if search else []
+    return project.part_widths(wildcards.model)
 
 
 def neighbors_within_index(wildcards):

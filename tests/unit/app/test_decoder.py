@@ -89,6 +89,18 @@ def test_dicom_and_stacks_are_read_as_the_index_images_are(decoder):
         decoder.preview(upload(pages.getvalue(), "stack.tiff", part={"axial": 1}))
 
 
+def test_several_slices_of_an_upload_are_read_from_one_unpacking(decoder, monkeypatch):
+    voxels = np.random.default_rng(0).integers(0, 255, (8, 9, 5)).astype(np.uint8)
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes())
+    source = upload(content, "head.nii.gz")
+    parts = [{"axial": 4}, {"coronal": 0}, {"axial": 1}]
+    one_by_one = [decoder.image(source | {"part": part}) for part in parts]
+    unpacked, made = [], nifti.Volume
+    monkeypatch.setattr(nifti, "Volume", lambda *given: unpacked.append(1) or made(*given))
+    assert decoder.images(source, parts) == one_by_one
+    assert len(unpacked) == 1 and len(set(one_by_one)) == 3
+
+
 @pytest.mark.parametrize("name", ["series.nii", "series.NII.GZ"])
 def test_a_slice_of_one_of_several_volumes_is_read(decoder, name):
     voxels = np.zeros((8, 9, 5, 3), dtype=np.uint8)

@@ -87,7 +87,7 @@ NAMES = [None, "", 3, 2.5, True, [], ["x"], {}, "x" * 501]
         *(({"read_as": each}, "the dataset to read uploads as is named by") for each in NAMES if each),
         *(({"models": each}, "choose one model, or two") for each in (None, [], "m", {}, ["a"] * 3, 3)),
         *(({"items": each}, "the query is empty") for each in (None, [], "", 0, {})),
-        ({"items": [ONE["items"][0]] * 33}, "the query has 33 items: take 32 at most"),
+        ({"items": [ONE["items"][0]] * 129}, "the query has 129 items: take 128 at most"),
         *(({"items": [each]}, "of an unknown kind") for each in (None, 3, "upload", [], {}, {"kind": []}, {"kind": "file"})),
         *(({"items": [{"kind": "upload", "file": each}]}, "did not arrive") for each in (None, 1, -1, 0.0, True, "0", [0])),
         *(({"items": [{"kind": "image", "id": each}]}, "is no id") for each in (None, 5, 5.0, "", "x", "5 ", "٣", "1e3", "9" * 19, "9" * 5000, ["5"], {})),

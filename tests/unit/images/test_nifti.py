@@ -1,6 +1,7 @@
 """NIfTI volumes: which voxel lands where, squares, shared ranges, and damaged files."""
 
 import gzip
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -107,6 +108,18 @@ def test_a_file_is_unpacked_once_for_all_its_slices(tmp_path, monkeypatch):
     for number in range(30):
         reader.read(f"{path}#axial={number}")
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("plane", ["sagittal", "coronal", "axial"])
+def test_a_slice_is_read_without_a_copy_of_its_volume(tmp_path, plane):
+    values = np.arange(64 * 64 * 64, dtype=np.float32).reshape(64, 64, 64)
+    path = saved(tmp_path / "a.nii.gz", values)
+    reader.read_raster(f"{path}#{plane}=1")
+    tracemalloc.start()
+    reader.read_raster(f"{path}#{plane}=2")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < values.nbytes / 4
 
 
 def claim(path, shape):

@@ -8,7 +8,7 @@ import base64
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -60,13 +60,18 @@ class Decoder:
     def image(self, source: Mapping) -> tuple[str, tuple[int, int], bytes]:
         """The pixels of a source, cropped, as the arguments of ``Image.frombytes``."""
         if "path" in source:
-            image = self._read(source["path"], source)
-        else:
-            with self._opened(source) as path:
-                _, chosen = _part(path, source, self.limits)
+            return _as_arguments(_cropped(self._read(source["path"], source), source))
+        return self.images(source, [source.get("part") or {}])[0]
+
+    def images(self, source: Mapping, parts: Sequence[Mapping]) -> list[tuple]:
+        """The same of several ``parts`` of an upload, which is unpacked once."""
+        found = []
+        with self._opened(source) as path:
+            for part in parts:
+                _, chosen = _part(path, {**source, "part": part}, self.limits)
                 image = self._read(join_address(path, chosen), source)
-        image = _cropped(image, source)
-        return image.mode, image.size, image.tobytes()
+                found.append(_as_arguments(_cropped(image, source)))
+        return found
 
     def picture(self, source: Mapping, side: int) -> bytes:
         """A source as JPEG, its longest side at most ``side`` pixels."""
@@ -162,6 +167,10 @@ def _cropped(image: Image.Image, source: Mapping) -> Image.Image:
             f"{SMALLEST_CROP} x {SMALLEST_CROP}"
         )
     return image.crop(box)
+
+
+def _as_arguments(image: Image.Image) -> tuple[str, tuple[int, int], bytes]:
+    return image.mode, image.size, image.tobytes()
 
 
 def data_uri(image: Image.Image) -> str:

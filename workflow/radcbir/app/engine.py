@@ -1,7 +1,7 @@
 """From a question of the page to its answer."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from radcbir.app.collection import Collection
 from radcbir.app.query_vectors import QueryVectors, Upload
 from radcbir.app.question import Question, shown
 from radcbir.app.stored import Recent, Stored
+from radcbir.app.units.found import Units
+from radcbir.app.units.query import PLURALS, UnitQuery, check_question
 from radcbir.app.vectors import VectorIndex, refined
 from radcbir.app.views.groups import Ranking
 from radcbir.app.views.surety import is_like_the_benchmark, surety
@@ -38,6 +40,7 @@ class Engine:
         """``pixels`` is how many an uploaded image may have."""
         self.project, self.stored, self.workers = project, Stored(project), Workers(pixels)
         self.vectors = QueryVectors(self.stored, self.workers)
+        self.units = Units(self.stored, self.vectors)
         self.pictures = Recent(KEPT_PICTURES)
 
     def close(self) -> None:
@@ -53,24 +56,30 @@ class Engine:
     # --- searching --------------------------------------------------------------------------------
 
     def search(self, question: Question, uploads: Sequence[Upload] = ()) -> dict:
-        """The k nearest index images by each model, near duplicates folded.
+        """The k nearest index images by each model, near duplicates folded; or the nearest series,
+        studies or patients, each with the slice of it that is nearest to one of the query's.
 
         Raises :class:`InputError` where nothing can be answered; what one model cannot do is in
         its ``error``.
         """
         self._check(question)
+        kind = self.stored.unit(question.experiment)
+        if kind != "image":
+            check_question(question, kind)
         collection = self.stored.collection(question.experiment)
         passed = collection.admitted(question.filters)
         searched = int((passed & collection.in_index).sum())
         if not searched:
-            raise InputError("no image of the index passes these filters: take one of them away")
+            raise InputError(f"no {kind} of the index passes these filters: take one of them away")
         marks = [np.array(each, dtype=np.int64) for each in (question.right, question.wrong)]
         images = np.array(
             [each.id for each in question.items if each.kind == "image"], dtype=np.int64
         )
         self.stored.check_known(question.experiment, np.concatenate([*marks, images]))
         left_out = np.concatenate([marks[1], images])
-        queries = self.vectors.of(question, uploads)
+        queries: Mapping[str, np.ndarray | UnitQuery | InputError] = (
+            self.vectors if kind == "image" else self.units.queries
+        ).of(question, uploads)
         answers = []
         for model in question.models:
             answer: dict[str, Any] = {
@@ -85,11 +94,14 @@ class Engine:
                     raise query
                 start = time.perf_counter()
                 index = self.stored.index(question.experiment, model)
-                moved = _refined(index, query, *marks)
+                vector = query.vector if isinstance(query, UnitQuery) else query
+                moved = _refined(index, vector, *marks)
                 fit = self._fit(question, model, index)
                 answer |= self._hits(
-                    question, collection, index, (moved, query), passed, left_out, fit
+                    question, collection, index, (moved, vector), passed, left_out, fit
                 )
+                if isinstance(query, UnitQuery):
+                    self.units.show(question.experiment, model, query, answer["hits"])
                 answer["seconds"] = round(time.perf_counter() - start, 3)
             except InputError as error:
                 answer["error"] = str(error)
@@ -118,8 +130,8 @@ class Engine:
         admitted[here[here >= 0]] = False
         if not admitted.any():
             raise InputError(
-                "this model has no embedding of any image that passes the filters: take one of "
-                "them away"
+                f"this model has no embedding of any {self.stored.unit(question.experiment)} that "
+                "passes the filters: take one of them away"
             )
         shared = self.stored.duplicates(question.experiment) if question.fold else {}
         found = Ranking(index, query, admitted, question.k, question.fold, shared)
@@ -157,6 +169,8 @@ class Engine:
         """What the analysis confidence says of a model's hits. None where the benchmark had no such
         query, and for fusions whose scores here are not those of the benchmark.
         """
+        if self.stored.unit(question.experiment) != "image" and question.items[0].kind != "image":
+            return None  # nobody knows whether these are all slices
         searched = self.project.searched_models(question.experiment)
         if model not in searched or not is_like_the_benchmark(question, index):
             return None
@@ -172,7 +186,11 @@ class Engine:
         where there is no such map.
         """
         self._check(question)
-        model = question.models[0]
+        model, kind = question.models[0], self.stored.unit(question.experiment)
+        if kind != "image":
+            raise InputError(
+                f"this experiment finds {PLURALS[kind]}: where a match is, is not known"
+            )
         if all(each.kind == "text" for each in question.items):
             raise InputError("a text has no patches: the map needs an image as the query")
         if inventory.is_composed(self.stored, model) or inventory.why_no_encoder(
@@ -216,6 +234,11 @@ class Engine:
             "image": self.stored.described(experiment, identity),
             "series": self.stored.series(experiment, identity),
         }
+
+    def named(self, experiment: str, name: str) -> dict:
+        """The series, studies or patients that a UID belongs to. Raises :class:`InputError`."""
+        self.stored.check_experiment(experiment)
+        return self.units.named(experiment, name)
 
     def values(self, experiment: str, identity: int) -> tuple[dict, bytes]:
         """The values of an image of the catalog as its file has them, and nothing else of the file.

@@ -31,14 +31,14 @@ def experiments(stored: Stored) -> list[dict]:
 
 def _experiment(stored: Stored, name: str) -> dict:
     project, experiment = stored.project, stored.project.experiments[name]
+    unit = stored.unit(name)
     described = {
         "name": name,
+        "unit": unit,
         "datasets": list(experiment["datasets"]),
         "missing": "",
         "models": [],
     }
-    if stored.of_units(name):
-        return described | {"missing": stored.of_units(name)}
     path = stored.catalog_file(name)
     if not path.is_file():
         return described | {
@@ -53,7 +53,7 @@ def _experiment(stored: Stored, name: str) -> dict:
     return described | {
         "images": int(collection.in_index.sum()),
         "note": approximate_note(experiment["index"])
-        and "Here every image is compared; the experiment's own index is approximate.",
+        and f"Here every {unit} is compared; the experiment's own index is approximate.",
         "several_intensities": len(policies) > 1,
         "originals": not project.key_file,
         "viewer": project.settings["app"].get("viewer", ""),
@@ -62,7 +62,7 @@ def _experiment(stored: Stored, name: str) -> dict:
         "models": models,
         "default": default_model(models),
         "benchmark": {key: benchmark[key] for key in ("split", "queries")},
-        "patients": bool((collection.patients >= 0).any()),
+        "patients": unit != "patient" and bool((collection.patients >= 0).any()),
     }
 
 
@@ -114,10 +114,11 @@ def _model(stored: Stored, experiment: str, model: str) -> dict:
         "control": model_card.is_control(card),
         "missing": missing,
         "no_encoder": no_encoder,
-        "patches": not (missing or no_encoder or model_card.is_control(card))
+        "patches": stored.unit(experiment) == "image"
+        and not (missing or no_encoder or model_card.is_control(card))
         and not is_composed(stored, model)
         and card["loader"] != model_card.PRECOMPUTED,
-        "text": not no_encoder and model_card.has_text(card),
+        "text": stored.unit(experiment) == "image" and not no_encoder and model_card.has_text(card),
         "note": "Fused vectors: the score is the mean of the members' similarities."
         if fused
         else "",
@@ -135,6 +136,8 @@ def why_missing(stored: Stored, experiment: str, model: str) -> str:
         )
     if not model_card.has_vectors(card):
         return "it has neighbor lists and no embeddings, so that nothing can be searched"
+    if card.takes_volumes:
+        return "it takes whole volumes, which this page does not embed: see the gallery"
     path = stored.index_file(experiment, model)
     again = f"run `snakemake --cores all {path}`"
     if not path.is_file():
@@ -143,15 +146,19 @@ def why_missing(stored: Stored, experiment: str, model: str) -> str:
         file = stored.embeddings_file(experiment, model, dataset)
         if not file.is_file():
             return f"{file} is missing: {again}"
+        images = stored.image_embeddings_file(model, dataset)
+        of_units = stored.unit(experiment) != "image" and base is None
+        if of_units and not images.is_file():
+            return f"{images} is missing, the vectors of the slices: {again}"
         try:
             found = read_attributes(file)
+            of_images = read_attributes(images) if of_units else found
         except InputError as error:
             return str(error)
         if found.get("card_digest", "") != project.card_digest(model):
             return f"its model card has changed since its index was made: {again}"
         intensity = json.dumps(project.datasets[dataset]["intensity"], sort_keys=True)
-        made_here = model in project.encoded
-        if made_here and found.get("intensity") != intensity:
+        if model in project.encoded and of_images.get("intensity") != intensity:
             return (
                 f"`intensity:` of the dataset {dataset} has changed since its index was made: "
                 f"{again}"

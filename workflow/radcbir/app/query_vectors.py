@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,21 @@ KEPT = 256
 """Vectors of recent queries that are kept in memory, by digests of what they are made of."""
 
 
+TOGETHER = 32
+"""Slices of a file that are decoded at once: it is unpacked once for all of them."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file that came with a question; it is in memory alone."""
 
     name: str
     content: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """That of its content, and of the end of its name, which tells the format."""
+        return hashlib.sha256(self.name.lower()[-8:].encode() + b"\0" + self.content).hexdigest()
 
 
 class QueryVectors:
@@ -41,22 +51,33 @@ class QueryVectors:
         self, question: Question, uploads: Sequence[Upload]
     ) -> dict[str, np.ndarray | InputError]:
         """Per model of a question the unit vector of all its items, or why there is none."""
+        return {
+            model: found if isinstance(found, InputError) else _mean(found)
+            for model, found in self.each(question, uploads).items()
+        }
+
+    def each(
+        self, question: Question, uploads: Sequence[Upload]
+    ) -> dict[str, list[np.ndarray] | InputError]:
+        """Per model of a question the unit vector of each of its items, or why there is none."""
         found: dict[str, list[np.ndarray]] = {model: [] for model in question.models}
         errors: dict[str, InputError] = {}
-        for item in question.items:
-            # An image is decoded once for all models, and let go of before the next one.
-            pixels = cache(lambda item=item: self._pixels(question, item, uploads))
-            for model in question.models:
-                if model in errors:
-                    continue
-                try:
-                    found[model].append(self._item(question, model, item, uploads, pixels))
-                except InputError as error:
-                    errors[model] = error
-        return {
-            model: errors[model] if model in errors else _mean(vectors)
-            for model, vectors in found.items()
-        }
+        for items in _together(question.items):
+            # Images are decoded once for all models, and let go of before the next ones.
+            decoded = cache(lambda items=items: self._decoded(question, items, uploads))
+            for place, item in enumerate(items):
+                for model in question.models:
+                    if model in errors:
+                        continue
+
+                    def pixels(decoded=decoded, place=place) -> tuple:
+                        return decoded()[place]
+
+                    try:
+                        found[model].append(self._item(question, model, item, uploads, pixels))
+                    except InputError as error:
+                        errors[model] = error
+        return found | errors
 
     def match(self, question: Question, uploads: Sequence[Upload]) -> list[dict] | None:
         """Where the question's first image and the image ``question.id`` match; None where the
@@ -137,13 +158,13 @@ class QueryVectors:
                 for member in members(self.stored, model)
             ]
             vector = np.concatenate(parts) / np.float32(len(parts) ** 0.5)
-            return self._adapted(question.experiment, model, vector)
+            return self.adapted(question.experiment, model, vector)
 
         # A map belongs to an experiment, and is fitted anew when labels change.
         made = (model, self.stored.adaptation_version(question.experiment, model))
         return self.recent.get((*made, *self._identity(question, item, uploads)), embed)
 
-    def _adapted(self, experiment: str, model: str, vector: np.ndarray) -> np.ndarray:
+    def adapted(self, experiment: str, model: str, vector: np.ndarray) -> np.ndarray:
         """A vector of the base after the map of an adapted model; of other models as it is."""
         if model not in self.project.adapted:
             return vector
@@ -180,6 +201,16 @@ class QueryVectors:
                 "another image or text"
             ) from None
 
+    def _decoded(
+        self, question: Question, items: Sequence[Item], uploads: Sequence[Upload]
+    ) -> list[tuple]:
+        """The pixels of items of :func:`_together`."""
+        [first, *others] = items
+        if not others:
+            return [self._pixels(question, first, uploads)]
+        source = self._source(question, first, uploads)
+        return self.workers.decode("images", source, [each.part for each in items])
+
     def _pixels(self, question: Question, item: Item, uploads: Sequence[Upload]) -> tuple:
         return self.workers.decode("image", self._source(question, item, uploads))
 
@@ -211,7 +242,7 @@ class QueryVectors:
         upload = uploads[item.file]
         return (
             "upload",
-            hashlib.sha256(upload.name.lower()[-8:].encode() + b"\0" + upload.content).hexdigest(),
+            upload.digest,
             json.dumps(item.part, sort_keys=True),
             digest_of(self._intensity(question)),
             item.crop,
@@ -235,6 +266,18 @@ class QueryVectors:
             "device": self.project.settings["device"],
             "runtime": model_card.runtime_of(card),
         }
+
+
+def _together(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """The items in their order, slices of one upload together, :data:`TOGETHER` at most."""
+
+    def source(item: Item) -> tuple:
+        return item.kind, item.file, item.crop
+
+    for (kind, _, _), group in groupby(items, source):
+        most = TOGETHER if kind == "upload" else 1
+        while some := list(islice(group, most)):
+            yield some
 
 
 def _mean(vectors: Sequence[np.ndarray]) -> np.ndarray | InputError:

@@ -14,7 +14,7 @@ from typing import Any
 from radcbir.core.errors import InputError
 from radcbir.images.address import PLANES
 
-MOST_NEIGHBORS, MOST_ITEMS, MOST_MODELS, LONGEST_TEXT = 200, 32, 2, 1000
+MOST_NEIGHBORS, MOST_ITEMS, MOST_MODELS, LONGEST_TEXT = 200, 128, 2, 1000
 
 MOST_MARKS = 1000
 """Images that may be marked, and values of one filter that may be chosen."""

@@ -175,6 +175,7 @@ class Endpoints:
             ),
             Route("/api/ready/{experiment}/{model}", self.ready),
             Route("/api/item/{experiment}/{identity}", self.item),
+            Route("/api/named/{experiment}", self.named),
             Route("/api/values", self.upload_values, methods=["POST"]),
             Route("/api/values/{experiment}/{identity}", self.values),
             Route("/api/image/{experiment}/{identity}", self.picture),
@@ -218,6 +219,12 @@ class Endpoints:
     async def item(self, request: Request) -> Response:
         """What is known of an image of the catalog."""
         return JSONResponse(await self._in_thread(self.engine.item, *self._image(request)))
+
+    async def named(self, request: Request) -> Response:
+        """What a UID belongs to."""
+        name = request.query_params.get("uid", "").strip()[: question.LONGEST_NAME]
+        chosen = request.path_params["experiment"]
+        return JSONResponse(await self._in_thread(self.engine.named, chosen, name))
 
     async def values(self, request: Request) -> Response:
         """The values of an image of the catalog."""

@@ -14,6 +14,7 @@ from radcbir.analyses.confidence.stored import Stored as Fit
 from radcbir.analyses.confidence.stored import read_stored
 from radcbir.app.collection import Collection, shared_duplicates
 from radcbir.app.question import shown
+from radcbir.app.units.slices import GONE, Slices
 from radcbir.app.vectors import VectorIndex
 from radcbir.app.views.series import series_of
 from radcbir.core import layout
@@ -45,16 +46,17 @@ class Recent:
         return value
 
 
-UNITS = "`unit: {unit}` is set, and this page finds single images: its results are in results/index.html"
-
-
 class Stored:
     """What a project's results hold; several threads may read at a time."""
 
     def __init__(self, project: Project):
         self.project = project
         self._collections, self._indexes, self._duplicates = Recent(4), Recent(8), Recent(4)
-        self._fits, self._maps = Recent(32), Recent(8)
+        self._fits, self._maps, self._slices = Recent(32), Recent(8), Recent(4)
+
+    def unit(self, experiment: str) -> str:
+        """What an experiment retrieves: ``image``, ``series``, ``study`` or ``patient``."""
+        return self.project.experiments[experiment]["unit"]
 
     def catalog_file(self, experiment: str) -> Path:
         """Where the catalog of an experiment is."""
@@ -66,9 +68,17 @@ class Stored:
         return Path(layout.INDEX.format(experiment=experiment, model=model, split=split))
 
     def embeddings_file(self, experiment: str, model: str, dataset: str) -> Path:
-        """Where a model's embeddings of a dataset are; an adapted one has one file for all."""
+        """Where a model's embeddings of what an experiment retrieves are, in a dataset; those of an
+        adapted one and of units are in one file for all datasets.
+        """
         if model in self.project.adapted:
             return Path(layout.ADAPTED.format(experiment=experiment, model=model))
+        if self.unit(experiment) != "image":
+            return Path(layout.UNIT_EMBEDDINGS.format(experiment=experiment, model=model))
+        return self.image_embeddings_file(model, dataset)
+
+    def image_embeddings_file(self, model: str, dataset: str) -> Path:
+        """Where a model's embeddings of a dataset's images are."""
         return Path(layout.EMBEDDINGS.format(model=model, dataset=dataset))
 
     def adaptation_file(self, experiment: str, model: str) -> Path:
@@ -80,24 +90,17 @@ class Stored:
         if model not in self.project.adapted:
             return None
         path = self.adaptation_file(experiment, model)
-        return path, _version(path)
+        return path, version(path)
 
     def adaptation(self, experiment: str, model: str) -> Transform:
         """The map of an adapted model."""
         path = self.adaptation_file(experiment, model)
-        return self._maps.get((path, _version(path)), lambda: load(path)[MAP])
-
-    def of_units(self, experiment: str) -> str:
-        """Why the page cannot serve an experiment whose rows are no images; empty for others."""
-        unit = self.project.experiments[experiment]["unit"]
-        return "" if unit == "image" else UNITS.format(unit=unit)
+        return self._maps.get((path, version(path)), lambda: load(path)[MAP])
 
     def check_experiment(self, experiment: str) -> None:
         """Raise :class:`InputError` for an experiment that there is not, or that has not run."""
         if experiment not in self.project.experiments:
             raise InputError(f"there is no experiment '{shown(experiment)}': reload the page")
-        if self.of_units(experiment):
-            raise InputError(f"the experiment '{experiment}': {self.of_units(experiment)}")
         if not self.catalog_file(experiment).is_file():
             raise InputError(
                 f"the experiment '{experiment}' has not run: run `snakemake --cores all`"
@@ -107,7 +110,12 @@ class Stored:
         """The catalog of an experiment."""
         path = self.catalog_file(experiment)
         split = self.project.experiments[experiment]["index_split"]
-        return self._collections.get((experiment, _version(path)), lambda: Collection(path, split))
+        return self._collections.get((experiment, version(path)), lambda: Collection(path, split))
+
+    def slices(self, experiment: str) -> Slices:
+        """The images of an experiment's series, studies or patients."""
+        path = Path(layout.UNIT_IMAGES.format(experiment=experiment))
+        return self._slices.get((experiment, version(path)), lambda: Slices(path))
 
     def index(self, experiment: str, model: str) -> VectorIndex:
         """The index of a model; of an approximate one the vectors that it stands for, which take
@@ -125,7 +133,7 @@ class Stored:
             )
             return VectorIndex.of(*read(list(files), collection.ids[collection.in_index]))
 
-        return self._indexes.get((experiment, model, _version(path)), load)
+        return self._indexes.get((experiment, model, version(path)), load)
 
     def fit(self, experiment: str, model: str, images: int) -> Fit | None:
         """What the analysis confidence says of a model's hits; None where it has not run, or ran for
@@ -134,17 +142,17 @@ class Stored:
         path = Path(layout.FITTED_CHANCE.format(experiment=experiment, model=model))
         if not path.is_file():
             return None
-        found = self._fits.get((path, _version(path)), lambda: read_stored(path))
+        found = self._fits.get((path, version(path)), lambda: read_stored(path))
         return found if found["index_images"] == images else None
 
     def duplicates(self, experiment: str) -> dict[int, frozenset]:
         """Index image -> the query images that the audit found it to be a near duplicate of."""
         path = Path(layout.NEAR_DUPLICATES.format(experiment=experiment))
-        version = _version(path) if path.is_file() else None
-        return self._duplicates.get((experiment, version), lambda: shared_duplicates(path))
+        made = version(path) if path.is_file() else None
+        return self._duplicates.get((experiment, made), lambda: shared_duplicates(path))
 
     def vector(self, experiment: str, model: str, identity: int) -> np.ndarray:
-        """The unit vector of an image of the catalog, of the index or of a query split.
+        """The unit vector of a row of the catalog, of the index or of a query split.
 
         Raises :class:`InputError` where the model has none of it.
         """
@@ -158,13 +166,14 @@ class Stored:
             if len(row):
                 return unit_rows(file, slice(row[0], row[0] + 1))[0]
         raise InputError(
-            f"{self.project.cards[model]['name']} has no embedding of this image: take another one"
+            f"{self.project.cards[model]['name']} has no embedding of this {self.unit(experiment)}: "
+            "take another one"
         )
 
     def check_weights(self, experiment: str, model: str, sha256: str) -> None:
         """Raise :class:`InputError` where the stored embeddings are of other weights than these."""
         for dataset in self.project.experiments[experiment]["datasets"]:
-            file = self.embeddings_file(experiment, model, dataset)
+            file = self.image_embeddings_file(model, dataset)
             if file.is_file() and read_attributes(file)["weights_sha256"] != sha256:
                 raise InputError(
                     f"the weights of {self.project.cards[model]['name']} are not those that its "
@@ -194,14 +203,21 @@ class Stored:
 
     def series(self, experiment: str, identity: int) -> dict:
         """The volume or series of an image of the catalog: ``kind`` and ``place`` as in
-        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id`` and ``path``.
+        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id`` and ``path``. Of a
+        series, study or patient, or one of its slices, all its slices; ``kind`` is then which of
+        these it is.
 
         Raises :class:`InputError`.
         """
         self.check_experiment(experiment)
-        self.check_known(experiment, np.array([identity]))
-        collection = self.collection(experiment)
-        found = series_of(collection.table, int(collection.rows(np.array([identity]))[0]))
+        unit = self.unit(experiment)
+        if unit != "image":
+            collection = self.slices(experiment).collection
+            found = self.slices(experiment).around(identity) | {"kind": unit}
+        else:
+            self.check_known(experiment, np.array([identity]))
+            collection = self.collection(experiment)
+            found = series_of(collection.table, int(collection.rows(np.array([identity]))[0]))
         images = collection.table.select(["id", "path"]).take(found.pop("rows")).to_pylist()
         return found | {"images": [each | {"id": str(each["id"])} for each in images]}
 
@@ -213,15 +229,21 @@ class Stored:
     def check_known(self, experiment: str, ids: np.ndarray) -> None:
         """Raise :class:`InputError` where an id is none of the catalog's."""
         if len(ids) and (self.collection(experiment).rows(ids) < 0).any():
-            raise InputError("an image is not in the catalog (any more): reload the page")
+            raise InputError(GONE)
 
     def _described(self, experiment: str, identity: int) -> dict:
-        self.check_known(experiment, np.array([identity]))
+        """A row of the catalog, or else a slice of one."""
+        wanted = np.array([identity])
         collection = self.collection(experiment)
-        return collection.describe(collection.rows(np.array([identity])))[0]
+        if self.unit(experiment) != "image" and (collection.rows(wanted) < 0).any():
+            collection = self.slices(experiment).collection
+        rows = collection.rows(wanted)
+        if (rows < 0).any():
+            raise InputError(GONE)
+        return collection.describe(rows)[0]
 
 
-def _version(path: Path) -> tuple[int, int]:
+def version(path: Path) -> tuple[int, int]:
     """What changes when a file is replaced, so that a run beside the page is seen."""
     status = path.stat()
     return status.st_mtime_ns, status.st_ino

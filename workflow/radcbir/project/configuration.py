@@ -300,6 +300,13 @@ class Project:
         public = provider is not None and providers.registry()[provider].page
         return [*settings["known_as"], *([provider] if public else [])]
 
+    def part_widths(self, model: str) -> list[int]:
+        """The dimensions of the members of a fusion by score or by rank; nothing for other models."""
+        card = self.cards[model]
+        if card["loader"] != "fusion" or card["fusion"]["by"] == "concatenation":
+            return []
+        return [self.cards[each]["dimension"] for each in card["fusion"]["of"]]
+
     def searched_models(self, experiment: str) -> list[str]:
         """The models of an experiment whose neighbors come from a search of their own
         embeddings.

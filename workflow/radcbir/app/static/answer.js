@@ -2,9 +2,9 @@
 
 import { markButtons, showMarks } from "./marks.js";
 import { at, button, make, problem, save, sentence, thumbnail } from "./page.js";
-import { knownLabels, picture, question, state, wish } from "./state.js";
+import { knownLabels, ofUnits, partsAsked, picture, question, state, unit, wish } from "./state.js";
 import { offersWhere, view } from "./viewer.js";
-import { counted, labelsOf, origin, patientOf } from "./words.js";
+import { counted, labelsOf, origin, patientOf, several, sliceOf } from "./words.js";
 
 export function showAnswer(answer) {
   if (answer) {
@@ -28,12 +28,15 @@ function notMeasured() {
   const changed = [];
   if (state.items.some((each) => each.crop)) changed.push("a region");
   if (state.items.some((each) => each.kind === "text")) changed.push("words");
-  if (state.items.length > 1) changed.push("several parts in one query");
+  if (state.items.length > 1 && !ofUnits()) changed.push("several parts in one query");
+  const [first] = state.items;
+  const alone = state.items.length === 1 && first.kind === "upload" && partsAsked(first).length === 1;
+  if (ofUnits() && alone) changed.push("a single slice");
   if (state.refined) changed.push("a refinement");
   if (Object.values(state.filters).some((each) => each.length)) changed.push("a filter");
   if (!changed.length) return "";
   const listed = changed.join(", ").replace(/, ([^,]*)$/, " and $1");
-  return `This search has ${listed}. The benchmark did not measure that: P@1 is about whole images
+  return `This search has ${listed}. The benchmark did not measure that: P@1 is about whole ${several()}
     that are searched among the whole index.`.replace(/\s+/g, " ");
 }
 
@@ -65,7 +68,7 @@ function surety(answer) {
   if (answer.set_size) {
     const sure = Math.round(100 * answer.set_sure);
     lines.push(
-      `At least one of the first ${answer.set_size} images is right for ${sure} of 100 queries of new patients.`,
+      `At least one of the first ${answer.set_size} ${several()} is right for ${sure} of 100 queries of new patients.`,
     );
   }
   return lines.map((textContent) => make("p", { className: "note surety", textContent }));
@@ -122,7 +125,7 @@ function card(hit, answer, common) {
       title: "Open beside the query",
       "aria-label": `Rank ${hit.rank}: ${labels}`,
     },
-    thumbnail(picture(hit.id), ""),
+    thumbnail(picture(sliceOf(hit)), ""),
   );
   open.addEventListener("click", () => view(answer.hits, hit, answer.slug));
   const entry = make(
@@ -130,6 +133,7 @@ function card(hit, answer, common) {
     { className: "hit" },
     open,
     scores(hit),
+    nearestSlice(hit),
     chance(hit, answer.of_patients),
     make("div", { className: "labels", textContent: labels }),
     make("div", { className: "from", textContent: origin(hit) }),
@@ -144,7 +148,21 @@ function card(hit, answer, common) {
 
 function otherImages(hit) {
   const shown = hit.patient.length < hit.patient_images ? `, the best ${hit.patient.length}` : "";
-  return counted(hit.patient_images, "image") + " of this patient" + shown;
+  return counted(hit.patient_images, unit(), several()) + " of this patient" + shown;
+}
+
+// How many slices a series, study or patient has, and which is shown.
+function nearestSlice(hit) {
+  if (!hit.slices) return "";
+  const { nearest } = hit;
+  const which = nearest ? `, number ${nearest.place + 1} is shown` : "";
+  return make("div", {
+    className: "from",
+    textContent: (hit.slices === 1 ? "1 slice" : `${hit.slices} slices`) + which,
+    title: nearest
+      ? `the slice that is most similar to one of the query: ${nearest.score.toFixed(3)}`
+      : "",
+  });
 }
 
 // After a refinement the order is by similarity to the refined query, and both are named.
@@ -200,7 +218,7 @@ function actions(hit, answer) {
   return make(
     "div",
     { className: "acts" },
-    ...markButtons(hit, `rank ${hit.rank}`),
+    ...(ofUnits() ? [] : markButtons(hit, `rank ${hit.rank}`)),
     like,
     where || "",
   );
@@ -225,6 +243,8 @@ const COLUMNS = [
   "file",
 ];
 
+const OF_UNITS = ["slices", "slice", "slice_score"];
+
 // A cell that a spreadsheet would take for a formula is marked as text.
 function cell(value) {
   const text = String(value ?? "").replace(/^(?=[=+@\t\r-])/, typeof value === "number" ? "" : "'");
@@ -232,7 +252,7 @@ function cell(value) {
 }
 
 export function exportCsv() {
-  const rows = [COLUMNS];
+  const rows = [ofUnits() ? [...COLUMNS, ...OF_UNITS] : COLUMNS];
   for (const { slug, hits } of state.answer.models) {
     for (const hit of hits) {
       for (const one of [hit, ...hit.folded, ...hit.patient]) {
@@ -254,6 +274,7 @@ export function exportCsv() {
           one.study_id,
           one.source,
           one.file,
+          ...(ofUnits() ? [one.slices, one.nearest?.file, one.nearest?.score] : []),
         ]);
       }
     }

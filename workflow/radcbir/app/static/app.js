@@ -1,10 +1,10 @@
 // What the page listens to.
 
 import { exportCsv } from "./answer.js";
-import { chooseExperiment, showNotes, start } from "./choices.js";
+import { chooseExperiment, showFolding, showNotes, start } from "./choices.js";
 import { clearMarks } from "./marks.js";
 import { at } from "./page.js";
-import { addFiles, addText, moreLikeThis, previewAgain } from "./query.js";
+import { addFiles, addText, find, moreLikeThis, previewAgain } from "./query.js";
 import { search } from "./search.js";
 import { state } from "./state.js";
 
@@ -37,6 +37,12 @@ on("files", "change", (event) => {
   take(files);
 });
 on("add-text", "click", addText);
+on("find", "click", () => find());
+on("uid", "keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  find();
+});
 on("text", "keydown", (event) => {
   if (event.key !== "Enter") return;
   event.preventDefault();
@@ -45,11 +51,12 @@ on("text", "keydown", (event) => {
 on("query", "submit", (event) => {
   event.preventDefault();
   if (at("text").value.trim() && !at("text-row").hidden) addText();
+  else if (at("uid").value.trim() && !at("named-row").hidden && !state.items.length) find();
   else search(true);
 });
 for (const id of ["k", "threshold", "fold", "per-patient"]) {
   on(id, "change", () => {
-    at("threshold-row").hidden = !at("fold").checked;
+    showFolding();
     search();
   });
 }

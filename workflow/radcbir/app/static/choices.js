@@ -4,9 +4,19 @@ import { choose, remembered } from "./address.js";
 import { showAnswer } from "./answer.js";
 import { clearMarks } from "./marks.js";
 import { at, capital, fail, get, make, sentence, thumbnail } from "./page.js";
-import { showItems } from "./query.js";
+import { find, showItems } from "./query.js";
 import { idle } from "./search.js";
-import { asked, experiment, model, picture, readyAddress, state, wish } from "./state.js";
+import {
+  asked,
+  experiment,
+  model,
+  ofUnits,
+  picture,
+  readyAddress,
+  state,
+  unit,
+  wish,
+} from "./state.js";
 
 const NOTHING_TO_ASK =
   "No model of this experiment can be asked yet: see the notes beside the models.";
@@ -33,15 +43,22 @@ export async function start() {
   const first = setup.experiments.find((each) => each.default) ?? setup.experiments[0];
   state.first = at("experiment").value = first.name;
   const before = remembered();
-  choose(at("experiment"), before.experiment);
+  choose(at("experiment"), before.experiment ?? (before.uid && ofNamed()));
   chooseExperiment(before);
   if (/^-?\d{1,19}$/.test(before.image ?? "")) wish("like", before.image);
+  else if (before.uid) find(before.uid);
 }
+
+// The first experiment in which a UID means something.
+const ofNamed = () =>
+  state.experiments.find((each) => each.default && each.unit !== "image")?.name ?? "";
 
 // Shows an experiment, with what an address had chosen.
 export function chooseExperiment(before = { filters: {} }) {
   const chosen = experiment();
-  state.items = state.items.filter((each) => each.kind !== "image");
+  state.items = state.items.filter(
+    (each) => each.kind === "upload" || (each.kind === "text" && !ofUnits()),
+  );
   clearMarks();
   showAnswer(null);
   const ranked = [...chosen.models].sort((one, other) => (other.p_at_1 ?? 0) - (one.p_at_1 ?? 0));
@@ -54,7 +71,14 @@ export function chooseExperiment(before = { filters: {} }) {
   if (/^\d{1,3}$/.test(before.k ?? "")) at("k").value = before.k;
   if (before.alike === "off") at("fold").checked = false;
   else if (Number(before.alike) > 0) at("threshold").value = before.alike;
-  at("threshold-row").hidden = !at("fold").checked;
+  showFolding();
+  at("named-row").hidden = !ofUnits();
+  at("named").replaceChildren();
+  for (const id of ["refine", "clear"]) at(id).hidden = ofUnits();
+  at("several").textContent = ofUnits()
+    ? "Several are slices of one query."
+    : "Several are averaged.";
+  at("sample-of").textContent = `${unit() === "image" ? "an" : "a"} ${unit()}`;
   if (before.patients === "all") at("per-patient").checked = false;
   at("patients-row").hidden = !chosen.patients;
   at("read-as").replaceChildren(
@@ -70,6 +94,12 @@ export function chooseExperiment(before = { filters: {} }) {
   fail(chosen.missing ? capital(chosen.missing) : chosen.default ? "" : NOTHING_TO_ASK);
 }
 
+// Near duplicates are known of images alone.
+export function showFolding() {
+  at("fold-row").hidden = ofUnits();
+  at("threshold-row").hidden = ofUnits() || !at("fold").checked;
+}
+
 function option(each) {
   const share = each.p_at_1 === null ? "" : ` · P@1 ${each.p_at_1.toFixed(2)}`;
   const why = each.missing ? " (unavailable)" : each.control ? " (control)" : "";
@@ -83,7 +113,11 @@ function option(each) {
 function sample(id) {
   const button = make(
     "button",
-    { type: "button", title: "Use this image as the query", "aria-label": `Sample image ${id}` },
+    {
+      type: "button",
+      title: `Use this ${unit()} as the query`,
+      "aria-label": `Sample ${unit()} ${id}`,
+    },
     thumbnail(picture(id), ""),
   );
   button.addEventListener("click", () => wish("like", id));
@@ -116,7 +150,7 @@ function measured(slug) {
   );
   const count = benchmark.queries.toLocaleString("en");
   const said = `${each.name}: P@1 ${each.p_at_1.toFixed(2)}, the share of ${count} queries (split
-    ${benchmark.split}) whose most similar image has the right label.`;
+    ${benchmark.split}) whose most similar ${unit()} has the right label.`;
   const more =
     best.p_at_1 > each.p_at_1
       ? ` ${best.name}${best.control ? ", a control," : ""} reaches ${best.p_at_1.toFixed(2)}.`

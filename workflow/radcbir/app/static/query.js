@@ -1,19 +1,33 @@
 // The parts of a query: uploads, images of the catalog, words.
 
 import { clearMarks } from "./marks.js";
-import { ask, at, capital, fail, get, make } from "./page.js";
-import { cropping, parts } from "./region.js";
+import { ask, at, button, capital, fail, get, make } from "./page.js";
+import { cropping, parts, pictured } from "./region.js";
 import { busy, idle, search } from "./search.js";
-import { itemAddress, picture, state } from "./state.js";
-import { labelsOf, origin } from "./words.js";
+import {
+  itemAddress,
+  namedAddress,
+  ofUnits,
+  picture,
+  sliced,
+  state,
+  stepOf,
+  unit,
+  wish,
+} from "./state.js";
+import { labelsOf, origin, several } from "./words.js";
 
 const MEGABYTE = 1048576;
 
+// Slice 9 comes before slice 10.
+const byNumber = new Intl.Collator("en", { numeric: true });
+
 export async function addFiles(files) {
   const wrong = [];
+  if (ofUnits()) files.sort((one, other) => byNumber.compare(one.name, other.name));
   for (const file of files) {
     if (tooMany(file, wrong)) continue;
-    const item = { kind: "upload", file, name: file.name };
+    const item = { kind: "upload", file, name: file.name, whole: true };
     try {
       await preview(item);
       state.items.push(item);
@@ -72,14 +86,16 @@ export async function previewAgain(items) {
 
 // Asks with an image of the catalog. What is known of it is shown, since it is no secret then.
 export async function moreLikeThis(id) {
-  const item = { kind: "image", id, name: "image of the catalog", picture: picture(id, 1024) };
+  const item = { kind: "image", id, name: `${unit()} of the catalog`, picture: picture(id, 1024) };
   state.items = [item];
+  at("named").replaceChildren();
   clearMarks();
   if (at("detail").open) at("detail").close();
   showItems();
   window.scrollTo({ top: 0 });
   try {
-    const { image } = await get(itemAddress(id));
+    const { image, series } = await get(itemAddress(id));
+    if (ofUnits()) image.slices = series.images.length;
     Object.assign(item, { known: image, name: labelsOf(image) });
   } catch {
     // The search says what is wrong.
@@ -87,6 +103,36 @@ export async function moreLikeThis(id) {
   if (!state.items.includes(item)) return;
   showItems();
   search();
+}
+
+// Asks with what a UID belongs to. Where that is several, for instance all series of a study, one of
+// them is chosen.
+export async function find(name = at("uid").value) {
+  at("uid").value = name;
+  at("named").replaceChildren();
+  if (!name.trim()) return fail("The UID is empty: type or paste that of a study or series.");
+  fail("");
+  let found;
+  try {
+    found = await get(namedAddress(name));
+  } catch (error) {
+    return fail(capital(error.message) + ".");
+  }
+  const { units, count } = found;
+  if (count === 1) return wish("like", units[0].id);
+  const more = count > units.length ? `, the first ${units.length}` : "";
+  const said = `It belongs to ${count} ${several()}${more}: choose one.`;
+  at("named").replaceChildren(
+    make("p", { className: "note", role: "status", textContent: said }),
+    make(
+      "ul",
+      {},
+      ...units.map((each) => {
+        const words = [labelsOf(each), origin(each), `${each.slices} slices`].join(" · ");
+        return make("li", {}, button(words, () => wish("like", each.id)));
+      }),
+    ),
+  );
 }
 
 export function addText() {
@@ -118,13 +164,37 @@ export function showItems() {
       if (item.known)
         entry.append(make("p", { className: "note", textContent: known(item.known) }));
       if (item.picture) {
-        entry.append(...cropping(item), ...parts(item, (each) => previewAgain([each])));
+        const shown = ofUnits() ? pictured(item) : cropping(item);
+        entry.append(...shown, ...parts(item, (each) => previewAgain([each])), ...whole(item));
       }
       return entry;
     }),
   );
+  at("items").classList.toggle("many", ofUnits() && state.items.length > 1);
   document.body.classList.toggle("asked", state.items.length > 0);
 }
 
+// Whether all slices of a file are asked with; offered where series, studies or patients are retrieved.
+function whole(item) {
+  const kind = ofUnits() && sliced(item);
+  if (!kind) return [];
+  const box = make("input", { type: "checkbox", checked: item.whole });
+  box.addEventListener("change", () => {
+    item.whole = box.checked;
+    search();
+  });
+  const count = item.parts[kind],
+    step = stepOf(count);
+  const every = step > 1 ? `One in ${step} of ${count} slices` : `All ${count} slices`;
+  return [make("label", { className: "check" }, box, ` ${every}`)];
+}
+
 const known = (image) =>
-  [`known labels: ${labelsOf(image)}`, `split ${image.split}`, origin(image)].join(" · ");
+  [
+    `known labels: ${labelsOf(image)}`,
+    `split ${image.split}`,
+    origin(image),
+    image.slices ? `${image.slices} slices` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");

@@ -46,11 +46,25 @@ export function parts(item, again) {
 
 const EDGES = ["left", "top", "right", "bottom"];
 
-// A picture on which a region is drawn; the same region as numbers, for the keyboard.
-export function cropping(item) {
+function imageOf(item) {
   const image = make("img", { alt: `Query: ${item.name}`, draggable: false });
   if (item.kind === "image") showPicture(image, item.picture);
   else image.src = item.picture;
+  return image;
+}
+
+const sizeOf = (item) =>
+  item.size ? [make("div", { className: "note", textContent: item.size })] : [];
+
+// A picture alone.
+export const pictured = (item) => [
+  make("div", { className: "canvas still" }, imageOf(item)),
+  ...sizeOf(item),
+];
+
+// A picture on which a region is drawn; the same region as numbers, for the keyboard.
+export function cropping(item) {
+  const image = imageOf(item);
   const box = make("div", { className: "box", hidden: true });
   const area = make(
     "div",
@@ -105,8 +119,7 @@ export function cropping(item) {
     make("div", { className: "numbers" }, ...labels),
     whole,
   );
-  const size = item.size ? make("div", { className: "note", textContent: item.size }) : null;
-  return [area, size, numbers].filter(Boolean);
+  return [area, ...sizeOf(item), numbers];
 }
 
 // Draws a region with the pointer.

@@ -4,6 +4,7 @@ import { ask, at, capital, fail } from "./page.js";
 import { remember } from "./address.js";
 import { showAnswer } from "./answer.js";
 import { asked, experiment, question, state } from "./state.js";
+import { several } from "./words.js";
 
 let asking = null;
 
@@ -58,7 +59,7 @@ export function idle() {
   document.body.classList.remove("busy");
   const answer = state.answer;
   const images = (answer ? answer.searched : experiment()?.images) ?? 0;
-  at("filtered").textContent = `${images.toLocaleString("en")} images`;
+  at("filtered").textContent = `${images.toLocaleString("en")} ${several()}`;
   if (!answer) {
     at("status").textContent = state.items.length ? "" : "Drop an image to begin.";
     return;

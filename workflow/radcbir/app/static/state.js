@@ -19,6 +19,10 @@ export const experiment = () =>
 
 export const model = (slug) => experiment().models.find((each) => each.slug === slug);
 
+// What is retrieved: `image`, or `series`, `study`, `patient`, which are shown by one of their slices.
+export const unit = () => experiment()?.unit ?? "image";
+export const ofUnits = () => unit() !== "image";
+
 export const asked = () => [...new Set([at("model").value, at("other").value])].filter(Boolean);
 
 const address = (kind, id) =>
@@ -28,17 +32,40 @@ export const picture = (id, side = 192) => `${address("image", id)}?side=${side}
 export const original = (id) => address("original", id);
 export const valuesAddress = (id) => address("values", id);
 export const itemAddress = (id) => address("item", id);
+export const namedAddress = (name) =>
+  `/api/named/${encodeURIComponent(at("experiment").value)}?uid=${encodeURIComponent(name)}`;
 export const readyAddress = (slug) => address("ready", slug);
 
 // Other parts of the page listen to wishes: `search`, `like` (an image of the catalog), `marks`.
 export const wish = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
+// What the slices of an upload are called, `frame` or a plane; nothing where it has no more than one.
+export const sliced = (item) =>
+  Object.keys(item.part ?? {}).find((each) => each !== "volume" && item.parts[each] > 1);
+
+// The parts of an upload that are asked with: the chosen one, or where series, studies or patients are
+// retrieved all slices of the plane. Of more slices than a query may have, every second, third ...
+export function partsAsked(item) {
+  const kind = ofUnits() && item.whole ? sliced(item) : null;
+  if (!kind) return [item.part];
+  const count = item.parts[kind],
+    step = stepOf(count);
+  return Array.from({ length: Math.ceil(count / step) }, (_, place) => ({
+    ...item.part,
+    [kind]: place * step,
+  }));
+}
+
+export const stepOf = (count) => Math.ceil(count / state.limits.items);
+
 export function question() {
   const files = [];
-  const items = state.items.map(({ kind, id, text, crop, part, file }) => {
-    if (kind !== "upload") return { kind, id, text, crop };
+  const items = state.items.flatMap((item) => {
+    const { kind, id, text, file } = item;
+    const crop = ofUnits() ? undefined : item.crop;
+    if (kind !== "upload") return [{ kind, id, text, crop }];
     files.push(file);
-    return { kind, file: files.length - 1, crop, part };
+    return partsAsked(item).map((part) => ({ kind, file: files.length - 1, crop, part }));
   });
   const marks = state.refined ? { right: [...state.right], wrong: [...state.wrong] } : {};
   const asking = {
@@ -48,7 +75,7 @@ export function question() {
     ...marks,
     filters: state.filters,
     k: Number(at("k").value),
-    fold: at("fold").checked ? Number(at("threshold").value) : null,
+    fold: at("fold").checked && !ofUnits() ? Number(at("threshold").value) : null,
     per_patient: at("per-patient").checked && Boolean(experiment().patients),
     read_as: at("read-as").value,
   };

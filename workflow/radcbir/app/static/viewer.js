@@ -7,15 +7,18 @@ import {
   experiment,
   itemAddress,
   model,
+  ofUnits,
   original,
+  partsAsked,
   question,
+  sliced,
   state,
   valuesAddress,
   wish,
 } from "./state.js";
 import { listen, reset, tools } from "./tools.js";
 import { maps } from "./where.js";
-import { labelsOf, patientOf } from "./words.js";
+import { labelsOf, patientOf, sliceOf } from "./words.js";
 
 const KEPT_BYTES = 256 * 1048576;
 
@@ -39,7 +42,7 @@ export function view(hits, hit, slug, where = false) {
   at("detail-body").classList.toggle("alone", !images().length);
   at("detail-tools").replaceChildren(...tools(panes, shown, { hit: showHit, slice }));
   if (!at("detail").open) at("detail").showModal();
-  showQuery();
+  if (!ofUnits()) showQuery();
   showHit(0);
   panes.hit.canvas.focus({ preventScroll: true });
   if (where) showWhere();
@@ -91,6 +94,7 @@ function uploadValues(item, part = item.part) {
 function showQuery() {
   const [item] = images();
   if (!item) return;
+  if (ofUnits()) return showQuerySlice(item);
   const several = state.items.length > 1 ? ` (1 of ${state.items.length} parts)` : "";
   const upload = item.kind === "upload";
   panes.query.show(upload ? uploadValues(item) : catalogValues(item.id), item.name, item.crop);
@@ -100,21 +104,52 @@ function showQuery() {
   else findSeries("query", item.id);
 }
 
+// Of slices, the one that is nearest to the slice of the result.
+function showQuerySlice(first) {
+  const nearest = shown.hits[shown.place].nearest?.query;
+  const caption = (facts) => {
+    panes.query.caption.replaceChildren(head("Query", place("query")), facts);
+  };
+  if (first.kind === "image") {
+    const id = nearest ?? first.id;
+    panes.query.show(catalogValues(id), first.name);
+    // Of a file it knows that of its middle slice.
+    caption(first.known ? facts({ ...first.known, file: "" }) : make("p", {}, first.name));
+    return findSeries("query", id);
+  }
+  const slices = state.items.flatMap(uploadedSlices);
+  const own = Number(nearest ?? 0);
+  panes.query.show(slices[own].fetch(), slices[own].path);
+  caption(make("p", {}, slices[own].path));
+  if (slices.length === 1) return showParts(first);
+  shown.series.query = { kind: "uploads", images: slices, place: own, own };
+  showSlice("query");
+}
+
+function uploadedSlices(item) {
+  const kind = sliced(item);
+  return partsAsked(item).map((part) => ({
+    path: kind ? `${item.name}, ${kind} ${part[kind]}` : item.name,
+    fetch: () => uploadValues(item, part),
+  }));
+}
+
 // Goes `step` results on.
 function showHit(step) {
   const before = shown.place;
   shown.place = Math.max(0, Math.min(shown.hits.length - 1, shown.place + step));
   if (step && shown.place === before) return;
   const hit = shown.hits[shown.place];
+  if (ofUnits()) showQuery();
   at("detail-title").textContent = labelsOf(hit);
   at("detail-place").textContent = `${shown.place + 1} of ${shown.hits.length}`;
   const rank = hit.rank ? `Result ${hit.rank}` : "Result";
-  panes.hit.show(catalogValues(hit.id), labelsOf(hit));
+  panes.hit.show(catalogValues(sliceOf(hit)), labelsOf(hit));
   const row = make("div", { className: "row" }, ...actions(hit));
   panes.hit.caption.replaceChildren(head(rank, place("hit"), row), facts(hit));
-  findSeries("hit", hit.id);
+  findSeries("hit", sliceOf(hit));
   const next = shown.hits[shown.place + (step || 1)];
-  if (next) catalogValues(next.id).catch(() => {}); // so that it is there at the next key
+  if (next) catalogValues(sliceOf(next)).catch(() => {}); // so that it is there at the next key
 }
 
 const head = (title, ...beside) =>
@@ -129,15 +164,18 @@ function facts(image) {
     labels: labelsOf(image),
     "similarity to the query": similar,
     "similarity to the refined query": refined,
+    "similarity of these two slices": image.nearest?.score.toFixed(4),
+    slices: image.slices,
     patient: patientOf(image),
     study: inArchive(image.study_id) ?? image.study_id,
+    series: ofUnits() ? image.series_id : "",
     source: image.source,
     dataset: image.dataset,
     split: image.split,
     view: image.view,
     sex: image.sex,
     age: image.age,
-    file: image.file,
+    file: fileOf(image),
   };
   for (const [name, value] of Object.entries(known)) {
     if (value === null || value === undefined || value === "") continue;
@@ -145,6 +183,8 @@ function facts(image) {
   }
   return list;
 }
+
+const fileOf = (image) => image.nearest?.file ?? image.file;
 
 // A link to the archive's viewer, for a study with a UID where the configuration names one.
 function inArchive(study) {
@@ -157,12 +197,13 @@ function inArchive(study) {
 
 function actions(hit) {
   const copy = button("Copy path", async () => {
-    await navigator.clipboard.writeText(hit.file);
+    await navigator.clipboard.writeText(fileOf(hit));
     copy.textContent = "Copied";
   });
   const file = button("Original file", () => download(file, hit));
   const like = button("More like this", () => wish("like", hit.id));
-  const found = [...markButtons(hit, "this result"), like, copy];
+  const marks = ofUnits() ? [] : markButtons(hit, "this result");
+  const found = [...marks, like, copy];
   if (experiment().originals) found.push(file);
   if (offersWhere(shown.slug)) found.push(button("Where?", showWhere));
   return found;
@@ -171,7 +212,7 @@ function actions(hit) {
 async function download(pressed, hit) {
   pressed.disabled = true;
   try {
-    save(await loaded(original(hit.id)), hit.file.split("/").pop().split("#")[0]);
+    save(await loaded(original(sliceOf(hit))), fileOf(hit).split("/").pop().split("#")[0]);
   } catch (error) {
     pressed.replaceWith(problem(error));
   }
@@ -185,6 +226,10 @@ const ORDERS = {
   file: "by file name",
   position: "by position",
   instance: "by instance number",
+  series: "of the series",
+  study: "of the study",
+  patient: "of the patient",
+  uploads: "uploaded",
 };
 
 const place = (which) => make("div", { className: "slices", "data-of": which });
@@ -221,12 +266,13 @@ function showSlice(which) {
   if (!line || series.images.length < 2) return;
   const off = series.place - series.own,
     count = series.images.length;
-  const what = which === "hit" ? "the result" : "the query";
+  const own = which === "hit" ? "the result" : "the query";
+  const what = ofUnits() ? `the nearest slice of ${own}` : own;
   const away = off ? `${Math.abs(off)} ${off > 0 ? "after" : "before"} ${what}` : what;
   const order = ORDERS[series.kind] ?? series.kind;
   const title = series.images[series.place].path.split("/").pop();
   const move = (step, sign, label) =>
-    button(sign, () => slice(which, step), { "aria-label": `${label}: ${what}` });
+    button(sign, () => slice(which, step), { "aria-label": `${label}: ${own}` });
   line.replaceChildren(
     move(-1, "▲", "Slice before"),
     move(1, "▼", "Slice after"),

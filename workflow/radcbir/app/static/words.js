@@ -1,10 +1,19 @@
 // How an image is named.
 
-import { experiment } from "./state.js";
+import { experiment, unit } from "./state.js";
+
+const PLURALS = { image: "images", series: "series", study: "studies", patient: "patients" };
+
+// What the experiment retrieves, in the plural.
+export const several = () => PLURALS[unit()];
+
+// The image that a result is shown by: of a series, study or patient its slice nearest to the query.
+export const sliceOf = (hit) => hit.nearest?.id ?? hit.id;
 
 export const labelsOf = (image) => image.labels.join(" + ");
 
-export const counted = (count, what) => `+ ${count} ${what}${count === 1 ? "" : "s"}`;
+export const counted = (count, what, several = `${what}s`) =>
+  `+ ${count} ${count === 1 ? what : several}`;
 
 // Patients of several datasets are told apart by the dataset's name, which is shown anyway.
 export function origin(hit) {

@@ -142,7 +142,8 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         volume = _volume(source, selectors.get("volume", 0), header)
         axis = PLANES.index(plane)
         across, down = (each for number, each in enumerate(volume.spacing) if number != axis)
-        cut = np.take(volume.voxels, place, axis=axis)[::-1, ::-1].swapaxes(0, 1)
+        # np.take would copy the whole volume first, whose first axis runs fastest.
+        cut = volume.voxels[(slice(None),) * axis + (place,)].copy()[::-1, ::-1].swapaxes(0, 1)
         check_size(cut.shape[0], cut.shape[1], limits, 16)
         return _raster(volume, volume.scaled(cut), (down, across))
 

@@ -1,0 +1,473 @@
+"""The page of queries where series and studies are retrieved: its answers against the workflow's
+tables, then the page itself in a headless browser."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import Project
+from live_page import barriers, opened, running, shown, until
+from made_volumes import LABELS, slices, write
+from plain_aggregation import cosine
+from starlette.testclient import TestClient
+
+from radcbir.app.engine import Engine
+from radcbir.app.routes import KEY_HEADER, application
+from radcbir.embedding import store
+from radcbir.project.configuration import Project as Configuration
+
+KEY, BASE = "the-key", "http://127.0.0.1"
+SERIES = 24
+WHITENED = {
+    "name": "Thumbnail, whitened", "loader": "adapted", "licence": "none",
+    "adapted": {"of": "thumbnail", "by": "pca_whitening", "components": 8},
+}  # fmt: skip
+BOTH = {
+    "name": "Thumbnail and histogram", "loader": "fusion", "licence": "none",
+    "fusion": {"of": ["thumbnail", "histogram"], "by": "score"},
+}  # fmt: skip
+EXPERIMENT = {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 10}
+EXPERIMENTS = {
+    "volumes": EXPERIMENT | {"unit": "series", "models": ["thumbnail", "whitened", "both"]},
+    "studies": EXPERIMENT | {"unit": "study", "pooling": "median", "models": ["thumbnail"]},
+    "patients": EXPERIMENT | {"unit": "patient", "models": ["thumbnail"]},
+}
+ASKED = [("volumes", "thumbnail"), ("volumes", "whitened"), ("studies", "thumbnail"), ("patients", "thumbnail")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def volumes(finished, tmp_path_factory):
+    """The finished project with experiments of series, studies and patients, as far as neighbors."""
+    project = Project(tmp_path_factory.mktemp("units") / "project")
+    shutil.copytree(finished.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    write(project, slices(SERIES))
+    for slug, card in (("whitened", WHITENED), ("both", BOTH)):
+        (project / f"config/models/{slug}.yaml").write_text(yaml.safe_dump(card))
+    project.configure(
+        datasets={"ct": {"csv": "data/ct.csv", "images": "data/ct"}},
+        models=["thumbnail", "whitened", "histogram", "both"],
+        experiments=EXPERIMENTS,
+        analyses=[],
+        app={"port": 0},
+    )
+    tables = [f"{name}/{model}/knn/test.parquet" for name, model in ASKED]
+    wanted = [*tables, "volumes/both/index/train.faiss"]
+    project.run(*(f"results/experiments/{each}" for each in wanted))
+    return project
+
+
+@pytest.fixture(scope="module")
+def client(volumes):
+    before = Path.cwd()
+    os.chdir(volumes.folder)
+    config = yaml.safe_load((volumes / "config/config.yaml").read_text())
+    engine = Engine(Configuration(config, ["config/models"]), pixels=1_000_000)
+    client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
+    yield client
+    engine.close()
+    os.chdir(before)
+
+
+def ask(client, experiment="volumes", model="thumbnail", path="search", files=(), **question):
+    asked = {"experiment": experiment, "models": [model], "k": 10, "fold": None} | question
+    asked.setdefault("items", [{"kind": "upload", "file": place} for place in range(len(files))])
+    parts = [("file", ("x.png", each)) for each in files]
+    return client.post(
+        f"/api/{path}", data={"question": json.dumps(asked)}, files=parts or [("none", ("", b""))]
+    )
+
+
+def hits(response):
+    assert response.status_code == 200, response.text
+    [answer] = response.json()["models"]
+    assert answer["error"] == ""
+    return answer["hits"]
+
+
+def catalog(volumes, experiment):
+    pool = pd.read_parquet(volumes / f"results/experiments/{experiment}/catalog.parquet")
+    images = pd.read_parquet(volumes / f"results/experiments/{experiment}/units/images.parquet")
+    return pool.set_index("id"), images
+
+
+def image_vectors(volumes):
+    path = volumes / "results/embeddings/thumbnail/ct.h5"
+    ids, found = store.read([path], store.read_ids(path))
+    return dict(zip(ids.tolist(), found.astype(float), strict=True))
+
+
+def unit(identity):
+    return [{"kind": "image", "id": str(identity)}]
+
+
+# --- answers
+# -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("experiment", "model"), ASKED)
+def test_a_unit_of_a_query_split_has_the_neighbors_and_scores_of_the_workflow(
+    client, volumes, experiment, model
+):
+    table = pd.read_parquet(
+        volumes / f"results/experiments/{experiment}/{model}/knn/test.parquet"
+    ).sort_values(["query", "rank"])
+    assert table["query"].nunique() == (4 if experiment == "volumes" else 2)
+    for query, rows in table.groupby("query"):
+        found = hits(ask(client, experiment, model, items=unit(query)))
+        assert len(found) == 10
+        assert [int(each["id"]) for each in found] == rows["neighbor"].tolist()
+        np.testing.assert_allclose([each["score"] for each in found], rows["score"], atol=6e-5)
+
+
+def test_each_hit_shows_the_slice_that_is_nearest_to_one_of_the_query(client, volumes):
+    pool, images = catalog(volumes, "studies")
+    vectors = image_vectors(volumes)
+    places = set()
+    for query in pool.index[pool["split"] == "test"]:
+        own = images.loc[images["unit"] == query, "id"].tolist()
+        for hit in hits(ask(client, "studies", items=unit(query))):
+            theirs = images[images["unit"] == int(hit["id"])]
+            alone = "alone.png" in set(theirs["path"])  # of the study, and of no series
+            assert hit["slices"] == len(theirs) == 6 + alone
+            pairs = {
+                (one, other): cosine(vectors[one], vectors[other])
+                for one in own for other in theirs["id"]
+            }  # fmt: skip
+            best = max(pairs, key=lambda pair: pairs[pair])
+            nearest = hit["nearest"]
+            assert (int(nearest["query"]), int(nearest["id"])) == best
+            assert nearest["score"] == pytest.approx(pairs[best], abs=1e-4)
+            path = theirs.set_index("id")["path"][best[1]]
+            assert nearest["file"] == f"data/ct/{path}"
+            # The slices of a study: series by series, each by position.
+            ordered = theirs.sort_values(["series_id", "position"], na_position="first")
+            assert ordered["id"].iloc[nearest["place"]] == best[1]
+            places.add(nearest["place"])
+    assert len(places) > 2
+
+
+def test_a_unit_and_each_of_its_slices_have_all_slices_around_them(client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    one = pool.index[3]
+    ordered = images[images["unit"] == one].sort_values("position")
+    for identity, place in [(one, 1), *zip(ordered["id"], range(3), strict=True)]:
+        found = client.get(f"/api/item/volumes/{identity}").json()
+        assert found["series"]["kind"] == "series" and found["series"]["place"] == place
+        assert [int(each["id"]) for each in found["series"]["images"]] == ordered["id"].tolist()
+        assert found["image"]["path"] == ordered["path"].iloc[place]
+        assert found["image"]["patient_id"] == ordered["patient_id"].iloc[place]
+        assert client.get(f"/api/image/volumes/{identity}").headers["content-type"] == "image/jpeg"
+    assert client.get("/api/item/volumes/12").json()["error"].startswith("an image is not in")
+
+
+def files_of(volumes, images, identity):
+    """The files of a unit's slices, in the order of their names."""
+    paths = sorted(images.loc[images["unit"] == identity, "path"])
+    return paths, [(volumes / "data/ct" / path).read_bytes() for path in paths]
+
+
+@pytest.mark.parametrize(("experiment", "model"), [*ASKED, ("volumes", "both")])
+def test_slices_that_are_uploaded_find_what_their_unit_finds(client, volumes, experiment, model):
+    pool, images = catalog(volumes, experiment)
+    paths = images.set_index("id")["path"]
+    query = pool.index[pool["split"] == "test"][0]
+    names, files = files_of(volumes, images, query)
+    found = hits(ask(client, experiment, model, files=files))
+    wanted = hits(ask(client, experiment, model, items=unit(query)))
+    assert [each["id"] for each in found] == [each["id"] for each in wanted]
+    for one, other in zip(found, wanted, strict=True):
+        assert one["score"] == pytest.approx(other["score"], abs=2e-4)
+        assert one["nearest"]["id"] == other["nearest"]["id"]
+        assert names[int(one["nearest"]["query"])] == paths[int(other["nearest"]["query"])]
+
+
+def test_one_slice_is_compared_with_the_vectors_of_whole_series(client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    vectors = image_vectors(volumes)
+    means = {one: np.mean([vectors[each] for each in here["id"]], axis=0) for one, here in images.groupby("unit")}  # fmt: skip
+    one = images[images["split"] == "test"].iloc[4]
+    content = (volumes / "data/ct" / one["path"]).read_bytes()
+    found = hits(ask(client, files=[content], k=200))
+    train = pool.index[pool["split"] == "train"]
+    nearest = sorted(train, key=lambda each: -cosine(vectors[one["id"]], means[each]))
+    assert [int(each["id"]) for each in found] == nearest
+    for each in found:
+        known = cosine(vectors[one["id"]], means[int(each["id"])])
+        assert each["score"] == pytest.approx(known, abs=2e-4)
+    mixed = [{"kind": "upload", "file": 0}, *unit(pool.index[0])]
+    assert "take the others away" in ask(client, files=[content], items=mixed).json()["error"]
+
+
+def test_a_unit_of_the_index_does_not_find_itself_and_each_patient_is_found_once(client, volumes):
+    pool, _ = catalog(volumes, "volumes")
+    one = pool.index[pool["split"] == "train"][0]
+    found = hits(ask(client, items=unit(one), k=200))
+    assert len(found) == SERIES - 4 - 1 and str(one) not in {each["id"] for each in found}
+    found = hits(ask(client, items=unit(one), k=200, per_patient=True))
+    assert len({each["patient_id"] for each in found}) == len(found) == (SERIES - 4) // 2
+    assert sorted(each["patient_images"] for each in found) == [0, *[1] * (len(found) - 1)]
+    filtered = hits(ask(client, items=unit(one), k=200, filters={"label": LABELS[:1]}))
+    assert {each["labels"][0] for each in filtered} == set(LABELS[:1])
+
+
+def test_a_unit_is_found_by_the_name_of_its_study_or_series(client, volumes):
+    pool, _ = catalog(volumes, "studies")
+    [found] = client.get("/api/named/studies?uid=%20t7").json()["units"]
+    assert pool["study_id"][int(found["id"])] == "t7" and found["slices"] == 6
+    answer = client.get("/api/named/volumes?uid=t7").json()
+    assert (len(answer["units"]), answer["count"]) == (2, 2)
+    assert {each["study_id"] for each in answer["units"]} == {"t7"}
+    answer = client.get("/api/named/volumes?uid=1").json()  # in each study there is such a series
+    assert (len(answer["units"]), answer["count"]) == (SERIES // 2, SERIES // 2)
+    [found] = client.get("/api/named/patients?uid=t7").json()["units"]
+    assert found["patient_id"] == "ct:p7"
+    for uid in ("1.2.840.1", "", "%25", "t"):
+        missing = client.get(f"/api/named/studies?uid={uid}")
+        assert missing.status_code == 404
+        known = "no study of the experiment 'studies' has the StudyInstanceUID, SeriesInstanceUID"
+        assert missing.json()["error"].startswith(known)
+        assert missing.json()["error"].endswith(": ask with slices of it")
+    stranger = TestClient(client.app, base_url=BASE)
+    assert stranger.get("/api/named/studies?uid=t7").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"items": [{"kind": "text", "text": "a disc"}]}, "finds series, which are not compared with words"),
+        ({"items": [unit(1)[0] | {"crop": [0, 0, 0.5, 1]}]}, "finds series, which have no regions"),
+        ({"items": unit(1), "right": ["2"]}, "finds series, by which no search is refined"),
+        ({"items": unit(1), "fold": 0.99}, "of which near duplicates are not known"),
+        ({"items": unit(1) * 2}, "ask with one series of the catalog, or with slices of your own"),
+        ({"items": unit(1)}, "an image is not in the catalog"),
+        ({"items": unit(1), "path": "match", "id": "2"}, "where a match is, is not known"),
+    ],
+)  # fmt: skip
+def test_what_is_not_offered_for_units_is_one_sentence(client, question, message):
+    answer = ask(client, **question).json()
+    assert message in answer["error"] and answer["error"].count("\n") == 0
+
+
+def test_the_page_says_what_is_retrieved_and_offers_no_words_and_no_map(client, volumes):
+    found = {each["name"]: each for each in client.get("/api/setup").json()["experiments"]}
+    assert [found[name]["unit"] for name in EXPERIMENTS] == ["series", "study", "patient"]
+    assert [found[name]["images"] for name in EXPERIMENTS] == [SERIES - 4, *[SERIES // 2 - 2] * 2]
+    assert [found[name]["patients"] for name in EXPERIMENTS] == [True, True, False]
+    for each in found.values():
+        assert each["missing"] == ""
+        assert not any(model["patches"] or model["text"] for model in each["models"])
+    vectors = volumes / "results/embeddings/thumbnail/ct.h5"
+    vectors.rename(vectors.with_suffix(".away"))
+    [missing] = client.get("/api/setup").json()["experiments"][1]["models"]
+    vectors.with_suffix(".away").rename(vectors)
+    assert "ct.h5 is missing, the vectors of the slices: run `snakemake" in missing["missing"]
+
+
+# --- the page
+# ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def link(volumes):
+    with running(volumes, "config/config.yaml", snakemake=False) as link:
+        yield link
+
+
+@pytest.fixture
+def page(browser, link):
+    with opened(browser, link, viewport={"width": 1280, "height": 720}) as page:
+        yield page
+
+
+def ask_with_sample(page):
+    page.get_by_text("Start from a ").click()
+    page.locator("#samples button").first.click()
+    return shown(page)
+
+
+def open_viewer(page):
+    page.locator(".hit .picture").first.click()
+    until(page, "[...document.querySelectorAll('.readout')].every(each => each.textContent)")
+    until(page, "document.querySelectorAll('.slices button').length === 4")
+
+
+def test_the_page_shows_series_and_steps_through_their_slices(page, client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    assert page.locator("#experiment").input_value() == "volumes"
+    assert page.inner_text("#filtered") == f"{SERIES - 4} series"
+    page.uncheck("#per-patient")
+    ask_with_sample(page)
+    asked = page.evaluate("location.hash").split("image=")[1]
+    assert pool["split"][int(asked)] == "test"
+    wanted = hits(ask(client, page.locator("#experiment").input_value(), page.locator("#model").input_value(), items=unit(asked), k=24))  # fmt: skip
+    cards = page.locator(".hit")
+    assert [each.get_attribute("data-id") for each in cards.all()] == [each["id"] for each in wanted]  # fmt: skip
+    first = wanted[0]
+    text = cards.first.inner_text()
+    assert f"3 slices, number {first['nearest']['place'] + 1} is shown" in text
+    patient = first["patient_id"].split(":")[1]
+    assert f"patient {patient} · study t{patient[1:]}" in text
+    assert f"{first['score']:.3f}" in text
+    picture = cards.first.locator("img").get_attribute("data-path")
+    assert picture.startswith(f"/api/image/volumes/{first['nearest']['id']}?")
+    assert "3 slices" in page.inner_text("#items")
+
+    open_viewer(page)
+    order = images.sort_values("position").groupby("unit")["id"].agg(list)
+    for place, hit in enumerate(wanted[:3]):
+        if place:
+            page.keyboard.press("ArrowRight")
+        own = order[int(asked)].index(int(hit["nearest"]["query"])) + 1
+        theirs = hit["nearest"]["place"] + 1
+        of = "3 (of the series), the nearest slice of the"
+        until(page, f"document.querySelectorAll('.slices')[0].textContent.includes('{own} of {of} query')")  # fmt: skip
+        until(page, f"document.querySelectorAll('.slices')[1].textContent.includes('{theirs} of {of} result')")  # fmt: skip
+        path = images.set_index("id")["path"][int(hit["nearest"]["id"])]
+        assert path in page.locator("#detail dl").last.inner_text()
+    down = theirs < 3
+    page.keyboard.press("ArrowDown" if down else "ArrowUp")
+    until(page, f"document.querySelectorAll('.slices')[1].textContent.includes('1 {'after' if down else 'before'} the nearest slice of the result')")  # fmt: skip
+    neighbor = order[int(hit["id"])][theirs if down else theirs - 2]
+    path = images.set_index("id")["path"][neighbor]
+    until(page, f"document.querySelectorAll('.screen canvas')[1].ariaLabel.includes({json.dumps(path)})")  # fmt: skip
+
+
+def test_the_page_offers_for_series_what_it_can(page, volumes):
+    ask_with_sample(page)
+    for each in ("#fold-row", "#threshold-row", "#refine", "#clear", "#text-row"):
+        assert page.locator(each).is_hidden(), each
+    assert page.locator(".hit .yes, .hit .no").count() == 0
+    assert page.get_by_role("button", name="Where?").count() == 0
+    assert page.get_by_text("Region (drag on the image)").count() == 0
+    # One result per patient, with the other series of that patient below.
+    assert page.locator(".hit").count() == (SERIES - 4) // 2
+    page.get_by_text("+ 1 series of this patient").first.click()
+    page.locator(".twins button").first.click()
+    until(page, "document.querySelectorAll('.slices button').length === 4")
+    assert page.inner_text("#detail-place") == "2 of 2"
+    assert page.get_by_role("button", name="Mark as right: this result").count() == 0
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.click("#export")
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert {row["slices"] for row in rows} == {"3"}
+    assert all(row["slice"].startswith("data/ct/s") for row in rows if not row["folded"])
+    page.select_option("#experiment", "patients")
+    assert page.inner_text("#filtered") == f"{SERIES // 2 - 2} patients"
+    assert page.locator("#patients-row").is_hidden()
+
+
+def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
+    pool, images = catalog(volumes, "volumes")
+    query = pool.index[pool["split"] == "test"][1]
+    _, files = files_of(volumes, images, query)
+    wanted = hits(ask(client, "volumes", page.locator("#model").input_value(), files=files, k=24, per_patient=True))  # fmt: skip
+    dropped = [
+        {"name": f"IM{9 + place}.png", "mimeType": "image/png", "buffer": content}
+        for place, content in enumerate(files)
+    ]
+    page.set_input_files("#files", dropped[::-1])
+    shown(page)
+    until(page, "document.querySelectorAll('#items li').length === 3")
+    listed = page.locator("#items li .head span").all_inner_texts()
+    assert listed == ["IM9.png", "IM10.png", "IM11.png"]
+    assert [each.get_attribute("data-id") for each in page.locator(".hit").all()] == [each["id"] for each in wanted]  # fmt: skip
+    assert page.locator("#measured").is_hidden()
+    assert barriers(page) == []
+    open_viewer(page)
+    own = int(wanted[0]["nearest"]["query"])
+    line = page.locator(".slices").first
+    assert f"{own + 1} of 3 (uploaded), the nearest slice of the query" in line.inner_text()
+    page.locator(".screen canvas").first.click()
+    down = own < 2
+    page.keyboard.press("ArrowDown" if down else "ArrowUp")
+    other = own + (1 if down else -1)
+    until(
+        page, f"document.querySelector('.screen canvas').ariaLabel === 'Query: IM{9 + other}.png'"
+    )
+    assert f"{other + 1} of 3 (uploaded)" in line.inner_text()
+    page.keyboard.press("Escape")
+    for _ in range(2):
+        page.locator("#items").get_by_role("button", name="Remove").first.click()
+    until(page, "document.querySelector('#measured').textContent.includes('has a single slice')")
+    assert "P@1 is about whole series" in page.inner_text("#measured")
+
+
+def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
+    """A volume of six slices, the first three of another shape."""
+    voxels = np.zeros((48, 48, 6), np.uint8)
+    voxels[8:40, 20:28, :3], voxels[20:28, 8:40, 3:] = 200, 200
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+    model = page.locator("#model").input_value()
+
+    def wanted(*places):
+        items = [{"kind": "upload", "file": 0, "part": {"axial": place}} for place in places]
+        asked = {"experiment": "volumes", "models": [model], "k": 24, "fold": None, "items": items}
+        data = {"question": json.dumps(asked | {"per_patient": True})}
+        found = hits(client.post("/api/search", data=data, files=[("file", ("a.nii.gz", content))]))
+        return [f"{each['score']:.3f}" for each in found], found
+
+    page.set_input_files("#files", {"name": "a.nii.gz", "mimeType": "", "buffer": content})
+    scores, found = wanted(*range(6))
+    assert shown(page, ".hit .line span") == scores
+    assert page.get_by_label("All 6 slices").is_checked()
+    assert page.locator("#measured").is_hidden()
+    open_viewer(page)
+    own = int(found[0]["nearest"]["query"])
+    assert page.locator(".slices").first.inner_text().endswith(f"{own + 1} of 6 (uploaded), the nearest slice of the query")  # fmt: skip
+    label = page.locator(".screen canvas").first.get_attribute("aria-label")
+    assert label == f"Query: a.nii.gz, axial {own}"
+    page.keyboard.press("Escape")
+    page.get_by_label("All 6 slices").uncheck()
+    until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
+    assert shown(page, ".hit .line span") == wanted(3)[0] != scores
+
+
+def test_a_uid_is_asked_with_and_one_of_several_series_is_chosen(browser, link, client, volumes):
+    pool, _ = catalog(volumes, "volumes")
+    size = {"width": 1280, "height": 720}
+    with opened(browser, link, viewport=size) as page:
+        page.fill("#uid", "1.2.3")
+        page.press("#uid", "Enter")
+        until(page, "document.querySelector('#error').checkVisibility()")
+        assert page.inner_text("#error").startswith("No series of the experiment 'volumes' has the")
+        page.fill("#uid", "t9")
+        page.click("#find")
+        until(page, "document.querySelectorAll('#named button').length === 2")
+        assert page.locator("#error").is_hidden()
+        assert "It belongs to 2 series: choose one." in page.inner_text("#named")
+        assert "study t9 · 3 slices" in page.locator("#named button").first.inner_text()
+        assert barriers(page) == []
+        page.locator("#named button").last.click()
+        shown(page)
+        asked = int(page.evaluate("location.hash").split("image=")[1])
+        assert pool["study_id"][asked] == "t9"
+        assert page.locator("#named button").count() == 0
+    with opened(browser, link + "#experiment=studies&uid=t11&patients=all", viewport=size) as page:
+        shown(page)
+        studies, _ = catalog(volumes, "studies")
+        [query] = studies.index[studies["study_id"] == "t11"]
+        wanted = hits(ask(client, "studies", items=unit(query)))
+        listed = [each.get_attribute("data-id") for each in page.locator(".hit").all()]
+        assert listed == [each["id"] for each in wanted]
+        assert f"image={query}" in page.evaluate("location.hash")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier_where_series_are_shown(browser, link, scheme):
+    size = {"width": 1280, "height": 720}
+    with opened(browser, link, viewport=size, color_scheme=scheme) as page:
+        ask_with_sample(page)
+        page.get_by_text("+ 1 series of this patient").first.click()
+        assert barriers(page) == []
+        open_viewer(page)
+        assert barriers(page) == []
