@@ -13,10 +13,13 @@ from conftest import Project
 from dicom_series import write
 from PIL import Image
 
+from radcbir.app.inventory import experiments
+from radcbir.app.stored import Stored
 from radcbir.embedding import store
 from radcbir.encoders import load_encoder
 from radcbir.encoders.volumes import prepared
 from radcbir.images.volumes import Volume
+from radcbir.project.configuration import Project as Configuration
 
 CARD = {
     "name": "Tiny volumes",
@@ -134,11 +137,17 @@ def test_the_table_has_both_kinds_and_the_ledger_says_what_made_no_volume(volume
     assert ledger["reason"].str.contains("pillow files do not say where a slice lies").all()
 
 
-def test_pages_speak_of_series(volumes):
+def test_pages_speak_of_series(volumes, monkeypatch):
     assert "finds the right series?" in (volumes / "results/index.html").read_text()
     gallery = (volumes / FOLDER / "gallery/test.html").read_text()
     assert "its nearest series of the index" in gallery
     assert "Each is shown by its middle image." in gallery
+    monkeypatch.chdir(volumes.folder)
+    config = yaml.safe_load((volumes / "config/config.yaml").read_text())
+    stored = Stored(Configuration(config, ["config/models"]))
+    [live] = experiments(stored)
+    missing = {each["slug"]: each["missing"] for each in live["models"]}
+    assert "it takes whole volumes" in missing["tiny-volumes"] and not missing["thumbnail"]
 
 
 def test_only_the_list_of_a_new_series_is_embedded_and_labels_embed_nothing(volumes, tmp_path):

@@ -143,8 +143,8 @@ class Project:
         """
         found = []
         for name, dataset in self.datasets.items():
-            able = {*self.encoded, *self.volumetric}
-            encoding = [each for each in self.models_of_dataset(name) if each in able]
+            elsewhere = {*self.precomputed, *self.fusions}
+            encoding = [each for each in self.models_of_dataset(name) if each not in elsewhere]
             if "images" not in dataset and encoding:
                 found.append(
                     f"{where}: `datasets: {name}` has no `images:`, which the model "
@@ -153,11 +153,8 @@ class Project:
                 )
         enough = [name for name, each in analyses.optional().items() if not each.needs_vectors]
         for name, experiment in self.experiments.items():
-            lists = [
-                each
-                for each in experiment["models"]
-                if not model_card.has_vectors(self.cards[each])
-            ]
+            named = experiment["models"]
+            lists = [each for each in named if not model_card.has_vectors(self.cards[each])]
             wanting = [each for each in experiment["analyses"] if each not in enough]
             if lists and wanting:
                 found.append(
@@ -165,7 +162,7 @@ class Project:
                     f"embeddings, but the model '{lists[0]}' has neighbor lists alone: give this "
                     f"experiment an `analyses:` of its own, of {', '.join(enough)}"
                 )
-            volumetric = [each for each in experiment["models"] if each in self.volumetric]
+            volumetric = [each for each in named if each in self.volumetric]
             if volumetric and experiment["unit"] != "series":
                 found.append(
                     f"{where}: `experiments: {name}: models` names '{volumetric[0]}', which takes "
@@ -347,8 +344,8 @@ class Project:
     @property
     def of_volumes(self) -> list[str]:
         """The datasets whose series are embedded as volumes."""
-        volumetric = set(self.volumetric)
-        return [each for each in self.datasets if volumetric & {*self.models_of_dataset(each)}]
+        embedded = {dataset for model, dataset in self.embedded if model in self.volumetric}
+        return [each for each in self.datasets if each in embedded]
 
     @property
     def networks(self) -> list[str]:
