@@ -50,7 +50,12 @@ CARDS = {
     for path in sorted((ROOT / "config/models").glob("*.yaml"))
 }
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"]
-OTHERS = [slug for slug, card in CARDS.items() if slug not in DEMO and card.has_network]
+OTHERS = [
+    slug
+    for slug, card in CARDS.items()
+    if slug not in DEMO and card.has_network and not card.takes_volumes
+]
+"""Networks of images. Those of volumes are tried in test_volume_encoders.py."""
 
 
 def distinct(slugs):

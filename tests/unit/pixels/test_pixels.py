@@ -33,7 +33,11 @@ CARDS = {
     path.stem: model_card.load_card(path)
     for path in sorted((REPOSITORY / "config/models").glob("*.yaml"))
 }
-NETWORKS = {slug: card for slug, card in CARDS.items() if model_card.has_network(card)}
+NETWORKS = {
+    slug: card
+    for slug, card in CARDS.items()
+    if model_card.has_network(card) and not model_card.takes_volumes(card)
+}
 WINDOW = {**INTENSITY, "policy": "minmax"}
 
 

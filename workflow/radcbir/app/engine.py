@@ -14,13 +14,14 @@ from radcbir.app.query_vectors import QueryVectors, Upload
 from radcbir.app.question import Question, shown
 from radcbir.app.stored import Recent, Stored
 from radcbir.app.units.found import Units
-from radcbir.app.units.query import PLURALS, UnitQuery, check_question
+from radcbir.app.units.query import UnitQuery, check_question
 from radcbir.app.vectors import VectorIndex, refined
 from radcbir.app.views.groups import Ranking
 from radcbir.app.views.surety import is_like_the_benchmark, surety
 from radcbir.app.workers import Workers
 from radcbir.core.errors import InputError
 from radcbir.core.logs import logger
+from radcbir.core.text.retrieved import several
 from radcbir.images.address import split_address
 from radcbir.project.configuration import Project
 
@@ -189,7 +190,7 @@ class Engine:
         model, kind = question.models[0], self.stored.unit(question.experiment)
         if kind != "image":
             raise InputError(
-                f"this experiment finds {PLURALS[kind]}: where a match is, is not known"
+                f"this experiment finds {several(kind)}: where a match is, is not known"
             )
         if all(each.kind == "text" for each in question.items):
             raise InputError("a text has no patches: the map needs an image as the query")

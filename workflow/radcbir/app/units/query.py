@@ -12,10 +12,8 @@ from radcbir.app.stored import Stored
 from radcbir.app.units.vectors import SliceVectors, image_model
 from radcbir.app.vectors import unit
 from radcbir.core.errors import InputError
+from radcbir.core.text.retrieved import several
 from radcbir.retrieval.units.vectors import pooled_vectors
-
-PLURALS = {"image": "images", "series": "series", "study": "studies", "patient": "patients"}
-"""What experiments retrieve, in the plural."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +32,22 @@ def check_question(question: Question, kind: str) -> None:
     """Raise :class:`InputError` for what makes no sense where ``kind`` (``series``, ``study``,
     ``patient``) is retrieved.
     """
-    several = PLURALS[kind]
+    found = several(kind)
     if any(each.kind == "text" for each in question.items):
         raise InputError(
-            f"this experiment finds {several}, which are not compared with words: ask with slices"
+            f"this experiment finds {found}, which are not compared with words: ask with slices"
         )
     if any(each.crop for each in question.items):
         raise InputError(
-            f"this experiment finds {several}, which have no regions: take the whole slice"
+            f"this experiment finds {found}, which have no regions: take the whole slice"
         )
     if question.right or question.wrong:
         raise InputError(
-            f"this experiment finds {several}, by which no search is refined: take the marks away"
+            f"this experiment finds {found}, by which no search is refined: take the marks away"
         )
     if question.fold is not None:
         raise InputError(
-            f"this experiment finds {several}, of which near duplicates are not known: switch the "
+            f"this experiment finds {found}, of which near duplicates are not known: switch the "
             "folding off"
         )
     of_catalog = sum(each.kind == "image" for each in question.items)
