@@ -21,7 +21,9 @@ from plain_aggregation import cosine
 from starlette.testclient import TestClient
 
 from radcbir.app.engine import Engine
+from radcbir.app.inventory import experiments
 from radcbir.app.routes import KEY_HEADER, application
+from radcbir.app.stored import Stored
 from radcbir.embedding import store
 from radcbir.project.configuration import Project as Configuration
 
@@ -270,6 +272,16 @@ def test_the_page_says_what_is_retrieved_and_offers_no_words_and_no_map(client, 
     [missing] = client.get("/api/setup").json()["experiments"][1]["models"]
     vectors.with_suffix(".away").rename(vectors)
     assert "ct.h5 is missing, the vectors of the slices: run `snakemake" in missing["missing"]
+
+
+def test_an_index_that_was_pooled_otherwise_is_not_asked(client, volumes):
+    config = yaml.safe_load((volumes / "config/config.yaml").read_text())
+    config["experiments"]["volumes"]["pooling"] = "median"
+    found = experiments(Stored(Configuration(config, ["config/models"])))[0]["models"]
+    for each in found:
+        assert (
+            "`pooling:` of the experiment has changed since its index was made" in each["missing"]
+        )
 
 
 # --- the page

@@ -157,6 +157,8 @@ def why_missing(stored: Stored, experiment: str, model: str) -> str:
             return str(error)
         if found.get("card_digest", "") != project.card_digest(model):
             return f"its model card has changed since its index was made: {again}"
+        if of_units and found.get("pooling") != project.experiments[experiment]["pooling"]:
+            return f"`pooling:` of the experiment has changed since its index was made: {again}"
         intensity = json.dumps(project.datasets[dataset]["intensity"], sort_keys=True)
         if model in project.encoded and of_images.get("intensity") != intensity:
             return (

@@ -74,7 +74,8 @@ def pool_embeddings(
 ) -> None:
     """Write the embeddings of units to ``output``, from the images' embeddings in ``paths``.
 
-    A unit without an embedded image, or whose images cancel out, is rejected with its reason.
+    A unit without an embedded image, or whose images cancel out, is rejected with its reason. The
+    attribute ``pooling`` records how they were made.
     """
     vectors, units, starts = members_with_vectors(paths, members)
     pooled = pooled_vectors(vectors, starts, pooling, widths)
@@ -82,7 +83,7 @@ def pool_embeddings(
     missing = np.setdiff1d(members["unit"].to_numpy(), units)
     rejected = [(int(each), "", "nothing of it is embedded") for each in missing]
     rejected += [(int(each), "", "the vectors of its images cancel out") for each in units[~kept]]
-    attributes = job.provenance("", {"numpy": np.__version__})
+    attributes = job.provenance("", {"numpy": np.__version__}) | {"pooling": pooling}
     dimension = store.dimension(paths)
     blocks = [(units[kept], pooled[kept], rejected)]
     counts = store.write_blocks(output, blocks, dimension, attributes, job.storage)
