@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from radcbir.images.volumes import Volume
+
 TOLERANCE = 1e-4
 """By how much numbers may differ between processors, as a share of the largest recorded one."""
 
@@ -27,6 +29,15 @@ def images() -> list[Image.Image]:
         dark,
     ]
     return [Image.fromarray(each.astype(np.uint8)) for each in pixels]
+
+
+def volumes() -> list[Volume]:
+    """Values like those of CT, the same on every machine: upright and with turned axes."""
+    x, y, z = np.mgrid[:40, :36, :30]
+    upright = -1000 + (x * 37 + y * y * 3 + x * z * 5) % 1900
+    turned = np.array([[0, -1.5, 0, 9], [0, 0, 2.5, -4], [-1.0, 0, 0, 7], [0, 0, 0, 1]])
+    affines = (np.diag([1.5, 1.25, 3.0, 1]), turned)
+    return [Volume(upright.astype(np.float32), affine) for affine in affines]
 
 
 def filled(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

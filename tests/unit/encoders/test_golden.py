@@ -17,6 +17,7 @@ import timm
 import torch
 import transformers
 import two_towers_files
+from monai.networks.nets.segresnet_ds import SegResEncoder
 from safetensors.torch import load_file, save_file
 from tiny_networks import TINY
 
@@ -24,6 +25,7 @@ from radcbir.cards import loaders, model_card
 from radcbir.cards.versions import PREPROCESSING, ways_of
 from radcbir.encoders import load_encoder, preprocessing
 from radcbir.encoders.loaders import torchxrayvision_encoder
+from radcbir.encoders.loaders.i3resnet_encoder import Inflated
 from radcbir.encoders.network import standardised
 
 ROOT = Path(__file__).parents[3]
@@ -161,6 +163,38 @@ NETWORKS = {
 }  # fmt: skip
 """What is compared -> a function that writes the files of its network; the first word is its loader."""
 
+
+def of_volumes(loader, architecture, network, pooling, dimension, how, **changes):
+    def make(folder):
+        save_file(golden.filled(network().state_dict()), folder / "w.safetensors")
+        usual = {"orientation": "RAS", "range": {"hounsfield": [-1000, 600]}}
+        return {
+            **{each: TINY[each] for each in ("name", "precision", "licence")},
+            **{"loader": loader, "architecture": architecture, "pooling": pooling, **changes},
+            **{"dimension": dimension, "weights": {"file": "w.safetensors"}},
+            "preprocessing": usual | how,
+        }, folder / "w.safetensors"
+
+    return make
+
+
+SEGRES = {"init_filters": 4, "blocks_down": [1, 1, 2]}
+AREA = {"resize": "area", "crop": "foreground", "size": [32, 32, 16]}
+SPACED = {"resize": "pad_or_crop", "spacing": [2.0, 2.0, 3.0], "size": [32, 24, 16]}
+OF_VOLUMES = {
+    "i3resnet pooled, area": of_volumes(
+        "i3resnet", "i3resnet18", lambda: Inflated("resnet18"), "pooled", 512, AREA
+    ),
+    "i3resnet pooled, spaced": of_volumes(
+        "i3resnet", "i3resnet50", lambda: Inflated("resnet50"), "pooled", 2048, SPACED
+    ),
+    "monai mean": of_volumes(
+        "monai", "SegResEncoder", lambda: SegResEncoder(**SEGRES), "mean", 16,
+        {"resize": "keep", "orientation": "SPL"}, options=SEGRES,
+    ),
+}  # fmt: skip
+"""The same for encoders of volumes."""
+
 VECTORS: dict[str, tuple] = {
     'control thumbnail': ({"loader": 1}, [[-21.53, -19.3409, 8.10485, -0.787173, 3.89604, 0.724211], [-3.50085, 5.7025, -1.69039, -17.6984, -1.79012, 11.4741], [-17.7913, -18.053, -11.6184, -30.9106, -12.0178, 15.5566], [2.51419, 2.29436, 2.03096, -4.19453, -2.53203, 3.51111]]),
     'control histogram': ({"loader": 1}, [[0.0153961, 0.0204497, 0.0042949, 0.0141412, -0.00475549, -0.00190774], [-5.06169e-05, -0.00161985, 0.00147595, -0.000599141, -0.000342004, 0.000454585], [0.0190444, 0.0240821, 0.00262097, 0.0129106, -0.0235394, -0.00271467], [0.0485376, 0.00321428, -0.0494273, -0.0131957, 0.0325246, 0.0284806]]),
@@ -180,6 +214,9 @@ VECTORS: dict[str, tuple] = {
     'torchxrayvision resnet50': ({"loader": 1, "network": 1, "preprocessing": {"library": 1}}, [[1150.78, -2004.26, -1714.6, 1046.69, -1340.63, -7.54261], [712.372, -589.373, -255.709, 441.895, -46.2252, 833.744], [733.373, -420.002, -653.469, 509.805, 50.2945, 510.963], [754.81, -712.6, -1086.73, 934.205, 248.605, 904.15]]),
     'two_towers biovil': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1, "stretched": 1}}, [[-3.45417, -3.7467, -5.50769, 1.77654, -2.44318, 0.57717], [-2.47658, -2.58649, -4.1548, 1.12342, -1.20973, 0.344289], [-1.70337, -2.77992, -3.54975, 1.76079, -0.569321, 0.191674], [-3.20314, -3.0611, -4.95901, 1.59756, -1.68993, -0.0980259]]),
     'two_towers biovil-t': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1, "stretched": 1}}, [[-2.8874, -0.650402, -1.34984, -2.08537, -1.95864, 8.92641], [-2.265, 0.050667, -1.31896, -1.85055, -1.62737, 7.04653], [-2.17282, -0.481756, -1.37843, -1.82393, -1.16149, 6.67856], [-2.62884, -0.441016, -1.25105, -2.19979, -1.48683, 9.68019]]),
+    'i3resnet pooled, area': ({"loader": 1, "network": 1, "volumes": 1}, [[-0.520522, -0.80095, 1.69307, 2.00156, 0.299847, -2.39307], [-0.810888, -0.0138563, 1.75054, 2.64318, -1.03037, -2.17318]]),
+    'i3resnet pooled, spaced': ({"loader": 1, "network": 1, "volumes": 1}, [[29.7972, -16.4117, -31.1463, -29.5243, -20.3438, -5.26837], [34.3863, -8.70423, -30.6339, -27.6052, -10.7071, -13.5595]]),
+    'monai mean': ({"loader": 1, "network": 1, "volumes": 1}, [[2.64256, 0.799285, -0.51114, 2.25786, 2.68994, 1.59735], [2.49693, 0.867601, -0.30426, 2.17279, 2.9557, 1.67618]]),
 }  # fmt: skip
 """Versions and sums of the vectors of :func:`golden.images`."""
 
@@ -192,6 +229,16 @@ def test_vectors_change_together_with_a_version_only(name, tmp_path, monkeypatch
     encoder = load_encoder("tiny", card, location, "cpu")
     vectors = encoder.encode([encoder.preprocess(each) for each in golden.images()])
     assert np.ptp(vectors, axis=0).max() > 0.01 * np.abs(vectors).max(), "images make a difference"
+    golden.check(name, vectors, model_card.versions(card), VECTORS.get(name))
+
+
+@pytest.mark.parametrize("name", OF_VOLUMES)
+def test_vectors_of_volumes_change_together_with_a_version_only(name, tmp_path):
+    card, location = OF_VOLUMES[name](tmp_path)
+    assert card["loader"] == name.split()[0]
+    encoder = load_encoder("tiny", card, location, "cpu")
+    vectors = encoder.encode([encoder.prepare(each) for each in golden.volumes()])
+    assert np.ptp(vectors, axis=0).max() > 0.01 * np.abs(vectors).max(), "volumes make a difference"
     golden.check(name, vectors, model_card.versions(card), VECTORS.get(name))
 
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from monai.networks.nets.segresnet_ds import SegResEncoder
+from safetensors.torch import save_file
 
 from radcbir.cards.model_card import load_card
 from radcbir.core.errors import InputError
@@ -57,6 +59,16 @@ def test_the_foreground_is_averaged_to_the_size():
     np.testing.assert_allclose(found.ravel(), [1050 / 1200, 1.0])  # 50; 300 is beyond the range
     with pytest.raises(UnreadableImage, match="no value of the volume is above -1000"):
         prepared(volume(np.full((3, 3, 3), -1000.0)), how)
+
+
+def test_a_volume_that_is_kept_has_its_own_size():
+    how = {**HOW, "resize": "keep", "orientation": "SPL", "crop": "foreground"}
+    del how["size"]
+    values = np.full((4, 5, 6), -1000.0)
+    values[1:3, 2:5, 1:2] = np.arange(6).reshape(2, 3, 1) * 100
+    found = prepared(volume(values), how)
+    assert found.shape == (1, 1, 3, 2)  # up, to the back, to the left
+    np.testing.assert_allclose(found[0, 0], 0.5 + np.arange(6).reshape(2, 3).T[::-1, ::-1] / 20)
 
 
 def test_what_is_inflated_computes_what_the_network_of_images_does():
@@ -155,6 +167,33 @@ def test_cards_load_random_weights_in_their_published_layout(slug, tmp_path):
             deep = deep.bfloat16().float()
         expected = deep.eval()(torch.from_numpy(values)[None]).numpy()
     np.testing.assert_array_equal(encoder.encode([values]), expected)
+
+
+def test_ct_fm_is_the_mean_of_the_last_map_of_monais_network(tmp_path):
+    """In a smaller network, from a file in the published layout; two sizes in one batch."""
+    card = load_card("config/models/ct-fm-segres.yaml").as_dict()
+    options = {"init_filters": 4, "blocks_down": [1, 1, 2]}
+    torch.manual_seed(2)
+    network = SegResEncoder(**options).eval()
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    small = card | {"options": options, "dimension": 16}
+    encoder = load_encoder("ct-fm", small, tmp_path / "model.safetensors", "cpu")
+    random = np.random.default_rng(0)
+    shapes = ((1, 24, 16, 20), (1, 16, 16, 16))
+    inputs = [random.random(shape, dtype=np.float32) for shape in shapes]
+    with torch.inference_mode():
+        expected = [
+            network(torch.from_numpy(each)[None])[-1].mean(dim=(2, 3, 4)) for each in inputs
+        ]
+    np.testing.assert_allclose(encoder.encode(inputs), torch.cat(expected), rtol=1e-5, atol=1e-6)
+    with pytest.raises(InputError, match="'ct-fm' has `options:` that MONAI's SegResEncoder does"):
+        load_encoder(
+            "ct-fm", small | {"options": {"deep": 3}}, tmp_path / "model.safetensors", "cpu"
+        )
+    with pytest.raises(InputError, match="architecture 'UNet': `loader: monai` has SegResEncoder"):
+        load_encoder(
+            "ct-fm", small | {"architecture": "UNet"}, tmp_path / "model.safetensors", "cpu"
+        )
 
 
 def test_weights_and_architectures_that_do_not_fit_are_named(tmp_path):

@@ -53,9 +53,12 @@ class VolumeEncoder(OnDevice):
 
     @torch.inference_mode()
     def _forward(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
-        batch = torch.from_numpy(np.stack(inputs)).to(self.device)
+        alike = len({each.shape for each in inputs}) == 1
+        batches = [np.stack(inputs)] if alike else [each[None] for each in inputs]
         with self.in_precision():
-            return self.model(batch)
+            return torch.cat(
+                [self.model(torch.from_numpy(each).to(self.device)) for each in batches]
+            )
 
 
 def prepared(volume: Volume, how: Mapping[str, Any]) -> np.ndarray:
@@ -65,8 +68,8 @@ def prepared(volume: Volume, how: Mapping[str, Any]) -> np.ndarray:
     (without resampling); with `spacing` (mm) they are resampled linearly, the first voxels staying
     where they are; with `crop: foreground` what is outside the box of all values above the lower
     end of the range is cut off; `size` is reached by the mean over cells (`resize: area`), or
-    around the middle by cutting off and by filling with the lower end (`resize: pad_or_crop`); the
-    range becomes 0 to 1, and what is beyond its ends 0 or 1.
+    around the middle by cutting off and by filling with the lower end (`resize: pad_or_crop`), or
+    not asked for (`resize: keep`); the range becomes 0 to 1, and what is beyond its ends 0 or 1.
 
     Raises :class:`UnreadableImage` where no value is above the lower end.
     """
@@ -77,7 +80,9 @@ def prepared(volume: Volume, how: Mapping[str, Any]) -> np.ndarray:
             values = _resampled(values, axis, wanted / spacing[axis])
     if how.get("crop") == "foreground":
         values = _foreground(values, low)
-    if how["resize"] == "area":
+    if how["resize"] == "keep":
+        sized = values
+    elif how["resize"] == "area":
         sized = torch.nn.functional.interpolate(
             torch.from_numpy(np.ascontiguousarray(values))[None, None], how["size"], mode="area"
         )[0, 0].numpy()

@@ -71,8 +71,9 @@ def network_keys(**others: Schema) -> dict[str, Schema]:
 def registry() -> dict[str, Loader]:
     """All loaders by name."""
     found = [
-        importlib.import_module(f"{__name__}.{each.name}").LOADER
-        for each in pkgutil.iter_modules(__path__)
+        importlib.import_module(each.name).LOADER
+        for each in pkgutil.walk_packages(__path__, f"{__name__}.")
+        if not each.ispkg
     ]
     return {each.name: each for each in found}
 

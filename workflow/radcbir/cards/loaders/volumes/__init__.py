@@ -1,13 +1,14 @@
-"""Residual networks inflated to three dimensions, for CT volumes: Merlin, Astra."""
-
-from radcbir.cards.loaders import NETWORK, SOURCE, Loader, network_keys
+"""Encoders that take a whole series as one volume."""
 
 LENGTH = {"type": "number", "exclusiveMinimum": 0}
 
-PREPROCESSING = {
+VOLUMES: dict = {
     "only": ("size", "resize", "range", "orientation", "spacing", "crop"),
-    "required": ["size", "resize", "range", "orientation"],
+    "required": ["resize", "range", "orientation"],
     "allOf": [],
+    "if": {"properties": {"resize": {"const": "keep"}}},
+    "then": {"properties": {"size": {"not": {}}}},
+    "else": {"required": ["size"]},
     "properties": {
         "size": {
             "description": "Voxels of the input along its three axes.",
@@ -18,8 +19,9 @@ PREPROCESSING = {
         },
         "resize": {
             "description": "area: the whole volume, each voxel the mean of what it covers. "
-            "pad_or_crop: the middle, filled with the lower end of the range.",
-            "enum": ["area", "pad_or_crop"],
+            "pad_or_crop: the middle, filled with the lower end of the range. keep: as it is, "
+            "for networks that take any size.",
+            "enum": ["area", "pad_or_crop", "keep"],
         },
         "range": {"if": {}, "type": "object", "required": ["hounsfield"]},
         "orientation": {
@@ -40,19 +42,5 @@ PREPROCESSING = {
         },
     },
 }
-
-LOADER = Loader(
-    name="i3resnet",
-    version=1,
-    module="radcbir.encoders.loaders.i3resnet_encoder",
-    libraries=("torchvision", "nibabel"),
-    network=True,
-    volumes=True,
-    required=NETWORK,
-    keys=network_keys(
-        weights={"only": (*SOURCE, "prefix", "unused", "random_seed")},
-        pooling={"enum": ["pooled"]},
-        runtime={"enum": ["auto", "torch"]},
-        preprocessing=PREPROCESSING,
-    ),
-)
+"""How a volume becomes the input (:func:`radcbir.encoders.volumes.prepared`), for all loaders of
+encoders that take volumes."""
