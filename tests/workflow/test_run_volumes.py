@@ -170,6 +170,25 @@ def test_only_the_list_of_a_new_series_is_embedded_and_labels_embed_nothing(volu
     assert jobs["embed_volumes"] == jobs["gather"] == 0 and jobs["retrieval_metrics"] == 2
 
 
+def test_a_model_of_volumes_that_is_added_does_its_own_work_alone(volumes, tmp_path):
+    project = Project(tmp_path / "project")
+    shutil.copytree(volumes.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    for part in (
+        "embeddings/tiny-volumes",
+        "experiments/volumes/tiny-volumes",
+        "datasets/ct/volumes",
+    ):
+        shutil.rmtree(project / "results" / part)
+    text = (project / "config/config.yaml").read_text()
+    (project / "config/config.yaml").write_text(text.replace("- tiny-volumes\n", ""))
+    project.run()
+    (project / "config/config.yaml").write_text(text)
+    jobs = project.run()
+    assert jobs["volumes"] == 1 and jobs["embed_volumes"] == volumes.jobs["embed_volumes"]
+    assert jobs["embed"] == jobs["pixels"] == jobs["inspect_images"] == 0
+    assert jobs["unit_embeddings"] == jobs["index"] == jobs["knn"] == jobs["retrieval_metrics"] == 1
+
+
 def test_a_model_of_volumes_is_refused_where_images_are_retrieved(volumes, tmp_path):
     project = Project(tmp_path / "project")
     shutil.copytree(volumes.folder, project.folder, symlinks=True)
