@@ -15,6 +15,7 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 WITHOUT_A_RUN = {
     "make demo": "takes many minutes; `make demo` is what the continuous integration runs",
+    "make demo-volumes": "fetches 330 MB; tests/workflow/test_run_volumes.py runs such models",
     "make test": "runs this test",
     "make setup": "downloads the environment that this test runs in",
     "make benchmarks": "takes hours",

@@ -272,11 +272,11 @@ def damaged_disk(project):
     """
     project.edit(
         "workflow/radcbir/images/reader.py",
-        "    with _reasons(), Source(file, limits, name) as source:\n        return geometry",
-        "    with _reasons(), Source(file, limits, name) as source:\n"
+        "    with reasons(), Source(file, limits, name) as source:\n        found",
+        "    with reasons(), Source(file, limits, name) as source:\n"
         '        if os.path.exists(file + ".bad"):\n'
         "            raise OSError(errno.EIO, os.strerror(errno.EIO))\n"
-        "        return geometry",
+        "        found",
     )
 
 

@@ -148,6 +148,7 @@ def gallery(browser, tmp_path):
         pixels=48,
         queries=[query(number, kind) for number, kind in enumerate(kinds)],
         kinds=KINDS,
+        retrieved="images",
         thumbnails=[("t0", "data:image/png;base64,"), ("t9", "data:image/png;base64,")],
     )
     with opened(browser, tmp_path / "gallery.html") as page:
