@@ -40,7 +40,7 @@ import numpy as np
 from PIL import Image
 
 from radcbir.cards import model_card
-from radcbir.embedding.images import AHEAD, _embed, _read
+from radcbir.embedding.images import AHEAD, embed_prepared, read_ahead
 from radcbir.encoders import load_encoder
 from radcbir.images.intensity import INTENSITY
 from radcbir.pixels.decode import Preparation, decode_missing, preprocessor
@@ -131,15 +131,15 @@ def measure(folder):
         encoder.encode(empty)
 
     def by_threads():
-        return list(_read(rows, lambda row: prepare(row[1]), options.processes, AHEAD * batch))
+        return list(read_ahead(rows, lambda row: prepare(row[1]), options.processes, AHEAD * batch))
 
     def by_processes(stored):
         return decode_missing(stored, prepare, options.processes)
 
     def each_for_itself():
         return [
-            _embed(
-                _read(rows, lambda row: prepare(row[1]), options.processes, AHEAD * batch),
+            embed_prepared(
+                read_ahead(rows, lambda row: prepare(row[1]), options.processes, AHEAD * batch),
                 len(rows),
                 encoder,
                 batch,
@@ -149,7 +149,7 @@ def measure(folder):
 
     def all_from(stored):
         return [
-            _embed(read_in_order(stored, prepare), len(rows), encoder, batch)[1]
+            embed_prepared(read_in_order(stored, prepare), len(rows), encoder, batch)[1]
             for encoder in encoders.values()
         ]
 

@@ -141,7 +141,6 @@ def files_of(slug, folder):
     torch.manual_seed(5)
     deep = Inflated("resnet18")
     tensors = deep.state_dict()
-    tensors |= {"classifier.weight": torch.zeros(3), "contrastive_head.bias": torch.zeros(2)}
     if slug.startswith("astra"):  # one file of bfloat16 in three parts
         torch.save({name: each.bfloat16() for name, each in tensors.items()}, folder / "whole.pt")
         content = (folder / "whole.pt").read_bytes()
@@ -152,6 +151,8 @@ def files_of(slug, folder):
             (folder / name).write_bytes(content[number * part : (number + 1) * part])
         return card | {"weights": {"files": {name: {} for name in names}}}, folder, deep
     named = {f"encode_image.i3_resnet.{name}": each for name, each in tensors.items()}
+    for name in ("classifier.weight", "contrastive_head.bias"):
+        named[f"encode_image.i3_resnet.{name}"] = torch.zeros(3)
     named |= {"logit_scale": torch.ones(()), "encode_text.linear_layer.bias": torch.zeros(512)}
     torch.save(named, folder / card["weights"]["file"])
     return card, folder / card["weights"]["file"], deep

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -20,13 +20,15 @@ from radcbir.datasets.shard_lists import read_shards
 from radcbir.embedding.batches import BatchSize, encoded
 from radcbir.embedding.job import Job
 from radcbir.embedding.store import write_shard
-from radcbir.encoders import Encoder, load_encoder
+from radcbir.encoders import Encoder, VectorsOf, load_encoder
 from radcbir.images import raster
 from radcbir.images.intensity import INTENSITY, policy_of
 from radcbir.pixels.decode import Preparation, check_units
 from radcbir.pixels.job import read_in_order, stored_pixels
 from radcbir.pixels.part import Prepared
 from radcbir.pixels.stored import Row, StoredPixels
+
+Listed = TypeVar("Listed")
 
 AHEAD = 3
 """How many batches may be decoded ahead of the one in the encoder."""
@@ -124,8 +126,8 @@ def embed_images(
     policy = INTENSITY if intensity is None else intensity
     policy = policy_of(getattr(encoder, "preprocessing", {}), policy)
     prepare = Preparation(image_root, policy, encoder.preprocess)
-    images = _read(rows, lambda row: prepare(row[1]), threads, AHEAD * batch_size)
-    return _embed(images, len(rows), encoder, batch_size)
+    images = read_ahead(rows, lambda row: prepare(row[1]), threads, AHEAD * batch_size)
+    return embed_prepared(images, len(rows), encoder, batch_size)
 
 
 def embed_stored(
@@ -134,7 +136,7 @@ def embed_stored(
     """:func:`embed_images` of images whose pixels are stored; those of a damaged file are decoded
     ``again``.
     """
-    return _embed(read_in_order(stored, again), len(stored.rows), encoder, batch_size)
+    return embed_prepared(read_in_order(stored, again), len(stored.rows), encoder, batch_size)
 
 
 def embed_loaded(
@@ -154,29 +156,33 @@ def embed_loaded(
         except raster.UnreadableImage as error:
             return error.reason
 
-    images = _read(rows, prepare, threads, AHEAD * batch_size)
-    return _embed(images, len(rows), encoder, batch_size)
+    images = read_ahead(rows, prepare, threads, AHEAD * batch_size)
+    return embed_prepared(images, len(rows), encoder, batch_size)
 
 
-def _read(
-    rows: Sequence[Row], prepare: Callable[[Row], Prepared], threads: int, ahead: int
-) -> Iterator[tuple[Row, Prepared]]:
-    """The images with their pixels, in order; ``threads`` are decoded at a time, at most ``ahead``
-    images before they are used.
+def read_ahead(
+    rows: Sequence[Listed], prepare: Callable[[Listed], Prepared], threads: int, ahead: int
+) -> Iterator[tuple[Listed, Prepared]]:
+    """The images (or volumes) with their pixels, in order; ``threads`` are decoded at a time, at
+    most ``ahead`` of them before they are used.
     """
     with ThreadPoolExecutor(max(1, threads)) as pool:
         prepared = _ahead(pool, prepare, rows, ahead)
         yield from zip(rows, prepared, strict=True)
 
 
-def _embed(
-    images: Iterable[tuple[Row, Prepared]], count: int, encoder: Encoder, batch_size: int
+def embed_prepared(
+    images: Iterable[tuple[Row, Prepared]],
+    count: int,
+    encoder: VectorsOf,
+    batch_size: int,
+    things: str = "images",
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str, str]]]:
-    """Embed ``count`` prepared images; what is returned is that of :func:`embed_images`."""
+    """Embed ``count`` prepared ``things``; what is returned is that of :func:`embed_images`."""
     ids: list[int] = []
     vectors = np.empty((count, encoder.dimension), dtype=np.float32)
     rejected: dict[int, tuple[int, str, str]] = {}  # by their places in the list
-    progress = Progress(count, "images")
+    progress = Progress(count, things)
 
     def usable() -> Iterator[tuple[tuple[int, Row], np.ndarray]]:
         for place, (row, prepared) in enumerate(images):

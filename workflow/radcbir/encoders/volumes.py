@@ -35,6 +35,11 @@ class VolumeEncoder(OnDevice):
         self.model = moved.to(self.device)
         self.preprocessing = card["preprocessing"]
 
+    @property
+    def on_gpu(self) -> bool:
+        """No: a volume keeps a GPU busy by itself, and a batch keeps the size of the card."""
+        return False
+
     def prepare(self, volume: Volume) -> np.ndarray:
         """:func:`prepared` by the card. It is called from several threads."""
         return prepared(volume, self.preprocessing)

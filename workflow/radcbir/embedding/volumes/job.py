@@ -1,17 +1,15 @@
 """From a list of volumes to their embeddings: the next volume is read while one is computed."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from radcbir.core.logs import Progress, logger
+from radcbir.core.logs import logger
 from radcbir.datasets.checks import check_image_root, check_rejected
 from radcbir.datasets.passing import note_passing
-from radcbir.embedding.batches import BatchSize, encoded
-from radcbir.embedding.images import Means
+from radcbir.embedding.images import Means, embed_prepared, read_ahead
 from radcbir.embedding.job import Job
 from radcbir.embedding.store import write_shard
 from radcbir.encoders.volumes import VolumeEncoder
@@ -65,44 +63,16 @@ def embed_volumes(
     Returns the ids (n,) and vectors (n, d) of those that worked, in the order given, and (id, path
     of the first slice, reason) of those that did not.
     """
-    rejected: dict[int, tuple[int, str, str]] = {}
-    progress = Progress(len(listed), "volumes")
 
-    def reject(place: int, reason: str) -> None:
-        series, paths = listed[place]
-        rejected[place] = (series, paths[0], reason)
-        logger.warning("rejected the series of %s: %s", paths[0], reason)
-
-    def prepare(paths: Sequence[str]) -> np.ndarray | str:
+    def prepare(one: Listed) -> np.ndarray | str:
         try:
-            return encoder.prepare(read_volume(image_root, paths))
+            return encoder.prepare(read_volume(image_root, one[1]))
         except UnreadableImage as error:
             return error.reason
         finally:
             reader.forget()
 
-    def usable() -> Iterator[tuple[int, np.ndarray]]:
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(prepare, listed[0][1])
-            for place in range(len(listed)):
-                found = coming.result()
-                if place + 1 < len(listed):
-                    coming = pool.submit(prepare, listed[place + 1][1])
-                if isinstance(found, str):
-                    reject(place, found)
-                else:
-                    yield place, found
-                progress.advance()
-
-    kept, vectors = [], []
-    for places, batch in encoded(usable(), encoder, BatchSize(batch_size)):
-        for place, vector in zip(places, batch, strict=True):
-            if not np.isfinite(vector).all():
-                reject(place, "the encoder gave no finite vector")
-            elif not vector.any():
-                reject(place, "the encoder gave a zero vector")
-            else:
-                kept.append(listed[place][0])
-                vectors.append(vector)
-    found = np.array(vectors, np.float32).reshape(len(kept), encoder.dimension)
-    return np.array(kept, np.int64), found, [rejected[place] for place in sorted(rejected)]
+    volumes = (
+        ((series, paths[0]), found) for (series, paths), found in read_ahead(listed, prepare, 1, 1)
+    )
+    return embed_prepared(volumes, len(listed), encoder, batch_size, "volumes")

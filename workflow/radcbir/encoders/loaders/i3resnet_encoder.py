@@ -22,9 +22,6 @@ ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 SMALL = (32, 32, 16)
 """A volume on which the network is tried. It takes any size."""
 
-CLASSIFIERS = ("fc.", "classifier.", "contrastive_head.")
-"""Starts of the names of tensors behind the features, which are no part of the embedding."""
-
 
 class Inflated(nn.Module):
     """torchvision's network in three dimensions, with the names of its tensors.
@@ -88,13 +85,8 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Vo
     torch.manual_seed(card["weights"].get("random_seed", 0))
     model = Inflated(architecture).eval()
     if files:
-        tensors = selected(_tensors(list(files.values()), slug), card["weights"])
-        tensors = {
-            name: each.float() if each.is_floating_point() else each
-            for name, each in tensors.items()
-            if not name.startswith(CLASSIFIERS)
-        }
-        load_tensors(model, tensors, slug)
+        tensors = _tensors(list(files.values()), slug)
+        load_tensors(model, selected(tensors, card["weights"]), slug)
     return checked(VolumeEncoder(model, card, device), slug, card, SMALL)
 
 
