@@ -16,6 +16,9 @@ import pydicom
 
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 TAGS = {"StudyInstanceUID": "0020000D", "SeriesInstanceUID": "0020000E", "SOPInstanceUID": "00080018", "PatientID": "00100020"}  # fmt: skip
+OF_SERIES = {"Modality": "00080060", "SeriesDescription": "0008103E", "SeriesNumber": "00200011"}
+OF_INSTANCE = {"InstanceNumber": "00200013"}
+TAGS |= OF_SERIES | OF_INSTANCE
 BOUNDARY = b"a boundary"
 
 
@@ -25,20 +28,27 @@ class Made:
     None. ``asked`` counts the requests, and ``headers`` are those of the last one."""
 
     def __init__(self, paths: list[Path]):
-        self.files = {}
+        self.files, self.said = {}, {}
         for path in paths:
             header = pydicom.dcmread(path, stop_before_pixels=True)
             self.files[tuple(str(header[each].value) for each in UIDS)] = (path, str(header.PatientID))  # fmt: skip
+            wanted = (OF_SERIES, UIDS[1]), (OF_INSTANCE, UIDS[2])
+            for names, uid in wanted:
+                said = {each: str(header.get(each)) for each in names if header.get(each)}
+                self.said[str(header[uid].value)] = said
         self.fail = lambda path, times: None
         self.asked, self.headers = Counter(), {}
         self.url = ""
 
     def rows(self, path: str, query: str) -> list[dict] | None:
-        """What a search lists; offsets are heeded, keys are not."""
+        """What a search lists; offsets are heeded, and of keys SeriesInstanceUID alone."""
         study, series = (re.search(rf"/{kind}/([^/]+)", path) for kind in ("studies", "series"))
+        series = series or re.search(r"SeriesInstanceUID=([\d.]+)", query)
         level = {"studies": 0, "series": 1, "instances": 2}[path.rsplit("/", 1)[1]]
         found = {
-            uids[level]: dict(zip(UIDS[: level + 1], uids, strict=False)) | {"PatientID": patient}
+            uids[level]: dict(zip(UIDS[: level + 1], uids, strict=False))
+            | {"PatientID": patient}
+            | self.said.get(uids[level], {})
             for uids, (_, patient) in self.files.items()
             if (not study or study[1] == uids[0]) and (not series or series[1] == uids[1])
         }

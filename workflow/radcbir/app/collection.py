@@ -24,6 +24,10 @@ SHOWN = (
     *("patient_id", "study_id", "source"),
 )
 
+NAMED = ("study_id", "series_id")
+"""What images and units are found by: of datasets made from DICOM files these are StudyInstanceUID
+and SeriesInstanceUID."""
+
 IN_SERIES = {"series_id": pa.string(), "instance": pa.float64(), "position": pa.float64()}
 """What orders a series: blank in catalogs of versions that did not have it."""
 
@@ -81,6 +85,15 @@ class Collection:
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """The rows of some images; -1 for one that the catalog does not have."""
         return places_of(ids, self.ids, self.order)
+
+    def rows_named(self, name: str) -> np.ndarray:
+        """The rows of images whose ``study_id`` or ``series_id`` is ``name``."""
+        has = [pc.fill_null(pc.equal(self.table[each], name), False) for each in NAMED]
+        return pc.indices_nonzero(pc.or_(*has)).to_numpy()
+
+    def named(self, name: str) -> list[int]:
+        """The ids of these images."""
+        return self.ids[self.rows_named(name)].tolist()
 
     def admitted(self, filters: Mapping[str, Sequence[str]]) -> np.ndarray:
         """Which images pass, bool per row: of each facet that is named, the image has one of the

@@ -89,6 +89,13 @@ class Decoder:
             _, chosen = _part(path, source, self.limits)
             return self._values(join_address(path, chosen), source)
 
+    def archived(self, content: bytes, sop: str, leave_out: Sequence[str]) -> dict:
+        """What a file of an archive is (:func:`radcbir.app.archive.images.image_of`)."""
+        from radcbir.app.archive.images import image_of
+
+        with self._opened({"bytes": content}) as path:
+            return image_of(path, sop, leave_out)
+
     def _values(self, address: str, source: Mapping) -> tuple[dict, bytes]:
         limits, name = self._limits(source)
         try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from radcbir.analyses.confidence.stored import Stored as Fit
 from radcbir.app import inventory
+from radcbir.app.archive.taken import Archive, Choice, Taken
 from radcbir.app.collection import Collection
 from radcbir.app.query_vectors import QueryVectors, Upload
 from radcbir.app.question import Question, shown
@@ -42,6 +43,7 @@ class Engine:
         self.project, self.stored, self.workers = project, Stored(project), Workers(pixels)
         self.vectors = QueryVectors(self.stored, self.workers)
         self.units = Units(self.stored, self.vectors)
+        self.archive = Archive(self.stored, self.workers)
         self.pictures = Recent(KEPT_PICTURES)
 
     def close(self) -> None:
@@ -237,9 +239,13 @@ class Engine:
         }
 
     def named(self, experiment: str, name: str) -> dict:
-        """The series, studies or patients that a UID belongs to. Raises :class:`InputError`."""
+        """The series, studies, patients or images that a UID belongs to. Raises :class:`InputError`."""
         self.stored.check_experiment(experiment)
         return self.units.named(experiment, name)
+
+    def archived(self, experiment: str, uid: str, image: str) -> Choice | Taken:
+        """What the archive of the experiment's datasets has with a UID. Raises :class:`InputError`."""
+        return self.archive.take(experiment, uid, image)
 
     def values(self, experiment: str, identity: int) -> tuple[dict, bytes]:
         """The values of an image of the catalog as its file has them, and nothing else of the file.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radcbir.analyses.order import of_figure
+from radcbir.app.archive.where import archives
 from radcbir.app.collection import FACETS, Collection
 from radcbir.app.stored import Stored
 from radcbir.cards import model_card
@@ -56,6 +57,7 @@ def _experiment(stored: Stored, name: str) -> dict:
         and f"Here every {unit} is compared; the experiment's own index is approximate.",
         "several_intensities": len(policies) > 1,
         "originals": not project.key_file,
+        "archive": bool(archives(project, name)),
         "viewer": project.settings["app"].get("viewer", ""),
         "facets": {facet: collection.facets[facet].counts(collection.in_index) for facet in FACETS},
         "samples": _samples(collection),

@@ -11,6 +11,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radcbir.app import question
+from radcbir.app.archive.taken import Choice
 from radcbir.app.engine import Engine
 from radcbir.app.query_vectors import Upload
 from radcbir.core.errors import InputError
@@ -176,6 +178,7 @@ class Endpoints:
             Route("/api/ready/{experiment}/{model}", self.ready),
             Route("/api/item/{experiment}/{identity}", self.item),
             Route("/api/named/{experiment}", self.named),
+            Route("/api/archive/{experiment}", self.archived),
             Route("/api/values", self.upload_values, methods=["POST"]),
             Route("/api/values/{experiment}/{identity}", self.values),
             Route("/api/image/{experiment}/{identity}", self.picture),
@@ -225,6 +228,18 @@ class Endpoints:
         name = request.query_params.get("uid", "").strip()[: question.LONGEST_NAME]
         chosen = request.path_params["experiment"]
         return JSONResponse(await self._in_thread(self.engine.named, chosen, name))
+
+    async def archived(self, request: Request) -> Response:
+        """What an archive has with a UID: a choice, or files one after the other."""
+        given = (request.query_params.get(each, "").strip() for each in ("uid", "image"))
+        chosen = (request.path_params["experiment"], *given)
+        async with self.at_once:
+            found = await self._in_thread(self.engine.archived, *chosen, counted=False)
+        if isinstance(found, Choice):
+            return JSONResponse(asdict(found))
+        files = [{"name": name, "bytes": len(content)} for name, content in found.files]
+        said = {"files": files, "uid": found.uid, "dataset": found.dataset, "said": found.said}
+        return described(said, b"".join(content for _, content in found.files))
 
     async def values(self, request: Request) -> Response:
         """The values of an image of the catalog."""

@@ -39,3 +39,23 @@ def suggested(name: str, known: Sequence[str]) -> str:
     """The known name that is nearest to a wrong one, or all of them, as text."""
     near = difflib.get_close_matches(name, known, 1)
     return f"did you mean '{near[0]}'?" if near else (", ".join(known) or "none so far")
+
+
+def mistakes_of_page(
+    settings: Mapping, experiments: Mapping[str, Mapping], datasets: Mapping, where: str
+) -> list[str]:
+    """What `app:` asks for that the rest of the configuration does not allow, as sentences."""
+    found = []
+    if "pseudonymise" in settings and "viewer" in settings["app"]:
+        found.append(
+            f"{where}: `app: viewer:` needs the UIDs of studies, which `pseudonymise:` takes "
+            "away: drop one of them"
+        )
+    used = [datasets[each] for one in experiments.values() for each in one["datasets"]]
+    fetched = any(each.get("prepare", {}).get("from") == "dicomweb" for each in used)
+    if settings["app"]["archive"] and not fetched:
+        found.append(
+            f"{where}: `app: archive:` lets the page ask the archive that a dataset comes from, and "
+            "no dataset of an experiment comes from one (`prepare: {from: dicomweb}`): take it out"
+        )
+    return found

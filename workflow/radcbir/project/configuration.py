@@ -18,7 +18,7 @@ from radcbir.core.schema import validate
 from radcbir.datasets import providers
 from radcbir.pixels.geometry import geometry
 from radcbir.project import models
-from radcbir.project.checks import with_defaults
+from radcbir.project.checks import mistakes_of_page, with_defaults
 from radcbir.project.datasets import archived_files, complete_dataset, pseudonymous, shown
 from radcbir.project.experiments import complete_experiment
 from radcbir.project.query import complete_query, query_in_full
@@ -114,12 +114,11 @@ class Project:
                     f"{where}: the embeddings of the model '{self.precomputed[0]}' refer to images "
                     "by their names, which `pseudonymise:` takes away: drop one of them"
                 )
-            if "viewer" in self.settings["app"]:
-                mistakes.add(
-                    f"{where}: `app: viewer:` needs the UIDs of studies, which `pseudonymise:` takes "
-                    "away: drop one of them"
-                )
-        for each in (*self._without_what_they_need(where), *self._without_their_base(where)):
+        for each in (
+            *mistakes_of_page(self.settings, self.experiments, self.datasets, where),
+            *self._without_what_they_need(where),
+            *self._without_their_base(where),
+        ):
             mistakes.add(each)
         self.query: dict | None = None
         """What the target `query` asks, defaults filled in: name, images, experiment, models, k,

@@ -20,6 +20,11 @@ export function remember() {
   for (const facet of FACETS) for (const each of state.filters[facet] ?? []) put(facet, each);
   const [item] = state.items;
   if (state.items.length === 1 && item.kind === "image") put("image", item.id);
+  const whole = item?.uid && state.items.length === item.together;
+  if (whole && state.items.every((each) => each.uid === item.uid)) {
+    put("uid", item.uid, "");
+    put("instance", item.instance, "");
+  }
   const text = String(chosen);
   history.replaceState(null, "", text ? `#${text}` : location.pathname);
 }

@@ -1,5 +1,6 @@
 // What the page listens to.
 
+import { fromArchive } from "./archive.js";
 import { exportCsv } from "./answer.js";
 import { chooseExperiment, showFolding, showNotes, start } from "./choices.js";
 import { clearMarks } from "./marks.js";
@@ -20,6 +21,7 @@ const on = (id, name, action) => at(id).addEventListener(name, action);
 
 document.addEventListener("search", () => search());
 document.addEventListener("like", (event) => moreLikeThis(event.detail));
+document.addEventListener("archive", (event) => fromArchive(event.detail));
 on("experiment", "change", () => {
   chooseExperiment();
   search();

@@ -46,12 +46,13 @@ export async function start() {
   choose(at("experiment"), before.experiment ?? (before.uid && ofNamed()));
   chooseExperiment(before);
   if (/^-?\d{1,19}$/.test(before.image ?? "")) wish("like", before.image);
-  else if (before.uid) find(before.uid);
+  else if (before.uid) find(before.uid, before.instance);
 }
 
 // The first experiment in which a UID means something.
 const ofNamed = () =>
-  state.experiments.find((each) => each.default && each.unit !== "image")?.name ?? "";
+  state.experiments.find((each) => each.default && (each.unit !== "image" || each.archive))?.name ??
+  "";
 
 // Shows an experiment, with what an address had chosen.
 export function chooseExperiment(before = { filters: {} }) {
@@ -72,7 +73,8 @@ export function chooseExperiment(before = { filters: {} }) {
   if (before.alike === "off") at("fold").checked = false;
   else if (Number(before.alike) > 0) at("threshold").value = before.alike;
   showFolding();
-  at("named-row").hidden = !ofUnits();
+  at("named-row").hidden = !ofUnits() && !chosen.archive;
+  at("archive-note").hidden = !chosen.archive;
   at("named").replaceChildren();
   for (const id of ["refine", "clear"]) at(id).hidden = ofUnits();
   at("several").textContent = ofUnits()

@@ -87,6 +87,20 @@ export async function values(path, question, files) {
   return { ...found, codes: new (found.channels === 1 ? Uint16Array : Uint8Array)(content) };
 }
 
+// What an archive gives: several files in one answer, or something to choose from.
+export async function filesOf(path) {
+  const response = await request(path);
+  const described = response.headers.get("x-radcbir-image");
+  if (!described) return response.json();
+  const found = JSON.parse(described);
+  const content = await response.blob();
+  let end = 0;
+  const files = found.files.map(
+    ({ name, bytes }) => new File([content.slice(end, (end += bytes))], name),
+  );
+  return { ...found, files };
+}
+
 // An address that needs the key, as one that an element can load.
 export async function loaded(path) {
   return URL.createObjectURL(await (await request(path)).blob());

@@ -1,10 +1,12 @@
 // The parts of a query: uploads, images of the catalog, words.
 
+import { isUid } from "./archive.js";
 import { clearMarks } from "./marks.js";
 import { ask, at, button, capital, fail, get, make } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
 import { busy, idle, search } from "./search.js";
 import {
+  experiment,
   itemAddress,
   namedAddress,
   ofUnits,
@@ -22,12 +24,13 @@ const MEGABYTE = 1048576;
 // Slice 9 comes before slice 10.
 const byNumber = new Intl.Collator("en", { numeric: true });
 
-export async function addFiles(files) {
+// Adds files to the query; `more` is what else is known of them.
+export async function addFiles(files, more = {}) {
   const wrong = [];
   if (ofUnits()) files.sort((one, other) => byNumber.compare(one.name, other.name));
   for (const file of files) {
     if (tooMany(file, wrong)) continue;
-    const item = { kind: "upload", file, name: file.name, whole: true };
+    const item = { kind: "upload", file, name: file.name, whole: true, ...more };
     try {
       await preview(item);
       state.items.push(item);
@@ -106,8 +109,8 @@ export async function moreLikeThis(id) {
 }
 
 // Asks with what a UID belongs to. Where that is several, for instance all series of a study, one of
-// them is chosen.
-export async function find(name = at("uid").value) {
+// them is chosen. What the catalog does not have may be in an archive, as may one `instance` of it.
+export async function find(name = at("uid").value, instance = "") {
   at("uid").value = name;
   at("named").replaceChildren();
   if (!name.trim()) return fail("The UID is empty: type or paste that of a study or series.");
@@ -116,22 +119,27 @@ export async function find(name = at("uid").value) {
   try {
     found = await get(namedAddress(name));
   } catch (error) {
+    if (experiment().archive && isUid(name)) return wish("archive", { uid: name, image: instance });
     return fail(capital(error.message) + ".");
   }
   const { units, count } = found;
   if (count === 1) return wish("like", units[0].id);
   const more = count > units.length ? `, the first ${units.length}` : "";
   const said = `It belongs to ${count} ${several()}${more}: choose one.`;
+  const named = units.map((each) => {
+    const size = ofUnits() ? `${each.slices} slices` : "";
+    const words = [labelsOf(each), origin(each), size].filter(Boolean).join(" · ");
+    return [words, () => wish("like", each.id)];
+  });
+  offer(said, named);
+}
+
+// Says what a UID belongs to, and offers what can be chosen of it: words and what follows.
+export function offer(said, named) {
+  const listed = named.map(([words, action]) => make("li", {}, button(words, action)));
   at("named").replaceChildren(
     make("p", { className: "note", role: "status", textContent: said }),
-    make(
-      "ul",
-      {},
-      ...units.map((each) => {
-        const words = [labelsOf(each), origin(each), `${each.slices} slices`].join(" · ");
-        return make("li", {}, button(words, () => wish("like", each.id)));
-      }),
-    ),
+    ...(listed.length ? [make("ul", {}, ...listed)] : []),
   );
 }
 

@@ -34,9 +34,12 @@ export const valuesAddress = (id) => address("values", id);
 export const itemAddress = (id) => address("item", id);
 export const namedAddress = (name) =>
   `/api/named/${encodeURIComponent(at("experiment").value)}?uid=${encodeURIComponent(name)}`;
+export const archiveAddress = (uid, image) =>
+  `/api/archive/${encodeURIComponent(at("experiment").value)}?${new URLSearchParams({ uid, image })}`;
 export const readyAddress = (slug) => address("ready", slug);
 
-// Other parts of the page listen to wishes: `search`, `like` (an image of the catalog), `marks`.
+// Other parts of the page listen to wishes: `search`, `like` (an image of the catalog), `archive` (a
+// UID), `marks`.
 export const wish = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
 // What the slices of an upload are called, `frame` or a plane; nothing where it has no more than one.

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from radcbir.app.collection import NAMED
 from radcbir.app.query_vectors import QueryVectors
 from radcbir.app.question import shown
 from radcbir.app.stored import Stored
 from radcbir.app.units.query import UnitQueries, UnitQuery
 from radcbir.app.units.vectors import SliceVectors, nearest
 from radcbir.core.errors import InputError
+from radcbir.datasets.pseudonyms import KINDS, pseudonym, read_key
 
 MOST_NAMED = 24
 """Units of one study or series number that are listed."""
@@ -46,30 +48,35 @@ class Units:
 
     def named(self, experiment: str, name: str) -> dict:
         """The ``units`` that a UID or another name of a study or series belongs to: the first
-        :data:`MOST_NAMED` of them, and how many there are, ``count``.
+        :data:`MOST_NAMED` of them, and how many there are, ``count``. Where images are found, they
+        are its images. With `pseudonymise:` a name may be the real one.
 
         Raises :class:`InputError` where there is none.
         """
-        kind = self.stored.unit(experiment)
-        if kind == "image":
-            raise InputError(
-                f"the experiment '{experiment}' finds single images: choose one that finds series, "
-                "studies or patients to ask with a UID"
-            )
-        slices, collection = self.stored.slices(experiment), self.stored.collection(experiment)
-        found = slices.named(name) if name else []
+        kind, collection = self.stored.unit(experiment), self.stored.collection(experiment)
+        of_units = kind != "image"
+        named = self.stored.slices(experiment).named if of_units else collection.named
+        asked = self._names(name) if name else []
+        found: list[int] = next(filter(None, map(named, asked)), [])
         if not found:
-            pseudonyms = " (names are pseudonyms in this project)"
             raise InputError(
                 f"no {kind} of the experiment '{experiment}' has the StudyInstanceUID, "
-                f"SeriesInstanceUID, study_id or series_id '{shown(name)}'"
-                f"{pseudonyms if self.stored.project.key_file else ''}: ask with slices of it"
+                f"SeriesInstanceUID, study_id or series_id '{shown(name)}': ask with "
+                f"{'slices of it' if of_units else 'its file'}"
             )
         first = np.array(found[:MOST_NAMED])
         described = collection.describe(collection.rows(first))
-        for each in described:
-            each["slices"] = len(slices.rows(int(each["id"])))
+        for each in described if of_units else ():
+            each["slices"] = len(self.stored.slices(experiment).rows(int(each["id"])))
         return {"units": described, "count": len(found)}
+
+    def _names(self, name: str) -> list[str]:
+        """What the catalog may call a study or series: the name itself, or its pseudonym."""
+        key_file = self.stored.project.key_file
+        if not key_file:
+            return [name]
+        key = read_key(key_file)
+        return [name, *(pseudonym(key, KINDS[each], name) for each in NAMED)]
 
     def _described(self, experiment: str, identity: int) -> dict[str, Any]:
         described = self.stored.described(experiment, identity)

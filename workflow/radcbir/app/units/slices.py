@@ -3,16 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radcbir.app.collection import Collection
 from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
-
-NAMED = ("study_id", "series_id")
-"""What a unit is found by: of datasets made from DICOM files these are StudyInstanceUID and
-SeriesInstanceUID."""
 
 GONE = "an image is not in the catalog (any more): reload the page"
 
@@ -53,9 +48,7 @@ class Slices:
         """The units that have an image whose ``study_id`` or ``series_id`` is ``name``, in the order
         of the catalog.
         """
-        table = self.collection.table
-        has = [pc.fill_null(pc.equal(table[each], name), False) for each in NAMED]
-        rows = pc.indices_nonzero(pc.or_(*has)).to_numpy()
+        rows = self.collection.rows_named(name)
         return list(dict.fromkeys(map(self.unit_of, rows.tolist())))
 
     def around(self, identity: int) -> dict:

@@ -44,7 +44,12 @@ class Instance(NamedTuple):
     @property
     def is_named(self) -> bool:
         """Whether its identifiers are UIDs (PS3.5, 9.1), and so no paths to elsewhere."""
-        return all(len(each) <= 64 and _UID.fullmatch(each) for each in self)
+        return all(map(is_uid, self))
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a UID as it is written: 64 digits and dots at most (PS3.5, 9.1)."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 def fetch(

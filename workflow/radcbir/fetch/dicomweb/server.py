@@ -23,6 +23,11 @@ TIMEOUT = (10.0, 120.0)
 PAGE = 500
 """So many results are asked for at a time."""
 
+BLOCK = 1 << 18
+"""Bytes of an answer that are read at a time where somebody watches."""
+
+AGAIN = "run again when the server is back; what was fetched is kept"
+
 _PASSING = (408, 429, 500, 502, 503, 504)
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
@@ -45,13 +50,23 @@ class Server:
     seconds, then after twice as long, and so on.
     """
 
-    def __init__(self, options: Mapping[str, Any], tries: int = 4, pause: float = 1.0):
-        """``options`` are those of `prepare:`: `url`, `credentials`, perhaps `ca_bundle`."""
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        tries: int = 4,
+        pause: float = 1.0,
+        timeout: tuple[float, float] = TIMEOUT,
+        again: str = AGAIN,
+    ):
+        """``options`` are those of `prepare:`: `url`, `credentials`, perhaps `ca_bundle`;
+        ``timeout`` is like :data:`TIMEOUT`, and ``again`` what is to be done where the server is
+        gone.
+        """
         self.url = options["url"].rstrip("/")
         self.name = shown(self.url)
         self.credentials = options["credentials"]
         self.ca_bundle = options.get("ca_bundle")
-        self.tries, self.pause = tries, pause
+        self.tries, self.pause, self.timeout, self.again = tries, pause, timeout, again
         self._of_thread = threading.local()
         parts = urlsplit(self.url)
         if parts.scheme == "http" and parts.hostname not in _HERE:
@@ -79,7 +94,7 @@ class Server:
         from dicomweb_client import DICOMwebClient
         from pydicom import datadict
 
-        client = DICOMwebClient(self.url, session, timeout=TIMEOUT, permissive_uid=True)
+        client = DICOMwebClient(self.url, session, timeout=self.timeout, permissive_uid=True)
         client.set_http_retry_params(retry=False)
         kind = {"StudyInstanceUID": "studies", "SeriesInstanceUID": "series"}
         search = getattr(client, f"search_for_{kind.get(wanted[0], 'instances')}")
@@ -107,10 +122,13 @@ class Server:
             if not fresh:
                 return
 
-    def instance(self, study: str, series: str, sop: str) -> memoryview:
+    def instance(
+        self, study: str, series: str, sop: str, go_on: Callable[[int], None] | None = None
+    ) -> memoryview:
         """The bytes of the DICOM file of an instance, in the transfer syntax that the server has.
 
-        Raises :class:`Undelivered`, or :class:`InputError` where the server is gone.
+        ``go_on`` is given the bytes that came so far, again and again, and may raise. Raises
+        :class:`Undelivered`, or :class:`InputError` where the server is gone.
         """
         address = f"{self.url}/studies/{study}/series/{series}/instances/{sop}"
         headers = {
@@ -119,9 +137,13 @@ class Server:
         }
 
         def once() -> memoryview:
-            with self.session.get(address, headers=headers, timeout=TIMEOUT) as answer:
+            asked = self.session.get(
+                address, headers=headers, timeout=self.timeout, stream=go_on is not None
+            )
+            with asked as answer:
                 answer.raise_for_status()
-                return _only_part(answer.headers.get("Content-Type", ""), answer.content)
+                content = answer.content if go_on is None else _watched(answer, go_on)
+                return _only_part(answer.headers.get("Content-Type", ""), content)
 
         return self._patiently(once, listing=False)
 
@@ -172,8 +194,7 @@ class Server:
             return self._no_dicomweb(f"refuses the search ({status})")
         if listing:
             return InputError(
-                f"{self.name} fails ({status}) and did not list everything: run again when it works; "
-                "what was fetched is kept"
+                f"{self.name} fails ({status}) and did not list everything: {self.again}"
             )
         words = "it may not be read" if status == 403 else "the server failed"
         return Undelivered(f"{words} ({status})")
@@ -184,14 +205,13 @@ class Server:
         if not listing:
             try:
                 with self.session.get(
-                    f"{self.url}/studies", params={"limit": 1}, timeout=TIMEOUT, stream=True
+                    f"{self.url}/studies", params={"limit": 1}, timeout=self.timeout, stream=True
                 ):
                     return Undelivered(f"the connection broke off {self.tries} times")
             except Exception as again:
                 reason = _in_words(again)
         return InputError(
-            f"{self.name} cannot be reached ({reason}): correct `url:`, or run again when the "
-            "server is back; what was fetched is kept"
+            f"{self.name} cannot be reached ({reason}): correct `url:`, or {self.again}"
         )
 
     def _no_dicomweb(self, why: str) -> InputError:
@@ -199,6 +219,16 @@ class Server:
             f"{self.name} {why}: correct `url:`, which has to be the DICOMweb root of the server, "
             "such as https://pacs.example.org/dicom-web"
         )
+
+
+def _watched(answer: Any, go_on: Callable[[int], None]) -> bytes:
+    """The body of an answer, block by block."""
+    blocks, count = [], 0
+    for block in answer.iter_content(BLOCK):
+        blocks.append(block)
+        count += len(block)
+        go_on(count)
+    return b"".join(blocks)
 
 
 class CutOff(Exception):

@@ -9,7 +9,11 @@ from typing import Any
 
 from radcbir.core.errors import InputError
 
-for _name in ("dicomweb_client", "urllib3"):  # they log addresses with what was asked for
+for _name in (
+    "dicomweb_client",
+    "urllib3",
+    "retrying",
+):  # they log what was asked for, or tracebacks
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
