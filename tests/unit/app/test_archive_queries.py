@@ -31,14 +31,16 @@ CARDS = Path(__file__).parents[3] / "config" / "models"
 KEY = "the-key"
 
 
-def project(*urls: str, unit: str = "series", app: dict | None = None, **more) -> Project:
+def project(*urls: str, unit: str = "series", app: dict | None = None, prepare: dict | None = None, **more) -> Project:  # fmt: skip
     """A configuration whose datasets come from these archives, the first two of one."""
     Path("images").mkdir(exist_ok=True)
     Path("own.csv").write_text("filepath,split,label\na.png,train,a/b/c\n")
     datasets: dict = {"own": {"csv": "own.csv", "images": "images"}}
     for place, url in enumerate([*urls[:1], *urls]):
         query = {"PatientID": "p*"}
-        datasets[f"pacs{place}"] = {"prepare": {"from": "dicomweb", "url": url, "query": query}}
+        datasets[f"pacs{place}"] = {
+            "prepare": {"from": "dicomweb", "url": url, "query": query} | (prepare or {})
+        }
     experiment = {"datasets": list(datasets), "index_split": "train", "query_splits": ["test"], "k": 3, "unit": unit}  # fmt: skip
     settings = {
         "datasets": datasets, "models": ["thumbnail"], "analyses": [],
@@ -233,6 +235,18 @@ def test_an_archive_that_is_too_slow_is_given_up(made, monkeypatch):
         archive(project(made.url)).take("x", "1.2.1.2")
 
 
+def test_certificates_are_verified(tmp_path):
+    certificate = made_dicomweb.certified(tmp_path / "certificate")
+    with made_dicomweb.served(slices(tmp_path / "a", "1.2.1", 2), certificate) as server:
+        with pytest.raises(
+            InputError, match="certificate of .* is not one that this machine trusts"
+        ):
+            archive(project(server.url)).take("x", "1.2.1.2")
+        assert not server.asked
+        trusted = project(server.url, prepare={"ca_bundle": str(certificate[0])})
+        assert gray(archive(trusted).take("x", "1.2.1.2")) == [0, 20]
+
+
 def test_several_archives_are_asked_in_order(made, tmp_path):
     nobody = "http://127.0.0.1:9"
     with made_dicomweb.served(slices(tmp_path / "z", "1.2.7", 2)) as other:
@@ -280,9 +294,7 @@ def test_only_the_page_with_its_key_is_answered(made):
     assert not made.asked
     answer = client.get(path)
     said = json.loads(answer.headers[IMAGE_HEADER])
-    assert [each["name"] for each in said["files"]] == [
-        f"{place}.dcm" for place in range(1, 6)
-    ]
+    assert [each["name"] for each in said["files"]] == [f"{place}.dcm" for place in range(1, 6)]
     assert sum(each["bytes"] for each in said["files"]) == len(answer.content)
     assert pydicom.dcmread(io.BytesIO(answer.content[: said["files"][0]["bytes"]])).pixel_array[0, 0] == 0  # fmt: skip
     assert client.get("/api/archive/x?uid=1.2.1").json()["count"] == 2

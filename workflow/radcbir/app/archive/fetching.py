@@ -74,8 +74,7 @@ class Fetch:
                 "take another study or series"
             )
         files = [
-            (f"{place}.dcm", each["content"])
-            for place, each in enumerate(_ordered(kept), start=1)
+            (f"{place}.dcm", each["content"]) for place, each in enumerate(_ordered(kept), start=1)
         ]
         some = f"one in {step} of {len(listed)}" if step > 1 else f"{len(kept)}"
         words = f"{some} images" if step > 1 or len(kept) > 1 else "1 image"
