@@ -1,19 +1,17 @@
-"""Slices that show several organs each, and none that shows one alone: images and series."""
+"""Volumes with organ masks: slices that show several organs each, and none that shows one alone;
+images and series."""
 
 import json
 
+import nibabel
+import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project
+from conftest import Project, draw
 from plain_region_recall import plain_means, plain_region_recall
 
-SHOWN = [
-    "CT/chest/heart|CT/chest/lung",
-    "CT/abdomen/liver|CT/chest/lung",
-    "CT/abdomen/kidney|CT/abdomen/liver",
-    "CT/abdomen/kidney|CT/pelvis/bladder",
-]
-"""What a slice of each drawn shape shows."""
+STRUCTURES = ["CT/chest/heart", "CT/chest/lung", "CT/abdomen/liver", "CT/abdomen/kidney"]
+"""A slice of each of the four drawn shapes shows its own and the next one, the last the first."""
 
 EXPERIMENT = {
     "datasets": ["organs"],
@@ -22,44 +20,50 @@ EXPERIMENT = {
     "k": 5,
     "labels": "multi",
 }
+PREPARE = {
+    "from": "organ-masks",
+    "masks": "{folder}/masks/{name}.nii.gz",
+    "structures": {str(10 * (place + 1)): label for place, label in enumerate(STRUCTURES)},
+    "patients": True,
+    "shares": {"train": 0.6, "test": 0.4},
+}
 WITHOUT_ONE_LABEL = ["region_recall", "graded_relevance", "gallery", "map"]
 EXPERIMENTS = {
     "slices": EXPERIMENT,
-    "series": EXPERIMENT | {"unit": "series", "analyses": WITHOUT_ONE_LABEL},
+    "series": EXPERIMENT | {"unit": "series", "analyses": ["region_recall"]},
 }
 
 
 def configure(project, analyses=WITHOUT_ONE_LABEL):
     project.configure(
-        datasets={"organs": {"csv": "data/organs.csv", "images": "data/organs"}},
+        datasets={"organs": {"prepare": PREPARE, "images": "data/organs"}},
         experiments=EXPERIMENTS,
         analyses=analyses,
-        models=["thumbnail", "histogram"],
+        models=["histogram"],
     )
+
+
+def kinds_of(series):
+    """The shape of each slice of a series."""
+    return [(series + place) % 4 for place in range(3)]
 
 
 @pytest.fixture(scope="module")
 def organs(tmp_path_factory):
-    """Two series of three slices for each of 12 patients, the last four of whom ask."""
+    """Two series of three slices for each of 12 patients."""
     project = Project(tmp_path_factory.mktemp("organs"))
     project.set_up()
-    listed = []
     for series in range(24):
-        for place in range(3):
-            kind, path = (series + place) % 4, f"s{series:02d}/{place}.png"
-            project.draw(f"../organs/{path}", kind, 3 * series + place)
-            listed.append(
-                {
-                    "filepath": path,
-                    "split": "test" if series >= 16 else "train",
-                    "labels": SHOWN[kind],
-                    "patient_id": f"p{series // 2}",
-                    "study_id": f"t{series // 2}",
-                    "series_id": f"{series % 2}",
-                    "position": f"{2.5 * place}",
-                }
-            )
-    project.write_csv(listed, "data/organs.csv")
+        slices = [draw(kind, 3 * series + place) for place, kind in enumerate(kinds_of(series))]
+        masks = np.zeros((48, 48, 3), dtype=np.uint8)
+        for place, kind in enumerate(kinds_of(series)):
+            masks[8:20, 8:20, place] = 10 * (kind + 1)
+            masks[30:40, 8:20, place] = 10 * ((kind + 1) % 4 + 1)
+        folder = project / f"data/organs/p{series // 2:02d}"
+        (folder / "masks").mkdir(parents=True, exist_ok=True)
+        for path, voxels in ((folder, np.stack(slices, axis=-1)), (folder / "masks", masks)):
+            image = nibabel.Nifti1Image(voxels, np.diag([1, 1, 2.5, 1]))
+            nibabel.save(image, path / f"{series}.nii.gz")
     configure(project)
     project.jobs = project.run()
     return project
@@ -85,21 +89,29 @@ def test_organs_are_found_as_plain_loops_find_them(organs, experiment):
     )
     value, chance, labels, _ = plain_means(plain, "fine", 1)
     shown = front(organs, experiment)
-    row = next(each for each in shown["rows"] if each["name"] == "gray-value histogram")
+    [row] = shown["rows"]
     assert row["share"] == pytest.approx(value) and shown["chance"] == pytest.approx(chance)
-    assert shown["classes"] == labels == 5
-    assert (shown["queries"], shown["index_images"]) == (
-        (24, 48) if experiment == "slices" else (8, 16)
-    )
+    assert shown["classes"] == labels == 4
+    counts = pool["split"].value_counts()
+    assert counts.sum() == (72 if experiment == "slices" else 24)
+    assert (shown["queries"], shown["index_images"]) == (counts["test"], counts["train"])
 
 
-def test_a_series_shows_what_any_of_its_slices_shows(organs):
+def test_slices_have_the_labels_of_their_masks_and_series_those_of_their_slices(organs):
+    images = pd.read_parquet(organs / "results/experiments/slices/catalog.parquet")
+    assert len(images) == 72 and images.groupby("patient_id")["split"].nunique().max() == 1
+    for row in images.itertuples():
+        series, place = row.series_id.split("/")[1], int(row.instance)
+        kind = kinds_of(int(series))[place]
+        assert list(row.labels) == sorted({STRUCTURES[kind], STRUCTURES[(kind + 1) % 4]})
+        assert row.position == 2.5 * place
     pool = pd.read_parquet(organs / "results/experiments/series/catalog.parquet")
-    images = pd.read_csv(organs / "data/organs.csv")
-    expected = images.groupby(images["filepath"].str[:3])["labels"].agg("|".join)
+    shown = images.groupby("series_id")["labels"].agg(
+        lambda each: {name for of in each for name in of}
+    )
+    assert len(pool) == 24
     for row in pool.itertuples():
-        assert list(row.labels) == sorted(set(expected[row.path[:3]].split("|")))
-        assert 3 <= len(row.labels) <= 5
+        assert set(row.labels) == shown[row.series_id] and len(row.labels) == 4
     ledger = pd.read_csv(organs / "results/experiments/series/units/ledger.csv")
     assert ledger.empty
 
