@@ -65,11 +65,13 @@ rule audit:
         "../scripts/audit/audit.py"
 
 
-# Stops the run, with one sentence, where findings are serious. This is a separate job, because the
-# outputs of a failed job are deleted and the user needs the findings.
+# Stops the run, with one sentence, where findings are serious, or where analyses have nothing to
+# measure. This is a separate job, because the outputs of a failed job are deleted and the user needs
+# the findings.
 rule audit_verdict:
     input:
         findings=layout.FINDINGS,
+        counts=layout.COUNTS,
     output:
         layout.VERDICT,
     log:
@@ -81,6 +83,7 @@ rule audit_verdict:
         "../../envs/analysis.yaml"
     params:
         stop_on=project.settings["audit"]["stop_on"],
+        one_label=lambda wildcards: analyses.of_one_label(project, wildcards.experiment),
         code=code("audit/verdict.py"),
     script:
         "../scripts/audit/verdict.py"

@@ -357,6 +357,12 @@ def privacy_tables(wildcards):
     return [each for each in found if each]
 
 
+def structures_table(wildcards):
+    """The table of region recall, where images have several labels."""
+    several = experiment_setting("labels")(wildcards) == "multi"
+    return table_of("region_recall", "region_recall.csv")(wildcards) if several else []
+
+
 def fitted_chances(wildcards):
     """The fits of all models, which say how sure hits are. Nothing where there are none."""
     wanted = has_analysis(wildcards.experiment, "confidence")

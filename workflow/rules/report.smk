@@ -63,6 +63,7 @@ rule front_experiment:
         privacy=privacy_tables,
         gains=table_of("gains", "gains.csv"),
         left_out=table_of("gains", "left_out.csv"),
+        structures=structures_table,
         per_query=of_all_models(layout.metrics("per_query.parquet")),
         neighbors=all_neighbor_tables,
         catalog=layout.POOL,

@@ -37,9 +37,12 @@ def asked_of_server(wildcards):
     return digest_of([options["url"], options["query"]])
 
 
+MANY_FILES = ("dicom", "dicomweb", "organ-masks")
+
+
 def preparation_threads(wildcards):
-    """Cores for reading headers of files, one by one; tables are read by one."""
-    return 8 if dataset_setting("prepare")(wildcards)["from"] in ("dicom", "dicomweb") else 1
+    """Cores for reading many files, such as headers or masks; tables are read by one."""
+    return 8 if dataset_setting("prepare")(wildcards)["from"] in MANY_FILES else 1
 
 
 @functools.cache

@@ -222,6 +222,15 @@ def test_no_query_with_an_answer_and_one_label_alone_are_said_in_one_sentence():
     assert said.endswith("every figure is 1: add images with another label, or correct the labels")
 
 
+def test_queries_with_several_labels_are_answered_by_an_image_that_shows_one_of_them():
+    catalog = pooled([(split, "A/b/c", split, None) for split in ("train", "val", "test")])
+    catalog["label"] = None
+    catalog["labels"] = [["A/b/c", "A/b/d"], ["A/b/d", "A/b/e"], ["A/b/e", "A/b/f"]]
+    _, rows = findings(catalog)
+    assert list(rows) == [("no_answerable_query", "warning")]
+    assert "no query of the split 'test'" in rows["no_answerable_query", "warning"].what
+
+
 @pytest.mark.parametrize("allowed, severity", [(0.1, "serious"), (0.5, "warning")])
 def test_unreadable_images_beyond_max_rejected_stop_the_run(tmp_path, allowed, severity):
     images = {f"{n}.png": None if n < 2 else picture(n) for n in range(6)}
@@ -356,3 +365,19 @@ def test_the_schema_lists_the_checks_that_there_are():
     schema = json.loads(CONFIG_SCHEMA.read_text())["properties"]["audit"]["properties"]["stop_on"]
     assert schema["items"]["enum"] == list(gate.CHECKS)
     assert set(schema["default"]) <= set(gate.CHECKS)
+
+
+def test_analyses_without_an_image_of_one_label_are_refused_by_name():
+    counts = pd.DataFrame(
+        [("a", "train", 5, 2), ("b", "train", 1, 1), ("a", "test", 3, 3), ("b", "test", 2, 2)],
+        columns=["dataset", "split", "taken", "several_labels"],
+    )
+    with pytest.raises(InputError) as error:
+        gate.refuse_without_one_label(counts, "x", ["levels", "leakage"])
+    assert str(error.value) == (
+        "experiment 'x' has no image with exactly one label in its split 'test', and these analyses "
+        "measure only such images: levels, leakage. Leave them out of the experiment's `analyses:`"
+    )
+    gate.refuse_without_one_label(counts, "x", [])
+    counts.loc[3, "taken"] = 3
+    gate.refuse_without_one_label(counts, "x", ["levels"])

@@ -285,8 +285,13 @@ def test_pool_takes_several_labels_on_request():
     assert pooled.set_index("path")["label"].isna().to_dict() == {"a": False, "b": False, "c": True}
     row = counts.set_index("split").loc["train"]
     assert row[["listed", "unlabelled", "several_labels", "taken"]].tolist() == [3, 1, 1, 2]
-    # metrics of one label need images with one
-    with pytest.raises(InputError, match="no image with exactly one label in its split 'test'"):
+    # a split may have images with several labels alone, but not none at all
+    several = small("one", [("a", "train", EDEMA + MASS, "1"), ("b", "test", EDEMA + MASS, "2")])
+    pooled, _ = pool.pool({"one": several}, "x", "train", ["test"], "multi")
+    assert len(pooled) == 2 and pooled["label"].isna().all()
+    with pytest.raises(InputError, match="no image with exactly one label in its split 'train'"):
+        pool.pool({"one": several}, "x", "train", ["test"], "single")
+    with pytest.raises(InputError, match="no image with a label in its split 'test'"):
         pool.pool({"one": one[one["path"] != "b"]}, "x", "train", ["test"], "multi")
 
 

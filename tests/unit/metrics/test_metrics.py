@@ -708,3 +708,17 @@ def test_images_with_several_labels_change_no_metric_of_one_label():
     assert 0 < len(one & set(range(40))) < 40
     for table in ("precision", "summary", "by_group", "per_query"):
         pd.testing.assert_frame_equal(getattr(with_several, table), getattr(without, table))
+
+
+def test_without_an_image_of_one_label_nothing_is_measured_and_nothing_fails():
+    splits = ["test", "test", "train", "train", "train"]
+    catalog = catalog_of(*[(each, split, "a/b/c", "p") for each, split in enumerate(splits)])
+    catalog["label"] = None
+    lists = table_of({0: [2, 3, 4], 1: [4, 3, 2]})
+    found = evaluate(lists, catalog, catalog["id"].to_numpy(), "train", "test", 3)
+    assert found.per_query.empty and found.by_group.empty
+    counts = found.summary[["queries", "queries_without_relevant", "classes", "index_images"]]
+    assert len(found.summary) > 10 and (counts == 0).all(axis=None)
+    assert found.summary["value"].isna().all() and found.precision["value"].isna().all()
+    with pytest.raises(InputError, match="has no embedded image, so that there is no query"):
+        evaluate(lists[:0], catalog, catalog["id"].to_numpy(), "train", "test", 3)

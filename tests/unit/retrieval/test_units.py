@@ -170,3 +170,14 @@ def test_the_file_has_units_and_says_why_others_are_missing(tmp_path):
         (90, "", "nothing of it is embedded"),
         (80, "", "the vectors of its images cancel out"),
     ]
+
+
+def test_with_several_labels_a_unit_shows_what_any_of_its_images_shows():
+    rows = [{"labels": [HEAD]}, {"labels": []}, {"labels": [CHEST]}, {"labels": [HEAD, "CT/neck"]}]
+    found = units_of(series(*rows), "ct", "series", ["train"], "multi")
+    assert found.catalog["labels"].tolist() == [[CHEST, HEAD, "CT/neck"]]
+    assert found.catalog["label"].tolist() == [None] and found.ledger.empty
+    alike = units_of(series({}, {}), "ct", "series", ["train"], "multi").catalog
+    assert alike["label"].tolist() == [CHEST]
+    without = units_of(series({"labels": []}), "ct", "series", ["train"], "multi").catalog
+    assert without["labels"].tolist() == [[]]

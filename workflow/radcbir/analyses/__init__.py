@@ -123,6 +123,8 @@ class Analysis:
     """Patterns of its results, where they are not ``{name}/{table, figure or page}``."""
     needs_vectors: bool = True
     """False where neighbor lists are enough, so that models without embeddings take part."""
+    one_label: bool = True
+    """Whether it measures only images with exactly one label; False where it works without any."""
     models: Callable[[Project, str], list[str]] = _all_models
     """The models of an experiment that take part."""
     settings: Callable[[Project, str], dict[str, Any]] = _no_settings
@@ -171,6 +173,17 @@ def optional() -> dict[str, Analysis]:
 def by_default() -> list[str]:
     """The analyses of a configuration that names none."""
     return [name for name, each in optional().items() if each.by_default]
+
+
+def of_one_label(project: Project, experiment: str) -> list[str]:
+    """The analyses of an experiment that images without exactly one label leave nothing to measure.
+    None with ``labels: single``: each of its images has exactly one.
+    """
+    settings = project.experiments[experiment]
+    if settings["labels"] == "single":
+        return []
+    named = [registry()[each] for each in settings["analyses"]]
+    return [each.name for each in named if each.one_label and not each.without(project, experiment)]
 
 
 def summarised() -> list[Analysis]:

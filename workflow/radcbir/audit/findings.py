@@ -215,7 +215,14 @@ def _classes(pooled: pd.DataFrame, index_split: str, query_splits: Sequence[str]
         rows.append(finding("single_class", "warning", what, 1))
     for split in query_splits:
         lone = sorted(found[split] - found[index_split])
-        if (pooled["split"] == split).any() and not found[split] & found[index_split]:
+        shared = found[split] & found[index_split]
+        if not found[split]:  # no query has exactly one label: each of several counts
+            of_query, of_index = (
+                set(pooled.loc[pooled["split"] == each, "labels"].explode().dropna())
+                for each in (split, index_split)
+            )
+            shared = of_query & of_index
+        if (pooled["split"] == split).any() and not shared:
             what = (
                 f"no query of the split '{split}' can be answered: no index image (split "
                 f"'{index_split}') has the label of a query, so that there are no figures"

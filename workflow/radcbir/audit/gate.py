@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from radcbir.core.errors import InputError
 
 CHECKS = {
@@ -67,4 +69,24 @@ def refuse(findings: Sequence[Mapping], stop_on: Sequence[str], page: str) -> No
     raise InputError(
         f"{first['what']}{examples}: {CHECKS[first['check']]}{switch}; the findings{others} are "
         f"in {page}"
+    )
+
+
+def refuse_without_one_label(
+    counts: pd.DataFrame, experiment: str, analyses: Sequence[str]
+) -> None:
+    """Raise :class:`InputError` where a split has no image with exactly one label, and an experiment
+    has ``analyses`` that measure only such images.
+
+    ``counts`` are those of :func:`radcbir.datasets.pool.pool`: split, taken, several_labels.
+    """
+    taken = counts.groupby("split")[["taken", "several_labels"]].sum()
+    lacking = sorted(taken.index[taken["taken"] <= taken["several_labels"]])
+    if not lacking or not analyses:
+        return
+    named = " and ".join(f"'{each}'" for each in lacking)
+    raise InputError(
+        f"experiment '{experiment}' has no image with exactly one label in "
+        f"{'its split' if len(lacking) == 1 else 'its splits'} {named}, and these analyses measure "
+        f"only such images: {', '.join(analyses)}. Leave them out of the experiment's `analyses:`"
     )

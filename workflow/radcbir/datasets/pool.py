@@ -22,7 +22,7 @@ def pool(
 
     With ``labels`` = ``multi`` those with several are pooled too, searched and found: their
     ``labels`` hold the list, their ``label`` is missing, and metrics of one label leave them out
-    (:func:`radcbir.metrics.lists.with_one_label`).
+    (:func:`radcbir.metrics.lists.with_one_label`). A split may then have no image with exactly one.
 
     Returns the pooled catalog (the datasets' columns and ``dataset``; ``patient_id`` becomes
     ``dataset:patient_id``, since two datasets may number their patients alike) and the counts per
@@ -46,10 +46,11 @@ def pool(
         .sum()
     )
     pooled = pooled[taken].reset_index(drop=True)
+    needed = "a label" if labels == "multi" else "exactly one label"
     for split in splits:
-        if not (pooled["label"].notna() & (pooled["split"] == split)).any():
+        if not (pooled["split"] == split).any():
             raise InputError(
-                f"experiment '{experiment}' has no image with exactly one label in its split "
+                f"experiment '{experiment}' has no image with {needed} in its split "
                 f"'{split}': the datasets "
                 f"{', '.join(catalogs)} have the splits {', '.join(present)}; correct "
                 "`index_split:` or `query_splits:`"

@@ -13,6 +13,7 @@ from radcbir.core.text.retrieved import one, several
 from radcbir.front_page import words
 from radcbir.front_page.errors import Errors, kind_in_words
 from radcbir.front_page.standing import Standing
+from radcbir.front_page.structures import by_structures, structures_shown
 from radcbir.images.thumbnails import Thumbnails
 
 
@@ -73,6 +74,7 @@ def split_block(
         "verdict": [_parts(each) for each in sentences],
         "text": words.plain(sentences),
         "warnings": [_parts(each) for each in warnings if each is not None],
+        "measure": "precision",
         "queries": standing.queries,
         "retrieved": [one(standing.retrieved), several(standing.retrieved)],
         "index_images": standing.index_images,
@@ -113,6 +115,52 @@ def add_sentence(block: dict[str, Any], sentence: words.Sentence) -> None:
     """Add a sentence to the verdict of a :func:`split_block`, in place."""
     block["verdict"].append(_parts(sentence))
     block["text"] += " " + words.plain([sentence])
+
+
+def show_structures(
+    block: dict[str, Any],
+    standing: Standing,
+    table: pd.DataFrame,
+    cards: Mapping[str, Mapping],
+    index_images: int,
+) -> None:
+    """Fill in a :func:`split_block` of images with several labels from ``region_recall.csv``, in
+    place: a sentence on the best model, or all of it where no query has exactly one label.
+    ``index_images`` counts all images of the index.
+    """
+    if standing.asked:
+        best = standing.models[0]
+        sentence = structures_shown(table, standing.split, best.name, best.slug)
+        if sentence is not None:
+            add_sentence(block, sentence)
+        return
+    verdict, warnings, rows = by_structures(table, standing.split, cards)
+    if not rows:
+        return
+    most = max(each["queries"] for each in rows)
+    block |= {
+        "verdict": [_parts(each) for each in verdict],
+        "text": words.plain(verdict),
+        "warnings": [*map(_parts, warnings), *block["warnings"]],
+        "measure": "structures",
+        "queries": most,
+        "index_images": index_images,
+        "classes": rows[0]["labels"],
+        "chance": rows[0]["chance"],
+        "rows": [
+            {
+                "name": each["name"],
+                "control": each["control"],
+                **{end: _number(each[end]) for end in ("low", "high")},
+                "share": each["value"],
+                "first": None,
+                "ranks": None,
+                "against_best": "",
+                "lacking": most - each["queries"],
+            }
+            for each in rows
+        ],
+    }
 
 
 def _surest_half(

@@ -61,6 +61,8 @@ class Standing:
     """
     retrieved: str = "image"
     """What is retrieved: the experiment's ``unit:``."""
+    asked: bool = True
+    """Whether any query has exactly one label."""
 
     @property
     def has_intervals(self) -> bool:
@@ -130,6 +132,7 @@ def standing(
         float("nan") if known is None else float(known["effective_clusters"].iloc[0]),
         "" if known is None else str(known["resampled"].iloc[0]),
         retrieved,
+        bool((own["queries"] + own["queries_without_relevant"]).any()),
     )
 
 

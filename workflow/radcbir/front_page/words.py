@@ -81,12 +81,12 @@ def surest_half(
     if math.isnan(share):
         return None
     right = Strong(f"{in_hundred(share)} of 100")
-    pooled = f", of the query splits {_and(splits)} together" if len(splits) > 1 else ""
+    pooled = f", of the query splits {joined(splits)} together" if len(splits) > 1 else ""
     return [
         f"Of the hits of {name} that are called sure (the surest half{pooled}), ",
         right,
         " are right",
-        f"{_interval(low, high)}.",
+        f"{interval(low, high)}.",
     ]
 
 
@@ -163,7 +163,9 @@ def told_by_vectors(
 
 
 def few_patients(standing: Standing) -> Sentence | None:
-    """The warning of too few patients, if there are too few."""
+    """The warning of too few patients, if there are too few, or if nothing tells how many."""
+    if not standing.asked:
+        return None
     if not standing.has_intervals:
         return [
             "There are no intervals, since the analysis ",
@@ -175,19 +177,26 @@ def few_patients(standing: Standing) -> Sentence | None:
     effective = ""
     if round(standing.effective, 1) != standing.patients:
         effective = f" (effectively {standing.effective:.1f}, since some have more queries)"
-    found = caution(standing.effective)
+    return few(number, effective, standing.effective)
+
+
+def few(number: str, explained: str, effective: float) -> Sentence | None:
+    """The warning that queries of an ``effective`` number of patients do not allow some conclusions;
+    ``number`` is how many there are, in words.
+    """
+    found = caution(effective)
     if found in ("no interval", "no verdict"):
         return [
             "The queries come from ",
             Strong(number),
-            f"{effective}: with fewer than {FEWEST_FOR_VERDICT}, which model is better cannot be told. With "
+            f"{explained}: with fewer than {FEWEST_FOR_VERDICT}, which model is better cannot be told. With "
             "other patients the order may be another one.",
         ]
     if found:
         return [
             "The queries come from ",
             Strong(number),
-            f"{effective}: with fewer than {FEW}, intervals may be too narrow, and most real differences stay "
+            f"{explained}: with fewer than {FEW}, intervals may be too narrow, and most real differences stay "
             "undecided.",
         ]
     return None
@@ -264,11 +273,11 @@ def in_hundred(share: float) -> str:
 
 def _right(model: Ranked) -> list[str]:
     found: list[str] = [Strong(f"{in_hundred(model.share)} of 100 queries")]
-    found.append(_interval(model.low, model.high))
+    found.append(interval(model.low, model.high))
     return found
 
 
-def _interval(low: float, high: float) -> str:
+def interval(low: float, high: float) -> str:
     """An interval behind a share; empty without one."""
     if math.isnan(low):
         return ""
@@ -276,6 +285,8 @@ def _interval(low: float, high: float) -> str:
 
 
 def _nothing(standing: Standing) -> Sentence:
+    if not standing.asked:
+        return [Strong("Nothing can be measured: "), "no query has exactly one label."]
     if standing.not_answerable and not standing.queries:
         return [
             Strong("Nothing can be measured: "),
@@ -306,13 +317,13 @@ def _undecided(models: Sequence[Ranked]) -> list[str]:
     if len(encoders) > NAMED:
         encoders = [*encoders[: NAMED - 1], f"{len(encoders) - NAMED + 1} other encoders"]
     if not controls:
-        return [_and(encoders)]
+        return [joined(encoders)]
     what = (
         f"the control {controls[0]}, which learned nothing"
         if len(controls) == 1
-        else f"the controls {_and(controls)}, which learned nothing"
+        else f"the controls {joined(controls)}, which learned nothing"
     )
-    return [f"{_and(encoders)}, nor from " if encoders else "", Strong(what)]
+    return [f"{joined(encoders)}, nor from " if encoders else "", Strong(what)]
 
 
 def _best_encoder(standing: Standing) -> list[Sentence]:
@@ -325,10 +336,11 @@ def _best_encoder(standing: Standing) -> list[Sentence]:
 
 
 def _names(models: Sequence[Ranked]) -> str:
-    return _and([each.name for each in models])
+    return joined([each.name for each in models])
 
 
-def _and(names: Sequence[str]) -> str:
+def joined(names: Sequence[str]) -> str:
+    """Names in a sentence: A, B and C."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

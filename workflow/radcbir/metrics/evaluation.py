@@ -17,6 +17,7 @@ from radcbir.metrics.lists import (
     LEVELS,
     Images,
     asked_queries,
+    check_asked,
     check_lengths,
     lists_by_variant,
     query_blocks,
@@ -102,8 +103,9 @@ def evaluate(
     early for k.
 
     Images with several labels (their ``label`` is missing) are excluded from queries and
-    index: :func:`with_one_label`.
+    index: :func:`with_one_label`. Where no query has exactly one, all averages are missing.
     """
+    check_asked(neighbors, query_split)
     neighbors, catalog = with_one_label(neighbors, catalog)
     images, offsets, query_ids, queries, variants = asked_queries(
         neighbors, catalog, embedded, index_split, query_split

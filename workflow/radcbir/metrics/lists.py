@@ -119,6 +119,7 @@ def labelled_lists(
     errors of :func:`evaluate`.
     """
     neighbors, catalog = with_one_label(neighbors, catalog)
+    check_asked(neighbors, query_split)
     images, offsets, query_ids, queries, variants = asked_queries(
         neighbors, catalog, embedded, index_split, query_split
     )
@@ -171,11 +172,6 @@ def asked_queries(
     """The images, the bounds of each query's rows, the queries' ids and catalog rows, and the
     variants to evaluate.
     """
-    if not len(neighbors):
-        raise InputError(
-            f"the query split '{query_split}' has no embedded image, so that there is no query: "
-            "see the ledger for why its images were rejected, or take it out of `query_splits:`"
-        )
     images = Images(catalog, embedded, index_split)
     offsets, query_ids = list_bounds(neighbors)
     queries = images.query_rows(query_ids, query_split)
@@ -183,6 +179,15 @@ def asked_queries(
     if (images.patient[queries] >= 0).any() and (images.patient[images.index] >= 0).any():
         variants.append("other_patients")
     return images, offsets, query_ids, queries, variants
+
+
+def check_asked(neighbors: pd.DataFrame, query_split: str) -> None:
+    """Raise :class:`InputError` where a neighbor table is empty."""
+    if not len(neighbors):
+        raise InputError(
+            f"the query split '{query_split}' has no embedded image, so that there is no query: "
+            "see the ledger for why its images were rejected, or take it out of `query_splits:`"
+        )
 
 
 def check_lengths(
@@ -297,6 +302,8 @@ def list_bounds(neighbors: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     ids ``(q,)``.
     """
     query, rank = neighbors["query"].to_numpy(), neighbors["rank"].to_numpy()
+    if not len(query):
+        return np.zeros(1, dtype=np.int64), query
     same = query[1:] == query[:-1]
     starts = np.flatnonzero(np.concatenate([[True], ~same]))
     in_order = rank[0] == 1 and bool((rank[1:] == np.where(same, rank[:-1] + 1, 1)).all())
@@ -348,8 +355,8 @@ def lists_by_variant(
 
 
 def query_blocks(count: int) -> Iterable[slice]:
-    """Runs of :data:`QUERIES_PER_BLOCK` queries."""
+    """Runs of :data:`QUERIES_PER_BLOCK` queries; an empty one where there is no query."""
     return (
         slice(start, min(start + QUERIES_PER_BLOCK, count))
-        for start in range(0, count, QUERIES_PER_BLOCK)
+        for start in range(0, max(count, 1), QUERIES_PER_BLOCK)
     )

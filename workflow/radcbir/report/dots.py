@@ -22,6 +22,8 @@ from radcbir.report.style import (
     widest,
 )
 
+NO_ONE_LABEL = "no query has exactly one label and an index image of it"
+
 NO_ANSWER = "no query has an index image of its class"
 """Why a panel of figures about queries is empty."""
 
@@ -122,6 +124,14 @@ def sentence(axis: plt.Axes, text: str) -> None:
     )
     axis.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     axis.grid(visible=False)
+
+
+def sentence_alone(text: str) -> plt.Figure:
+    """A figure with nothing but a short sentence."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=size(TWO_COLUMNS, 40), layout="constrained")
+        sentence(axis, text)
+    return figure
 
 
 def of_all_neighbors(table: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -2,10 +2,11 @@
 
 import csv
 
-from radcbir.audit.gate import refuse, sentences
+from radcbir.audit.gate import refuse, refuse_without_one_label, sentences
 from radcbir.core import layout
 from radcbir.core.files import write_text
 from radcbir.core.logs import logger, script_log
+from radcbir.core.tables import read_csv
 
 with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
     with open(snakemake.input.findings, newline="", encoding="utf-8") as handle:
@@ -14,6 +15,11 @@ with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
         findings,
         snakemake.params.stop_on,
         layout.AUDIT_PAGE.format(experiment=snakemake.wildcards.experiment),
+    )
+    refuse_without_one_label(
+        read_csv(snakemake.input.counts),
+        snakemake.wildcards.experiment,
+        snakemake.params.one_label,
     )
     for sentence in sentences(findings):
         logger.warning("Warning: %s", sentence)

@@ -14,6 +14,7 @@ from radcbir.front_page.experiment import (
     own_patient_drop,
     patients_in_both,
     seen_in_training,
+    show_structures,
     split_block,
 )
 from radcbir.front_page.gains import best_gain
@@ -56,6 +57,9 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
         block = split_block(here, found, drop, known, thumbnails, *others, told)
         if gains is not None:
             add_sentence(block, best_gain(gains, left_out, params.cards, split))
+        if given.structures:
+            of_index = int((catalog["split"] == params.index_split).sum())
+            show_structures(block, here, read_csv(given.structures), params.cards, of_index)
         blocks.append(block)
     front = {
         "experiment": snakemake.wildcards.experiment,

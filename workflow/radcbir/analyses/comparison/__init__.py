@@ -27,4 +27,5 @@ ANALYSIS = Analysis(
     own_rules=True,
     files=_files,
     needs_vectors=False,
+    one_label=False,
 )

@@ -8,12 +8,14 @@ import pandas as pd
 
 from radcbir.report.dots import (
     FEWEST_SHOWN_FULLY,
+    NO_ONE_LABEL,
     in_lanes,
     label_ends,
     legend_below,
     legend_height,
     name_rows,
     rows_height,
+    sentence_alone,
     with_lacking,
 )
 from radcbir.report.style import STYLE, TWO_COLUMNS, log_axis_of_counts, model_styles, size
@@ -33,11 +35,13 @@ def precision_curves(
     ``precision`` is a comparison's ``precision.csv``; ``names`` maps each model to the name shown,
     in the order of the configuration. The paper's definition (denominator at most the number of
     index images of the query's class) is drawn, without exclusion of same-patient neighbors.
-    ``intervals`` has model, query_split, average, k, low and high
+    Without a query it is a sentence alone. ``intervals`` has model, query_split, average, k, low and high
     (:func:`~radcbir.analyses.comparison.curve_intervals.curve_intervals`). A model that answered
     fewer queries than another one says so beside its name.
     """
     shown = precision[(precision["definition"] == "capped") & (precision["neighbors"] == "all")]
+    if not shown["queries"].any():
+        return sentence_alone(NO_ONE_LABEL)
     splits = list(shown["query_split"].unique())
     styles = model_styles(names, controls)
     panel = max(42.0, 3.2 * len(names))
@@ -100,6 +104,8 @@ def precision_by_group(
     Groups that no query could answer are left out, those of fewer than
     :data:`~radcbir.report.dots.FEWEST_SHOWN_FULLY` queries are faded.
     """
+    if by_group.empty:
+        return sentence_alone(NO_ONE_LABEL)
     here = by_group[(by_group["neighbors"] == "all") & (by_group["queries"] > 0)]
     splits, levels = list(by_group["query_split"].unique()), ["modality", "region"]
     groups = {

@@ -263,6 +263,8 @@ def _denominators(summary: pd.DataFrame) -> str:
         f"{_range(first['queries_without_relevant'])} further queries have no index image of their "
         "class and are in no average."
     )
+    if not (first["queries"] + first["queries_without_relevant"]).any():
+        return "No query has exactly one label, so none of this can be measured."
     if not first["queries"].any():
         return f"No query has an index image of its class, so nothing can be measured. {further}"
     found = f"Averages over {own} queries of {classes} classes. {further}"

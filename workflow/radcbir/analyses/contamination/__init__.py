@@ -16,4 +16,5 @@ ANALYSIS = Analysis(
     summaries=("contamination",),
     page="contamination: what models have seen",
     settings=_settings,
+    one_label=False,
 )

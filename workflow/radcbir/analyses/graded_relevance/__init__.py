@@ -10,4 +10,5 @@ ANALYSIS = Analysis(
     tables=("graded_relevance",),
     figures={"graded_relevance": "graded relevance"},
     page="graded relevance (table)",
+    one_label=False,
 )

@@ -35,4 +35,5 @@ ANALYSIS = Analysis(
     models=models_of_images,
     settings=_settings,
     without=_without,
+    one_label=False,
 )

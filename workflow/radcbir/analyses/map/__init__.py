@@ -9,4 +9,5 @@ ANALYSIS = Analysis(
     section="Errors",
     page="map of the embedding spaces",
     own_rules=True,
+    one_label=False,
 )

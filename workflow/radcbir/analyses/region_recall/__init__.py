@@ -15,4 +15,5 @@ ANALYSIS = Analysis(
     figures={"region_recall": "region recall by label"},
     page="region recall (tables)",
     needs_vectors=False,
+    one_label=False,
 )

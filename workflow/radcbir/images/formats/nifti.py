@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,25 @@ class Header:
         return {**planes, "volume": self.shape[3]}
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of a volume lie, by its header alone: its axes run to the right, to the
+    front and up.
+    """
+
+    shape: tuple[int, ...]
+    """``(3,)``."""
+    affine: np.ndarray
+    """``(4, 4)``: indices -> mm."""
+
+    def position(self, plane: str, number: int) -> float:
+        """Where the center of a slice lies along its axis, in mm."""
+        axis = PLANES.index(plane)
+        center = [(each - 1) / 2 for each in self.shape]
+        center[axis] = number
+        return float((self.affine @ [*center, 1])[axis])
+
+
 class Volume:
     """A volume whose axes run to the right, to the front and up, as ``affine`` (4, 4) says in mm.
 
@@ -146,6 +166,17 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
         cut = volume.voxels[(slice(None),) * axis + (place,)].copy()[::-1, ::-1].swapaxes(0, 1)
         check_size(cut.shape[0], cut.shape[1], limits, 16)
         return _raster(volume, volume.scaled(cut), (down, across))
+
+
+def grid(source: Source, limits: Limits) -> Grid:
+    """The grid of a file's volumes. Raises :class:`UnreadableImage` as :func:`read` does."""
+    from nibabel.orientations import inv_ornt_aff
+
+    with _reasons():
+        header = Header(source, limits)
+        sizes = header.sizes()
+        turned = inv_ornt_aff(header.orientation, header.shape[:3])
+        return Grid(tuple(sizes[plane] for plane in PLANES), header.affine @ turned)
 
 
 def volume(source: Source, number: int, limits: Limits) -> Volume:

@@ -69,12 +69,12 @@ def pool_units(
 ) -> Pool:
     """Pool the units (``series``, ``study``, ``patient``) of an experiment's datasets.
 
-    It is :func:`radcbir.datasets.pool.pool` with a row per unit. Raises :class:`InputError` as that
+    It is :func:`radcbir.datasets.pool.pool` with a row per unit; ``labels`` as there. Raises :class:`InputError` as that
     does, where a unit has images in two splits, and where no image of a dataset says what it
     belongs to.
     """
     splits = [index_split, *query_splits]
-    found = {name: units_of(catalogs[name], name, unit, splits) for name in catalogs}
+    found = {name: units_of(catalogs[name], name, unit, splits, labels) for name in catalogs}
     pooled, taken = pool(
         {name: each.catalog for name, each in found.items()},
         experiment,
@@ -103,13 +103,20 @@ def pool_units(
     return Pool(units, taken, images, counts)
 
 
-def units_of(catalog: pd.DataFrame, dataset: str, unit: str, splits: Sequence[str]) -> Units:
+def units_of(
+    catalog: pd.DataFrame,
+    dataset: str,
+    unit: str,
+    splits: Sequence[str],
+    labels: str = "single",
+) -> Units:
     """The units of one dataset's images in some ``splits``.
 
     A unit has the path of its middle image: by position where all its images have one, else by
     number, else by path. Label, modality and region are those of most of its images that have any
-    (of equally many, the first by name). What else an image has, such as the scanner, is the unit's
-    where no two of its images differ.
+    (of equally many, the first by name). With ``labels`` = ``multi`` a unit has every label that
+    any of its images has. What else an image has, such as the scanner, is the unit's where no two
+    of its images differ.
     """
     images = catalog[catalog["split"].isin(splits)].reset_index(drop=True)
     column = KEYS[unit][-1]
@@ -144,6 +151,8 @@ def units_of(catalog: pd.DataFrame, dataset: str, unit: str, splits: Sequence[st
         units[each] = _or_none(found, units[each])
     lists = images["labels"].map(sorted).map("|".join).where(images["labels"].map(len) > 0)
     chosen, votes = _votes(images["unit"], lists)
+    if labels == "multi":
+        chosen, votes = _union(votes), votes.iloc[:0]
     units["labels"] = [
         each.split("|") if isinstance(each, str) else [] for each in chosen.reindex(units.index)
     ]
@@ -224,6 +233,12 @@ def _votes(unit: pd.Series, values: pd.Series) -> tuple[pd.Series, pd.DataFrame]
         ["unit", "votes", "value"], ascending=[True, False, True], kind="stable"
     )
     return counts.groupby("unit")["value"].first(), counts
+
+
+def _union(votes: pd.DataFrame) -> pd.Series:
+    """All labels of each unit that any of its images has, sorted, with ``|`` between them."""
+    every = votes.groupby("unit")["value"].agg("|".join)
+    return every.map(lambda each: "|".join(sorted(set(each.split("|")))))
 
 
 def _mixed(votes: pd.DataFrame, units: pd.DataFrame, dataset: str) -> pd.DataFrame:
