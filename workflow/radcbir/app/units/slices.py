@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radcbir.app.collection import Collection
-from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
+from radcbir.core.vectors import places_of
 
 NAMED = ("study_id", "series_id")
 """What a unit is found by: of datasets made from DICOM files these are StudyInstanceUID and
