@@ -113,3 +113,39 @@ def test_segmentations_of_an_archive_are_labels_and_a_new_one_embeds_nothing_twi
     assert labels() == {
         ("CT/chest/Nodule", 0): 3, ("CT/chest/Effusion", 0): 1, ("CT/chest/Effusion", 10): 4,
     }  # fmt: skip
+
+
+def test_studies_of_an_archive_find_as_files_what_they_find_in_it(fresh):
+    """Every second slice by position is taken of both, and no localizer; the files are asked together."""
+    root = fresh / "archive"
+    for number in range(8):
+        uids = {"PatientID": f"patient-{number}", "StudyInstanceUID": f"1.2.9.{number}", "SeriesInstanceUID": f"1.2.9.{number}.7"}  # fmt: skip
+        for place, height in enumerate([5, 0, 10, 15, 20]):
+            write(
+                root / f"Meier-{number}/{7 * place % 11}", np.asarray(draw(number % 4, 7 * number + height)),
+                SOPInstanceUID=f"1.2.9.{number}.{height}", ImagePositionPatient=[-10, -10, height], **uids,
+            )  # fmt: skip
+        write(
+            root / f"Meier-{number}/scout", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], **uids
+        )
+    prepare = {"from": "dicom", "label": "{modality}/{region}/{view}", "shares": {"train": 0.5, "test": 0.5}, "step": 2}  # fmt: skip
+    fresh.configure(
+        datasets={"ct": {"prepare": prepare, "images": "archive"}},
+        experiments={"own": {"datasets": ["ct"], "index_split": "train", "query_splits": ["test"], "k": 3, "unit": "study", "pooling": "median"}},
+        models=["thumbnail"], analyses=[],
+    )  # fmt: skip
+    folder, table = "results/experiments/own", "results/queries/archive/neighbors.csv"
+    fresh.run(f"{folder}/thumbnail/knn/test.parquet", "query", "--config", "query={images: archive, k: 3}")  # fmt: skip
+    found = pd.read_csv(fresh / table)
+    assert set(found["query"]) == {f"1.2.9.{number}" for number in range(8)}
+    assert set(found["query_slices"]) == set(found["neighbor_slices"]) == {3}
+    studies = pd.read_parquet(fresh / folder / "catalog.parquet").set_index("id")["study_id"]
+    known = pd.read_parquet(fresh / folder / "thumbnail/knn/test.parquet")
+    known = known[known["rank"] <= 3].sort_values(["query", "rank"])
+    assert known["query"].nunique() == 4
+    for query, rows in known.groupby("query"):
+        of_query = found[found["query"] == studies[query]]
+        assert of_query["neighbor_id"].tolist() == rows["neighbor"].tolist()
+        np.testing.assert_allclose(of_query["score"], rows["score"], rtol=0, atol=1e-6)
+    ledger = pd.read_csv(fresh / "results/queries/archive/ledger.csv")
+    assert ledger["reason"].tolist() == ["left out: localizers"] * 8

@@ -284,6 +284,102 @@ def test_an_index_that_was_pooled_otherwise_is_not_asked(client, volumes):
         )
 
 
+# --- the target `query`
+# -----------------------------------------------------------------------------------------------
+
+
+def known_neighbors(volumes, experiment, model, k):
+    """Query -> its first neighbors and scores in the experiment's own table."""
+    path = volumes / f"results/experiments/{experiment}/{model}/knn/test.parquet"
+    table = pd.read_parquet(path).sort_values(["query", "rank"])
+    table = table[table["rank"] <= k]
+    return {query: (rows["neighbor"].tolist(), rows["score"].tolist()) for query, rows in table.groupby("query")}  # fmt: skip
+
+
+def target(volumes, name, **query):
+    """Run the target `query`; its jobs, its table and its ledger."""
+    asked = json.dumps(query | {"name": name})
+    jobs = volumes.run("query", "--config", f"query={asked}")
+    folder = volumes / f"results/queries/{name}"
+    table = pd.read_csv(folder / "neighbors.csv", keep_default_na=False)
+    return jobs, table, pd.read_csv(folder / "ledger.csv", keep_default_na=False)
+
+
+def test_folders_of_slices_find_what_their_series_find(client, volumes):
+    """Five folders: one of the index, one of another split with a slice that is cut off."""
+    pool, images = catalog(volumes, "volumes")
+    folders = {path.split("/")[0]: query for query, path in pool["path"].items()}
+    shutil.copytree(volumes / "data/ct/s22", volumes / "ask/ü <b>")
+    (volumes / "ask/ü <b>/cut.png").write_bytes((volumes / "ask/ü <b>/0.png").read_bytes()[:99])
+    (volumes / "ask/ü <b>/notes").write_text("no image")
+    given = [f"data/ct/s{number}" for number in (20, 21, 22, 23)] + ["ask", "data/ct/s20/1.png"]
+    asked = {"images": given, "experiment": "volumes", "k": 4}
+    jobs, table, ledger = target(volumes, "series", **asked)
+    assert jobs["query_list"] == jobs["query_unit_results"] == jobs["adapt_query"] == 1
+    assert (jobs["embed_query"], jobs["fuse_query"], jobs["pool_query"]) == (2, 1, 2)
+    assert jobs["query_neighbors"] == 3 and jobs["query_results"] == jobs["knn"] == 0
+    assert set(table["query"]) == {*given[:4], "ask/ü <b>"}, "a slice of a folder is no query twice"
+    assert set(table["query_slices"]) == set(table["neighbor_slices"]) == {3}
+    for model in ("thumbnail", "whitened"):
+        known = known_neighbors(volumes, "volumes", model, 4)
+        for name, rows in table[table["model"] == model].groupby("query"):
+            neighbors, scores = known[folders["s22" if name.startswith("ask") else name[-3:]]]
+            assert rows["neighbor_id"].tolist() == neighbors
+            np.testing.assert_allclose(rows["score"], scores, rtol=0, atol=1e-6)
+    both = table[table["model"] == "both"]
+    assert both["neighbor_id"].tolist() and (both["chance"] == "").all()
+    # What the table says of each hit is what the catalog says, and the slices are those of the page.
+    known = pool.loc[table["neighbor_id"]]
+    assert table["labels"].tolist() == known["label"].tolist()
+    assert table["study_id"].tolist() == known["study_id"].tolist()
+    assert table["patient_id"].tolist() == known["patient_id"].tolist()
+    one = table[(table["query"] == given[0]) & (table["model"] == "whitened")].reset_index()
+    wanted = hits(ask(client, "volumes", "whitened", items=unit(folders["s20"]), k=4))
+    paths = images.set_index("id")["path"]
+    for row, hit in zip(one.to_dict("records"), wanted, strict=True):
+        assert str(row["neighbor_id"]) == hit["id"]
+        assert f"data/ct/{row['neighbor']}" == hit["nearest"]["file"]
+        assert row["query_slice"] == f"data/ct/{paths[int(hit['nearest']['query'])]}"
+    assert ledger.to_numpy().tolist() == [
+        ["ask/ü <b>/cut.png", "slice", "", "truncated"],
+        ["ask/ü <b>/notes", "slice", "", "not an image"],
+    ]
+    page = (volumes / "results/queries/series/gallery.html").read_text()
+    assert "5 of 5 query series searched" in page and "the nearest series of the index" in page
+    assert "ask/ü &lt;b&gt;" in page and "4 slices" in page and "like 2 of the query" in page
+    assert page.count("data:image/jpeg") > 10 and "http" not in page
+    again = json.dumps(asked | {"name": "series"})
+    assert "Nothing to be done" in volumes.snakemake("query", "--config", f"query={again}")
+
+
+@pytest.mark.parametrize("experiment", ["studies", "patients"])
+def test_a_table_names_the_units_of_its_rows_as_a_dataset_does(volumes, experiment):
+    pool, images = catalog(volumes, experiment)
+    with open(volumes / "data/ct.csv", newline="") as handle:
+        listed = [row for row in csv.DictReader(handle) if row["split"] == "test"]
+    with open(volumes / "data/ct/list.csv", "w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(listed[0]))
+        writer.writeheader()
+        writer.writerows([*listed, listed[0] | {"filepath": "gone.png", "patient_id": "p", "study_id": "t"}])  # fmt: skip
+    _, table, ledger = target(volumes, "listed", images="data/ct/list.csv", experiment=experiment, k=5)  # fmt: skip
+    known = known_neighbors(volumes, experiment, "thumbnail", 5)
+    names = {
+        query: "/".join(filter(None, [row["patient_id"].split(":")[1], row["study_id"] if experiment == "studies" else ""]))
+        for query, row in pool.loc[list(known)].iterrows()
+    }  # fmt: skip
+    assert set(table["query"]) == set(names.values()) and len(names) == 2
+    for query, (neighbors, scores) in known.items():
+        rows = table[table["query"] == names[query]]
+        assert rows["neighbor_id"].tolist() == neighbors
+        np.testing.assert_allclose(rows["score"], scores, rtol=0, atol=1e-6)
+        assert set(rows["query_slices"]) == {(images["unit"] == query).sum()} == {6}
+    gone = "p/t" if experiment == "studies" else "p"
+    assert ledger.to_numpy().tolist() == [
+        ["data/ct/gone.png", "slice", "", "missing"],
+        [gone, "query", "", "nothing of it is embedded"],
+    ]
+
+
 # --- the page
 # ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """An encoder of whole volumes beside one of images: from NIfTI and DICOM series to the table, and what
 is done again when a series is added."""
 
+import json
 import re
 import shutil
 
@@ -135,6 +136,48 @@ def test_the_table_has_both_kinds_and_the_ledger_says_what_made_no_volume(volume
     ledger = pd.read_csv(volumes / "results/datasets/ct/ledger.csv")
     assert ledger["path"].tolist() == ["0.png", "1.png"]
     assert ledger["reason"].str.contains("pillow files do not say where a slice lies").all()
+
+
+def test_series_of_files_find_what_their_series_find_by_both_kinds(volumes):
+    """A DICOM series by its folder, a volume by the slices that the dataset has, another one whole,
+    and a picture."""
+    names = ["data/ct/v6.nii.gz", "data/ct/v7.nii.gz", "1.2.1.1", "data/ct/0.png"]
+    lines = [f"v6.nii.gz#axial={place}" for place in (1, 4, 7, 10)]
+    (volumes / "data/ct/list.csv").write_text("\n".join(["filepath", *lines]))
+    images = ["data/ct/list.csv", "data/ct/v7.nii.gz", "data/ct/dicom", "data/ct/0.png"]
+    query = json.dumps({"images": images, "k": 3, "name": "both"})
+    jobs = volumes.run("query", "--config", f"query={query}")
+    assert jobs == {
+        "query_list": 1, "embed_query": 1, "pool_query": 1, "embed_query_volumes": 1,
+        "query_neighbors": 2, "query_unit_results": 1, "query": 1,
+    }  # fmt: skip
+    # Nothing is done twice, and the query is no part of the other results.
+    assert "Nothing to be done" in volumes.snakemake("all", "query", "--config", f"query={query}")
+    folder = volumes / "results/queries/both"
+    table = pd.read_csv(folder / "neighbors.csv", keep_default_na=False)
+    pool = pd.read_parquet(volumes / FOLDER / "catalog.parquet").set_index("path")["id"]
+    same = {"thumbnail": (0, 2), "tiny-volumes": (0, 1, 2)}
+    paths = ["v6.nii.gz#axial=4", "v7.nii.gz#axial=4", "dicom/05"]
+    for model, places in same.items():
+        known = pd.read_parquet(volumes / FOLDER / model / "knn/test.parquet")
+        of_model = table[table["model"] == model]
+        assert list(of_model["query"].unique()) == names[: 4 if model == "thumbnail" else 3]
+        for place in places:
+            expected = known[known["query"] == pool[paths[place]]].sort_values("rank")
+            found = of_model[of_model["query"] == names[place]]
+            assert found["neighbor_id"].tolist() == expected["neighbor"].tolist()[:3]
+            np.testing.assert_allclose(found["score"], expected["score"][:3], rtol=0, atol=2e-5)
+    sizes = table[table["model"] == "thumbnail"].groupby("query")["query_slices"].first()
+    assert sizes.to_dict() == dict(zip(names, (4, 12, 12, 1), strict=True))
+    # A model of whole volumes has no slices to compare: the middle one is shown, and none of the query.
+    whole = table[table["model"] == "tiny-volumes"]
+    assert set(whole["query_slice"]) == {""} and set(whole["neighbor"]) <= set(pool.index)
+    ledger = pd.read_csv(folder / "ledger.csv", keep_default_na=False)
+    [[name, stage, model, reason]] = ledger.to_numpy().tolist()
+    assert (name, stage, model) == ("data/ct/0.png", "query", "tiny-volumes")
+    assert reason.startswith("no volume: pillow files do not say where a slice lies")
+    page = (folder / "gallery.html").read_text()
+    assert "or the middle one where the model takes whole volumes" in page
 
 
 def test_pages_speak_of_series(volumes, monkeypatch):

@@ -31,7 +31,7 @@ from radcbir.export.bundle import form as bundle_form
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader, volumes
 from radcbir.pixels import stored
-from radcbir.project import kept_pixels, side_by_side, targets, terminal
+from radcbir.project import image_models, kept_pixels, side_by_side, targets, terminal
 from radcbir.project.configuration import Project
 from radcbir.project.page_alone import end_jobs_instead
 from radcbir.query import image_list

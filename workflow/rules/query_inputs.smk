@@ -1,5 +1,12 @@
 # Which files a query of the user's own images reads, and its settings.
 
+ASKED = [project.query["name"]] if project.query else []
+ASKED_UNITS = ASKED if project.query and project.query["experiment"] in project.of_units else []
+ASKED_IMAGES = [each for each in ASKED if each not in ASKED_UNITS]
+
+# What is searched for: the vectors of the query images, or those of the units that they make.
+QUERY_SEARCHED = layout.QUERY_UNIT_VECTORS if ASKED_UNITS else layout.QUERY_VECTORS
+
 
 def query_setting(key):
     return lambda wildcards: project.query[key]
@@ -17,17 +24,23 @@ def query_targets(wildcards):
 
 def query_listing(wildcards):
     """A digest that changes when query images are added, removed or replaced."""
-    return image_list.listing_digest(image_list.find_queries(project.query["images"]))
+    unit = query_experiment("unit")(wildcards)
+    return image_list.listing_digest(image_list.find_queries(project.query["images"], unit))
 
 
 def query_cut(wildcards):
     """How volumes and files of several frames are cut: as the first dataset of the experiment that
-    `prepare: folder` cuts, else every axial slice and every frame."""
-    for each in query_experiment("datasets")(wildcards):
-        options = project.datasets[each].get("prepare", {})
-        if "planes" in options:
-            return {key: options[key] for key in ("planes", "step", "trim")}
-    return {"planes": ["axial"], "step": 1, "trim": 0}
+    `prepare: folder` cuts, else every axial slice and every frame. Where units are searched for, also
+    which slices of a DICOM series are taken: as in the first dataset that is made of such files."""
+    found = [project.datasets[each] for each in query_experiment("datasets")(wildcards)]
+    options = [each.get("prepare", {}) for each in found]
+    every = {"planes": ["axial"], "step": 1, "trim": 0}
+    cut = next(({key: each[key] for key in every} for each in options if "planes" in each), every)
+    if not ASKED_UNITS:
+        return cut
+    wanted = ("leave_out", "step", "trim")
+    of_dicom = ({key: each[key] for key in wanted} for each in options if "leave_out" in each)
+    return cut | {"dicom": next(of_dicom, None)}
 
 
 def query_members(wildcards):
@@ -37,8 +50,36 @@ def query_members(wildcards):
 
 
 def query_base(wildcards):
-    """The vectors of the query images by the model that an adapted one is made from."""
-    return filled(layout.QUERY_VECTORS, wildcards, model=project.base(wildcards.model))
+    """The vectors that are searched for by the model that an adapted one is made from."""
+    return filled(QUERY_SEARCHED, wildcards, model=project.base(wildcards.model))
+
+
+def query_models_with_slices(wildcards):
+    """The models of the query whose units are made from images."""
+    return list(image_models.with_slices(project, project.query["models"]))
+
+
+def query_slices(wildcards):
+    """The vectors of the query images that each model's units are made from."""
+    own = image_models.with_slices(project, project.query["models"])
+    return [filled(layout.QUERY_VECTORS, wildcards, model=each) for each in own.values()]
+
+
+def query_index_slices(wildcards):
+    """The vectors of the images that each model's units of the experiment are made from, model by
+    model, once the experiment may be searched."""
+    checkpoints.admitted.get(experiment=project.query["experiment"])
+    own = image_models.with_slices(project, project.query["models"])
+    datasets = query_experiment("datasets")(wildcards)
+    return [
+        layout.EMBEDDINGS.format(model=model, dataset=dataset)
+        for model in own.values()
+        for dataset in datasets
+    ]
+
+
+def query_unit_images(wildcards):
+    return layout.UNIT_IMAGES.format(experiment=project.query["experiment"])
 
 
 def query_adaptation(wildcards):

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from radcbir.app.units.slices import Slices
-from radcbir.app.units.vectors import nearest, read_places
 from radcbir.core.errors import InputError
 from radcbir.embedding import store
+from radcbir.retrieval.units.slices import nearest, read_places
 
 
 @pytest.fixture(scope="module")

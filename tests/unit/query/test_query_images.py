@@ -192,6 +192,13 @@ def test_what_every_model_rejects_alike_is_one_row_of_the_ledger():
         ["q1.png", "query", "m", "zero vector"],
     ]
     assert query_ledger(QUERIES, {"m": []}).empty
+    # A fusion of m and n says which of its members rejects the image.
+    of_fusion = {"both": [(0, "q0.png", "m: missing"), (1, "q1.png", "m: zero vector")]}
+    assert query_ledger(QUERIES, rejected | of_fusion).values.tolist() == [
+        ["<q0>.png", "query", "", "missing"],
+        ["q1.png", "query", "m", "zero vector"],
+        ["q1.png", "query", "both", "m: zero vector"],
+    ]
 
 
 def test_the_page_shows_queries_neighbors_and_what_was_not_asked_escaped(tmp_path, monkeypatch):
@@ -213,7 +220,7 @@ def test_the_page_shows_queries_neighbors_and_what_was_not_asked_escaped(tmp_pat
     render(
         TEMPLATE, tmp_path / "page.html", title="Query", pixels=32, experiment="e", listed=3, answered=2, queries=shown,
         rejected=ledger.to_dict("records"), index_note="", score_notes={"n": "mean z-scores"}, names={"m": "Model <m>", "n": "N"},
-        thumbnails=thumbnails.data(), rated=False,
+        thumbnails=thumbnails.data(), rated=False, one="image", several="images",
     )  # fmt: skip
     page = (tmp_path / "page.html").read_text()
     assert (

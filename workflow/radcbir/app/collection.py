@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radcbir.app.question import shown
-from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
+from radcbir.core.vectors import places_of
 
 FACETS = ("modality", "region", "dataset", "label")
 """What images are filtered by."""

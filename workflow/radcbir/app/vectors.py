@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from radcbir.core.vectors import normalised
+from radcbir.core.vectors import normalised, places_of
 
 if TYPE_CHECKING:
     import faiss
@@ -138,13 +138,6 @@ class VectorIndex:
 
         scores, found = np.concatenate(list(threads.map(search, itertools.pairwise(edges))), axis=1)
         return found[np.argsort(-scores, kind="stable")[:depth]].astype(np.int64)
-
-
-def places_of(ids: np.ndarray, among: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Where ``ids`` stand ``among`` others, which ``order`` sorts; -1 for one that is not there."""
-    ids = np.asarray(ids, dtype=np.int64)
-    place = order[np.minimum(np.searchsorted(among, ids, sorter=order), len(among) - 1)]
-    return np.where(among[place] == ids, place, -1)
 
 
 @functools.cache

@@ -93,6 +93,7 @@ BUNDLE = "results/bundles/{experiment}"
 
 QUERY_IMAGES = "results/queries/{query}/images.tsv"
 QUERY_VECTORS = "results/queries/{query}/{model}.h5"
+QUERY_UNIT_VECTORS = "results/queries/{query}/units/{model}.h5"
 QUERY_NEIGHBORS = "results/queries/{query}/{model}.parquet"
 QUERY_RESULTS = "results/queries/{query}/neighbors.csv"
 QUERY_LEDGER = "results/queries/{query}/ledger.csv"

@@ -51,3 +51,10 @@ def unit_vectors(vectors: np.ndarray, dimension: int, ids: np.ndarray | None = N
             "are used"
         )
     return vectors
+
+
+def places_of(ids: np.ndarray, among: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Where ``ids`` stand ``among`` others, which ``order`` sorts; -1 for one that is not there."""
+    ids = np.asarray(ids, dtype=np.int64)
+    place = order[np.minimum(np.searchsorted(among, ids, sorter=order), len(among) - 1)]
+    return np.where(among[place] == ids, place, -1)

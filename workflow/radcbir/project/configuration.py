@@ -124,7 +124,7 @@ class Project:
         """What the target `query` asks, defaults filled in: name, images, experiment, models, k,
         intensity."""
         if "query" in self.settings:
-            encoded = set(self.encoded)
+            encoded = {*self.encoded, *self.volumetric}
             able = {
                 model
                 for model in self.cards

@@ -14,5 +14,6 @@ def cut_queries(queries: Sequence[Query], options: Mapping) -> list[Query]:
         for path in images_of(query.path.lstrip("/"), "/", options):
             selectors = split_address(path)[1]
             named = split_address(query.name)[0] if selectors else query.name
-            found.setdefault(f"/{path}", Query(join_address(named, selectors), f"/{path}"))
+            image = query._replace(name=join_address(named, selectors), path=f"/{path}")
+            found.setdefault(f"/{path}", image)
     return list(found.values())

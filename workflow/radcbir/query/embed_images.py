@@ -17,7 +17,8 @@ def embed_queries(queries: str | Path, output: str | Path, job: Job, means: Mean
     error.
     """
     encoder = means.load(job)
-    rows = [(number, each.path) for number, each in enumerate(read_queries(queries))]
+    listed = enumerate(read_queries(queries))
+    rows = [(number, each.path) for number, each in listed if not each.left_out]
     ids, vectors, rejected = embed_images(
         rows, means.image_root, encoder, means.batch_size, means.threads, job.intensity
     )

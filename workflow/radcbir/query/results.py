@@ -41,7 +41,7 @@ def check_readable(queries: Sequence[Query], intensity: Mapping) -> None:
     read.
     """
     reasons = []
-    for name, path in queries:
+    for name, path, *_ in queries:
         try:
             reader.read(path, intensity)
             return
@@ -130,21 +130,30 @@ def query_ledger(
             for place, _, why in listed
             if place == number
         }
-        if len(reasons) == len(rejected) and len(set(reasons.values())) == 1:
-            reasons = {"": next(iter(reasons.values()))}
+        # A fusion repeats what its member says, with its name before it.
+        of_members = {f"{model}: {why}": why for model, why in reasons.items()}
+        alike = {of_members.get(why, why) for why in reasons.values()}
+        if len(reasons) == len(rejected) and len(alike) == 1:
+            reasons = {"": alike.pop()}
         rows += [(query.name, "query", model, reason) for model, reason in reasons.items()]
     return pd.DataFrame(rows, columns=LEDGER_COLUMNS)
 
 
 def page_queries(
-    queries: Sequence[Query], table: pd.DataFrame, names: Mapping[str, str], thumbnails: Thumbnails
+    queries: Sequence[Query],
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    thumbnails: Thumbnails,
+    captions: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> list[dict]:
     """The first :data:`SHOWN` queries with neighbors of ``table`` (:func:`result_table`), ready for
     the template.
 
     ``names`` maps a model to the name shown; a model that rejected a query is listed without
-    neighbors.
+    neighbors. ``captions`` has a text for queries by name, ``notes`` one for each row of the table.
     """
+    table = table.assign(note=list(notes) or "")
     paths = {query.name: query.path for query in queries}
     sections = []
     for name in list(dict.fromkeys(table["query"]))[:SHOWN]:
@@ -160,6 +169,7 @@ def page_queries(
                     "labels": hit.labels,
                     "dataset": hit.dataset,
                     "chance": in_ten(hit.chance),
+                    "note": hit.note,
                 }
                 for hit in of_model.itertuples()
             ]
@@ -173,6 +183,11 @@ def page_queries(
                 }
             )
         sections.append(
-            {"name": name, "thumbnail": thumbnails.name(QUERIES, paths[name]), "rows": rows}
+            {
+                "name": name,
+                "caption": (captions or {}).get(name, ""),
+                "thumbnail": thumbnails.name(QUERIES, paths[name]),
+                "rows": rows,
+            }
         )
     return sections

@@ -42,6 +42,8 @@ with script_log(snakemake.log[0], f"query_results {snakemake.wildcards.query}"):
         title=f"Query of {settings['experiment']}: {snakemake.wildcards.query}",
         pixels=snakemake.params.pixels,
         experiment=settings["experiment"],
+        one="image",
+        several="images",
         listed=len(queries),
         answered=table["query"].nunique(),
         queries=shown,

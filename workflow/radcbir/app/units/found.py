@@ -11,9 +11,10 @@ from radcbir.app.query_vectors import QueryVectors
 from radcbir.app.question import shown
 from radcbir.app.stored import Stored
 from radcbir.app.units.query import UnitQueries, UnitQuery
-from radcbir.app.units.vectors import SliceVectors, nearest
+from radcbir.app.units.vectors import SliceVectors
 from radcbir.core.errors import InputError
 from radcbir.datasets.pseudonyms import KINDS, pseudonym, read_key
+from radcbir.retrieval.units.slices import nearest
 
 MOST_NAMED = 24
 """Units of one study or series number that are listed."""

@@ -9,10 +9,11 @@ from radcbir.app.inventory import why_missing
 from radcbir.app.query_vectors import QueryVectors, Upload
 from radcbir.app.question import Question
 from radcbir.app.stored import Stored
-from radcbir.app.units.vectors import SliceVectors, image_model
+from radcbir.app.units.vectors import SliceVectors
 from radcbir.app.vectors import unit
 from radcbir.core.errors import InputError
 from radcbir.core.text.retrieved import several
+from radcbir.project.image_models import image_model
 from radcbir.retrieval.units.vectors import pooled_vectors
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from radcbir.app.collection import Collection
-from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
+from radcbir.core.vectors import places_of
 
 GONE = "an image is not in the catalog (any more): reload the page"
 

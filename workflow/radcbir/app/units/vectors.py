@@ -1,4 +1,4 @@
-"""The vectors of the images of series, studies and patients, and which two slices are nearest."""
+"""The vectors of the images of series, studies and patients."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -9,20 +9,14 @@ import numpy as np
 
 from radcbir.app.stored import Recent, Stored, version
 from radcbir.app.units.slices import GONE
-from radcbir.app.vectors import places_of
 from radcbir.core.errors import InputError
-from radcbir.embedding.store import open_embeddings, read_ids, unit_rows
-from radcbir.project.configuration import Project
+from radcbir.core.vectors import places_of
+from radcbir.embedding.store import open_embeddings, read_ids
+from radcbir.project.image_models import image_model
+from radcbir.retrieval.units.slices import read_places
 
 KEPT_IDS = 16
 """Files of embeddings whose ids are kept in memory."""
-
-
-def image_model(project: Project, model: str) -> str:
-    """The model whose vectors of images those of a model's units are made from: itself, but for an
-    adapted one, whose map is for units.
-    """
-    return (project.base(model) if model in project.adapted else None) or model
 
 
 class SliceVectors:
@@ -62,28 +56,6 @@ class SliceVectors:
                 yield ids[places >= 0], read_places(files[path], places[places >= 0])
 
 
-def nearest(query: np.ndarray, slices: np.ndarray) -> tuple[int, int, float]:
-    """The slice of the query ``(q, d)`` and that of a unit ``(n, d)`` whose cosine is highest, and
-    the cosine; of equal ones the first.
-    """
-    scores = query.astype(np.float64) @ slices.astype(np.float64).T
-    of_query, of_unit = np.unravel_index(int(np.argmax(scores)), scores.shape)
-    return int(of_query), int(of_unit), float(scores[of_query, of_unit])
-
-
 def _sorted_ids(path: Path) -> tuple[np.ndarray, np.ndarray]:
     ids = read_ids(path)
     return ids, np.argsort(ids)
-
-
-def read_places(file: h5py.File, places: np.ndarray) -> np.ndarray:
-    """The unit vectors ``(n, d)`` in some rows ``(n,)`` of an open file of embeddings, in the order
-    given; what lies side by side is read at once.
-    """
-    order = np.argsort(places)
-    runs = np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1)
-    vectors = np.empty((len(places), file["embeddings"].shape[1]), dtype=np.float32)
-    for run in runs if len(places) else ():
-        start, end = int(places[run[0]]), int(places[run[-1]]) + 1
-        vectors[run] = unit_rows(file, slice(start, end))
-    return vectors

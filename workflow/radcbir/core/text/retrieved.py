@@ -8,6 +8,14 @@ NOUNS = {
 }
 """Unit -> one of them, several of them."""
 
+KEYS = {
+    "series": ("patient_id", "study_id", "series_id"),
+    "study": ("patient_id", "study_id"),
+    "patient": ("patient_id",),
+}
+"""Unit -> the columns that tell its images from those of other units; the last one has to be
+known. Numbers such as 1, 2, 3 may come again in another study."""
+
 
 def one(unit: str) -> str:
     """What one of them is called."""

@@ -11,16 +11,9 @@ import pandas as pd
 from radcbir.core.errors import InputError
 from radcbir.core.files import atomic_folder, digest, write_text
 from radcbir.core.logs import logger
+from radcbir.core.text.retrieved import KEYS
 from radcbir.datasets.catalog import image_id
 from radcbir.datasets.pool import pool
-
-KEYS = {
-    "series": ("patient_id", "study_id", "series_id"),
-    "study": ("patient_id", "study_id"),
-    "patient": ("patient_id",),
-}
-"""Unit -> the columns that tell its images from those of other units; the last one has to be
-known. Numbers such as 1, 2, 3 may come again in another study."""
 
 SHARED = ("patient_id", "study_id", "series_id", "view", "sex", "age", "text", "source", "scanner")
 """Columns that a unit has where all its images that have a value have the same."""
@@ -138,7 +131,7 @@ def units_of(
     key = images[list(KEYS[unit])].fillna("").astype(str).agg("\0".join, axis=1)
     images["unit"] = key.map({each: image_id(dataset, f"{unit}\0{each}") for each in key.unique()})
     _refuse_split_units(images, dataset, unit)
-    images = _in_order(images)
+    images = in_order(images)
     ordered = images.groupby("unit", sort=False)
     middle = ordered.cumcount() == (ordered["id"].transform("size") - 1) // 2
     rows = images[middle].set_index("unit")
@@ -191,6 +184,21 @@ def of_itself(members: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"unit": units, "image": units})
 
 
+def in_order(images: pd.DataFrame) -> pd.DataFrame:
+    """The images by unit, then by series, then as the slices lie: by ``position`` or ``instance`` where
+    all images of the unit have one, then by the numbers in their paths.
+
+    ``images`` has these columns, ``unit``, ``series_id`` and ``path``.
+    """
+    keys = {"unit": images["unit"], "series": images["series_id"].fillna("").astype(str)}
+    for each in ("position", "instance"):
+        known = images[each].notna().groupby(images["unit"]).transform("all")
+        keys[each] = images[each].where(known, 0.0)
+    keys["path"] = images["path"].map(_with_padded_numbers)
+    order = pd.DataFrame(keys).sort_values(list(keys), kind="stable").index
+    return images.loc[order].reset_index(drop=True)
+
+
 def _refuse_split_units(images: pd.DataFrame, dataset: str, unit: str) -> None:
     """Raise :class:`InputError` for a unit whose images are in two splits."""
     several = images.groupby("unit")["split"].nunique()
@@ -202,17 +210,6 @@ def _refuse_split_units(images: pd.DataFrame, dataset: str, unit: str) -> None:
             f"the splits {' and '.join(sorted(first['split'].unique()))} ({len(several)} such "
             f"units): give all images of a {unit} the same split in its CSV"
         )
-
-
-def _in_order(images: pd.DataFrame) -> pd.DataFrame:
-    """The images by unit, then by series, then as the slices lie."""
-    keys = {"unit": images["unit"], "series": images["series_id"].fillna("").astype(str)}
-    for each in ("position", "instance"):
-        known = images[each].notna().groupby(images["unit"]).transform("all")
-        keys[each] = images[each].where(known, 0.0)
-    keys["path"] = images["path"].map(_with_padded_numbers)
-    order = pd.DataFrame(keys).sort_values(list(keys), kind="stable").index
-    return images.loc[order].reset_index(drop=True)
 
 
 def _with_padded_numbers(path: str) -> str:

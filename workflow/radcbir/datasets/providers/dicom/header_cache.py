@@ -78,7 +78,7 @@ def _read(
     progress = Progress(len(files), "headers read")
     found: dict[str, Values] = {}
     parts = [files[start : start + PART] for start in range(0, len(files), PART)]
-    with _quiet(), _executor(processes if len(parts) > 1 else 1) as pool:
+    with quiet(), _executor(processes if len(parts) > 1 else 1) as pool:
         wanted = functools.partial(_part, root, names)
         for start in range(0, len(parts), BLOCK):
             lines = []
@@ -126,7 +126,7 @@ def _shared(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Values that break the standard are usual, and warnings would put them into logs."""
     before = config.settings.reading_validation_mode
     config.settings.reading_validation_mode = config.IGNORE

@@ -1,0 +1,1 @@
+"""Series, studies and patients of the user's own as queries."""
