@@ -1,5 +1,5 @@
-"""Files of BioViL, BioViL-T and CXR-CLIP with random weights: the names of tensors and files that
-their authors publish."""
+"""Files of BioViL, BioViL-T, CXR-CLIP and Mammo-CLIP with random weights: the names of tensors and
+files that their authors publish."""
 
 import collections
 import functools
@@ -8,6 +8,7 @@ import sys
 import types
 import typing
 
+import published_efficientnet
 import torch
 import torchvision
 import transformers
@@ -52,7 +53,7 @@ def shallow(monkeypatch):
 def serve(card, folder):
     """Write the files of a card of two towers; returns their tensors by name."""
     (folder / "vocab.txt").write_text("\n".join(WORDS))
-    serve_files = serve_cxr_clip if card["architecture"].startswith("cxr-clip") else serve_biovil
+    serve_files = serve_biovil if card["architecture"].startswith("biovil") else serve_clip
     return serve_files(card, folder)
 
 
@@ -112,7 +113,7 @@ def serve_biovil(card, folder):
     return images | texts
 
 
-def serve_cxr_clip(card, folder):
+def serve_clip(card, folder):
     settings = transformers.BertConfig(**BERT)
     bert = transformers.BertModel(settings)
     state = prefixed("text_encoder.text_encoder.", bert) | {"logit_scale": torch.tensor(2.66)}
@@ -126,19 +127,26 @@ def serve_cxr_clip(card, folder):
         place = "image_encoder.image_encoder.encoder.layers.0.blocks.0.attention.self.relative_position_index"
         state[place] = torch.zeros(49, 49)
         width = 768
+    elif card["architecture"].startswith("mammo-clip"):
+        kind = card["architecture"][-2:]
+        images = published_efficientnet.state(kind)
+        state |= {f"image_encoder.{name}": each for name, each in images.items()}
+        width = published_efficientnet.width(kind)
     else:
         resnet = prefixed("image_encoder.resnet.", torchvision.models.resnet50())
         state |= {name: each for name, each in resnet.items() if ".fc." not in name}
         width = 2048
     state |= prefixed("image_projection.projection.", nn.Linear(width, 512))
     state |= prefixed("text_projection.projection.", nn.Linear(768, 512))
-    save_checkpoint(state, folder / next(iter(model_card.weights_files(card))))
+    path = folder / next(iter(model_card.weights_files(card)))
+    path.parent.mkdir(exist_ok=True)
+    save_checkpoint(state, path)
     (folder / "config.json").write_text(json.dumps(settings.to_dict() | {"model_type": "bert"}))
     return state
 
 
 def save_checkpoint(state, path):
-    """A checkpoint of CXR-CLIP's trainer: the tensors, the optimizer's, and settings with lists of
+    """A checkpoint of CXR-CLIP's trainer, which is Mammo-CLIP's as well: the tensors, the optimizer's, and settings with lists of
     OmegaConf among them."""
     kinds = {}
     for name, classes in OMEGACONF.items():

@@ -14,7 +14,8 @@ from tiny_networks import TINY
 from radcbir.embedding import store
 
 OTHER = {**TINY["preprocessing"], "mean": [0.1, 0.1, 0.1]}
-LARGER = {**TINY["preprocessing"], "size": 128}
+LARGER = {**TINY["preprocessing"], "size": [128, 64], "resize": "squash"}
+"""Not square: 128 rows, 64 columns."""
 
 
 def add(project, slug, preprocessing):

@@ -235,6 +235,10 @@ TINY = {
 }  # fmt: skip
 PATCHED = {
     "timm vit": ({"loader": "timm", "architecture": "vit_tiny_patch16_224", "dimension": 192}, (4, 4, 192)),
+    "timm vit, not square": ({"loader": "timm", "architecture": "vit_tiny_patch16_224", "dimension": 192,
+                              "preprocessing": TINY["preprocessing"] | {"size": [96, 48]}}, (6, 3, 192)),
+    "timm cnn, not square": ({"loader": "timm", "architecture": "resnet10t", "dimension": 512, "pooling": "pooled",
+                              "preprocessing": TINY["preprocessing"] | {"size": [64, 128]}}, (2, 4, 512)),
     "timm cnn": ({"loader": "timm", "architecture": "resnet10t", "dimension": 512, "pooling": "pooled"}, (2, 2, 512)),
     "open_clip": ({"loader": "open_clip", "architecture": "ViT-S-32-alt", "dimension": 256, "pooling": "projection",
                    "preprocessing": TINY["preprocessing"] | {"size": 224}}, (7, 7, None)),
@@ -248,11 +252,12 @@ def test_patches_lie_where_they_are_in_the_image(name):
 
     card, shape = PATCHED[name]
     encoder = load_encoder("tiny", TINY | card, None, "cpu")
-    size = (TINY | card)["preprocessing"]["size"]
+    height, width = encoder.size
     random = np.random.default_rng(0)
-    plain = random.integers(0, 40, (size, size)).astype(np.uint8)
+    plain = random.integers(0, 40, (height, width)).astype(np.uint8)
     marked = plain.copy()
-    marked[size // 2 :, size // 2 :] = random.integers(100, 255, (size // 2, size // 2))
+    corner = marked[height // 2 :, width // 2 :]
+    corner[:] = random.integers(100, 255, corner.shape)
     prepared = [encoder.preprocess(Image.fromarray(each)) for each in (plain, marked)]
     one, other = (patch_features(encoder, each) for each in prepared)
     assert one.shape[:2] == shape[:2]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from radcbir.cards import model_card, model_list
 
 ROOT = Path(__file__).parents[3]
@@ -52,3 +54,16 @@ def test_columns_are_aligned(tmp_path):
     assert all(
         line[start - 1] == " " != line[start] for line in [lines[0], *lines[2 : 2 + len(CARDS)]]
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (224, "224 px"),
+        ([1520, 912], "1520 x 912 px"),
+        ([224, 224, 160], "224 x 224 x 160"),
+        (None, "any"),
+    ],
+)
+def test_the_input_of_images_is_in_pixels_height_first(size, text):
+    assert model_list.input_size(size) == text

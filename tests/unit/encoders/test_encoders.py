@@ -17,10 +17,12 @@ from PIL import Image
 from tiny_networks import TINY, TINY_VIT, encode, noise
 
 from radcbir.cards import model_card
+from radcbir.cards.versions import size_of
 from radcbir.core.errors import InputError
 from radcbir.embedding.batches import BatchSize, encoded
 from radcbir.encoders import OutOfMemory, load_encoder
 from radcbir.encoders.patches import seen
+from radcbir.encoders.preprocessing import preprocessed
 from radcbir.encoders.weights_file import read_tensors
 
 ROOT = Path(__file__).parents[3]
@@ -51,7 +53,7 @@ def preprocessed_by_timm(image, wanted):
     the other."""
     modes = {"shortest": "center", "squash": "squash", "pad": "border"}
     transform = timm.data.create_transform(
-        (3, wanted["size"], wanted["size"]), crop_mode=modes[wanted["resize"]],
+        (3, *size_of(wanted)), crop_mode=modes[wanted["resize"]],
         **{name: wanted[name] for name in ("crop_pct", "interpolation", "mean", "std")},
     )  # fmt: skip
     return transform(image.convert("RGB")).numpy()
@@ -60,7 +62,7 @@ def preprocessed_by_timm(image, wanted):
 def assert_same_preprocessing(encoder, images, wanted):
     for image in images:
         found = encoder.batch([encoder.preprocess(image)])
-        assert (found.shape, found.dtype) == ((1, 3, wanted["size"], wanted["size"]), torch.float32)
+        assert (found.shape, found.dtype) == ((1, 3, *size_of(wanted)), torch.float32)
         np.testing.assert_allclose(found[0].numpy(), preprocessed_by_timm(image, wanted), atol=1e-5)
 
 
@@ -89,6 +91,56 @@ def test_ways_of_preprocessing(resize, interpolation, crop_pct):
     encoder = load_encoder("tiny", TINY | {"preprocessing": wanted}, None, "cpu")
     noises = [noise(seed, *shape) for seed, shape in enumerate(SHAPES)]
     assert_same_preprocessing(encoder, [*noises, noises[1].convert("L")], wanted)
+
+
+@pytest.mark.parametrize("size", [[60, 90], [128, 48]])
+@pytest.mark.parametrize("resize", ["squash", "pad"])
+def test_inputs_that_are_not_square(resize, size):
+    """Height before width; timm has it so as well."""
+    wanted = TINY["preprocessing"] | {"resize": resize, "size": size}
+    encoder = load_encoder("tiny", TINY | {"preprocessing": wanted}, None, "cpu")
+    noises = [noise(seed, *shape) for seed, shape in enumerate(SHAPES)]
+    assert_same_preprocessing(encoder, [*noises, noises[1].convert("L")], wanted)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scaled", "cropped"),
+    [
+        (300, 100, (120, 40), (30, 0)),  # the height decides
+        (60, 100, (60, 100), (0, 30)),  # the width decides
+        (150, 100, (60, 40), (0, 0)),  # of the input's own shape
+    ],
+)
+def test_shortest_covers_an_input_that_is_not_square(width, height, scaled, cropped):
+    """Hand-worked for 40 rows and 60 columns."""
+    wanted = TINY["preprocessing"] | {"size": [40, 60], "crop_pct": 1.0}
+    image = noise(3, width, height)
+    left, top = cropped
+    expected = image.resize(scaled, Image.Resampling.BICUBIC).crop((left, top, left + 60, top + 40))
+    found = preprocessed(image, wanted)
+    assert np.array_equal(found, np.asarray(expected).transpose(2, 0, 1))
+    square, same = (preprocessed(image, wanted | {"size": each}) for each in (40, [40, 40]))
+    assert np.array_equal(square, same)
+
+
+def test_an_image_in_the_corner_of_an_input_that_is_not_square():
+    """Hand-worked: 60 x 100 pixels become 30 x 50 of an input 60 wide and 50 high, whose right half
+    is zero; the mean inside is that of the left cells."""
+    wanted = TINY["preprocessing"] | {"size": [50, 60], "resize": "corner", "crop_pct": 1.0}
+    card = TINY | {"preprocessing": wanted, "pooling": "inside"}
+    encoder = load_encoder("tiny", card, None, "cpu")
+    pixels = encoder.preprocess(noise(1, 60, 100))
+    assert pixels.shape == (3, 50, 30)
+    batch = encoder.batch([pixels])
+    assert batch.shape == (1, 3, 50, 60)
+    assert (batch[..., 30:] == 0).all() and (batch[..., :30] != 0).any()
+    with torch.inference_mode():
+        features = encoder.feature_map(batch)[0]
+    assert features.shape[1:] == (2, 2)
+    np.testing.assert_allclose(
+        encoder.encode([pixels])[0], features[:, :, :1].mean(dim=(1, 2)), atol=1e-6
+    )
+    assert seen(encoder, pixels).size == (60, 50)
 
 
 def test_padding_keeps_the_whole_image():
@@ -136,6 +188,11 @@ def test_without_antialiasing_pixels_are_passed_over_and_nothing_is_rounded():
         {"antialias": False, "crop_pct": 0.9, "resize": "squash"},
         {"antialias": False},
         {"canvas": 320},
+        {"resize": "black_square", "size": [96, 64]},
+        {"size": [96]},
+        {"size": [96, 96, 96]},
+        {"size": [96, 7]},
+        {"size": 96.5},
     ],
 )
 def test_preprocessing_that_nothing_does_is_refused(tmp_path, changes):

@@ -32,9 +32,13 @@ ROOT = Path(__file__).parents[3]
 SMALL = TINY["preprocessing"] | {"size": 32, "crop_pct": 1.0}
 
 
-def of_timm(architecture, pooling, dimension, **changes):
+def crops(**changes):
+    return SMALL | {"crop_pct": 0.875} | changes
+
+
+def of_timm(architecture, pooling, dimension, options=(), **changes):
     def make(folder):
-        model = timm.create_model(architecture)
+        model = timm.create_model(architecture, **dict(options))
         save_file(golden.filled(model.state_dict()), folder / "w.safetensors")
         card = {"architecture": architecture, "pooling": pooling, "dimension": dimension}
         return TINY | card | {
@@ -142,6 +146,12 @@ NETWORKS = {
     "control histogram": of_control("histogram", 64),
     "timm pooled": of_timm("test_resnet", "pooled", 96),
     "timm mean of a map, minmax": of_timm("test_resnet", "mean", 96, preprocessing=MINMAX),
+    "timm inside of a map, not square": of_timm(
+        "test_resnet", "inside", 96, preprocessing=crops(resize="corner", size=[64, 96])
+    ),
+    "timm cls, not square": of_timm(
+        "test_vit", "cls", 64, {"img_size": [96, 64]}, preprocessing=crops(size=[96, 64])
+    ),
     "timm logits": of_timm("test_resnet", "logits", 1000),
     "timm cls": of_timm("test_vit", "cls", 64, preprocessing=TINY["preprocessing"] | {"size": 160}),
     "timm mean of patches": of_timm("test_vit", "mean", 64, preprocessing=TINY["preprocessing"] | {"size": 160}),
@@ -201,7 +211,9 @@ VECTORS: dict[str, tuple] = {
     'timm pooled': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[-6.45371, 2.10616, -1.98979, 2.7488, -4.10306, 0.35293], [-3.92837, 1.44383, -0.972976, 1.61263, -2.94105, -0.030932], [-3.28424, 1.55608, -1.05816, 1.31632, -1.69145, -0.291627], [-2.83983, 4.07642, -2.7797, 1.87908, -3.38473, 0.106894]]),
     'timm mean of a map, minmax': ({"loader": 1, "network": 1, "preprocessing": {"squash": 1}}, [[-6.4867, 2.12249, -2.08839, 2.99255, -4.27971, 0.224055], [-3.9051, 1.18684, -0.858497, 1.93779, -2.80203, 0.062068], [-4.59129, 2.90052, -2.11291, 2.35245, -3.14749, 0.545042], [-4.23403, 1.96693, -1.25912, 2.15953, -2.76621, 0.127074]]),
     'timm logits': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[6.83317, -1.44353, 3.23303, 4.08983, 12.5934, -12.0813], [3.93689, -0.107873, 1.52124, 3.04131, 7.97257, -6.23875], [2.68027, 0.639273, 0.771974, 1.71855, 6.28552, -5.738], [3.0822, -3.51791, 3.09611, 0.242014, 8.80218, -7.38937]]),
+    'timm inside of a map, not square': ({"loader": 1, "network": 1, "preprocessing": {"corner": 1}}, [[-3.95847, 1.30936, -1.27002, 1.94497, -1.93287, 0.695861], [-3.67269, 0.655427, -1.27341, 2.73734, -2.14846, 0.728388], [-4.84117, 2.50599, -2.02107, 3.34467, -2.79424, 0.795095], [-2.32919, 3.22689, -2.68639, 2.23986, -2.50581, 0.886108]]),
     'timm cls': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[0.898143, 0.320502, -0.0242885, -0.232565, -0.0535499, 0.560397], [0.0411265, -0.478527, 0.530981, -0.922647, -0.231554, -0.265361], [0.357145, -0.775117, 0.352554, -0.921289, 0.224833, -0.719459], [0.742239, 0.501293, 0.265155, -0.162663, -0.0964735, -0.258013]]),
+    'timm cls, not square': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[0.72522, -0.388936, -0.75064, -0.833981, -0.480943, 0.372685], [-0.330651, -0.501452, 0.0898538, -1.23687, -0.402222, 0.0304524], [-0.213248, -1.37012, -0.160528, -1.37057, -0.36869, -0.572311], [0.832681, 0.389165, -0.0711364, -0.0601106, -0.0911831, -0.510422]]),
     'timm mean of patches': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[0.313954, -0.495335, -0.294186, -0.829375, -0.415145, 0.223507], [-0.263878, -0.680136, -0.123321, -1.09832, -0.301158, -0.0641398], [-0.0862754, -0.987915, -0.133148, -0.759941, 0.13333, -0.580918], [0.616091, 0.139194, 0.193791, -0.160913, -0.0951946, -0.340762]]),
     'open_clip projection': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[0.0724088, -1.37773, 0.124162, 1.68261, 0.899308, 0.91735], [1.21588, -1.15422, -1.10053, 0.993026, -0.303294, 0.791089], [0.0821083, -1.087, 0.397713, 2.64178, 0.111821, 0.382737], [-0.0877724, 0.352364, 0.654226, 1.15404, -0.327045, -0.157763]]),
     'transformers cls': ({"loader": 1, "network": 1, "preprocessing": {"shortest": 1}}, [[1.49346, -0.0140564, 0.277484, -0.130752, -0.388333, -0.118031], [1.12457, 0.529475, 0.768781, 0.668017, -0.389646, -0.262716], [1.00136, 0.483931, 1.80184, -0.127552, -0.891788, 0.0620289], [-0.356157, -0.361923, 0.0426663, -0.254351, 0.0349688, -1.46972]]),
@@ -254,15 +266,18 @@ def test_every_loader_has_golden_vectors():
 # --- pixels ---
 
 
-def crops(**changes):
-    return SMALL | {"crop_pct": 0.875} | changes
-
-
+OBLONG = [40, 24]
 WAYS = {
-    "shortest": [crops(), crops(interpolation="bilinear", crop_start="floor"), crops(size=33, mean=[0.5])],
-    "squash": [crops(resize="squash"), crops(resize="squash", interpolation="bilinear")],
-    "pad": [crops(resize="pad"), crops(resize="pad", interpolation="bilinear")],
-    "corner": [crops(resize="corner"), crops(resize="corner", interpolation="bilinear")],
+    "shortest": [crops(), crops(interpolation="bilinear", crop_start="floor"), crops(size=33, mean=[0.5]), crops(size=OBLONG)],
+    "squash": [
+        crops(resize="squash"), crops(resize="squash", interpolation="bilinear"), crops(resize="squash", size=OBLONG),
+    ],
+    "pad": [
+        crops(resize="pad"), crops(resize="pad", interpolation="bilinear"), crops(resize="pad", size=OBLONG),
+    ],
+    "corner": [
+        crops(resize="corner"), crops(resize="corner", interpolation="bilinear"), crops(resize="corner", size=OBLONG),
+    ],
     "black_square": [
         crops(resize="black_square"), crops(resize="black_square", canvas=80, interpolation="bilinear"),
     ],
@@ -279,10 +294,10 @@ WAYS = {
     "image's own mean": [crops(mean="image", std="image", channels=1)],
 }  # fmt: skip
 PIXELS: dict[str, tuple] = {
-    'shortest': ({"shortest": 1}, ["b4e81625096beb61", "ecd47ca5cc0c2fbd", "763424e165420510", "c3487a8a1042e398", "e845eb0439783941", "f4c76531e8d7b5cc", "21e5927ec59cfcc6", "2fe2589c36dae449", "02dde275076e6da8", "e9ace4e000454765", "bf6605eb52bdec5b", "e34229b4fd24f4b2"]),
-    'squash': ({"squash": 1}, ["462dd7d5379c908b", "02bc9bd07e51f10d", "f31ef50e1c1d95a0", "c3487a8a1042e398", "034f721ff37899eb", "d27bd549f3d4d9f5", "8c9cdcc7ec99a26b", "2fe2589c36dae449"]),
-    'pad': ({"pad": 1}, ["23dd051dcc8dd6a2", "db5724609723caa0", "42412518a7885a64", "1fd166811e0507d0", "f6df34b084546c35", "4e5107ef4eebf838", "80e4579f718f31f1", "3f47ff5cae1e5dfc"]),
-    'corner': ({"corner": 1}, ["9db6c6bce5815a08", "d3cead12710fe0c6", "8f58de85ac7a6f3f", "e02e170799948794", "2fe56f32427ab221", "38e511412ca25605", "645279d2409a159d", "4be63f5d9f0882a2"]),
+    'shortest': ({"shortest": 1}, ["b4e81625096beb61", "ecd47ca5cc0c2fbd", "763424e165420510", "c3487a8a1042e398", "e845eb0439783941", "f4c76531e8d7b5cc", "21e5927ec59cfcc6", "2fe2589c36dae449", "02dde275076e6da8", "e9ace4e000454765", "bf6605eb52bdec5b", "e34229b4fd24f4b2", "53d932d527acee66", "9dc8379218687b29", "af6dfc43e5d5895b", "b9b6a424973c23f2"]),
+    'squash': ({"squash": 1}, ["462dd7d5379c908b", "02bc9bd07e51f10d", "f31ef50e1c1d95a0", "c3487a8a1042e398", "034f721ff37899eb", "d27bd549f3d4d9f5", "8c9cdcc7ec99a26b", "2fe2589c36dae449", "a339efac32390279", "bdd71a4b7a77287b", "3c01408676059a16", "6d932d36f182906a"]),
+    'pad': ({"pad": 1}, ["23dd051dcc8dd6a2", "db5724609723caa0", "42412518a7885a64", "1fd166811e0507d0", "f6df34b084546c35", "4e5107ef4eebf838", "80e4579f718f31f1", "3f47ff5cae1e5dfc", "1accd5cbcc2be20a", "d26deb7351ca8609", "f3142163062f4ace", "26cc0d2caf639aab"]),
+    'corner': ({"corner": 1}, ["9db6c6bce5815a08", "d3cead12710fe0c6", "8f58de85ac7a6f3f", "e02e170799948794", "2fe56f32427ab221", "38e511412ca25605", "645279d2409a159d", "4be63f5d9f0882a2", "687133df52823efb", "0a519aaed4c9ea3a", "4400528dea463312", "b9bf8ac9ecf8a5a7"]),
     'black_square': ({"black_square": 1}, ["05f20fe5cde4a6dc", "1596c3eb213a5fdc", "d78a6efff2592fee", "2623c6d3be50566d", "14e042fea5156f75", "6541edd567961cd4", "35a95cfc25319f0f", "125be3492204d485"]),
     'stretched': ({"stretched": 1}, ["b4e81625096beb61", "ecd47ca5cc0c2fbd", "763424e165420510", "545fe386e431236c"]),
     'equalized': ({"equalized": 1}, ["bb4ea481de1c07bb", "07ada31944eb6837", "5a2475e18ef362d5", "8e493c919112518e"]),

@@ -82,6 +82,7 @@ TAKEN_OVER = {
     "eva-x-base": True,
     "eva-x-tiny": True,
     "mae-vitb16": True,
+    "mammo-clip-b2": True,
     "mae-vitb16-paper": False,
     "medclip-swint": True,
     "medsam-vitb": True,
@@ -405,6 +406,8 @@ def serve_torchxrayvision(slug, card, folder):
 
 
 def serve_two_towers(slug, card, folder):
+    if slug.startswith("mammo-clip"):  # 1520 x 912 pixels take half a minute here
+        card = card | {"preprocessing": card["preprocessing"] | {"size": [190, 114]}}
     two_towers_files.serve(card, folder)
     return card
 
@@ -531,6 +534,15 @@ def of_curia(image):
         values, size=(512, 512), mode="bicubic", align_corners=False, antialias=True
     ).clamp_min(-1000)
     return ((values - values.mean()) / values.std())[0].numpy()
+
+
+def of_mammo_clip(image):
+    """ImageTextDataset's steps for an image of the network's size, which that dataset expects."""
+    values = np.array(image.convert("RGB").resize((912, 1520), Image.Resampling.BILINEAR))
+    values = values.astype("float32")
+    values -= values.min()
+    values /= values.max()
+    return ((values - 0.3089279) / 0.25053555408335154).transpose(2, 0, 1)
 
 
 def of_cxformer(image):
@@ -698,6 +710,8 @@ PROCESSORS = {
     "cxr-clip-resnet50-mcc": of_torchvision(224, 224, interpolation="bilinear", **IMAGENET),
     "cxr-clip-swint-m": of_torchvision(224, 224, interpolation="bilinear", **HALF),
     "cxr-clip-swint-mcc": of_torchvision(224, 224, interpolation="bilinear", **HALF),
+    "mammo-clip-b2": of_mammo_clip,
+    "mammo-clip-b5": of_mammo_clip,
 }
 """Card -> its published processor: transformers' Pillow processors with the settings of the model's
 repository on the hub, the transforms of open_clip and timm with the settings that these libraries
@@ -709,7 +723,8 @@ classification/utils/datasets.py (hustvl/EVA-X), CXformer's those of cxr_data/da
 data/transforms.py (m42-health/CXformer), Curia's those of curia_image_processor.py (raidium/curia),
 CheXzero's those of
 data_process.py and zero_shot.py (rajpurkarlab/CheXzero), BioViL's those of hi-ml-multimodal,
-CXR-CLIP's those of configs/transform/default.yaml and data_utils.py (kakaobrain/cxr-clip)."""
+CXR-CLIP's those of configs/transform/default.yaml and data_utils.py (kakaobrain/cxr-clip),
+Mammo-CLIP's those of breastclip/data/datasets/imagetext.py (batmanlab/Mammo-CLIP)."""
 
 
 def preprocessed(card, image):

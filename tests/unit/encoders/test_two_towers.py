@@ -1,9 +1,10 @@
-"""BioViL, BioViL-T and CXR-CLIP: the same vectors as their published forward passes, done step by
+"""BioViL, BioViL-T, CXR-CLIP and Mammo-CLIP: the same vectors as their published forward passes, done step by
 step on the same weights."""
 
 from pathlib import Path
 
 import numpy as np
+import published_efficientnet
 import pytest
 import torch
 import torchvision
@@ -18,7 +19,10 @@ from radcbir.encoders import load_encoder
 from radcbir.encoders.patches import patch_features
 
 MODELS = Path(__file__).parents[3] / "config/models"
-SLUGS = ["biovil-resnet50", "biovil-t-resnet50", "cxr-clip-resnet50-m", "cxr-clip-swint-m"]
+SLUGS = [
+    "biovil-resnet50", "biovil-t-resnet50", "cxr-clip-resnet50-m", "cxr-clip-swint-m",
+    "mammo-clip-b2", "mammo-clip-b5",
+]  # fmt: skip
 TEXTS = ["chest x ray", "MRI of the brain!."]
 
 
@@ -27,6 +31,8 @@ def card_of(slug):
     for each in card["weights"]["files"]:
         if isinstance(each, dict):
             each.pop("sha256", None)  # of the real weights
+    if slug.startswith("mammo-clip"):  # 1520 x 912 pixels take half a minute here
+        card = card | {"preprocessing": card["preprocessing"] | {"size": [190, 114]}}
     return card
 
 
@@ -96,6 +102,9 @@ def images_as_published(slug, folder, state, batch):
     if "swin" in slug:
         swin = transformers.SwinModel.from_pretrained(folder / "swin")
         features = swin(pixel_values=batch).last_hidden_state[:, 0]
+    elif slug.startswith("mammo-clip"):
+        tensors = below(state, "image_encoder.")
+        features = published_efficientnet.features(tensors, slug[-2:], batch).mean(dim=(2, 3))
     else:
         features = last_map(state, "image_encoder.resnet.", batch).flatten(2).mean(dim=2)
     return (
@@ -156,14 +165,19 @@ def test_vectors_are_those_of_the_published_forward_pass(served, slug):
 
 
 @pytest.mark.parametrize(
-    ("slug", "side", "channels"), [("biovil-t-resnet50", 14, 128), ("cxr-clip-swint-m", 7, 768)]
+    ("slug", "rows", "columns", "channels"),
+    [
+        ("biovil-t-resnet50", 14, 14, 128),
+        ("cxr-clip-swint-m", 7, 7, 768),
+        ("mammo-clip-b2", 6, 4, 1408),
+    ],
 )
-def test_cells_of_one_image(served, slug, side, channels):
+def test_cells_of_one_image(served, slug, rows, columns, channels):
     card, folder, _ = served(slug)
     encoder = load_encoder(slug, model_card.card_meaning(card), folder, "cpu")
     assert patch_features(encoder, encoder.preprocess(Image.new("L", (30, 40), 7))).shape == (
-        side,
-        side,
+        rows,
+        columns,
         channels,
     )
 
@@ -183,6 +197,10 @@ def test_a_text_that_is_too_long_is_cut(served):
         ("biovil-resnet50", {"encoder.backbone_to_vit.weight": torch.zeros(1)}, r"left over \(encoder.backbone_to_vit.weight\)"),
         ("biovil-resnet50", {"projector.model.0.weight": torch.zeros(128, 512, 1, 1)}, r"\(128, 2048, 1, 1\) is expected"),
         ("cxr-clip-resnet50-m", {"image_projection.projection.bias": None}, "1 tensors are missing"),
+        ("mammo-clip-b2", {"image_encoder._blocks.3._bn2.bias": None}, r"1 tensors are missing \(image_encoder.blocks.1.1.bn3.bias\)"),
+        ("mammo-clip-b2", {"image_encoder._blocks.0._expand_conv.weight": torch.zeros(1)}, r"left over \(image_encoder._blocks.0._expand_conv.weight\)"),
+        ("mammo-clip-b2", {"image_encoder._blocks.23._bn1.bias": torch.zeros(1)}, r"left over \(image_encoder._blocks.23._bn1.bias\)"),
+        ("mammo-clip-b2", {"image_encoder._fc.weight": torch.zeros(1, 1408)}, r"left over \(image_encoder._fc.weight\)"),
         ("cxr-clip-resnet50-m", {"image_projection.fc.bias": torch.zeros(512)}, r"left over \(image_projection.fc.bias\)"),
         ("cxr-clip-resnet50-m", {"text_encoder.text_encoder.encoder.layer.0.output.dense.bias": None}, "1 tensors are missing"),
         ("cxr-clip-resnet50-m", {"text_encoder.text_encoder.extra": torch.zeros(1)}, "1 tensors are left over"),
@@ -192,6 +210,7 @@ def test_a_text_that_is_too_long_is_cut(served):
 def test_weights_that_do_not_fit_are_refused(served, tmp_path, slug, changes, message):
     card, folder, state = served(slug)
     file, *others = model_card.weights_files(card)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     for name in others:
         (tmp_path / name).symlink_to(folder / name)
     changed = {name: each for name, each in (state | changes).items() if each is not None}

@@ -148,6 +148,7 @@ def test_what_is_done_on_the_device_is_no_part_of_the_geometry(changes):
     "changes",
     [
         {"size": 97},
+        {"size": [96, 97]},
         {"resize": "squash"},
         {"crop_pct": 1},
         {"interpolation": "bilinear"},

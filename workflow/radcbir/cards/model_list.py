@@ -40,7 +40,7 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
             card["name"],
             card["loader"],
             str(card.get("dimension", NOT_STATED)),
-            _input(size),
+            input_size(size),
             "yes" if has_text(card) else "no",
             card.get("licence", NOT_STATED),
             "yes" if card.get("gated") else "no",
@@ -51,11 +51,14 @@ def model_rows(cards: Mapping[str, Mapping], weights: str | Path) -> list[dict[s
     return rows
 
 
-def _input(size: int | Sequence[int] | None) -> str:
-    """The size of a network's input: pixels of a side, or voxels of a volume."""
+def input_size(size: int | Sequence[int] | None) -> str:
+    """The size of a network's input: pixels of a square's side, height and width in pixels, or the
+    voxels of a volume.
+    """
     if size is None:
         return "any"
-    return f"{size} px" if isinstance(size, int) else " x ".join(map(str, size))
+    sides = [size] if isinstance(size, int) else size
+    return " x ".join(map(str, sides)) + (" px" if len(sides) < 3 else "")
 
 
 def weights_at_hand(slug: str, card: Mapping, weights: str | Path) -> str:

@@ -52,6 +52,13 @@ def ways_of(preprocessing: Mapping[str, Any]) -> list[str]:
     return ways
 
 
+def size_of(preprocessing: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of the network's input in pixels; a card with one number means a square."""
+    size = preprocessing["size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
+
+
 def channels_of(preprocessing: Mapping[str, Any]) -> int:
     """How many channels the network takes."""
     mean = preprocessing["mean"]

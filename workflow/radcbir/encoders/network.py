@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from radcbir.cards.versions import channels_of
+from radcbir.cards.versions import channels_of, size_of
 from radcbir.core.errors import InputError
 from radcbir.encoders.on_device import OnDevice
 from radcbir.encoders.preprocessing import preprocessed
@@ -41,24 +41,28 @@ class NetworkEncoder(OnDevice):
             for name, neutral in (("mean", 0.0), ("std", 1.0))
         )
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return size_of(self.preprocessing)
+
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Image -> resized and cropped bytes, shape (3, size, size), or (1, size, size) where it is
-        gray.
+        """Image -> resized and cropped bytes, shape (3, height, width), or (1, height, width) where
+        it is gray.
 
         With ``antialias: false`` values from 0 to 255 in float32 in place of bytes.
         """
         return preprocessed(image, self.preprocessing)
 
     def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
-        """Preprocessed images -> one batch on the encoder's device, shape (n, channels, size,
-        size), normalised.
+        """Preprocessed images -> one batch on the encoder's device, shape (n, channels, height,
+        width), normalised.
 
         By the card's mean and std, or with ``range: minmax`` from the image's own lowest value to
         its highest before that; with ``mean: image`` by the image's own. An image in the
-        corner of the square has zeros beside it.
+        corner of the input has zeros beside it.
         """
-        size = self.preprocessing["size"]
-        values = self.transfer.sent(inputs, size)
+        values = self.transfer.sent(inputs, self.size)
         channels = values.shape[1]
         if self.preprocessing.get("range") == "minmax":
             low, high = (
@@ -74,14 +78,14 @@ class NetworkEncoder(OnDevice):
             grays = torch.arange(256, device=self.device).reshape(256, 1)
             normalised = (grays - self.mean.flatten()) / self.std.flatten()
             looked_up = normalised.index_select(0, values.flatten().int())
-            batch = looked_up.reshape(len(inputs), size, size, self.channels).permute(0, 3, 1, 2)
+            batch = looked_up.reshape(len(inputs), *self.size, self.channels).permute(0, 3, 1, 2)
             batch = batch.contiguous(memory_format=self.layout)
         else:
-            shape = (len(inputs), self.channels, size, size)
+            shape = (len(inputs), self.channels, *self.size)
             batch = torch.empty(shape, device=self.device, memory_format=self.layout)
             torch.sub(values, self.mean, out=batch).div_(self.std)
         for place, each in enumerate(inputs):
-            if each.shape[1:] != (size, size):
+            if each.shape[1:] != self.size:
                 batch[place, :, each.shape[1] :] = 0
                 batch[place, :, :, each.shape[2] :] = 0
         return batch
@@ -92,7 +96,7 @@ class NetworkEncoder(OnDevice):
     ) -> torch.Tensor:
         """A batch -> embeddings on the device, shape (n, dimension), in the card's precision.
 
-        ``shapes`` are height and width of what each image fills of its square, by default all of
+        ``shapes`` are height and width of what each image fills of the input, by default all of
         it.
         """
         with self.in_precision():
@@ -145,9 +149,10 @@ class NetworkEncoder(OnDevice):
         """The mean over the cells of a feature map that the image reaches, the filled-up rest left
         out.
         """
-        size, cells = self.preprocessing["size"], features.shape[2]
+        grid = list(zip(features.shape[2:], self.size, strict=True))
         filled = [
-            [-(-side * cells // size) for side in shape] for shape in shapes
+            [-(-side * cells // full) for side, (cells, full) in zip(shape, grid, strict=True)]
+            for shape in shapes
         ]  # a cell that is cut counts
         return torch.stack(
             [
@@ -172,7 +177,7 @@ def checked(encoder: NetworkEncoder, slug: str, card: Mapping) -> NetworkEncoder
     """
     size = card["preprocessing"]["size"]
     try:
-        found = encoder.encode([np.zeros((1, size, size), dtype=np.uint8)]).shape
+        found = encoder.encode([np.zeros((1, *encoder.size), dtype=np.uint8)]).shape
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
             f"the model '{slug}' does not take images of `preprocessing: size: {size}` "

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from radcbir.cards.versions import size_of
 from radcbir.encoders.network import NetworkEncoder
 
 
@@ -32,10 +33,11 @@ def patch_features(encoder: Any, prepared: np.ndarray) -> np.ndarray | None:
     features = features.float().cpu().numpy()[0]
     if features.ndim == 2:
         tokens = features[prefix:]
-        side = round(len(tokens) ** 0.5)
-        if side * side != len(tokens):
+        height, width = encoder.size
+        rows = round((len(tokens) * height / width) ** 0.5)
+        if not rows or len(tokens) % rows:
             return None
-        features = tokens.reshape(side, side, -1)
+        features = tokens.reshape(rows, len(tokens) // rows, -1)
     elif features.shape[-1] != channels or features.shape[0] == channels:
         features = features.transpose(1, 2, 0)
     norms = np.linalg.norm(features, axis=2, keepdims=True)
@@ -88,15 +90,14 @@ def best_matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def seen(encoder: NetworkEncoder, prepared: np.ndarray) -> Image.Image:
-    """What the network sees of an image, as a picture: resized and cropped, on the square that the
+    """What the network sees of an image, as a picture: resized and cropped, on the area that the
     patches divide.
     """
     values = np.asarray(prepared)
     if encoder.preprocessing["resize"] == "library":  # torchxrayvision: from -1024 to 1024
         values = (values + 1024) * 255 / 2048
     values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    size = encoder.preprocessing["size"]
-    canvas = np.zeros((len(values), size, size), dtype=np.uint8)
+    canvas = np.zeros((len(values), *size_of(encoder.preprocessing)), dtype=np.uint8)
     canvas[:, : values.shape[1], : values.shape[2]] = values
     return Image.fromarray(
         canvas[0] if len(canvas) == 1 else np.ascontiguousarray(canvas.transpose(1, 2, 0))

@@ -8,12 +8,12 @@ which Pillow does not do.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
-from radcbir.cards.versions import channels_of
+from radcbir.cards.versions import channels_of, size_of
 from radcbir.images.raster import UnreadableImage
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -29,48 +29,55 @@ def preprocessed(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
 
 
 def resized_and_cropped(image: Image.Image, preprocessing: Mapping) -> Image.Image:
-    """The image as a card's ``preprocessing`` wants it, ``size`` pixels wide and high, in the
+    """The image as a card's ``preprocessing`` wants it, as high and wide as ``size`` says, in the
     image's own mode.
 
     To the pixel what ``timm.data.create_transform`` makes, without its detours per image; gray
-    images stay gray, at a third of the work. With ``resize: pad`` the border has the color of
-    ``mean``, and the result is RGB. With ``resize: corner`` the longest side has ``size`` pixels
-    and the other as many as it then needs: what is left of the square is filled after
-    normalisation. With ``resize: black_square`` the result is gray, the square as wide as
-    ``canvas`` says. With ``crop_start: floor`` the crop starts as the image processors of
-    transformers let it.
+    images stay gray, at a third of the work. With ``resize: shortest`` the image covers the input,
+    with ``pad`` it fits into it; of a square these are the image's shortest and longest side. With
+    ``pad`` the border has the color of ``mean``, and the result is RGB. With ``resize: corner`` the
+    image fits into the input as well, and has as many pixels as it then needs: what is left of the
+    input is filled after normalisation. With ``resize: black_square`` the result is gray, the
+    square as wide as ``canvas`` says. With ``crop_start: floor`` the crop starts as the image
+    processors of transformers let it.
     """
-    size, way = preprocessing["size"], preprocessing["resize"]
+    height, width = size_of(preprocessing)
+    size, way = (width, height), preprocessing["resize"]
     filter_ = FILTERS[preprocessing["interpolation"]]
     if way == "corner":
-        scale = size / max(image.size)
-        width, height = (max(1, int(each * scale + 0.5)) for each in image.size)
-        return image.resize((width, height), filter_)
+        scale = min(full / each for full, each in zip(size, image.size, strict=True))
+        return image.resize(_sides(image, lambda each: int(each * scale + 0.5)), filter_)
     if way == "black_square":
-        image = _on_black_square(image, size, preprocessing.get("canvas"))
-    target = math.floor(size / preprocessing["crop_pct"])
-    if way in ("squash", "black_square"):
-        scaled = target, target
-    else:
-        side, whole = (min, int) if way == "shortest" else (max, round)
-        width, height = (max(1, whole(target * each / side(image.size))) for each in image.size)
-        scaled = width, height
+        image = _on_black_square(image, max(size), preprocessing.get("canvas"))
+    width, height = scaled = tuple(math.floor(full / preprocessing["crop_pct"]) for full in size)
+    if way not in ("squash", "black_square"):
+        choose, whole = (max, int) if way == "shortest" else (min, round)
+        # A side of the input and of the image, which become equally long.
+        pairs = [(width, image.width), (height, image.height)]
+        full, own = choose(pairs, key=lambda pair: pair[0] / pair[1])
+        scaled = _sides(image, lambda each: whole(full * each / own))
     image = image.resize(scaled, filter_)
     start = (
         (lambda space: space // 2)
         if preprocessing.get("crop_start") == "floor"
         else (lambda space: round(space / 2))
     )
-    left, top = (start(max(each, size) - size) for each in scaled)
-    if min(scaled) < size:
+    left, top = (start(max(each, full) - full) for each, full in zip(scaled, size, strict=True))
+    if scaled[0] < size[0] or scaled[1] < size[1]:
         canvas = Image.new(
-            "RGB", (max(scaled[0], size), max(scaled[1], size)), _color(preprocessing["mean"])
+            "RGB", (max(scaled[0], size[0]), max(scaled[1], size[1])), _color(preprocessing["mean"])
         )
         canvas.paste(
             image, tuple((full - each) // 2 for full, each in zip(canvas.size, scaled, strict=True))
         )
         image = canvas
-    return image.crop((left, top, left + size, top + size))
+    return image.crop((left, top, left + size[0], top + size[1]))
+
+
+def _sides(image: Image.Image, scaled: Callable[[int], int]) -> tuple[int, int]:
+    """Width and height of an image after ``scaled`` of each, at least one pixel."""
+    width, height = (max(1, scaled(each)) for each in image.size)
+    return width, height
 
 
 def to_bytes(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
@@ -101,22 +108,22 @@ def to_values(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     """
     import torch  # not where images are only decoded
 
-    size = preprocessing["size"]
+    size = size_of(preprocessing)
     if preprocessing["resize"] == "black_square":
-        image = _on_black_square(image, size, preprocessing.get("canvas"))
+        image = _on_black_square(image, max(size), preprocessing.get("canvas"))
     pixels = (
         torch.from_numpy(np.array(image, dtype=np.float64))
         .reshape(image.height, image.width, -1)
         .permute(2, 0, 1)
     )
     resized = torch.nn.functional.interpolate(
-        pixels[None], size=(size, size), mode=preprocessing["interpolation"], align_corners=False
+        pixels[None], size=size, mode=preprocessing["interpolation"], align_corners=False
     )
     return resized[0].float().numpy()
 
 
 def to_measured(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
-    """Original values of mode F -> float32, shape (1, size, size), for a ``range`` that names
+    """Original values of mode F -> float32, shape (1, height, width), for a ``range`` that names
     Hounsfield units or percentiles of the image.
 
     Resized and cropped first, then clipped. The lower end becomes 0 and the upper one 255; where

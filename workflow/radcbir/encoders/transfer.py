@@ -23,13 +23,13 @@ class Transfer:
         if self.to_gpu:
             self.copying = torch.cuda.Stream(device)
 
-    def sent(self, inputs: Sequence[np.ndarray], size: int) -> torch.Tensor:
-        """Preprocessed images as they are, on the device, shape (n, channels, size, size).
+    def sent(self, inputs: Sequence[np.ndarray], size: tuple[int, int]) -> torch.Tensor:
+        """Preprocessed images as they are, on the device, shape (n, channels, height, width).
 
-        There is one channel where all images are gray. Images that do not fill their square have
-        zeros beside them.
+        There is one channel where all images are gray. ``size`` is height and width. Images that do
+        not fill it have zeros beside them.
         """
-        shape = (max(map(len, inputs)), size, size)
+        shape = (max(map(len, inputs)), *size)
         kind = torch.from_numpy(np.empty(0, np.result_type(*inputs))).dtype
         values = torch.empty((len(inputs), *shape), dtype=kind, pin_memory=self.to_gpu)
         pixels = values.numpy()

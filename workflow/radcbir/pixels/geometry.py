@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from radcbir.cards.loaders import loader_of
-from radcbir.cards.versions import PREPROCESSING, channels_of, ways_of
+from radcbir.cards.versions import PREPROCESSING, channels_of, size_of, ways_of
 from radcbir.images import reader
 from radcbir.images.intensity import policy_of
 
@@ -46,4 +46,5 @@ def bytes_per_image(geometry: Mapping[str, Any], channels: int = 3) -> int:
     rounded = given.get("antialias", True) and given["resize"] != "library"
     if isinstance(given.get("range"), Mapping):
         channels, rounded = 1, False
-    return given["size"] ** 2 * min(channels, given["channels"]) * (1 if rounded else 4)
+    height, width = size_of(given)
+    return height * width * min(channels, given["channels"]) * (1 if rounded else 4)

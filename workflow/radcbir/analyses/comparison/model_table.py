@@ -7,6 +7,7 @@ import pandas as pd
 
 from radcbir.analyses.comparison.common_queries import without_empty_metrics
 from radcbir.cards.model_card import NOT_STATED, is_control
+from radcbir.cards.model_list import input_size
 from radcbir.metrics.intervals import reading
 from radcbir.metrics.registry import columns
 from radcbir.report.numbers import as_sure, interval, is_missing, three_decimals
@@ -222,7 +223,9 @@ def card_table(cards: Mapping[str, Mapping]) -> list[dict]:
             "control": is_control(card),
             "architecture": f"{card['loader']}: {card.get('architecture', NOT_STATED)}",
             "dimension": card.get("dimension", NOT_STATED),
-            "size": card.get("preprocessing", {}).get("size", ""),
+            "size": input_size(card["preprocessing"].get("size"))
+            if "preprocessing" in card
+            else "",
             "pooling": card.get("pooling", ""),
             "precision": card.get("precision", ""),
             "licence": card.get("licence", NOT_STATED),

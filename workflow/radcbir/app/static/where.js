@@ -12,6 +12,7 @@ const VIRIDIS = [
   [253, 231, 37],
 ];
 
+// The longer side of a map, as wide and high as the model's input otherwise.
 const SIDE = 448;
 
 function color(share) {
@@ -48,11 +49,16 @@ export function maps(found) {
       colors = overlay(part.grid);
     const draw = () => {
       context.globalAlpha = 1;
-      context.drawImage(image, 0, 0, SIDE, SIDE);
+      context.drawImage(image, 0, 0, canvas.width, canvas.height);
       context.globalAlpha = slider.value / 100;
-      context.drawImage(colors, 0, 0, SIDE, SIDE);
+      context.drawImage(colors, 0, 0, canvas.width, canvas.height);
     };
-    image.addEventListener("load", draw);
+    image.addEventListener("load", () => {
+      const scale = SIDE / Math.max(image.width, image.height);
+      canvas.width = Math.round(scale * image.width);
+      canvas.height = Math.round(scale * image.height);
+      draw();
+    });
     slider.addEventListener("input", draw);
     image.src = part.picture;
     const values = part.grid.flat();

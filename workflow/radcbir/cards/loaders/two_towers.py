@@ -1,4 +1,6 @@
-"""Models of radiographs and reports that no library builds: BioViL, BioViL-T, CXR-CLIP."""
+"""Models of radiographs and reports that no library builds: BioViL, BioViL-T, CXR-CLIP,
+Mammo-CLIP.
+"""
 
 from radcbir.cards.loaders import NETWORK, Loader, network_keys
 
@@ -6,7 +8,7 @@ LOADER = Loader(
     name="two_towers",
     version=1,
     module="radcbir.encoders.loaders.two_towers",
-    libraries=("torchvision", "transformers"),
+    libraries=("torchvision", "timm", "transformers"),
     network=True,
     text=True,
     required=NETWORK,

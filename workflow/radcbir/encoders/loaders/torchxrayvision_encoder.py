@@ -12,6 +12,7 @@ import torchvision
 import torchxrayvision as xrv
 from PIL import Image
 
+from radcbir.cards.versions import size_of
 from radcbir.core.errors import InputError
 from radcbir.encoders.network import NetworkEncoder, checked, load_tensors
 from radcbir.encoders.weights_file import read_tensors
@@ -19,11 +20,11 @@ from radcbir.encoders.weights_file import read_tensors
 
 def preprocessed(image: Image.Image, preprocessing: Mapping) -> np.ndarray:
     """Image -> the library's own central square, resized by it, values from -1024 to 1024, shape
-    (1, size, size) float32.
+    (1, height, width) float32.
     """
     pixels = xrv.datasets.normalize(np.asarray(image.convert("L"), dtype=np.float32), 255)[None]
     square = xrv.datasets.XRayCenterCrop()(pixels)
-    resizer = xrv.datasets.XRayResizer(preprocessing["size"], engine="skimage")
+    resizer = xrv.datasets.XRayResizer(size_of(preprocessing)[0], engine="skimage")
     return resizer(square).astype(np.float32)
 
 
@@ -31,11 +32,11 @@ class XrayEncoder(NetworkEncoder):
     """A network of torchxrayvision with the features before its classifier as the embedding."""
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """:func:`preprocessed`, shape (1, size, size)."""
+        """:func:`preprocessed`, shape (1, height, width)."""
         return preprocessed(image, self.preprocessing)
 
     def batch(self, inputs: Sequence[np.ndarray]) -> torch.Tensor:
-        """Preprocessed images -> one batch on the encoder's device, shape (n, 1, size, size)."""
+        """Preprocessed images -> one batch on the encoder's device, shape (n, 1, height, width)."""
         batch = torch.from_numpy(
             np.stack([np.asarray(each, dtype=np.float32) for each in inputs])
         ).to(self.device)

@@ -6,6 +6,7 @@ between releases.
 """
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +73,7 @@ class TransformersEncoder(NetworkEncoder):
         config = self._tower.config
         if getattr(config, "mask_ratio", None) is None:
             return {"pixel_values": batch}
-        patches = (self.preprocessing["size"] // config.patch_size) ** 2
+        patches = math.prod(side // config.patch_size for side in self.size)
         order = torch.rand(patches, generator=torch.Generator().manual_seed(0)).to(self.device)
         return {"pixel_values": batch, "noise": order.expand(len(batch), -1)}
 

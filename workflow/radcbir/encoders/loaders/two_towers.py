@@ -1,9 +1,10 @@
-"""Models of chest radiographs and reports that no library builds: an image tower and a BERT with
+"""Models of radiographs, mammograms and reports that no library builds: an image tower and a BERT with
 projections into one space.
 
-BioViL (Boecking et al., ECCV 2022), BioViL-T (Bannur et al., CVPR 2023) and CXR-CLIP (You et al.,
-MICCAI 2023), put together from torchvision's ResNet-50 and transformers' Swin and BERT under the
-names of tensors that the published files have.
+BioViL (Boecking et al., ECCV 2022), BioViL-T (Bannur et al., CVPR 2023), CXR-CLIP (You et al.,
+MICCAI 2023) and Mammo-CLIP (Ghosh et al., MICCAI 2024), put together from torchvision's ResNet-50,
+timm's EfficientNet and transformers' Swin and BERT under the names of tensors that the published
+files have.
 """
 
 import json
@@ -20,6 +21,7 @@ import transformers
 from torch import nn
 
 from radcbir.core.errors import InputError
+from radcbir.encoders.loaders import efficientnet
 from radcbir.encoders.loaders.transformers_encoder import loaded
 from radcbir.encoders.network import (
     NetworkEncoder,
@@ -45,7 +47,7 @@ SETTINGS = (
     "omegaconf.base.Metadata",
     "omegaconf.nodes.AnyNode",
 )
-"""Classes of the settings that CXR-CLIP's files have beside the tensors. They are read as empty
+"""Classes of the settings that CXR-CLIP's and Mammo-CLIP's files have beside the tensors. They are read as empty
 objects and discarded."""
 
 
@@ -118,6 +120,7 @@ class CxrClip(nn.Module):
 
     bert: nn.Module
     swin: nn.Module
+    image_encoder: Any
     longest_text = 256
 
     def __init__(self, swin: bool):
@@ -126,7 +129,7 @@ class CxrClip(nn.Module):
             {"swin": "image_encoder.image_encoder."} if swin else {}
         )
         if not swin:
-            self.image_encoder: Any = nn.Module()
+            self.image_encoder = nn.Module()
             self.image_encoder.resnet = _resnet50()
         self.image_projection: Any = nn.Module()
         self.text_projection: Any = nn.Module()
@@ -164,11 +167,35 @@ class CxrClip(nn.Module):
         return text
 
 
+class MammoClip(CxrClip):
+    """Mammo-CLIP's towers: the mean over EfficientNet's last map; the text tower of CXR-CLIP."""
+
+    def __init__(self, kind: str):
+        super(CxrClip, self).__init__()
+        self.parts = {"bert": "text_encoder.text_encoder."}
+        self.image_encoder = efficientnet.build(kind)
+        self.image_projection: Any = nn.Module()
+        self.text_projection: Any = nn.Module()
+        width = self.image_encoder.num_features
+        self.image_projection.projection = nn.Linear(width, 512)
+        self.text_projection.projection = nn.Linear(768, 512)
+
+    def feature_map(self, images: torch.Tensor) -> torch.Tensor:
+        """Images -> the last map of EfficientNet, shape (n, channels, rows, columns)."""
+        return self.image_encoder.forward_features(images)
+
+    def renamed(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Tensors with the published names -> the same with those of the module."""
+        return efficientnet.under_names_of_timm(tensors, self.image_encoder, "image_encoder.")
+
+
 ARCHITECTURES: dict[str, Callable[[], BioVil | CxrClip]] = {
     "biovil-resnet50": partial(BioVil, temporal=False),
     "biovil-t-resnet50": partial(BioVil, temporal=True),
     "cxr-clip-resnet50": partial(CxrClip, swin=False),
     "cxr-clip-swin-tiny": partial(CxrClip, swin=True),
+    "mammo-clip-efficientnet-b2": partial(MammoClip, "b2"),
+    "mammo-clip-efficientnet-b5": partial(MammoClip, "b5"),
 }
 
 
@@ -239,6 +266,8 @@ def load(slug: str, card: Mapping, files: Mapping[str, Path], device: str) -> Ne
         if not name.endswith(COMPUTED)
     }
     model = ARCHITECTURES[card["architecture"]]()
+    if isinstance(model, MammoClip):
+        tensors = model.renamed(tensors)
     of_parts = {
         part: {
             name.removeprefix(prefix): tensors.pop(name)

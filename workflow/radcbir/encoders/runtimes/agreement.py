@@ -16,12 +16,11 @@ class Refused(InputError):
 
 
 def example(encoder: NetworkEncoder, images: int) -> torch.Tensor:
-    """A batch of noise as the encoder's network takes it, shape (images, channels, size, size), the
-    same each time.
+    """A batch of noise as the encoder's network takes it, shape (images, channels, height,
+    width), the same each time.
     """
-    size = encoder.preprocessing["size"]
     values = torch.randn(
-        (images, encoder.channels, size, size), generator=torch.Generator().manual_seed(0)
+        (images, encoder.channels, *encoder.size), generator=torch.Generator().manual_seed(0)
     )
     return values.to(encoder.device).contiguous(memory_format=encoder.layout)
 
