@@ -232,6 +232,33 @@ def test_a_model_of_volumes_that_is_added_does_its_own_work_alone(volumes, tmp_p
     assert jobs["unit_embeddings"] == jobs["index"] == jobs["knn"] == jobs["retrieval_metrics"] == 1
 
 
+def test_a_transformer_of_volumes_is_embedded_from_its_card(volumes, tmp_path):
+    """Another loader, with the keys that COLIPRI's card has, beside the models that are there."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(volumes.folder, project.folder, copy_function=shutil.copy2, symlinks=True)
+    how = CARD["preprocessing"] | {"resize": "pad_or_crop", "spacing": [2, 2, 2], "grid": "middle"}
+    how |= {"fill": "lowest", "mean": [0.5], "std": [0.5]}
+    card = CARD | {"loader": "primus", "architecture": "primus-s", "pooling": "projection"}
+    card |= {"dimension": 48, "preprocessing": how}
+    (project / "config/models/primus.yaml").write_text(yaml.safe_dump(card))
+    text = (project / "config/config.yaml").read_text()
+    added = text.replace("- tiny-volumes\n", "- tiny-volumes\n- primus\n")
+    (project / "config/config.yaml").write_text(added)
+    jobs = project.run("embeddings")
+    assert jobs["embed_volumes"] == volumes.jobs["embed_volumes"] and jobs["embed"] == 0
+    path = project / "results/embeddings/primus/ct.h5"
+    found = store.read([path], store.read_ids(path))[1]
+    assert found.shape == (9, 48)
+    encoder = load_encoder("primus", {**card, "precision": "float32"}, None, "cpu")
+    wholes = [Volume(values(series).astype(np.float32), np.eye(4)) for series in range(8)]
+    expected = np.concatenate([encoder.encode([prepared(each, how)]) for each in wholes])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = found / np.linalg.norm(found, axis=1, keepdims=True)
+    nearest = (expected @ found.T).max(axis=1)
+    np.testing.assert_allclose(nearest, 1, atol=1e-5)
+    assert (expected @ expected.T)[~np.eye(8, dtype=bool)].max() < 1 - 1e-5
+
+
 def test_a_model_of_volumes_is_refused_where_images_are_retrieved(volumes, tmp_path):
     project = Project(tmp_path / "project")
     shutil.copytree(volumes.folder, project.folder, symlinks=True)

@@ -14,6 +14,7 @@ import numpy as np
 import open_clip
 import pytest
 import timm
+import tiny_transformers
 import torch
 import transformers
 import two_towers_files
@@ -26,6 +27,8 @@ from radcbir.cards.versions import PREPROCESSING, ways_of
 from radcbir.encoders import load_encoder, preprocessing
 from radcbir.encoders.loaders import torchxrayvision_encoder
 from radcbir.encoders.loaders.i3resnet_encoder import Inflated
+from radcbir.encoders.loaders.primus_encoder import Primus
+from radcbir.encoders.loaders.spectre_encoder import Spectre
 from radcbir.encoders.network import standardised
 
 ROOT = Path(__file__).parents[3]
@@ -191,6 +194,8 @@ def of_volumes(loader, architecture, network, pooling, dimension, how, **changes
 SEGRES = {"init_filters": 4, "blocks_down": [1, 1, 2]}
 AREA = {"resize": "area", "crop": "foreground", "size": [32, 32, 16]}
 SPACED = {"resize": "pad_or_crop", "spacing": [2.0, 2.0, 3.0], "size": [32, 24, 16]}
+MIDDLE = SPACED | {"grid": "middle", "fill": "lowest", "mean": [0.5], "std": [0.5]}
+CLIPPED = SPACED | {"clip": "first", "spacing": [0.5, 0.5, 0.75], "size": [256, 128, 64]}
 OF_VOLUMES = {
     "i3resnet pooled, area": of_volumes(
         "i3resnet", "i3resnet18", lambda: Inflated("resnet18"), "pooled", 512, AREA
@@ -201,6 +206,12 @@ OF_VOLUMES = {
     "monai mean": of_volumes(
         "monai", "SegResEncoder", lambda: SegResEncoder(**SEGRES), "mean", 16,
         {"resize": "keep", "orientation": "SPL"}, options=SEGRES,
+    ),
+    "primus projection": of_volumes(
+        "primus", "primus-tiny", lambda: Primus(tiny_transformers.PRIMUS, 24), "projection", 24, MIDDLE
+    ),
+    "spectre cls": of_volumes(
+        "spectre", "spectre-tiny", lambda: Spectre(tiny_transformers.SPECTRE), "cls", 48, CLIPPED
     ),
 }  # fmt: skip
 """The same for encoders of volumes."""
@@ -229,6 +240,8 @@ VECTORS: dict[str, tuple] = {
     'i3resnet pooled, area': ({"loader": 1, "network": 1, "volumes": 1}, [[-0.520522, -0.80095, 1.69307, 2.00156, 0.299847, -2.39307], [-0.810888, -0.0138563, 1.75054, 2.64318, -1.03037, -2.17318]]),
     'i3resnet pooled, spaced': ({"loader": 1, "network": 1, "volumes": 1}, [[29.7972, -16.4117, -31.1463, -29.5243, -20.3438, -5.26837], [34.3863, -8.70423, -30.6339, -27.6052, -10.7071, -13.5595]]),
     'monai mean': ({"loader": 1, "network": 1, "volumes": 1}, [[2.64256, 0.799285, -0.51114, 2.25786, 2.68994, 1.59735], [2.49693, 0.867601, -0.30426, 2.17279, 2.9557, 1.67618]]),
+    'primus projection': ({"loader": 1, "network": 1, "volumes": 1}, [[0.0734636, 0.945918, 0.732851, 0.590519, -0.459908, 1.59645], [0.54943, 1.01858, -0.0861127, 0.430646, 0.379392, -0.503414]]),
+    'spectre cls': ({"loader": 1, "network": 1, "volumes": 1}, [[-0.827096, -0.289835, -0.370099, -0.0866113, 0.184818, -1.28231], [-0.584718, -0.338679, -0.429764, -0.0109684, -0.0460248, -1.3716]]),
 }  # fmt: skip
 """Versions and sums of the vectors of :func:`golden.images`."""
 
@@ -245,7 +258,8 @@ def test_vectors_change_together_with_a_version_only(name, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("name", OF_VOLUMES)
-def test_vectors_of_volumes_change_together_with_a_version_only(name, tmp_path):
+def test_vectors_of_volumes_change_together_with_a_version_only(name, tmp_path, monkeypatch):
+    tiny_transformers.known(monkeypatch)
     card, location = OF_VOLUMES[name](tmp_path)
     assert card["loader"] == name.split()[0]
     encoder = load_encoder("tiny", card, location, "cpu")

@@ -61,6 +61,48 @@ def test_the_foreground_is_averaged_to_the_size():
         prepared(volume(np.full((3, 3, 3), -1000.0)), how)
 
 
+def test_spacing_around_the_middle_leaves_the_same_room_at_both_ends():
+    values = np.array([0.0, 100, 200, 400, 800])[:, None, None]
+    how = HOW | {"spacing": [2, 1, 1], "grid": "middle", "size": [2, 1, 1], "range": {"hounsfield": [0, 1000]}}  # fmt: skip
+    found = prepared(volume(values), how)
+    np.testing.assert_allclose(found.ravel(), [0.1, 0.4], atol=1e-6)  # at 1 and 3 mm, not 0, 2, 4
+    finer = prepared(volume(values), how | {"spacing": [0.8, 1, 1], "size": [6, 1, 1]})
+    np.testing.assert_allclose(
+        finer.ravel(), [0, 0.08, 0.16, 0.28, 0.48, 0.8], atol=1e-6
+    )  # 0, 0.8 ... 4
+    one = prepared(volume([[[300.0]]]), how | {"size": [1, 1, 1]})
+    np.testing.assert_allclose(one.ravel(), [0.3])
+
+
+def test_an_odd_voxel_is_added_or_cut_off_in_front_around_the_middle():
+    values = np.array([100.0, 200, 300])[:, None, None]
+    how = HOW | {"range": {"hounsfield": [0, 1000]}}
+    for size, usual, middle in (
+        (2, [0.1, 0.2], [0.2, 0.3]),
+        (4, [0.1, 0.2, 0.3, 0], [0, 0.1, 0.2, 0.3]),
+    ):
+        sized = how | {"size": [size, 1, 1]}
+        np.testing.assert_allclose(prepared(volume(values), sized).ravel(), usual)
+        np.testing.assert_allclose(
+            prepared(volume(values), sized | {"grid": "middle"}).ravel(), middle
+        )
+
+
+def test_what_is_added_is_the_lowest_value_within_the_range():
+    how = HOW | {"size": [3, 1, 1], "fill": "lowest", "mean": [0.5], "std": [0.5]}
+    within, beyond = (np.array([low, 500.0])[:, None, None] for low in (-500.0, -2000.0))
+    np.testing.assert_allclose(prepared(volume(within), how).ravel(), [-0.5, 0.5, -0.5])
+    np.testing.assert_allclose(prepared(volume(beyond), how).ravel(), [-1, 0.5, -1])
+
+
+def test_values_are_clipped_before_or_after_they_are_resampled():
+    values = np.array([-1000.0, 3000])[:, None, None]
+    how = HOW | {"spacing": [0.5, 1, 1], "size": [3, 1, 1]}
+    np.testing.assert_allclose(prepared(volume(values), how).ravel(), [0, 1, 1])
+    first = prepared(volume(values), how | {"clip": "first"})
+    np.testing.assert_allclose(first.ravel(), [0, 0.5, 1])
+
+
 def test_a_volume_that_is_kept_has_its_own_size():
     how = {**HOW, "resize": "keep", "orientation": "SPL", "crop": "foreground"}
     del how["size"]
@@ -130,6 +172,23 @@ def test_a_volume_stored_with_flipped_axes_has_the_same_vector(tmp_path):
     assert (series, path) == (9, "c.nii.gz#axial=3") and reason.startswith("broken")
     straight = encoder.encode([prepared(volume(values, (1, 1, 2)), CARD["preprocessing"])])
     np.testing.assert_allclose(vectors[:1], straight, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("slug", [*CARDS, "ct-fm-segres", "colipri-crm", "spectre-large"])
+def test_each_card_prepares_a_volume_alike_however_its_axes_are_stored(slug):
+    """Odd numbers of voxels to cut off and to add, and a spacing that is met by no voxel."""
+    how = load_card(f"config/models/{slug}.yaml").preprocessing
+    values = np.random.default_rng(0).normal(-200, 700, (61, 50, 43)).astype(np.float32)
+    upright = Volume(
+        values, np.array([[1.3, 0, 0, -9], [0, 1.7, 0, 4], [0, 0, 2.9, 1], [0, 0, 0, 1]])
+    )
+    turned = np.array([[0, -1.3, 0, 69], [0, 0, 1.7, 4], [-2.9, 0, 0, 122.8], [0, 0, 0, 1]])
+    stored = Volume(values[::-1, :, ::-1].transpose(2, 0, 1), turned)
+    if "size" in how:
+        how = how | {"size": [32, 48, 64]}
+    found = prepared(upright, how)
+    assert np.ptp(found) > 0.5
+    np.testing.assert_allclose(prepared(stored, how), found, atol=1e-5)
 
 
 def files_of(slug, folder):

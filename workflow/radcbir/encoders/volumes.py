@@ -67,22 +67,28 @@ class VolumeEncoder(OnDevice):
 
 
 def prepared(volume: Volume, how: Mapping[str, Any]) -> np.ndarray:
-    """A volume -> the input of a network, shape (1, x, y, z), float32 from 0 to 1.
+    """A volume -> the input of a network, shape (1, x, y, z), float32.
 
     ``how`` is the `preprocessing:` of a card. In this order: the axes are turned to `orientation`
-    (without resampling); with `spacing` (mm) they are resampled linearly, the first voxels staying
-    where they are; with `crop: foreground` what is outside the box of all values above the lower
-    end of the range is cut off; `size` is reached by the mean over cells (`resize: area`), or
-    around the middle by cutting off and by filling with the lower end (`resize: pad_or_crop`), or
-    not asked for (`resize: keep`); the range becomes 0 to 1, and what is beyond its ends 0 or 1.
+    (without resampling); with `clip: first` values beyond the ends of the range become these ends;
+    with `spacing` (mm) they are resampled linearly, the first voxels staying where they are, or the
+    middle of the volume with `grid: middle`; with `crop: foreground` what is outside the box of all
+    values above the lower end of the range is cut off; `size` is reached by the mean over cells
+    (`resize: area`), or around the middle by cutting off and by filling with the lower end, with
+    `fill: lowest` with the lowest value that there is (`resize: pad_or_crop`), or not asked for
+    (`resize: keep`); the range becomes 0 to 1, and what is beyond its ends 0 or 1; `mean` is taken
+    off and the rest divided by `std`.
 
     Raises :class:`UnreadableImage` where no value is above the lower end.
     """
     low, high = how["range"]["hounsfield"]
+    centered = how.get("grid") == "middle"
     values, spacing = oriented(volume, how["orientation"])
+    if how.get("clip") == "first":
+        values = values.clip(low, high)
     if "spacing" in how:
         for axis, wanted in enumerate(how["spacing"]):
-            values = _resampled(values, axis, wanted / spacing[axis])
+            values = _resampled(values, axis, wanted / spacing[axis], centered)
     if how.get("crop") == "foreground":
         values = _foreground(values, low)
     if how["resize"] == "keep":
@@ -92,8 +98,12 @@ def prepared(volume: Volume, how: Mapping[str, Any]) -> np.ndarray:
             torch.from_numpy(np.ascontiguousarray(values))[None, None], how["size"], mode="area"
         )[0, 0].numpy()
     else:
-        sized = _padded_or_cropped(values, how["size"], low)
-    return ((sized - low) / (high - low)).clip(0, 1).astype(np.float32)[None]
+        fill = max(low, values.min()) if how.get("fill") == "lowest" else low
+        sized = _padded_or_cropped(values, how["size"], fill, centered)
+    shares = ((sized - low) / (high - low)).clip(0, 1)
+    if "mean" in how:
+        shares = (shares - how["mean"][0]) / how["std"][0]
+    return shares.astype(np.float32)[None]
 
 
 def oriented(volume: Volume, orientation: str) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -108,10 +118,20 @@ def oriented(volume: Volume, orientation: str) -> tuple[np.ndarray, tuple[float,
     return apply_orientation(volume.values, change), spacing
 
 
-def _resampled(values: np.ndarray, axis: int, step: float) -> np.ndarray:
-    """Values at every ``step`` voxels of an axis, from the first one on, linearly interpolated."""
-    last = values.shape[axis] - 1
-    places = (np.arange(int(np.round(last / step + 1))) * step).clip(0, last)
+def _resampled(values: np.ndarray, axis: int, step: float, centered: bool) -> np.ndarray:
+    """Values at every ``step`` voxels of an axis, linearly interpolated: from the first one on, as
+    MONAI has it, or ``centered``, as many as the axis has room for and the same distance from both
+    of its ends, as TorchIO has it.
+    """
+    count = values.shape[axis]
+    last = count - 1
+    if centered:
+        # A hair more, so that rounding does not decide whether the last one has room.
+        room = 1 if count == 1 else max(1, int(count / step + 1e-6))
+        places = last / 2 + (np.arange(room) - (room - 1) / 2) * step
+    else:
+        places = np.arange(int(np.round(last / step + 1))) * step
+    places = places.clip(0, last)
     before = np.floor(places).astype(int)
     after = np.minimum(before + 1, last)
     shape = [1, 1, 1]
@@ -134,12 +154,22 @@ def _foreground(values: np.ndarray, low: float) -> np.ndarray:
     return values[tuple(box)]
 
 
-def _padded_or_cropped(values: np.ndarray, size: Sequence[int], low: float) -> np.ndarray:
-    """The middle of the volume, with ``low`` around it where it is smaller than ``size``."""
+def _padded_or_cropped(
+    values: np.ndarray, size: Sequence[int], fill: float, centered: bool
+) -> np.ndarray:
+    """The middle of the volume, with ``fill`` around it where it is smaller than ``size``.
+
+    Of an odd number of voxels to add, one more is behind; of those to cut off, one more is in front
+    where ``size`` is odd, behind where it is even. ``centered``: one more is in front, always.
+    """
     missing = [max(0, wanted - had) for wanted, had in zip(size, values.shape, strict=True)]
-    widths = [(each // 2, each - each // 2) for each in missing]
-    filled = np.pad(values, widths, constant_values=low)
-    starts = [had // 2 - wanted // 2 for wanted, had in zip(size, filled.shape, strict=True)]
+    before = [-(-each // 2) if centered else each // 2 for each in missing]
+    widths = [(first, each - first) for first, each in zip(before, missing, strict=True)]
+    filled = np.pad(values, widths, constant_values=fill)
+    starts = [
+        -(-(had - wanted) // 2) if centered else had // 2 - wanted // 2
+        for wanted, had in zip(size, filled.shape, strict=True)
+    ]
     return filled[tuple(slice(start, start + n) for start, n in zip(starts, size, strict=True))]
 
 
@@ -160,3 +190,16 @@ def checked(encoder: VolumeEncoder, slug: str, card: Mapping, size: Sequence[int
             f"{card['architecture']} gives {found[1]}: correct the card"
         )
     return encoder
+
+
+def whole_parts(slug: str, how: Mapping, side: Sequence[int], name: str) -> None:
+    """Raise :class:`InputError` unless the `size` of a card's ``preprocessing`` is a multiple of the
+    ``side`` of the parts, of that ``name``, that its network cuts a volume into.
+    """
+    size = how.get("size", ())
+    if len(size) != len(side) or any(n % part for n, part in zip(size, side, strict=True)):
+        given = f"size: {list(size)}" if size else f"resize: {how['resize']}"
+        raise InputError(
+            f"the model card '{slug}' has `preprocessing: {given}`, but its network cuts a volume "
+            f"into {name} of {' x '.join(map(str, side))} voxels: give a `size` of whole {name}"
+        )

@@ -1,11 +1,21 @@
 """Encoders that take a whole series as one volume."""
 
 LENGTH = {"type": "number", "exclusiveMinimum": 0}
+ONE = {"type": "array", "minItems": 1, "maxItems": 1}
 
 VOLUMES: dict = {
-    "only": ("size", "resize", "range", "orientation", "spacing", "crop"),
+    "only": (
+        *("size", "resize", "range", "orientation", "spacing", "crop"),
+        *("clip", "grid", "fill", "mean", "std"),
+    ),
     "required": ["resize", "range", "orientation"],
-    "allOf": [],
+    "dependentRequired": {"mean": ["std"], "std": ["mean"]},
+    "allOf": [
+        {
+            "if": {"required": ["fill"]},
+            "then": {"properties": {"resize": {"const": "pad_or_crop"}}},
+        },
+    ],
     "if": {"properties": {"resize": {"const": "keep"}}},
     "then": {"properties": {"size": {"not": {}}}},
     "else": {"required": ["size"]},
@@ -40,6 +50,24 @@ VOLUMES: dict = {
             "description": "foreground: to the box of all values above the lower end of the range.",
             "enum": ["foreground"],
         },
+        "clip": {
+            "description": "first: values are clipped to the range before they are resampled; by "
+            "default after it.",
+            "enum": ["first"],
+        },
+        "grid": {
+            "description": "middle: with `spacing`, the new voxels lie around the volume's middle, "
+            "and of an odd number to add or to cut off one more is in front, as TorchIO has it. By "
+            "default the first voxels stay where they are, as MONAI has it.",
+            "enum": ["middle"],
+        },
+        "fill": {
+            "description": "lowest: with `resize: pad_or_crop`, what is added has the lowest value "
+            "that there is within the range; by default its lower end.",
+            "enum": ["lowest"],
+        },
+        "mean": {**ONE, "description": "Taken off after the range has become 0 to 1."},
+        "std": {**ONE, "description": "The rest is divided by it."},
     },
 }
 """How a volume becomes the input (:func:`radcbir.encoders.volumes.prepared`), for all loaders of
