@@ -337,6 +337,26 @@ def test_the_gallery_marks_right_and_wrong_and_keeps_the_score(tmp_path):
     assert picture.size == (16, 8)
 
 
+def test_of_many_labels_the_gallery_names_some_and_says_how_many_are_shared(tmp_path):
+    labels = [["a", "b", "c", "d", "e"], ["b", "c", "d", "e", "f"], ["a", "x"]]
+    catalog = pd.DataFrame(
+        {
+            "id": range(3), "dataset": "a", "path": [f"{n}.png" for n in range(3)], "label": None,
+            "labels": labels, "split": ["test", "train", "train"], "source": None,
+        }
+    )  # fmt: skip
+    found = pd.DataFrame({"query": [0, 0], "rank": [1, 2], "neighbor": [1, 2], "score": [0.9, 0.5]})
+    found.to_parquet(tmp_path / "knn.parquet")
+    thumbnails = Thumbnails({"a": None}, 16)
+    tables = {"net": tmp_path / "knn.parquet"}
+    (query,) = gallery(catalog, "test", tables, {"net": "Net"}, thumbnails, 5, 2)
+    assert (query["short"], query["label"]) == ("a + b + c and 2 more", "a + b + c + d + e")
+    assert [(hit["label"], hit["shared"]) for hit in query["rows"][0]["neighbors"]] == [
+        ("b + c + d and 2 more", "4 of 5 labels"),
+        ("a + x", "1 of 5 labels"),
+    ]
+
+
 def test_the_gallery_says_which_queries_are_unlike_the_benchmark(tmp_path):
     """Of two hits with one label and of another patient: the own patient's is passed over, and one
     with two labels."""

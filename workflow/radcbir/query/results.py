@@ -10,6 +10,7 @@ import pandas as pd
 
 from radcbir.analyses.confidence.stored import Stored, in_ten, rated
 from radcbir.core.errors import InputError
+from radcbir.core.text.labels import in_short
 from radcbir.datasets.catalog import LEDGER_COLUMNS
 from radcbir.images import raster, reader
 from radcbir.images.thumbnails import Thumbnails
@@ -166,19 +167,19 @@ def page_queries(
                     "thumbnail": thumbnails.name(hit.dataset, hit.neighbor),
                     "path": hit.neighbor,
                     "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
-                    "labels": hit.labels,
+                    "labels": _in_short(hit.labels),
                     "dataset": hit.dataset,
                     "chance": in_ten(hit.chance),
                     "note": hit.note,
                 }
                 for hit in of_model.itertuples()
             ]
-            counted = Counter(hit["labels"] for hit in hits if hit["labels"]).most_common(1)
+            counted = Counter(each for each in of_model["labels"] if each).most_common(1)
             rows.append(
                 {
                     "model": shown,
                     "neighbors": hits,
-                    "commonest": counted[0] if counted else None,
+                    "commonest": (_in_short(counted[0][0]), counted[0][1]) if counted else None,
                     "unlike": bool((of_model["unlike"] == "yes").any()),
                 }
             )
@@ -191,3 +192,8 @@ def page_queries(
             }
         )
     return sections
+
+
+def _in_short(labels: str) -> str:
+    """The labels of a row of the table, in few words."""
+    return in_short(labels.split(" | "))

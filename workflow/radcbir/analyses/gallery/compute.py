@@ -3,7 +3,7 @@ without network.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from radcbir.analyses.confidence.stored import Stored, is_unlike
+from radcbir.core.text.labels import in_short
 from radcbir.images.thumbnails import Thumbnails
 
 SHARPER = 2
@@ -118,7 +119,8 @@ def gallery(
                         known[hit.neighbor]["dataset"], known[hit.neighbor]["path"]
                     ),
                     "path": known[hit.neighbor]["path"],
-                    "label": known[hit.neighbor]["label"],
+                    "label": in_short(known[hit.neighbor]["labels"]),
+                    "shared": _shared(query.labels, known[hit.neighbor]["labels"]),
                     "score": "" if math.isnan(hit.score) else f"{hit.score:.3f}",
                     "right": not set(known[hit.neighbor]["labels"]).isdisjoint(query.labels),
                 }
@@ -141,6 +143,7 @@ def gallery(
                 "models": len(answered),
                 "unlike": any(row["unlike"] for row in rows),
                 "label": query.label,
+                "short": in_short(query.labels),
                 "path": query.path,
                 "source": query.source if isinstance(query.source, str) else query.dataset,
                 "thumbnail": thumbnails.name(query.dataset, query.path),
@@ -148,6 +151,11 @@ def gallery(
             }
         )
     return sorted(shown, key=lambda query: list(KINDS).index(query["kind"]))
+
+
+def _shared(labels: Sequence[str], found: Sequence[str]) -> str:
+    """How many of a query's labels an image has, in words; nothing where the query has one."""
+    return f"{len({*labels} & {*found})} of {len(labels)} labels" if len(labels) > 1 else ""
 
 
 def _kind(first_right: int, models: int) -> str:

@@ -10,7 +10,14 @@ export const several = () => PLURALS[unit()];
 // The image that a result is shown by: of a series, study or patient its slice nearest to the query.
 export const sliceOf = (hit) => hit.nearest?.id ?? hit.id;
 
-export const labelsOf = (image) => image.labels.join(" + ");
+const MOST_LABELS = 3;
+
+// The labels of an image in few words.
+export const labelsOf = ({ labels }) => {
+  const named = labels.slice(0, MOST_LABELS).join(" + ");
+  const more = labels.length - MOST_LABELS;
+  return more > 0 ? `${named} and ${more} more` : named;
+};
 
 export const counted = (count, what, several = `${what}s`) =>
   `+ ${count} ${count === 1 ? what : several}`;
