@@ -11,11 +11,11 @@ from plain_localization import plain_place, plain_slab
 
 from radcbir.analyses import registry
 from radcbir.analyses.localization.compute import localization
-from radcbir.analyses.localization.placement import Stack, fits, slab
 from radcbir.analyses.summary import Given, summarise
 from radcbir.core.errors import InputError
 from radcbir.report.render import render
 from radcbir.report.style import save
+from radcbir.retrieval.units.placement import Stack, fits, slab
 
 
 def stack(*series):

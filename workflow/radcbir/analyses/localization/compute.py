@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from radcbir.analyses.localization.placement import Stack, fits, slab
 from radcbir.core.errors import InputError
 from radcbir.core.logs import Progress
 from radcbir.metrics.intervals import average, caution, difference_interval, patients_as_clusters
 from radcbir.retrieval.joined import patient_codes
+from radcbir.retrieval.units.placement import Stack, fits, slab
 
 SERIES = ["dataset", "split", "patient_id", "study_id", "series_id"]
 """What tells one series from another."""
@@ -41,7 +41,7 @@ def localization(
     one space for all patients) and view; ``ids`` ``(n,)`` are embedded images and ``vectors``
     ``(n, d)`` their vectors of length one. A query is a slice of a query split, with the slices
     around it (``slices``: how many in all; 1 is compared, too). Its slab is laid over every series
-    of the index (:func:`~radcbir.analyses.localization.placement.fits`); series of its own patient
+    of the index (:func:`~radcbir.retrieval.units.placement.fits`); series of its own patient
     are left out. It is right if the slice at its center then lies on one of the same view, at most
     ``within_mm`` away. A query for which no such slice is in the index is part of no average. A
     slab that fits nowhere is not found. At most ``queries`` slices of a split are asked, drawn at

@@ -10,6 +10,18 @@ export const several = () => PLURALS[unit()];
 // The image that a result is shown by: of a series, study or patient its slice nearest to the query.
 export const sliceOf = (hit) => hit.nearest?.id ?? hit.id;
 
+// Where the query fits best: "slices 41 to 49 of 120".
+export function placeOf({ part, slices }) {
+  const from = part.first + 1,
+    to = part.last + 1;
+  const which = from === to ? `slice ${from}` : `slices ${from} to ${to}`;
+  return `${which} of ${slices}${part.turned ? ", the other way round" : ""}`;
+}
+
+// The position of a slice, where the catalog knows it.
+export const millimeters = (nearest) =>
+  typeof nearest?.position === "number" ? `${Number(nearest.position.toFixed(1))}\u00a0mm` : "";
+
 export const labelsOf = (image) => image.labels.join(" + ");
 
 export const counted = (count, what, several = `${what}s`) =>
