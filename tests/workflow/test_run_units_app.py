@@ -540,9 +540,23 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
     )
     assert f"{other + 1} of 3 (uploaded)" in line.inner_text()
     page.keyboard.press("Escape")
+    # One box is for all slices, and makes a part of them.
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").fill("50")
+    page.get_by_label("Region: right in percent").press("Enter")
+    until(
+        page,
+        "document.querySelector('#measured').textContent.includes('has a region and an order')",
+    )
+    items = [{"kind": "upload", "file": place, "crop": [0, 0, 0.5, 1]} for place in range(3)]
+    wanted = hits(ask(client, model=page.locator("#model").input_value(), files=files, items=items, k=24, per_patient=True, place=True))  # fmt: skip
+    shown(page)
+    assert [each.get_attribute("data-id") for each in page.locator(".hit").all()] == [each["id"] for each in wanted]  # fmt: skip
+    boxes = page.locator("#items .box")
+    assert boxes.count() == 3 and all(each.is_visible() for each in boxes.all())
     for _ in range(2):
         page.locator("#items").get_by_role("button", name="Remove").first.click()
-    until(page, "document.querySelector('#measured').textContent.includes('has a single slice')")
+    until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
     assert "P@1 is about whole series" in page.inner_text("#measured")
 
 

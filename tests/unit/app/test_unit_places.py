@@ -1,6 +1,7 @@
 """Where a part of a volume fits best: by hand, in mm and in numbers, and what files say of places."""
 
 import gzip
+from dataclasses import replace
 
 import dicom_series
 import nibabel
@@ -9,10 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from radcbir.app.question import Item, Question
 from radcbir.app.units.lying import lying
 from radcbir.app.units.places import Slabs, best_places
 from radcbir.app.units.positions import distances, places
-from radcbir.app.units.query import Lie, UnitQuery
+from radcbir.app.units.query import Lie, UnitQuery, check_question
+from radcbir.core.errors import InputError
 from radcbir.datasets.providers.dicom.geometry import Place
 from radcbir.images.limits import LIMITS
 from radcbir.retrieval.units.placement import Stack
@@ -179,3 +182,13 @@ def test_dicom_slices_lie_along_the_normal_that_their_headers_give(tmp_path):
 def test_positions_are_those_of_parallel_slices_at_places_of_their_own(given, wanted):
     result = distances([each and Place(*each) for each in given])
     assert wanted is None if result is None else result.tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    "change", [{"place": True}, {"items": (Item("image", id=1, slices=(0, 1)),)}]
+)
+def test_single_images_have_no_parts(change):
+    question = replace(Question("x", items=(Item("image", id=1),)), **change)
+    with pytest.raises(InputError, match="finds single images, which have no parts"):
+        check_question(question, "image")
+    check_question(question, "series")
