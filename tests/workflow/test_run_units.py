@@ -3,15 +3,18 @@ makes it stale."""
 
 import shutil
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import CONFIG, Project
 from made_volumes import LABELS, slices, write
+from PIL import Image
 from plain_aggregation import cosine, plain_scores
 from plain_localization import plain_place, plain_slab
 
 from radcbir.embedding import store
+from radcbir.encoders import load_encoder
 
 FOLDER = "results/experiments/volumes"
 
@@ -31,6 +34,7 @@ def configure(project, **changes):
         | {"ct": {"csv": "data/ct.csv", "images": "data/ct", "space": "phantom"}},
         experiments=CONFIG["experiments"] | {"volumes": EXPERIMENT | changes},
         analyses=["leakage", "localization", "region_recall"],
+        localization={"slices": [1, 3, 5, 9], "boxes": [0.25]},
     )
 
 
@@ -112,6 +116,7 @@ def test_slabs_are_found_where_plain_loops_find_them(volumes):
     }
     index = {name: series[name] for name in sorted(series) if name[2] == "train"}
     table = pd.read_csv(volumes / FOLDER / "localization/localization.csv").set_index("slices")
+    table = table[table["box"].isna()]
     assert list(table.index) == [1, 3, 5, 9] and set(table["queries"]) == {12}
     for size, row in table.iterrows():
         near = []
@@ -120,6 +125,63 @@ def test_slabs_are_found_where_plain_loops_find_them(volumes):
                 _, position = plain_place(place, plain_slab(series[name], number, size), index)
                 near.append(abs(position - place) <= 8)
         assert row["value"] == pytest.approx(np.mean(near)), size
+
+
+def test_slabs_in_boxes_are_cropped_embedded_and_found_where_plain_loops_find_them(volumes):
+    assert volumes.jobs["boxed_slabs"] == volumes.jobs["embed_boxes"] == 1
+    images = pd.read_parquet(volumes / FOLDER / "units/images.parquet").set_index("id")
+    [listed] = (volumes / FOLDER / "localization/slabs").glob("*.tsv")
+    slabs = pd.read_csv(listed, sep="\t")
+    whole = volumes / "results/embeddings/thumbnail/ct.h5"
+    ids, found = store.read([whole], store.read_ids(whole))
+    rows = dict(zip(ids.tolist(), found.astype(float), strict=True))
+    with h5py.File(volumes / FOLDER / "thumbnail/localization/boxes.h5") as file:
+        assert file["rows"][:].tolist() == list(range(len(slabs)))
+        boxes = file["vectors"][:].astype(float)
+    encoder = load_encoder(
+        "thumbnail",
+        {"loader": "control", "architecture": "thumbnail", "dimension": 256},
+        None,
+        "cpu",
+    )
+    index = {
+        name: sorted(((one.position, rows[one.Index]) for one in here.itertuples()), key=lambda each: each[0])
+        for name, here in images[images["split"] == "train"].groupby(["patient_id", "series_id"])
+    }  # fmt: skip
+    right = {1: [], 3: []}
+    for query, here in slabs.groupby("query"):
+        assert here[["left", "top", "right", "bottom"]].nunique().tolist() == [1] * 4
+        assert len(here) == 3 and sorted(here["size"]) == [1, 3, 3]
+        box = here.iloc[0]
+        assert (box["right"] - box["left"]) * (box["bottom"] - box["top"]) == pytest.approx(0.25)
+        around = []
+        for row in here.itertuples():
+            with Image.open(volumes / "data/ct" / row.path) as picture:
+                width, height = picture.size
+                edges = [
+                    round(row.left * width),
+                    round(row.top * height),
+                    round(row.right * width),
+                    round(row.bottom * height),
+                ]
+                cut = picture.convert("L").crop(edges)
+            [vector] = encoder.encode([encoder.preprocess(cut)])
+            assert cosine(vector, boxes[row.Index]) == pytest.approx(1, abs=1e-5)
+            around.append((images["position"][row.id], boxes[row.Index], row.size))
+        place = images["position"][query]
+        for size, each in right.items():
+            taken = [(one, vector) for one, vector, of in around if of <= size]
+            _, position = plain_place(place, taken, index)
+            each.append(abs(position - place) <= 8)
+    table = pd.read_csv(volumes / FOLDER / "localization/localization.csv")
+    table = table[table["box"] == 0.25].set_index("slices")
+    assert list(table.index) == [1, 3, 5, 9] and set(table["queries"]) == {12}
+    assert table.loc[1, "value"] == pytest.approx(np.mean(right[1]))
+    assert table.loc[[3, 5, 9], "value"].tolist() == pytest.approx([np.mean(right[3])] * 3)
+    page = (volumes / FOLDER / "localization/localization.html").read_text()
+    assert "share of the area; empty: whole slices" in page
+    figure = (volumes / FOLDER / "localization/localization_figure.html").read_text()
+    assert "cropped to one at a random place" in figure
 
 
 def test_every_way_has_the_value_of_a_plain_computation(volumes):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import nibabel
@@ -15,15 +16,18 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Project
-from live_page import barriers, opened, running, shown, until
+from live_page import barriers, opened, png, running, shown, until
 from made_volumes import LABELS, slices, write
+from PIL import Image
 from plain_aggregation import cosine
+from plain_localization import plain_place
 from starlette.testclient import TestClient
 
 from radcbir.app.engine import Engine
 from radcbir.app.inventory import experiments
 from radcbir.app.routes import KEY_HEADER, application
 from radcbir.app.stored import Stored
+from radcbir.app.units import places
 from radcbir.embedding import store
 from radcbir.project.configuration import Project as Configuration
 
@@ -246,7 +250,7 @@ def test_a_unit_is_found_by_the_name_of_its_study_or_series(client, volumes):
     ("question", "message"),
     [
         ({"items": [{"kind": "text", "text": "a disc"}]}, "finds series, which are not compared with words"),
-        ({"items": [unit(1)[0] | {"crop": [0, 0, 0.5, 1]}]}, "finds series, which have no regions"),
+        ({"items": [unit(1)[0] | {"slices": [0, 1]}], "place": True}, "an image is not in the catalog"),
         ({"items": unit(1), "right": ["2"]}, "finds series, by which no search is refined"),
         ({"items": unit(1), "fold": 0.99}, "of which near duplicates are not known"),
         ({"items": unit(1) * 2}, "ask with one series of the catalog, or with slices of your own"),
@@ -257,6 +261,133 @@ def test_a_unit_is_found_by_the_name_of_its_study_or_series(client, volumes):
 def test_what_is_not_offered_for_units_is_one_sentence(client, question, message):
     answer = ask(client, **question).json()
     assert message in answer["error"] and answer["error"].count("\n") == 0
+
+
+def by_unit(volumes, split):
+    """The slices of each series of a split, as (position, vector), by position."""
+    pool, images = catalog(volumes, "volumes")
+    vectors = image_vectors(volumes)
+    ordered = images[images["unit"].isin(pool.index[pool["split"] == split])].sort_values(
+        "position"
+    )
+    return {
+        int(one): [(place, vectors[each]) for place, each in zip(here["position"], here["id"], strict=True)]
+        for one, here in ordered.groupby("unit")
+    }  # fmt: skip
+
+
+def test_a_slab_finds_the_series_in_the_order_of_its_best_places(client, volumes):
+    """Against plain loops: the best place in all series, then in all others, and so on."""
+    index, asking = by_unit(volumes, "train"), by_unit(volumes, "test")
+    _, images = catalog(volumes, "volumes")
+    path = images.set_index("id")["path"]
+    for query, own in asking.items():
+        asked = [unit(query)[0] | {"slices": [1, 2]}]
+        found = hits(ask(client, items=asked, place=True, k=200))
+        left = dict(index)
+        for hit in found:
+            series, position = plain_place(own[2][0], own[1:], left)
+            assert (int(hit["id"]), hit["nearest"]["position"]) == (series, position)
+            center = [place for place, _ in index[series]].index(position)
+            pairs = [
+                cosine(own[each][1], index[series][center - 2 + each][1])
+                for each in (1, 2) if center - 2 + each >= 0
+            ]  # fmt: skip
+            assert hit["score"] == pytest.approx(np.mean(pairs), abs=1e-4)
+            part, theirs = hit["part"], images[images["unit"] == series].sort_values("position")
+            assert (part["first"], part["last"]) == (max(center - 1, 0), center)
+            assert part["first_file"] == f"data/ct/{theirs['path'].iloc[max(center - 1, 0)]}"
+            assert hit["nearest"]["place"] == center and hit["slices"] == 3 and not part["turned"]
+            middle = images[images["unit"] == query].sort_values("position")["id"].iloc[2]
+            assert int(hit["nearest"]["query"]) == middle
+            assert hit["nearest"]["file"] == f"data/ct/{path[int(hit['nearest']['id'])]}"
+            del left[series]
+        assert left == {}
+    one = hits(ask(client, items=asked, place=True, k=200, per_patient=True))
+    assert len(one) == (SERIES - 4) // 2 and one[0]["id"] == found[0]["id"]
+    beside = [each for hit in one for each in hit["patient"]]
+    assert len(beside) == (SERIES - 4) // 2 and all("part" in each for each in beside)
+    some = hits(ask(client, items=asked, place=True, filters={"label": LABELS[:1]}))
+    assert {each["labels"][0] for each in some} == set(LABELS[:1])
+
+
+def test_a_slab_without_a_place_is_compared_with_whole_series(client, volumes):
+    index, asking = by_unit(volumes, "train"), by_unit(volumes, "test")
+    query, slices = next(iter(asking.items()))
+    mean = np.mean([vector for _, vector in slices[:2]], axis=0)
+    found = hits(ask(client, items=[unit(query)[0] | {"slices": [0, 1]}], k=200))
+    for hit in found:
+        whole = np.mean([vector for _, vector in index[int(hit["id"])]], axis=0)
+        assert hit["score"] == pytest.approx(cosine(mean, whole), abs=2e-4)
+        assert hit["nearest"]["query"] in [str(each) for each in catalog(volumes, "volumes")[1].query(f"unit == {query}").sort_values("position")["id"].iloc[:2]]  # fmt: skip
+    whole = hits(ask(client, items=unit(query), k=200))
+    assert [each["score"] for each in found] != [each["score"] for each in whole]
+
+
+@pytest.mark.parametrize("model", ["thumbnail", "both", "whitened"])
+def test_a_box_of_the_catalog_is_that_of_the_files_and_is_embedded_as_an_image(
+    client, volumes, model
+):
+    pool, images = catalog(volumes, "volumes")
+    query = pool.index[pool["split"] == "test"][2]
+    ordered = images[images["unit"] == query].sort_values("position")
+    files = [(volumes / "data/ct" / path).read_bytes() for path in ordered["path"]]
+    box = [0.25, 0, 0.75, 0.5]
+    asked = [unit(query)[0] | {"slices": [1, 1], "crop": box}]
+    found = hits(ask(client, model=model, items=asked, place=True, k=200))
+    upload = [{"kind": "upload", "file": 0, "crop": box}]
+    same = hits(ask(client, model=model, files=files[1:2], items=upload, place=True, k=200))
+    with Image.open(io.BytesIO(files[1])) as picture:
+        width, height = picture.size
+        cut = png(picture.crop((width // 4, 0, 3 * width // 4, height // 2)))
+    apart = hits(ask(client, model=model, files=[cut], place=True, k=200))
+    whole = hits(ask(client, model=model, files=files[1:2], place=True, k=200))
+    for other in (same, apart):
+        assert [each["id"] for each in other] == [each["id"] for each in found]
+        assert [each["score"] for each in other] == pytest.approx(
+            [each["score"] for each in found], abs=2e-4
+        )
+    assert [each["score"] for each in whole] != [each["score"] for each in found]
+    assert all(each["part"]["first"] == each["part"]["last"] for each in found)
+    # All slices in the box, from the catalog and from the files.
+    found = hits(ask(client, model=model, items=[unit(query)[0] | {"crop": box}], place=True))
+    items = [{"kind": "upload", "file": place, "crop": box} for place in range(3)]
+    same = hits(ask(client, model=model, files=files, items=items, place=True))
+    ahead = {each["id"]: each["score"] for each in same if not each["part"]["turned"]}
+    assert ahead and all(
+        each["score"] == pytest.approx(ahead[each["id"]], abs=2e-4)
+        for each in found if each["id"] in ahead
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"experiment": "volumes", "slices": [0, 3]}, "this series has 3 slices: choose from the first, 1, to the last, 3"),
+        ({"experiment": "volumes", "slices": [2, 1]}, "do not go from a first to a last one"),
+        ({"experiment": "patients", "slices": [2, 3]}, "are of several series or planes"),
+    ],
+)  # fmt: skip
+def test_slices_that_make_no_slab_are_refused(client, volumes, question, message):
+    experiment, slices = question.values()
+    query = catalog(volumes, experiment)[0].index[-1]
+    asked = [unit(query)[0] | {"slices": slices}]
+    answer = ask(client, experiment, items=asked, place=True).json()
+    said = answer.get("error") or answer["models"][0]["error"]
+    assert message in said and said.count("\n") == 0
+
+
+def test_of_a_large_index_the_most_similar_series_alone_are_laid_over(client, volumes, monkeypatch):
+    query = next(iter(by_unit(volumes, "test")))
+    asked = [unit(query)[0] | {"slices": [0, 1]}]
+    everywhere = hits(ask(client, items=asked, place=True, k=200))
+    pooled = [each["id"] for each in hits(ask(client, items=asked, k=200))]
+    monkeypatch.setattr(places, "KEPT_BYTES", 0)
+    monkeypatch.setattr(places, "CANDIDATES", 5)
+    [answer] = ask(client, items=asked, place=True, k=200).json()["models"]
+    assert answer["not_compared"] == SERIES - 4 - 5
+    wanted = [each["id"] for each in everywhere if each["id"] in pooled[:5]]
+    assert [each["id"] for each in answer["hits"]] == wanted
 
 
 def test_the_page_says_what_is_retrieved_and_offers_no_words_and_no_map(client, volumes):
@@ -421,7 +552,8 @@ def test_the_page_shows_series_and_steps_through_their_slices(page, client, volu
     assert [each.get_attribute("data-id") for each in cards.all()] == [each["id"] for each in wanted]  # fmt: skip
     first = wanted[0]
     text = cards.first.inner_text()
-    assert f"3 slices, number {first['nearest']['place'] + 1} is shown" in text
+    at = f"{first['nearest']['position']:g}\u00a0mm"
+    assert f"3 slices, number {first['nearest']['place'] + 1} is shown (at {at})" in text
     patient = first["patient_id"].split(":")[1]
     assert f"patient {patient} · study t{patient[1:]}" in text
     assert f"{first['score']:.3f}" in text
@@ -455,7 +587,7 @@ def test_the_page_offers_for_series_what_it_can(page, volumes):
         assert page.locator(each).is_hidden(), each
     assert page.locator(".hit .yes, .hit .no").count() == 0
     assert page.get_by_role("button", name="Where?").count() == 0
-    assert page.get_by_text("Region (drag on the image)").count() == 0
+    assert page.get_by_text("Region (drag on the image)").count() == 1
     # One result per patient, with the other series of that patient below.
     assert page.locator(".hit").count() == (SERIES - 4) // 2
     page.get_by_text("+ 1 series of this patient").first.click()
@@ -504,9 +636,23 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
     )
     assert f"{other + 1} of 3 (uploaded)" in line.inner_text()
     page.keyboard.press("Escape")
+    # One box is for all slices, and makes a part of them.
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").fill("50")
+    page.get_by_label("Region: right in percent").press("Enter")
+    until(
+        page,
+        "document.querySelector('#measured').textContent.includes('has a region and an order')",
+    )
+    items = [{"kind": "upload", "file": place, "crop": [0, 0, 0.5, 1]} for place in range(3)]
+    wanted = hits(ask(client, model=page.locator("#model").input_value(), files=files, items=items, k=24, per_patient=True, place=True))  # fmt: skip
+    shown(page)
+    assert [each.get_attribute("data-id") for each in page.locator(".hit").all()] == [each["id"] for each in wanted]  # fmt: skip
+    boxes = page.locator("#items .box")
+    assert boxes.count() == 3 and all(each.is_visible() for each in boxes.all())
     for _ in range(2):
         page.locator("#items").get_by_role("button", name="Remove").first.click()
-    until(page, "document.querySelector('#measured').textContent.includes('has a single slice')")
+    until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
     assert "P@1 is about whole series" in page.inner_text("#measured")
 
 
@@ -514,20 +660,25 @@ def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
     """A volume of six slices, the first three of another shape."""
     voxels = np.zeros((48, 48, 6), np.uint8)
     voxels[8:40, 20:28, :3], voxels[20:28, 8:40, 3:] = 200, 200
-    content = gzip.compress(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes(), 1)
+    content = gzip.compress(nibabel.Nifti1Image(voxels, np.diag([1, 1, 2.5, 1])).to_bytes(), 1)
     model = page.locator("#model").input_value()
 
-    def wanted(*places):
-        items = [{"kind": "upload", "file": 0, "part": {"axial": place}} for place in places]
+    def wanted(*places, crop=None, **more):
+        items = [
+            {"kind": "upload", "file": 0, "part": {"axial": each}, "crop": crop} for each in places
+        ]
         asked = {"experiment": "volumes", "models": [model], "k": 24, "fold": None, "items": items}
-        data = {"question": json.dumps(asked | {"per_patient": True})}
+        data = {"question": json.dumps(asked | {"per_patient": True} | more)}
         found = hits(client.post("/api/search", data=data, files=[("file", ("a.nii.gz", content))]))
-        return [f"{each['score']:.3f}" for each in found], found
+        return [
+            str(Decimal(each["score"]).quantize(Decimal("0.001"), ROUND_HALF_UP)) for each in found
+        ], found
 
     page.set_input_files("#files", {"name": "a.nii.gz", "mimeType": "", "buffer": content})
     scores, found = wanted(*range(6))
     assert shown(page, ".hit .line span") == scores
     assert page.get_by_label("All 6 slices").is_checked()
+    assert not page.get_by_label("Order by where the query fits best").is_checked()
     assert page.locator("#measured").is_hidden()
     open_viewer(page)
     own = int(found[0]["nearest"]["query"])
@@ -537,7 +688,96 @@ def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
     page.keyboard.press("Escape")
     page.get_by_label("All 6 slices").uncheck()
     until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
+    assert shown(page, ".hit .line span") == wanted(3, place=True)[0] != scores
+    page.get_by_label("Order by where the query fits best").uncheck()
+    until(page, "!document.querySelector('#measured').textContent.includes('best place')")
     assert shown(page, ".hit .line span") == wanted(3)[0] != scores
+
+    # A slab, then a box in it, ordered by the best place.
+    page.get_by_label("Order by where the query fits best").check()
+    page.get_by_label("axial number").fill("1")
+    page.get_by_label("axial number").press("Enter")
+    until(page, "document.querySelector('.slab input').value === '1'")
+    page.get_by_role("button", name="From here").click()
+    page.get_by_label("Last slice that is asked with").fill("3")
+    page.get_by_label("Last slice that is asked with").press("Enter")
+    until(
+        page, "document.querySelector('#measured').textContent.includes('some slices and an order')"
+    )
+    scores, found = wanted(1, 2, 3, place=True)
+    assert shown(page, ".hit .line span") == scores
+    first = found[0]
+    where = "slices {} to {} of 3".format(*(first["part"][each] + 1 for each in ("first", "last")))
+    where += ", the other way round" * first["part"]["turned"]
+    at = f"{first['nearest']['position']:g}\u00a0mm"
+    assert page.locator(".hit .place").first.inner_text() == f"{where}, at {at}"
+    assert barriers(page) == []
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").fill("50")
+    page.get_by_label("Region: right in percent").press("Enter")
+    until(
+        page,
+        "document.querySelector('#measured').textContent.includes('has a region, some slices')",
+    )
+    boxed, found = wanted(1, 2, 3, crop=[0, 0, 0.5, 1], place=True)
+    assert shown(page, ".hit .line span") == boxed != scores
+    with page.expect_download() as download:
+        page.click("#export")
+    row = next(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    first = found[0]
+    assert (row["first_slice"], row["last_slice"]) == (
+        first["part"]["first_file"],
+        first["part"]["last_file"],
+    )
+    assert float(row["position_mm"]) == first["nearest"]["position"]
+    assert row["slice"] == first["nearest"]["file"]
+    open_viewer(page)
+    lines = page.locator(".slices").all_inner_texts()
+    assert lines[0].endswith("3 of 6 (uploaded), the middle of the query")
+    assert lines[1].endswith(
+        f"{first['nearest']['place'] + 1} of 3 (of the series), the middle of the place"
+    )
+    assert (
+        f"{first['nearest']['position']:g}\u00a0mm" in page.locator("#detail dl").last.inner_text()
+    )
+    assert barriers(page) == []
+
+
+def test_slices_of_a_series_of_the_catalog_are_asked_with(page, client):
+    page.uncheck("#per-patient")
+    ask_with_sample(page)
+    assert not page.get_by_label("Order by where the query fits best").is_checked()
+    asked = page.evaluate("location.hash").split("image=")[1].split("&")[0]
+    model = page.locator("#model").input_value()
+    page.get_by_label("Slice that is shown").fill("3")
+    page.get_by_label("Slice that is shown").press("Enter")
+    until(page, "document.querySelector('[aria-label=\"Slice that is shown\"]').value === '3'")
+    page.get_by_role("button", name="To here").click()
+    page.get_by_label("First slice that is asked with").fill("2")
+    page.get_by_label("First slice that is asked with").press("Enter")
+    until(
+        page, "document.querySelector('#measured').textContent.includes('some slices and an order')"
+    )
+    assert page.get_by_label("Order by where the query fits best").is_checked()
+    slab = unit(asked)[0] | {"slices": [1, 2]}
+    found = hits(ask(client, model=model, items=[slab], place=True, k=24))
+    listed = [each.get_attribute("data-id") for each in page.locator(".hit").all()]
+    shown(page)
+    assert listed == [each["id"] for each in found]
+    picture = page.locator(".hit img").first.get_attribute("data-path")
+    assert picture.startswith(f"/api/image/volumes/{found[0]['nearest']['id']}?")
+    open_viewer(page)
+    assert (
+        page.locator(".slices")
+        .first.inner_text()
+        .endswith("3 of 3 (of the series), the middle of the query")
+    )
+    page.keyboard.press("Escape")
+    page.get_by_label("All 3 slices").check()
+    until(page, "document.querySelector('#measured').hidden")
+    whole = hits(ask(client, model=model, items=unit(asked), k=24))
+    listed = [each.get_attribute("data-id") for each in page.locator(".hit").all()]
+    assert listed == [each["id"] for each in whole]
 
 
 def test_a_uid_is_asked_with_and_one_of_several_series_is_chosen(browser, link, client, volumes):

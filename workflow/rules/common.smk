@@ -12,6 +12,7 @@ from snakemake.logging import logger
 
 from radcbir import analyses
 from radcbir.analyses.contamination import compute as contamination
+from radcbir.analyses.localization import kinds as boxes
 from radcbir.analyses.robustness import kinds as perturbations
 from radcbir.cards import derived
 from radcbir.cards import model_card as cards

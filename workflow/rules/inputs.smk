@@ -382,6 +382,20 @@ def perturbed_vectors(wildcards):
     return [filled(layout.PERTURBED, wildcards, perturbation=each) for each in named]
 
 
+def boxed_slabs(wildcards):
+    """The slabs that are asked with in boxes, once they are drawn. Nothing where none are asked for."""
+    if not project.settings["localization"]["boxes"]:
+        return []
+    checkpoints.boxed_slabs.get(experiment=wildcards.experiment)
+    return str(next(Path(filled(layout.BOXED_SLABS, wildcards)).glob("*.tsv")))
+
+
+def boxed_vectors(wildcards):
+    """The vectors of boxes by a model that embeds images here. Nothing where none are asked for."""
+    boxes = project.settings["localization"]["boxes"]
+    return filled(layout.BOXED, wildcards) if boxes and wildcards.model in project.encoded else []
+
+
 REPORT_INTRODUCTION = WORKFLOW / "report" / "workflow.rst"
 
 

@@ -285,6 +285,17 @@ def perturbing_versions(wildcards):
     return json.dumps(found, sort_keys=True)
 
 
+def boxing_versions(wildcards):
+    """The versions of the code that makes a model's vectors from boxes on images, as JSON."""
+    found = json.loads(embedding_versions(wildcards)) | {"boxes": boxes.VERSION}
+    return json.dumps(found, sort_keys=True)
+
+
+def slabs_asked(wildcards):
+    """The settings of the analysis localization; boxes only where there are some."""
+    return {key: value for key, value in project.settings["localization"].items() if value != []}
+
+
 def text_encoder_code(wildcards):
     loader = cards.loader_module(project.cards[wildcards.model])
     return code("analyses/embed_text.py", loader)

@@ -7,15 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_texts import figure_texts, figures_unfit_for_print
+from PIL import Image
 from plain_localization import plain_place, plain_slab
 
 from radcbir.analyses import registry
+from radcbir.analyses.localization.box import cropped, drawn
+from radcbir.analyses.localization.boxes import boxed_slabs, read_slabs, write_slabs
 from radcbir.analyses.localization.compute import localization
-from radcbir.analyses.localization.placement import Stack, fits, slab
 from radcbir.analyses.summary import Given, summarise
 from radcbir.core.errors import InputError
+from radcbir.images.raster import UnreadableImage
 from radcbir.report.render import render
 from radcbir.report.style import save
+from radcbir.retrieval.units.placement import Stack, fits, slab
 
 
 def stack(*series):
@@ -264,3 +268,118 @@ def test_figure_and_page_hold_the_numbers(tmp_path):
     texts = figure_texts(tmp_path / "here.svg")
     assert {"1 slice", "9 slices", "The net", "queries: test"} <= set(texts)
     assert "share of queries placed within 8 mm" in texts
+    boxed = table.assign(box=0.25, value=table["value"] / 2)
+    both = pd.concat([table.assign(box=np.nan), boxed], ignore_index=True)
+    given = Given("heads", cards, {"localization": both}, settings={"within_mm": 8})
+    made = summarise("localization", given)
+    render(registry()["localization"].template, tmp_path / "page.html", **made.page)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "share of the area; empty: whole slices" in page and "0.438" in page
+    save(made.figures["localization"], tmp_path / "here.svg", tmp_path / "here.pdf")
+    assert figures_unfit_for_print(tmp_path) == {}
+    assert {"9 slices", "9 slices, box 25 %"} <= set(figure_texts(tmp_path / "here.svg"))
+
+
+# --- boxes
+# -------------------------------------------------------------------------------------------------
+
+
+def test_a_box_lies_on_what_is_not_empty_and_is_the_same_each_time():
+    """Light is a column at the right, a quarter of the width."""
+    pixels = np.zeros((40, 80))
+    pixels[:, 60:] = 200
+    found = [drawn(pixels, 0.04, seed) for seed in range(30)]
+    assert found == [drawn(pixels, 0.04, seed) for seed in range(30)]
+    assert len({each[1] for each in found}) > 20, "their heights are anywhere"
+    for left, top, right, bottom in found:
+        assert (right - left, bottom - top) == (pytest.approx(0.2), pytest.approx(0.2))
+        assert left >= 0 and right <= 1 and top >= 0 and bottom <= 1
+        assert left + 0.1 >= 0.74, "half of it is light, to the pixel"
+    # Nothing is light enough: the fullest of the places that were drawn.
+    pixels[:, 62:] = 0
+    left, _, right, _ = drawn(pixels, 0.25, 0)
+    assert left <= 60 / 80 and right >= 62 / 80
+
+
+def test_what_is_in_a_box_is_cut_out():
+    image = Image.fromarray(np.arange(80, dtype=np.uint8).reshape(8, 10))
+    part = np.asarray(cropped(image, (0.2, 0.25, 0.5, 0.75)))
+    assert part.tolist() == [[10 * row + column for column in (2, 3, 4)] for row in (2, 3, 4, 5)]
+    assert cropped(image, (0.99, 0.99, 1, 1)).size == (1, 1)
+
+
+def read(dataset, path):
+    if path == "bad":
+        raise UnreadableImage("truncated")
+    return np.eye(20) * 255
+
+
+def listed(*series, split="test"):
+    """The catalog of some images whose paths are their numbers."""
+    frame = catalog_of(images(*series, split=split))
+    return frame.assign(path=frame["id"].astype(str))
+
+
+def test_slabs_in_boxes_have_the_slices_around_their_middle_and_one_box():
+    catalog = listed(("a", "p1", "axial", [8, 0, 4, 12]), ("b", "p2", "axial", [5]))
+    catalog.loc[4, "path"] = "bad"
+    slabs = boxed_slabs(catalog, ["test"], [3], [0.25, 0.5], 99, read)
+    assert sorted(slabs["query"].unique()) == [3, 10, 17, 24], "the bad one is left out"
+    place = catalog.set_index("id")["position"]
+    for (query, share), here in slabs.groupby(["query", "share"]):
+        assert here[["left", "top", "right", "bottom"]].drop_duplicates().shape[0] == 1
+        box = here.iloc[0]
+        assert (box["right"] - box["left"]) ** 2 == pytest.approx(share, abs=1e-5)
+        assert here.set_index("id")["size"].to_dict()[query] == 1
+        assert here["size"].tolist().count(3) == 2
+    around = {
+        query: sorted(place[each] for each in here["id"].unique())
+        for query, here in slabs.groupby("query")
+    }
+    assert around == {10: [0, 4, 8], 17: [0, 4, 8], 3: [4, 8, 12], 24: [4, 8, 12]}
+
+
+def test_a_list_of_boxes_is_named_for_its_content_and_read_as_it_was(tmp_path):
+    catalog = listed(("a", "p1", "axial", [0, 4]))
+    slabs = boxed_slabs(catalog, ["test"], [2], [0.25], 99, read)
+    shard = tmp_path / "one.tsv"
+    shard.write_text("id\tpath\tbytes\tcontent\n3\t3\t77\tabc\n10\t10\t78\tdef\n")
+    for folder in ("a", "b"):
+        write_slabs(slabs, [shard], tmp_path / folder)
+    [one], [other] = (list((tmp_path / folder).iterdir()) for folder in ("a", "b"))
+    assert one.name == other.name
+    found = read_slabs(one)
+    pd.testing.assert_frame_equal(found[list(slabs.columns)], slabs, check_dtype=False)
+    assert set(zip(found["id"], found["bytes"], found["content"], strict=True)) == {(3, 77, "abc"), (10, 78, "def")}  # fmt: skip
+
+
+def test_boxes_are_laid_over_whole_slices_beside_slabs():
+    """In the box the slices look as those at 0 and 4 mm do; whole ones as those at 8 and 12 mm."""
+    positions = [0, 4, 8, 12]
+    catalog = catalog_of(
+        images(("a", "p1", "axial", positions)) + images(("q", "p2", "axial", [8, 12]), split="test")
+    )  # fmt: skip
+    vectors = at(0, 30, 60, 90, 60, 90)
+    query = catalog["id"].tolist()[4:]
+    slabs = pd.DataFrame(
+        [
+            {"query": middle, "share": 0.25, "size": 1 if middle == one else 2, "id": one, "dataset": "heads", "path": ""}
+            for middle in query for one in query
+        ]
+    )  # fmt: skip
+    boxes = at(0, 30, 0, 30)
+    limits = LIMITS | {"slices": [2]}
+    arguments = (catalog, catalog["id"], vectors, "train", ["test"])
+    table = localization(*arguments, **limits, boxed=(slabs, boxes))
+    assert table["box"].isna().tolist() == [True, True, False, False]
+    assert table["box"].tolist()[2:] == [0.25] * 2 and table["slices"].tolist() == [1, 2, 1, 2]
+    assert table["value"].tolist() == [1, 1, 0, 0]
+    assert table["median_error_mm"].tolist() == [0, 0, 8, 8]
+    assert table["queries"].tolist() == [2] * 4 and table["extent_mm"].tolist() == [0, 4] * 2
+    plain = localization(*arguments, **limits)
+    assert "box" not in plain
+    pd.testing.assert_frame_equal(table.drop(columns="box")[:2], plain)
+    # Boxes that look as the whole slices do are found where these are; one that is not embedded is
+    # no part of its slab.
+    table = localization(*arguments, **limits, boxed=(slabs[1:], at(90, 60, 90)))
+    assert table["value"].tolist()[2:] == [1, 1] and table["queries"].tolist()[2:] == [1, 1]

@@ -35,7 +35,7 @@ def test_a_whole_question_becomes_what_the_engine_takes():
                 "crop": [0, 0.25, 1, 1],
                 "part": {"axial": 3, "volume": 1},
             },
-            {"kind": "image", "id": "-9223372036854775808", "crop": [0, 0, 1, 1]},
+            {"kind": "image", "id": "-9223372036854775808", "crop": [0, 0, 1, 1], "slices": [0, 4]},
             {"kind": "text", "text": " a\n b "},
         ],
         "right": ["9223372036854775807"],
@@ -44,6 +44,7 @@ def test_a_whole_question_becomes_what_the_engine_takes():
         "k": 200,
         "fold": 1,
         "per_patient": True,
+        "place": True,
         "read_as": "",
     }
     assert search_question(parse_json(json.dumps(given)), 2) == Question(
@@ -51,7 +52,7 @@ def test_a_whole_question_becomes_what_the_engine_takes():
         models=("a", "b"),
         items=(
             Item("upload", file=1, crop=(0, 0.25, 1, 1), part={"axial": 3, "volume": 1}),
-            Item("image", id=-(2**63)),
+            Item("image", id=-(2**63), slices=(0, 4)),
             Item("text", text="a b"),
         ),
         right=(2**63 - 1,),
@@ -59,6 +60,7 @@ def test_a_whole_question_becomes_what_the_engine_takes():
         k=200,
         fold=1.0,
         per_patient=True,
+        place=True,
     )
 
 
@@ -91,6 +93,8 @@ NAMES = [None, "", 3, 2.5, True, [], ["x"], {}, "x" * 501]
         *(({"items": [each]}, "of an unknown kind") for each in (None, 3, "upload", [], {}, {"kind": []}, {"kind": "file"})),
         *(({"items": [{"kind": "upload", "file": each}]}, "did not arrive") for each in (None, 1, -1, 0.0, True, "0", [0])),
         *(({"items": [{"kind": "image", "id": each}]}, "is no id") for each in (None, 5, 5.0, "", "x", "5 ", "٣", "1e3", "9" * 19, "9" * 5000, ["5"], {})),
+        *(({"items": [{"kind": "image", "id": "5", "slices": each}]}, "do not go from a first to a last one") for each in ([], [1], [2, 1], [-1, 1], [0, 1.0], [True, 1], "01", {}, [0, 10**9])),
+        *(({"place": each}, "the order by the best place is switched by true or false") for each in (None, 1, "yes", [])),
         *(({"right": each}, "mark 1000 images at most") for each in (3, "5", {}, ["5"] * 1001)),
         *(({"wrong": [each]}, "is no id") for each in (3, None, [], "x")),
         *(({"items": [{"kind": "text", "text": each}]}, "the text is empty") for each in (None, 3, [], " \n")),

@@ -73,6 +73,13 @@ class Decoder:
                 found.append(_as_arguments(_cropped(image, source)))
         return found
 
+    def places(self, source: Mapping, parts: Sequence[Mapping]) -> list:
+        """Where ``parts`` of an upload lie (:func:`radcbir.app.units.positions.places`)."""
+        from radcbir.app.units.positions import places
+
+        with self._opened(source) as path:
+            return places(path, source["name"], parts, self.limits)
+
     def picture(self, source: Mapping, side: int) -> bytes:
         """A source as JPEG, its longest side at most ``side`` pixels."""
         image = self._read(source["path"], source)

@@ -67,8 +67,7 @@ class Engine:
         """
         self._check(question)
         kind = self.stored.unit(question.experiment)
-        if kind != "image":
-            check_question(question, kind)
+        check_question(question, kind)
         collection = self.stored.collection(question.experiment)
         passed = collection.admitted(question.filters)
         searched = int((passed & collection.in_index).sum())
@@ -96,15 +95,20 @@ class Engine:
                 if isinstance(query, InputError):
                     raise query
                 start = time.perf_counter()
-                index = self.stored.index(question.experiment, model)
-                vector = query.vector if isinstance(query, UnitQuery) else query
-                moved = _refined(index, vector, *marks)
-                fit = self._fit(question, model, index)
-                answer |= self._hits(
-                    question, collection, index, (moved, vector), passed, left_out, fit
-                )
-                if isinstance(query, UnitQuery):
-                    self.units.show(question.experiment, model, query, answer["hits"])
+                if question.place and isinstance(query, UnitQuery):
+                    admitted = passed & collection.in_index
+                    admitted[collection.rows(left_out)] = False
+                    answer |= self.units.placed(question, model, query, admitted)
+                else:
+                    index = self.stored.index(question.experiment, model)
+                    vector = query.vector if isinstance(query, UnitQuery) else query
+                    moved = _refined(index, vector, *marks)
+                    fit = self._fit(question, model, index)
+                    answer |= self._hits(
+                        question, collection, index, (moved, vector), passed, left_out, fit
+                    )
+                    if isinstance(query, UnitQuery):
+                        self.units.show(question.experiment, model, query, answer["hits"])
                 answer["seconds"] = round(time.perf_counter() - start, 3)
             except InputError as error:
                 answer["error"] = str(error)

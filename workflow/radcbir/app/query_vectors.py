@@ -18,6 +18,7 @@ from radcbir.app.workers import EMBED_SECONDS, Workers
 from radcbir.cards import model_card
 from radcbir.core.errors import InputError
 from radcbir.core.files import digest_of
+from radcbir.datasets.providers.dicom.geometry import Place
 
 KEPT = 256
 """Vectors of recent queries that are kept in memory, by digests of what they are made of."""
@@ -95,6 +96,14 @@ class QueryVectors:
         """What an upload looks like, read as the index's images were."""
         item = Item("upload", file=0, part=question.part)
         return self.workers.decode("preview", self._source(question, item, [upload]))
+
+    def places(self, question: Question, uploads: Sequence[Upload]) -> list[Place | None]:
+        """Where each of a question's uploads lies, as far as its file says."""
+        found: list[Place | None] = []
+        for items in _together(question.items):
+            source = self._source(question, items[0], uploads)
+            found += self.workers.decode("places", source, [each.part for each in items])
+        return found
 
     def picture(self, experiment: str, identity: int, side: int) -> bytes:
         """An image of the catalog as JPEG."""

@@ -43,6 +43,8 @@ class Item:
     """Left, top, right, bottom as shares of width and height; None: all of it."""
     part: Mapping[str, int] = field(default_factory=dict)
     """The frame, or the plane's slice and the volume; empty: the file's first or middle one."""
+    slices: tuple[int, int] | None = None
+    """The first and the last slice of a series, study or patient of the catalog, from 0; None: all."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Question:
     """Images more similar than this are near duplicates; None: nothing is folded."""
     per_patient: bool = False
     """Whether each patient has one result, the best one."""
+    place: bool = False
+    """Whether the query is a part, and series are ordered by the place where it fits best."""
     read_as: str = ""
     """The dataset whose intensity policy uploads get; empty: the experiment's first."""
     id: int | None = None
@@ -115,7 +119,8 @@ def _question(given: Mapping, files: int, needed: tuple[str, ...]) -> Question:
         "filters": _filters,
         "k": _count,
         "fold": _similarity,
-        "per_patient": _flag,
+        "per_patient": lambda value: _flag(value, "one result per patient"),
+        "place": lambda value: _flag(value, "the order by the best place"),
         "read_as": lambda value: _name(value, "the dataset to read uploads as") if value else "",
         "id": image_id,
         "part": _part,
@@ -183,7 +188,8 @@ def _item(given: Any, files: int) -> Item:
             raise InputError("a file of the query did not arrive: drop it again")
         return Item(kind, file=file, crop=crop, part=part)
     if kind == "image":
-        return Item(kind, id=image_id(given.get("id")), crop=crop)
+        slices = _slices(given.get("slices"))
+        return Item(kind, id=image_id(given.get("id")), crop=crop, slices=slices)
     text = given.get("text", "")
     text = " ".join(text.split()) if isinstance(text, str) else ""
     if not text:
@@ -229,9 +235,9 @@ def _count(value: object) -> int:
     return value
 
 
-def _flag(value: object) -> bool:
+def _flag(value: object, what: str) -> bool:
     if not isinstance(value, bool):
-        raise InputError("one result per patient is switched by true or false: reload the page")
+        raise InputError(f"{what} is switched by true or false: reload the page")
     return value
 
 
@@ -252,6 +258,19 @@ def _crop(value: object) -> tuple[float, float, float, float] | None:
             whole = (left, top, right, bottom) == (0, 0, 1, 1)
             return None if whole else (left, top, right, bottom)
     raise InputError("the region is not within the image: draw it again")
+
+
+def _slices(value: object) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(each) is int and 0 <= each < 10**9 for each in value)
+        and value[0] <= value[1]
+    ):
+        return value[0], value[1]
+    raise InputError("the slices do not go from a first to a last one: choose them again")
 
 
 def _is_number(value: Any) -> bool:

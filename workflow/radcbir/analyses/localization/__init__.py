@@ -6,7 +6,8 @@ from radcbir.analyses import Analysis, Project, models_of_images
 
 
 def _settings(project: Project, experiment: str) -> dict[str, Any]:
-    return {"within_mm": project.settings["localization"]["within_mm"]}
+    asked = project.settings["localization"]
+    return {"within_mm": asked["within_mm"], "boxes": list(asked.get("boxes", []))}
 
 
 def _without(project: Project, experiment: str) -> str:

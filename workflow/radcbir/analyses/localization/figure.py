@@ -23,7 +23,8 @@ def localization_figure(
     per model; a panel per query split. A dashed line is chance.
     """
     splits = list(table["query_split"].unique()) or [""]
-    sizes = sorted(table["slices"].unique(), reverse=True)
+    table = table.assign(row=_rows(table))
+    sizes = list(dict.fromkeys(table["row"]))[::-1]
     styles = model_styles(names, controls)
     height = 15 + rows_height(len(sizes), len(names))
     with plt.rc_context(STYLE):
@@ -41,11 +42,21 @@ def localization_figure(
             if here["value"].isna().all():
                 sentence(axis, "no query has its place in the index")
                 continue
-            values = {model: here[here["model"] == model].set_index("slices") for model in names}
+            values = {model: here[here["model"] == model].set_index("row") for model in names}
             in_lanes(axis, values, sizes, names, styles)
             axis.axvline(here["chance"].max(), color=GRAY, linestyle="--", linewidth=0.8)
-            name_rows(axis, ["1 slice" if each == 1 else f"{each} slices" for each in sizes])
+            name_rows(axis, sizes)
             axis.set_xlim(-0.02, 1.02)
             axis.set_xlabel(f"share of queries placed within {within_mm:g} mm")
         legend_below(figure, *axes[0][0].get_legend_handles_labels())
     return figure
+
+
+def _rows(table: pd.DataFrame) -> list[str]:
+    """What the rows of the figure are called: so many slices, and the box that they are cropped to."""
+    boxes = table["box"] if "box" in table else pd.Series(float("nan"), table.index)
+    return [
+        ("1 slice" if size == 1 else f"{size} slices")
+        + ("" if pd.isna(box) else f", box {100 * box:g} %")
+        for size, box in zip(table["slices"], boxes, strict=True)
+    ]

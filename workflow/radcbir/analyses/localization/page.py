@@ -19,14 +19,30 @@ def localization_sections(
         "drawn at random. A difference to a single slice is more than chance where its interval, of "
         "this pair alone, leaves 0 out."
     )
+    columns = COLUMNS
+    if "box" in table:
+        reading += (
+            " A box is a share of the slice's area, at a random place that is not empty. The slices of "
+            "the slab are cropped to it and compared with whole slices; the difference is to a single "
+            "slice in a box of this size."
+        )
+        columns = [
+            COLUMNS[0],
+            ("box", "box", "share of the area; empty: whole slices", _share),
+            *COLUMNS[1:],
+        ]
     return [
-        section(f"Where slabs are found (queries: {split})", reading, part, COLUMNS, cards)
+        section(f"Where slabs are found (queries: {split})", reading, part, columns, cards)
         for split, part in by_split(table)
     ]
 
 
 def _millimeters(value: float) -> str:
     return "" if pd.isna(value) else fixed(value, 0)
+
+
+def _share(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:g}"
 
 
 COLUMNS = [

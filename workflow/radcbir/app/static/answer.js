@@ -2,9 +2,30 @@
 
 import { markButtons, showMarks } from "./marks.js";
 import { at, button, make, problem, save, sentence, thumbnail } from "./page.js";
-import { knownLabels, ofUnits, partsAsked, picture, question, state, unit, wish } from "./state.js";
+import {
+  asksForPlace,
+  countOf,
+  knownLabels,
+  ofUnits,
+  partsAsked,
+  picture,
+  question,
+  slabOf,
+  state,
+  unit,
+  wish,
+} from "./state.js";
 import { offersWhere, view } from "./viewer.js";
-import { counted, labelsOf, origin, patientOf, several, sliceOf } from "./words.js";
+import {
+  counted,
+  labelsOf,
+  millimeters,
+  origin,
+  patientOf,
+  placeOf,
+  several,
+  sliceOf,
+} from "./words.js";
 
 export function showAnswer(answer) {
   if (answer) {
@@ -31,13 +52,31 @@ function notMeasured() {
   if (state.items.length > 1 && !ofUnits()) changed.push("several parts in one query");
   const [first] = state.items;
   const alone = state.items.length === 1 && first.kind === "upload" && partsAsked(first).length === 1;
-  if (ofUnits() && alone) changed.push("a single slice");
+  if (ofUnits()) changed.push(...partial(first, alone));
   if (state.refined) changed.push("a refinement");
   if (Object.values(state.filters).some((each) => each.length)) changed.push("a filter");
   if (!changed.length) return "";
   const listed = changed.join(", ").replace(/, ([^,]*)$/, " and $1");
   return `This search has ${listed}. The benchmark did not measure that: P@1 is about whole ${several()}
     that are searched among the whole index.`.replace(/\s+/g, " ");
+}
+
+// What a query of series, studies or patients has of a volume, and how the answer is ordered.
+function partial(first, alone) {
+  const { first: from, last: to } = slabOf(first);
+  const some = state.items.length === 1 && to - from + 1 < countOf(first);
+  const said = alone || (some && from === to) ? ["a single slice"] : some ? ["some slices"] : [];
+  if (asksForPlace()) said.push("an order by the best place");
+  return said;
+}
+
+// Of a large index, what was not laid over the part.
+function comparedLess(answer) {
+  if (!answer.not_compared) return "";
+  const left = answer.not_compared.toLocaleString("en");
+  const textContent = `The places of ${left} other ${several()} were not compared: their vectors are less
+    similar to the mean of the query's slices.`.replace(/\s+/g, " ");
+  return make("p", { className: "note", textContent });
 }
 
 function column(answer, other) {
@@ -52,6 +91,7 @@ function column(answer, other) {
     label,
     head,
     ...surety(answer),
+    comparedLess(answer),
     tally(answer.hits),
     make("ol", { className: "hits" }, ...cards),
   );
@@ -155,7 +195,15 @@ function otherImages(hit) {
 function nearestSlice(hit) {
   if (!hit.slices) return "";
   const { nearest } = hit;
-  const which = nearest ? `, number ${nearest.place + 1} is shown` : "";
+  const at = millimeters(nearest);
+  if (hit.part) {
+    return make("div", {
+      className: "from place",
+      textContent: placeOf(hit) + (at && `, at ${at}`),
+      title: `number ${nearest.place + 1} is shown, the slice that the middle one of the query lies on`,
+    });
+  }
+  const which = nearest ? `, number ${nearest.place + 1} is shown${at && ` (at ${at})`}` : "";
   return make("div", {
     className: "from",
     textContent: (hit.slices === 1 ? "1 slice" : `${hit.slices} slices`) + which,
@@ -169,7 +217,9 @@ function nearestSlice(hit) {
 function scores(hit) {
   const rank = make("b", { textContent: `#${hit.rank}` });
   const score = make("span", { textContent: hit.to_query.toFixed(3) });
-  score.title = "cosine similarity to your query";
+  score.title = hit.part
+    ? "mean cosine similarity of the slices of your query with those that they lie on"
+    : "cosine similarity to your query";
   const line = make("div", { className: "line" }, rank, score);
   if (!state.answer.refined) return line;
   const refined = `refined query ${hit.score.toFixed(3)}`;
@@ -195,7 +245,7 @@ function more(hit, answer, images, title) {
         title: `${each.to_query.toFixed(3)} ${labelsOf(each)}`,
         "aria-label": `${labelsOf(each)}, similarity ${each.to_query.toFixed(3)}`,
       },
-      thumbnail(picture(each.id), ""),
+      thumbnail(picture(sliceOf(each)), ""),
     );
     small.addEventListener("click", () => view([hit, ...images], each, answer.slug));
     return small;
@@ -243,13 +293,22 @@ const COLUMNS = [
   "file",
 ];
 
-const OF_UNITS = ["slices", "slice", "slice_score"];
+const OF_UNITS = ["slices", "slice", "slice_score", "position_mm", "first_slice", "last_slice"];
 
 // A cell that a spreadsheet would take for a formula is marked as text.
 function cell(value) {
   const text = String(value ?? "").replace(/^(?=[=+@\t\r-])/, typeof value === "number" ? "" : "'");
   return `"${text.replaceAll('"', '""')}"`;
 }
+
+const ofSlices = ({ slices, nearest, part }) => [
+  slices,
+  nearest?.file,
+  nearest?.score,
+  nearest?.position,
+  part?.first_file,
+  part?.last_file,
+];
 
 export function exportCsv() {
   const rows = [ofUnits() ? [...COLUMNS, ...OF_UNITS] : COLUMNS];
@@ -274,7 +333,7 @@ export function exportCsv() {
           one.study_id,
           one.source,
           one.file,
-          ...(ofUnits() ? [one.slices, one.nearest?.file, one.nearest?.score] : []),
+          ...(ofUnits() ? ofSlices(one) : []),
         ]);
       }
     }

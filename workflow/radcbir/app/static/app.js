@@ -62,6 +62,10 @@ for (const id of ["k", "threshold", "fold", "per-patient"]) {
     search();
   });
 }
+on("place", "change", () => {
+  state.place = at("place").checked;
+  search();
+});
 on("refine", "click", () => {
   state.refined = true;
   search();

@@ -6,6 +6,7 @@ import { clearMarks } from "./marks.js";
 import { at, capital, fail, get, make, sentence, thumbnail } from "./page.js";
 import { find, showItems } from "./query.js";
 import { idle } from "./search.js";
+import { showPlace } from "./slab.js";
 import {
   asked,
   experiment,
@@ -60,6 +61,8 @@ export function chooseExperiment(before = { filters: {} }) {
   state.items = state.items.filter(
     (each) => each.kind === "upload" || (each.kind === "text" && !ofUnits()),
   );
+  state.place = null;
+  showPlace();
   clearMarks();
   showAnswer(null);
   const ranked = [...chosen.models].sort((one, other) => (other.p_at_1 ?? 0) - (one.p_at_1 ?? 0));

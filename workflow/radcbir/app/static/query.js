@@ -5,6 +5,7 @@ import { clearMarks } from "./marks.js";
 import { ask, at, button, capital, fail, get, make } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
 import { busy, idle, search } from "./search.js";
+import { slab } from "./slab.js";
 import {
   experiment,
   itemAddress,
@@ -89,8 +90,10 @@ export async function previewAgain(items) {
 
 // Asks with an image of the catalog. What is known of it is shown, since it is no secret then.
 export async function moreLikeThis(id) {
-  const item = { kind: "image", id, name: `${unit()} of the catalog`, picture: picture(id, 1024) };
+  const name = `${unit()} of the catalog`;
+  const item = { kind: "image", id, name, picture: picture(id, 1024), whole: true };
   state.items = [item];
+  state.place = null;
   at("named").replaceChildren();
   clearMarks();
   if (at("detail").open) at("detail").close();
@@ -98,7 +101,10 @@ export async function moreLikeThis(id) {
   window.scrollTo({ top: 0 });
   try {
     const { image, series } = await get(itemAddress(id));
-    if (ofUnits()) image.slices = series.images.length;
+    if (ofUnits()) {
+      image.slices = series.images.length;
+      Object.assign(item, { images: series.images, place: series.place });
+    }
     Object.assign(item, { known: image, name: labelsOf(image) });
   } catch {
     // The search says what is wrong.
@@ -172,29 +178,26 @@ export function showItems() {
       if (item.known)
         entry.append(make("p", { className: "note", textContent: known(item.known) }));
       if (item.picture) {
-        const shown = ofUnits() ? pictured(item) : cropping(item);
-        entry.append(...shown, ...parts(item, (each) => previewAgain([each])), ...whole(item));
+        const own = item === state.items[0] || !ofUnits();
+        const shown = own ? cropping(item, () => boxed(item)) : pictured(item);
+        const again = (each) => previewAgain([each]);
+        entry.append(...shown, ...parts(item, again), ...slab(item, showItems));
       }
       return entry;
     }),
   );
+  if (!state.items.length) state.place = null;
   at("items").classList.toggle("many", ofUnits() && state.items.length > 1);
   document.body.classList.toggle("asked", state.items.length > 0);
 }
 
-// Whether all slices of a file are asked with; offered where series, studies or patients are retrieved.
-function whole(item) {
-  const kind = ofUnits() && sliced(item);
-  if (!kind) return [];
-  const box = make("input", { type: "checkbox", checked: item.whole });
-  box.addEventListener("change", () => {
-    item.whole = box.checked;
-    search();
-  });
-  const count = item.parts[kind],
-    step = stepOf(count);
-  const every = step > 1 ? `One in ${step} of ${count} slices` : `All ${count} slices`;
-  return [make("label", { className: "check" }, box, ` ${every}`)];
+// One box is for all slices.
+function boxed(item) {
+  if (ofUnits() && state.items.length > 1) {
+    for (const each of state.items) each.crop = item.crop;
+    showItems();
+  }
+  wish("search");
 }
 
 const known = (image) =>

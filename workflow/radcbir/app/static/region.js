@@ -1,7 +1,6 @@
 // The region of a query image that is searched for, and the part of a file that is shown.
 
 import { make, showPicture } from "./page.js";
-import { wish } from "./state.js";
 
 // The part of a file that holds several: frames, or the slices of a volume, of one of several
 // volumes. `again` shows the item with its new part.
@@ -56,14 +55,28 @@ function imageOf(item) {
 const sizeOf = (item) =>
   item.size ? [make("div", { className: "note", textContent: item.size })] : [];
 
-// A picture alone.
-export const pictured = (item) => [
-  make("div", { className: "canvas still" }, imageOf(item)),
-  ...sizeOf(item),
-];
+// Shows where a region is.
+function outline(box, item) {
+  const [left, top, right, bottom] = item.crop || [0, 0, 1, 1];
+  box.hidden = !item.crop;
+  Object.assign(box.style, {
+    left: `${left * 100}%`,
+    top: `${top * 100}%`,
+    width: `${(right - left) * 100}%`,
+    height: `${(bottom - top) * 100}%`,
+  });
+}
 
-// A picture on which a region is drawn; the same region as numbers, for the keyboard.
-export function cropping(item) {
+// A picture alone, with the region that was drawn on another.
+export function pictured(item) {
+  const box = make("div", { className: "box" });
+  outline(box, item);
+  return [make("div", { className: "canvas still" }, imageOf(item), box), ...sizeOf(item)];
+}
+
+// A picture on which a region is drawn; the same region as numbers, for the keyboard. `changed` is
+// called with each new one.
+export function cropping(item, changed) {
   const image = imageOf(item);
   const box = make("div", { className: "box", hidden: true });
   const area = make(
@@ -85,7 +98,7 @@ export function cropping(item) {
       crop[place] = Math.max(0, Math.min(100, Number(field.value))) / 100;
       item.crop = crop;
       show();
-      wish("search");
+      changed();
     });
     return field;
   });
@@ -93,23 +106,17 @@ export function cropping(item) {
   whole.addEventListener("click", () => {
     delete item.crop;
     show();
-    wish("search");
+    changed();
   });
   const show = () => {
-    const [left, top, right, bottom] = item.crop || [0, 0, 1, 1];
-    box.hidden = !item.crop;
+    const edges = item.crop || [0, 0, 1, 1];
     whole.disabled = !item.crop;
-    Object.assign(box.style, {
-      left: `${left * 100}%`,
-      top: `${top * 100}%`,
-      width: `${(right - left) * 100}%`,
-      height: `${(bottom - top) * 100}%`,
-    });
+    outline(box, item);
     fields.forEach((field, place) => {
-      field.value = Math.round([left, top, right, bottom][place] * 100);
+      field.value = Math.round(edges[place] * 100);
     });
   };
-  drawing(area, item, show);
+  drawing(area, item, show, changed);
   show();
   const labels = fields.map((field, place) => make("label", {}, `${EDGES[place]} %`, field));
   const numbers = make(
@@ -123,7 +130,7 @@ export function cropping(item) {
 }
 
 // Draws a region with the pointer.
-function drawing(area, item, show) {
+function drawing(area, item, show, changed) {
   let from = null,
     before;
   const where = (event) => {
@@ -163,7 +170,7 @@ function drawing(area, item, show) {
     const [left, top, right, bottom] = item.crop;
     if (right - left < 0.02 || bottom - top < 0.02) return undo();
     show();
-    wish("search");
+    changed();
   });
   area.addEventListener("pointercancel", () => {
     from = null;

@@ -3,6 +3,7 @@
 import { ask, at, capital, fail } from "./page.js";
 import { remember } from "./address.js";
 import { showAnswer } from "./answer.js";
+import { showPlace } from "./slab.js";
 import { asked, experiment, question, state } from "./state.js";
 import { several } from "./words.js";
 
@@ -13,6 +14,7 @@ const NOTHING_TO_ASK =
 
 export async function search(explicit = false) {
   if (experiment()) remember();
+  showPlace();
   if (!state.items.length) {
     showAnswer(null);
     idle();

@@ -12,6 +12,7 @@ export const state = {
   refined: false,
   filters: {},
   answer: null,
+  place: null, // whether the order is by the best place; null: as fits the query
 };
 
 export const experiment = () =>
@@ -46,27 +47,63 @@ export const wish = (name, detail) => document.dispatchEvent(new CustomEvent(nam
 export const sliced = (item) =>
   Object.keys(item.part ?? {}).find((each) => each !== "volume" && item.parts[each] > 1);
 
+// How many slices an upload has in its plane, or a series, study or patient of the catalog; and which
+// of them is shown.
+export const countOf = (item) =>
+  item.kind === "image" ? (item.images?.length ?? 0) : (item.parts?.[sliced(item)] ?? 1);
+export const shownOf = (item) =>
+  item.kind === "image" ? (item.place ?? 0) : (item.part?.[sliced(item)] ?? 0);
+
+// The first and the last slice that is asked with, from 0: all of them, those that were chosen in this
+// plane, or the one that is shown.
+export function slabOf(item) {
+  if (item.whole) return { first: 0, last: countOf(item) - 1 };
+  const chosen = item.slab?.of === sliced(item) ? item.slab?.ends : null;
+  const [first, last] = chosen ?? [shownOf(item), shownOf(item)];
+  return { first, last };
+}
+
 // The parts of an upload that are asked with: the chosen one, or where series, studies or patients are
-// retrieved all slices of the plane. Of more slices than a query may have, every second, third ...
+// retrieved some or all slices of the plane. Of more slices than a query may have, every second, third ...
 export function partsAsked(item) {
-  const kind = ofUnits() && item.whole ? sliced(item) : null;
+  const kind = ofUnits() ? sliced(item) : null;
   if (!kind) return [item.part];
-  const count = item.parts[kind],
-    step = stepOf(count);
-  return Array.from({ length: Math.ceil(count / step) }, (_, place) => ({
+  const { first, last } = slabOf(item),
+    step = stepOf(last - first + 1);
+  return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, place) => ({
     ...item.part,
-    [kind]: place * step,
+    [kind]: first + place * step,
   }));
 }
 
+// Whether a query is known to be a part: some slices of a volume, or a region of them. Of files that
+// are dropped together nobody knows it.
+export function asksWithPart() {
+  const [first] = state.items;
+  if (!first || !ofUnits()) return false;
+  if (state.items.some((each) => each.crop)) return true;
+  if (state.items.length > 1) return false;
+  const { first: from, last: to } = slabOf(first);
+  return countOf(first) < 2 ? first.kind === "upload" : to - from + 1 < countOf(first);
+}
+
+export const asksForPlace = () => ofUnits() && (state.place ?? asksWithPart());
+
 export const stepOf = (count) => Math.ceil(count / state.limits.items);
+
+// Of a series of the catalog the slices that are asked with, where these are not all.
+function slicesAsked(item) {
+  if (item.kind !== "image" || item.whole || !ofUnits() || !item.images) return undefined;
+  const { first, last } = slabOf(item);
+  return [first, last];
+}
 
 export function question() {
   const files = [];
   const items = state.items.flatMap((item) => {
     const { kind, id, text, file } = item;
-    const crop = ofUnits() ? undefined : item.crop;
-    if (kind !== "upload") return [{ kind, id, text, crop }];
+    const { crop } = item;
+    if (kind !== "upload") return [{ kind, id, text, crop, slices: slicesAsked(item) }];
     files.push(file);
     return partsAsked(item).map((part) => ({ kind, file: files.length - 1, crop, part }));
   });
@@ -79,6 +116,7 @@ export function question() {
     filters: state.filters,
     k: Number(at("k").value),
     fold: at("fold").checked && !ofUnits() ? Number(at("threshold").value) : null,
+    ...(asksForPlace() ? { place: true } : {}),
     per_patient: at("per-patient").checked && Boolean(experiment().patients),
     read_as: at("read-as").value,
   };

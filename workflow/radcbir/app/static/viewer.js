@@ -11,6 +11,7 @@ import {
   original,
   partsAsked,
   question,
+  slabOf,
   sliced,
   state,
   valuesAddress,
@@ -18,7 +19,7 @@ import {
 } from "./state.js";
 import { listen, reset, tools } from "./tools.js";
 import { maps } from "./where.js";
-import { labelsOf, patientOf, sliceOf } from "./words.js";
+import { labelsOf, millimeters, patientOf, placeOf, sliceOf } from "./words.js";
 
 const KEPT_BYTES = 256 * 1048576;
 
@@ -112,26 +113,39 @@ function showQuerySlice(first) {
   };
   if (first.kind === "image") {
     const id = nearest ?? first.id;
-    panes.query.show(catalogValues(id), first.name);
+    panes.query.show(catalogValues(id), first.name, first.crop);
     // Of a file it knows that of its middle slice.
     caption(first.known ? facts({ ...first.known, file: "" }) : make("p", {}, first.name));
     return findSeries("query", id);
   }
-  const slices = state.items.flatMap(uploadedSlices);
-  const own = Number(nearest ?? 0);
-  panes.query.show(slices[own].fetch(), slices[own].path);
-  caption(make("p", {}, slices[own].path));
-  if (slices.length === 1) return showParts(first);
+  const asked = state.items.flatMap((item) => partsAsked(item).map((part) => uploadedSlice(item, part)));
+  const chosen = asked[Number(nearest ?? 0)];
+  // Of one file all its slices can be gone through, else what was dropped.
+  const slices = state.items.length > 1 ? asked : allSlices(first);
+  const own =
+    slices === asked
+      ? asked.indexOf(chosen)
+      : slices.findIndex((each) => each.path === chosen.path);
+  panes.query.show(chosen.fetch(), chosen.path, first.crop);
+  caption(make("p", {}, chosen.path));
   shown.series.query = { kind: "uploads", images: slices, place: own, own };
   showSlice("query");
 }
 
-function uploadedSlices(item) {
+function uploadedSlice(item, part) {
   const kind = sliced(item);
-  return partsAsked(item).map((part) => ({
+  return {
     path: kind ? `${item.name}, ${kind} ${part[kind]}` : item.name,
     fetch: () => uploadValues(item, part),
-  }));
+  };
+}
+
+function allSlices(item) {
+  const kind = sliced(item);
+  if (!kind) return [uploadedSlice(item, item.part)];
+  return Array.from({ length: item.parts[kind] }, (_, number) =>
+    uploadedSlice(item, { ...item.part, [kind]: number }),
+  );
 }
 
 // Goes `step` results on.
@@ -162,8 +176,10 @@ function facts(image) {
     state.answer?.refined && image.score !== undefined ? image.score.toFixed(4) : null;
   const known = {
     labels: labelsOf(image),
-    "similarity to the query": similar,
+    [image.part ? "mean similarity at this place" : "similarity to the query"]: similar,
     "similarity to the refined query": refined,
+    place: image.part ? placeOf(image) : "",
+    "position of the slice that is shown": millimeters(image.nearest),
     "similarity of these two slices": image.nearest?.score.toFixed(4),
     slices: image.slices,
     patient: patientOf(image),
@@ -267,7 +283,10 @@ function showSlice(which) {
   const off = series.place - series.own,
     count = series.images.length;
   const own = which === "hit" ? "the result" : "the query";
-  const what = ofUnits() ? `the nearest slice of ${own}` : own;
+  const middle = shown.hits[shown.place].part
+    ? { hit: "the middle of the place", query: "the middle of the query" }[which]
+    : `the nearest slice of ${own}`;
+  const what = ofUnits() ? middle : own;
   const away = off ? `${Math.abs(off)} ${off > 0 ? "after" : "before"} ${what}` : what;
   const order = ORDERS[series.kind] ?? series.kind;
   const title = series.images[series.place].path.split("/").pop();
@@ -283,6 +302,13 @@ function showSlice(which) {
   );
 }
 
+// Whether the slice of the query that is shown is one of those that are asked with.
+function isAsked(series, item) {
+  if (!ofUnits()) return series.place === series.own;
+  const { first, last } = slabOf(item);
+  return state.items.length > 1 || (first <= series.place && series.place <= last);
+}
+
 // Goes `step` images on in the series of one side.
 function slice(which, step) {
   const series = shown.series[which];
@@ -292,7 +318,7 @@ function slice(which, step) {
   series.place = next;
   const { id, path, fetch } = series.images[next];
   const [item] = images();
-  const crop = which === "query" && series.place === series.own ? item.crop : null;
+  const crop = which === "query" && isAsked(series, item) ? item.crop : null;
   panes[which].show(fetch ? fetch() : catalogValues(id), path, crop);
   const beyond = series.images[next + step];
   if (beyond?.id) catalogValues(beyond.id).catch(() => {});

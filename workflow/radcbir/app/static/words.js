@@ -19,6 +19,18 @@ export const labelsOf = ({ labels }) => {
   return more > 0 ? `${named} and ${more} more` : named;
 };
 
+// Where the query fits best: "slices 41 to 49 of 120".
+export function placeOf({ part, slices }) {
+  const from = part.first + 1,
+    to = part.last + 1;
+  const which = from === to ? `slice ${from}` : `slices ${from} to ${to}`;
+  return `${which} of ${slices}${part.turned ? ", the other way round" : ""}`;
+}
+
+// The position of a slice, where the catalog knows it.
+export const millimeters = (nearest) =>
+  typeof nearest?.position === "number" ? `${Number(nearest.position.toFixed(1))}\u00a0mm` : "";
+
 export const counted = (count, what, several = `${what}s`) =>
   `+ ${count} ${count === 1 ? what : several}`;
 

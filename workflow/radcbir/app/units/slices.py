@@ -1,11 +1,13 @@
 """The images of an experiment's series, studies or patients, in their order."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from radcbir.app.collection import Collection
+from radcbir.app.units.lying import Lying, lying
 from radcbir.core.errors import InputError
 from radcbir.core.vectors import places_of
 
@@ -26,6 +28,11 @@ class Slices:
         self.bounds = np.append(np.flatnonzero(first), len(of_row))
         self.units = of_row[first]
         self._order = np.argsort(self.units)
+
+    @cached_property
+    def lying(self) -> Lying:
+        """How the slices lie in their series."""
+        return lying(self.collection.table, self.bounds)
 
     def rows(self, unit: int) -> np.ndarray:
         """The rows of the catalog of images that belong to a unit; none where there is no such

@@ -48,12 +48,30 @@ class SliceVectors:
                 path = self.stored.image_embeddings_file(own, dataset)
                 if path not in files:
                     files[path] = opened.enter_context(open_embeddings(path))
-                present, order = self._ids.get(
-                    (path, version(path)), lambda path=path: _sorted_ids(path)
-                )
                 ids = slices.collection.ids[rows]
-                places = places_of(ids, present, order)
+                places = places_of(ids, *self._ids_of(path))
                 yield ids[places >= 0], read_places(files[path], places[places >= 0])
+
+    def embedded(self, experiment: str, model: str, ids: np.ndarray) -> np.ndarray:
+        """Which images of one unit have a vector, bool ``(n,)``."""
+        path = self._file(experiment, model, int(ids[0]))
+        return places_of(ids, *self._ids_of(path)) >= 0
+
+    def some(self, experiment: str, model: str, ids: np.ndarray) -> np.ndarray:
+        """The unit vectors ``(n, d)`` of images of one unit, which are all embedded."""
+        path = self._file(experiment, model, int(ids[0]))
+        with open_embeddings(path) as file:
+            return read_places(file, places_of(ids, *self._ids_of(path)))
+
+    def _file(self, experiment: str, model: str, identity: int) -> Path:
+        """Where the vectors of the unit's images are that an image belongs to."""
+        collection = self.stored.slices(experiment).collection
+        row = int(collection.rows(np.array([identity]))[0])
+        own, dataset = image_model(self.stored.project, model), collection.table["dataset"][row]
+        return self.stored.image_embeddings_file(own, dataset.as_py())
+
+    def _ids_of(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        return self._ids.get((path, version(path)), lambda: _sorted_ids(path))
 
 
 def _sorted_ids(path: Path) -> tuple[np.ndarray, np.ndarray]:

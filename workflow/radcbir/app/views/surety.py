@@ -12,12 +12,12 @@ from radcbir.app.vectors import VectorIndex
 
 
 def is_like_the_benchmark(question: Question, index: VectorIndex) -> bool:
-    """Whether a question is of the benchmark's kind: one whole image that the index does not have,
-    searched in the whole index.
+    """Whether a question is of the benchmark's kind: one whole image (or series, study, patient) that
+    the index does not have, searched in the whole index.
     """
     marked = question.right or question.wrong or any(question.filters.values())
     [first, *others] = question.items
-    if marked or others or first.kind == "text" or first.crop:
+    if marked or others or first.kind == "text" or first.crop or first.slices:
         return False
     return first.kind != "image" or not (index.positions(np.array([first.id])) >= 0).any()
 
