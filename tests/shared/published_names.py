@@ -34,6 +34,21 @@ def of_dinov3_training(state):
     return {"teacher": teacher}
 
 
+def of_flexict_training(state):
+    """A network of FlexiCT-2D as the teacher of a checkpoint: patches of slices and of volumes have
+    tensors of their own, and so have their positions.
+    """
+    there = of_dinov3_training(state)["teacher"]
+    there["backbone.rope_embed_3D.periods"] = there["backbone.rope_embed.periods"]
+    found = {
+        re.sub(r"(patch_embed|rope_embed)\.", r"\1_2D.", name): each for name, each in there.items()
+    }
+    width = state["cls_token"].shape[-1]
+    found["backbone.patch_embed_3D.proj.weight"] = torch.zeros(width, 1, 8, 8, 8)
+    found["backbone.patch_embed_3D.proj.bias"] = torch.zeros(width)
+    return {"teacher": found}
+
+
 def of_eva_training(state):
     """An EVA-02 as DeepSpeed saves it while masked patches are learned: in half precision, with what
     predicts them, the tables of its positions, and the state of the optimizer.

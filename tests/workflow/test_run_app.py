@@ -226,10 +226,11 @@ def test_what_a_model_cannot_do_is_said_beside_it(client):
 
 @pytest.fixture(scope="module")
 def worded(tmp_path_factory):
-    """A project whose one model has a text tower and patches, its index made."""
+    """A project whose one model has a text tower and patches, of an input that is not square, its
+    index made."""
     project = Project(tmp_path_factory.mktemp("worded"))
     project.set_up()
-    tiny_clip.add_to(project)
+    tiny_clip.add_to(project, tiny_clip.TALL)
     project.configure(models=["tiny-clip"], shard_size=64, audit={"images": False}, app={"port": 0})
     project.run("results/experiments/findings/tiny-clip/index/train.faiss")
     return project
@@ -242,7 +243,7 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
     client = TestClient(application(engine, 1, KEY), base_url=BASE, headers={KEY_HEADER: KEY})
     found = hits(ask(client, items=[{"kind": "text", "text": "a disc"}], models=["tiny-clip"]))
 
-    model = open_clip.CLIP(**tiny_clip.CONFIGURATION).eval()
+    model = open_clip.CLIP(**tiny_clip.TALL).eval()
     model.load_state_dict(load_file(worded / "served" / tiny_clip.NAMES[1]))
     tokens = open_clip.SimpleTokenizer(
         context_length=tiny_clip.CONFIGURATION["text_cfg"]["context_length"]
@@ -258,13 +259,13 @@ def test_a_text_is_asked_and_patches_say_where_a_match_lies(worded, monkeypatch)
     assert [each["id"] for each in found] == [str(each) for each in best.index]
     assert np.allclose([each["score"] for each in found], best, atol=1e-4)
 
-    # An image's patches are most like their own: of 4 x 4 patches of 8 pixels each is 1.
+    # An image's patches are most like their own: of 6 x 4 patches of 8 pixels each is 1.
     match = {"files": [png(draw(0, 1))], "models": ["tiny-clip"]}
     own = hits(ask(client, items=[{"kind": "image", "id": found[0]["id"]}], models=["tiny-clip"]))[
         0
     ]["id"]
     other = ask(client, "match", id=own, **match).json()
-    assert np.shape(other["query"]["grid"]) == np.shape(other["hit"]["grid"]) == (4, 4)
+    assert np.shape(other["query"]["grid"]) == np.shape(other["hit"]["grid"]) == (6, 4)
     same = ask(
         client, "match", items=[{"kind": "image", "id": own}], id=own, models=["tiny-clip"]
     ).json()
@@ -672,6 +673,8 @@ def test_words_and_a_map_of_where_the_match_lies(browser, worded):
         until(page, painted)
         values = "document.querySelector('dialog canvas').getContext('2d').getImageData(0, 0, 448, 448).data"
         image = page.evaluate(f"Array.from({values})")
+        sides = "(({width, height}) => [width, height])(document.querySelector('dialog canvas'))"
+        assert page.evaluate(sides) == [299, 448], "48 rows, 32 columns"
         page.get_by_label("Overlay").fill("0")
         assert page.evaluate(f"Array.from({values})") != image
         colors = "new Set(Array.from({length: 448}, (_, at) => (({data}) => [data[0] === data[1], data[1] === data[2]].join())(document.querySelector('dialog canvas').getContext('2d').getImageData(at, 224, 1, 1))))"

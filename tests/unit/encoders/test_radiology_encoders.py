@@ -1,6 +1,8 @@
 """Encoders of CT and radiographs whose files have the names of their training code: the same
 weights in another library, and what their preprocessing does, worked out by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import published_names
 import pytest
@@ -11,9 +13,12 @@ from PIL import Image
 from tiny_networks import TINY, noise
 
 from radcbir.cards.card_schema import check_card
+from radcbir.cards.model_card import load_card
 from radcbir.encoders import load_encoder
 from radcbir.encoders.preprocessing import preprocessed
 from radcbir.encoders.weights_file import read_tensors
+
+MODELS = Path(__file__).parents[3] / "config/models"
 
 DINOV3_THERE = {
     "embeddings.cls_token": "cls_token", "embeddings.register_tokens": "reg_token",
@@ -64,6 +69,36 @@ def test_the_teacher_of_a_training_of_dinov3_is_that_of_transformers(tmp_path):
     found = encoder.encode(prepared)
     assert np.ptp(expected, axis=0).max() > 0.1
     np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_the_teacher_of_flexict_is_a_dinov3_of_small_patches(tmp_path):
+    """As its file: one channel, patches of 8 pixels beside those of volumes, and a norm of another
+    epsilon than that of DINOv3. Narrower than the card's, and on inputs that are not square."""
+    torch.manual_seed(7)
+    configuration = transformers.DINOv3ViTConfig(
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256, patch_size=8,
+        num_register_tokens=4, image_size=96, query_bias=False, key_bias=False, value_bias=False,
+        num_channels=1, layer_norm_eps=1e-6,
+    )  # fmt: skip
+    there = transformers.DINOv3ViTModel(configuration).eval()
+    with torch.no_grad():
+        for each in there.parameters():
+            each.normal_(std=0.4)
+        there.embeddings.patch_embeddings.weight.mul_(1e-3)  # where the epsilon counts
+        there.embeddings.patch_embeddings.bias.mul_(1e-3)
+    state = as_timm(there.state_dict())
+    torch.save(published_names.of_flexict_training(state), tmp_path / "w.pth")
+    card = load_card(MODELS / "flexict-2d-vitb8.yaml").as_dict()
+    card["options"] |= {"embed_dim": 64, "depth": 2, "num_heads": 4}
+    card["preprocessing"] |= {"size": [48, 80]}
+    card |= {"dimension": 64}
+    encoder = load_encoder("flexict", card, tmp_path / "w.pth", "cpu", "torch")
+    slices = [noise(seed).convert("F").point(lambda value: value * 5 - 900) for seed in (1, 2)]
+    prepared = [encoder.preprocess(each) for each in slices]
+    with torch.inference_mode():
+        expected = there(pixel_values=encoder.batch(prepared)).last_hidden_state[:, 0].numpy()
+    assert np.ptp(expected, axis=0).max() > 0.1
+    np.testing.assert_allclose(encoder.encode(prepared), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("size", ["tiny", "base"])
