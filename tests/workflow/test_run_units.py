@@ -244,9 +244,11 @@ def test_what_is_stale(volumes):
     for place in (0, 1):  # most slices of the first series
         changed[place] = changed[place] | {"label": "XR/chest/bar"}
     volumes.write_csv(changed, "data/ct.csv")
-    jobs = volumes.run(target)
+    places = f"{FOLDER}/thumbnail/localization/localization.csv"
+    jobs = volumes.run(target, places)
     assert jobs["pool_units"] == jobs["aggregation"] == jobs["retrieval_metrics"] == 1
     assert jobs["embed"] == jobs["unit_embeddings"] == jobs["index"] == jobs["knn"] == 0
+    assert jobs["boxed_slabs"] == jobs["localization"] == 1 and jobs["embed_boxes"] == 0
     configure(volumes, models=["thumbnail", "histogram"])
     jobs = volumes.run(target)
     assert jobs["unit_embeddings"] == jobs["aggregation"] == jobs["knn"] == 1
