@@ -261,3 +261,37 @@ def test_a_unit_of_images_is_the_default(project):
     findings = CONFIG["experiments"]["findings"] | {"unit": "image"}
     project.configure(experiments={"findings": findings})
     assert "Nothing to be done" in project.snakemake("--dry-run", "all")
+
+
+def test_vectors_of_volumes_that_exist_already_are_those_of_the_series(volumes):
+    """A folder with a file per series, beside a model that embeds slices."""
+    drawn = np.random.default_rng(1).normal(size=(12, 6))
+    folder = volumes / "data/features"
+    folder.mkdir()
+    for number, vector in enumerate(drawn):
+        with h5py.File(folder / f"s{number:02d}.h5", "w") as file:
+            file["y_hat"] = vector
+    card = volumes / "config/models/challenge.yaml"
+    card.write_text("name: Challenge\nloader: precomputed\npath: data/features/\n")
+    configure(volumes, models=["thumbnail", "challenge"])
+    target = f"{FOLDER}/challenge/knn/test.parquet"
+    jobs = volumes.run(target)
+    assert jobs["take_embeddings"] == jobs["unit_embeddings"] == jobs["knn"] == 1
+    assert jobs["embed"] == 0
+
+    def assert_nearest():
+        pool = pd.read_parquet(volumes / FOLDER / "catalog.parquet")
+        of_unit = {each.id: drawn[int(each.path[1:3])] for each in pool.itertuples()}
+        train = pool.loc[pool["split"] == "train", "id"].tolist()
+        table = pd.read_parquet(volumes / target)
+        for query, rows in table.groupby("query"):
+            nearest = sorted(train, key=lambda each: -cosine(of_unit[query], of_unit[each]))
+            assert rows.sort_values("rank")["neighbor"].tolist() == nearest[:4]
+
+    assert_nearest()
+    drawn[3] = -drawn[3]
+    with h5py.File(folder / "s03.h5", "w") as file:
+        file["y_hat"] = drawn[3][None]
+    assert volumes.run(target)["take_embeddings"] == 1
+    assert_nearest()
+    assert "Nothing to be done" in volumes.snakemake("--dry-run", target)

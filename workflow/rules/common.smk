@@ -28,6 +28,7 @@ from radcbir.core.text.retrieved import several
 from radcbir.datasets import providers
 from radcbir.datasets.changes import ImageFiles
 from radcbir.datasets.providers import dicomweb
+from radcbir.datasets.providers.folder.listing import status_digest
 from radcbir.export.bundle import form as bundle_form
 from radcbir.fetch.weights import is_superseded
 from radcbir.images import reader, volumes

@@ -124,6 +124,12 @@ def source(wildcards):
     return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
 
 
+def source_listing(wildcards):
+    """A digest of the files of a precomputed model that has a file per volume; None for one file."""
+    path = source(wildcards)
+    return status_digest(path) if Path(path).is_dir() else None
+
+
 def source_metadata(wildcards):
     return project.cards[wildcards.model].get("metadata", [])
 

@@ -27,6 +27,7 @@ rule take_embeddings:
     params:
         card=lambda wildcards: project.meanings[wildcards.model],
         storage=project.settings["storage"],
+        listing=source_listing,
         code=code("embedding/take_embeddings.py"),
     script:
         "../scripts/embedding/take_embeddings.py"

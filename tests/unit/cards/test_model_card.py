@@ -172,7 +172,8 @@ def test_a_precomputed_card_needs_a_name_and_a_path(tmp_path):
     ) == [
         "the key `path` is missing: add it (the file that holds the embeddings, {dataset} in place of "
         "the dataset's name: HDF5 of this workflow or with one dataset per image (.h5), a FAISS index "
-        "(.index), or neighbor lists without embeddings (.csv))",
+        "(.index), neighbor lists without embeddings (.csv), or a folder with an .h5 file per volume (it "
+        "ends with /))",
         "`precision` has no use with `loader: precomputed`: take it out",
     ]
 

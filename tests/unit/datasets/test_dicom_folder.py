@@ -22,8 +22,8 @@ from radcbir.datasets.preparation import prepare
 from radcbir.datasets.providers.dicom import header_cache
 from radcbir.datasets.providers.dicom import prepare as dicom
 from radcbir.datasets.providers.dicom.geometry import orientations, place_of
-from radcbir.datasets.providers.dicom.listing import status_digest
 from radcbir.datasets.providers.dicom.regions import Regions
+from radcbir.datasets.providers.folder.listing import status_digest
 from radcbir.images.address import split_address
 from radcbir.project.configuration import Project
 

@@ -220,6 +220,10 @@ def test_a_wrong_file_is_one_sentence(published, shards, tmp_path):
     with pytest.raises(InputError, match="cut.h5 cannot be read as HDF5"):
         take(shards, tmp_path / "cut.h5", tmp_path / "out.h5")
     with pytest.raises(InputError, match="is no file of embeddings: name one that ends with"):
+        take(shards, published.folder / "datasets/nih14.csv.txt", tmp_path / "out.h5")
+    with pytest.raises(
+        InputError, match="datasets has no file that ends with .h5: correct `path:`"
+    ):
         take(shards, published.folder / "datasets", tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()
 

@@ -13,10 +13,11 @@ def is_precomputed(card: Mapping[str, Any]) -> bool:
 
 
 def source_file(card: Mapping[str, Any], dataset: str) -> str:
-    """The file that holds what a precomputed card has of a dataset: ``path`` with the dataset's
-    name there filled in.
+    """The file that holds what a precomputed card has of a dataset, or the folder of such files:
+    ``path`` with the dataset's name there filled in.
     """
-    return card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
+    path = card["path"].replace("{dataset}", card.get("files", {}).get(dataset, dataset))
+    return path.rstrip("/")
 
 
 def has_vectors(card: Mapping[str, Any]) -> bool:

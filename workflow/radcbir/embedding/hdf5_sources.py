@@ -32,6 +32,17 @@ def open_hdf5(path: Path, dimension: int | None) -> "DatasetPerImage | OwnLayout
     Raises :class:`InputError` where it cannot be read as one, or refers to other files than shards
     of ours beside it.
     """
+    file = open_checked(path)
+    with damage(path):
+        if "ids" in file and isinstance(file.get("embeddings"), h5py.Dataset):
+            return OwnLayout(path, file, dimension)
+        return DatasetPerImage(path, file, dimension)
+
+
+def open_checked(path: Path) -> h5py.File:
+    """Open a file of other origin. Raises :class:`InputError` where it cannot be read as HDF5, or has
+    links to other files.
+    """
     try:
         file = h5py.File(path)
     except OSError as error:
@@ -40,9 +51,7 @@ def open_hdf5(path: Path, dimension: int | None) -> "DatasetPerImage | OwnLayout
         ) from None
     with damage(path):
         _refuse_external_links(file, path)
-        if "ids" in file and isinstance(file.get("embeddings"), h5py.Dataset):
-            return OwnLayout(path, file, dimension)
-        return DatasetPerImage(path, file, dimension)
+    return file
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The embedding file of a dataset whose vectors (or neighbors) exist already."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def take_embeddings(
     """Write the embedding file of a dataset whose vectors (or neighbors) are known, from its shard
     lists.
 
-    ``source`` is what the card's ``path`` says, ``metadata`` the list of paths behind an index. An
+    ``source`` is what the card's ``path`` says, a file or a folder, ``metadata`` the list of paths behind an index. An
     image that is not there, and a vector that is zero or not finite, is rejected with the reason.
 
     The vectors have the length that the card gives, or where it gives none that of the source.
@@ -83,8 +84,17 @@ def _take(
             [(path, reason) for _, path, reason in missing], len(rows), max_rejected, described
         )
 
-    attributes = job.provenance(sha256_of_file(source), opened.libraries)
+    attributes = job.provenance(_sha256(Path(source)), opened.libraries)
     write_blocks(output, blocks(), opened.dimension, attributes, job.storage)
     logger.info(
         "%s: %d images taken from %s, %d rejected", job.dataset, found, source, len(missing)
     )
+
+
+def _sha256(source: Path) -> str:
+    """The SHA-256 of a file; of a folder that of the names and the SHA-256 of its files."""
+    if not source.is_dir():
+        return sha256_of_file(source)
+    files = sorted(source.rglob("*.h5"))
+    lines = [f"{sha256_of_file(each)}  {each.relative_to(source).as_posix()}\n" for each in files]
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

@@ -18,6 +18,7 @@ from radcbir.core.errors import InputError
 from radcbir.core.text.dialect import find_header
 from radcbir.core.text.plain_text import to_utf8
 from radcbir.embedding.hdf5_sources import NOT_IN_FILE, open_hdf5, printable, short
+from radcbir.embedding.volumes.files import FilePerVolume
 
 CSV_BLOCK, HEAD = 64 << 20, 1 << 20
 
@@ -39,10 +40,12 @@ class Source(Protocol):
 
 
 def open_source(path: str | Path, metadata: str | Path | None, dimension: int | None) -> Source:
-    """Open a file of embeddings by its kind. Raises :class:`InputError` where it is none that can
-    be read.
+    """Open a file of embeddings by its kind, or a folder of them. Raises :class:`InputError` where
+    it is none that can be read.
     """
     path = Path(path)
+    if path.is_dir():
+        return FilePerVolume(path, dimension)
     match path.suffix:
         case ".csv":
             return _ListedImages(path, metadata)
@@ -51,8 +54,8 @@ def open_source(path: str | Path, metadata: str | Path | None, dimension: int | 
         case ".h5" | ".hdf5":
             return open_hdf5(path, dimension)
     raise InputError(
-        f"{path} is no file of embeddings: name one that ends with .h5, .hdf5, .index or .csv "
-        "under `path:` (or `files:`) "
+        f"{path} is no file of embeddings: name one that ends with .h5, .hdf5, .index or .csv, or a "
+        "folder with an .h5 file per volume, under `path:` (or `files:`) "
         "in the model card"
     )
 

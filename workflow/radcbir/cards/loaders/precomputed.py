@@ -9,9 +9,10 @@ LOADER = Loader(
         "path": {
             "description": "The file that holds the embeddings, {dataset} in place of the "
             "dataset's name: HDF5 of this workflow or with one dataset per image (.h5), a FAISS "
-            "index (.index), or neighbor lists without embeddings (.csv).",
+            "index (.index), neighbor lists without embeddings (.csv), or a folder with an .h5 file "
+            "per volume (it ends with /).",
             "type": "string",
-            "pattern": r"^(.+(\.h5|\.hdf5|\.index)|[^{]+\.csv|.*\{dataset\})$",
+            "pattern": r"^(.+(\.h5|\.hdf5|\.index|/)|[^{]+\.csv|.*\{dataset\})$",
         },
         "files": {
             "description": "Dataset -> what replaces {dataset} in the path, where it is not the "

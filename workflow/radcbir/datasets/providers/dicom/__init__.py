@@ -7,8 +7,8 @@ from typing import Any
 from radcbir.core.errors import InputError
 from radcbir.core.files import is_file
 from radcbir.datasets.providers import Provider, options
-from radcbir.datasets.providers.dicom.listing import status_digest
 from radcbir.datasets.providers.dicom.template import DEFAULT, Template
+from radcbir.datasets.providers.folder.listing import status_digest
 
 LEAVE_OUT = ["localizers", "secondary_captures", "derived", "burned_in"]
 """What `leave_out:` may name; :mod:`radcbir.datasets.providers.dicom.rules` says which they are."""

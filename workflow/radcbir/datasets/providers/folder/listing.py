@@ -1,10 +1,11 @@
-"""The files below a folder, by name."""
+"""The files below a folder, and whether they have changed."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from radcbir.core.files import digest
+from radcbir.core import files
 
 
 def files_below(root: str | Path) -> Iterator[str]:
@@ -29,4 +30,15 @@ def files_below(root: str | Path) -> Iterator[str]:
 
 def folder_digest(root: str | Path) -> str:
     """The digest of the names below a folder: images that come or go are a change."""
-    return digest("\0".join(files_below(root)).encode("utf-8", "surrogateescape"))
+    return files.digest("\0".join(files_below(root)).encode("utf-8", "surrogateescape"))
+
+
+def status_digest(root: str | Path) -> str:
+    """The digest of names, sizes and dates below a folder: another header is a change, too."""
+    from radcbir.datasets.changes import look
+
+    digest = hashlib.sha256()
+    for file, status in look(root, files_below(root)).items():
+        line = f"{file}\0{status.bytes}\0{status.modified}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]

@@ -1,8 +1,8 @@
 """Volumes with masks of the structures that they show, as segmentation programs write them."""
 
 from radcbir.datasets.providers import Provider, options
-from radcbir.datasets.providers.dicom.listing import status_digest
 from radcbir.datasets.providers.folder import PLANES
+from radcbir.datasets.providers.folder.listing import status_digest
 
 PROVIDER = Provider(
     name="organ-masks",
