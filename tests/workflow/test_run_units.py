@@ -268,12 +268,14 @@ def test_vectors_of_volumes_that_exist_already_are_those_of_the_series(volumes):
     drawn = np.random.default_rng(1).normal(size=(12, 6))
     folder = volumes / "data/features"
     folder.mkdir()
-    for number, vector in enumerate(drawn):
-        with h5py.File(folder / f"s{number:02d}.h5", "w") as file:
+    names = [*(f"s{number:02d}" for number in range(12)), "alone"]
+    for name, vector in zip(names, [*drawn, drawn[0]], strict=True):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
             file["y_hat"] = vector
     card = volumes / "config/models/challenge.yaml"
     card.write_text("name: Challenge\nloader: precomputed\npath: data/features/\n")
     configure(volumes, models=["thumbnail", "challenge"])
+    volumes.edit("config/config.yaml", "- histogram\n", "- histogram\n- challenge\n")
     target = f"{FOLDER}/challenge/knn/test.parquet"
     jobs = volumes.run(target)
     assert jobs["take_embeddings"] == jobs["unit_embeddings"] == jobs["knn"] == 1
