@@ -5,18 +5,23 @@ import math
 import pandas as pd
 import pytest
 
-from radcbir.front_page.experiment import Circumstances, split_block
+from radcbir.front_page.experiment import Circumstances, show_structures, split_block
 from radcbir.front_page.standing import BEST, WORSE, Ranked, Standing
 from radcbir.images.thumbnails import Thumbnails
 
 
-def block(*tables, splits=(), **named):
+def standing(asked=True):
     models = [
         Ranked(slug, slug.title(), False, share, math.nan, math.nan, math.nan, None, against, 0)
         for slug, share, against in (("net", 0.75, BEST), ("old", 0.5, WORSE))
     ]
-    here = Standing("test", models, 100, 0, 200, 5, 0.2, 1.0, 60, 60.0, "patient")
+    counted = (100, 0, 200, 5) if asked else (0, 0, 0, 0)
+    return Standing("test", models, *counted, 0.2, 1.0, 60, 60.0, "patient", "series", asked)
+
+
+def block(*tables, splits=(), asked=True, **named):
     known = Circumstances(query_splits=splits)
+    here = standing(asked)
     return split_block(here, None, math.nan, known, Thumbnails({}, 16), *tables, **named)
 
 
@@ -111,3 +116,33 @@ def test_neighbors_that_follow_a_site_are_a_warning():
     )
     assert sentence in warnings(sites=SITES)
     assert warnings(sites=SITES.assign(verdict="the label")) == warnings()
+
+
+RECALL = pd.DataFrame(
+    [("net", 0.5, 20), ("old", 0.8, 18)], columns=["model", "value", "queries"]
+).assign(query_split="test", level="fine", k=1, low=0.4, high=0.9, chance=0.3, labels=7, effective_patients=40.0)  # fmt: skip
+
+CARDS = {slug: {"name": slug.title(), "loader": "timm"} for slug in ("net", "old")}
+
+
+def test_beside_precision_one_sentence_says_which_labels_are_shown():
+    shown = block()
+    before = shown["text"]
+    show_structures(shown, standing(), RECALL, CARDS, 300)
+    assert shown["text"].startswith(before) and shown["measure"] == "precision"
+    assert "the first result of Net shows 50 of 100" in shown["text"]
+    assert (shown["queries"], shown["index_images"]) == (100, 200)
+
+
+def test_without_a_query_of_one_label_the_models_are_ranked_by_the_labels_that_are_shown():
+    shown = block(asked=False)
+    assert shown["text"] == "Nothing can be measured: no query has exactly one label."
+    assert not shown["warnings"]
+    show_structures(shown, standing(asked=False), RECALL, CARDS, 300)
+    assert shown["measure"] == "structures" and shown["text"].startswith("Old is first: of the lab")
+    assert [(each["name"], each["share"], each["lacking"]) for each in shown["rows"]] == [
+        ("Old", 0.8, 2),
+        ("Net", 0.5, 0),
+    ]
+    counts = [shown[each] for each in ("queries", "index_images", "classes", "chance")]
+    assert counts == [20, 300, 7, 0.3]
