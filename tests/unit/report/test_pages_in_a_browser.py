@@ -130,13 +130,14 @@ def gallery(browser, tmp_path):
             "thumbnail": "t9",
             "path": "hit.png",
             "label": "x",
+            "shared": "",
             "score": "0.500",
             "right": kind == "right",
         }
         unlike = number == 1
         row = {"model": "Net", "right": 0, "neighbors": [hit], "unlike": unlike}
         return {
-            "kind": kind, "first_right": 0, "models": 1, "label": f"label {number % 2}", "path": f"{number}.png",
+            "kind": kind, "first_right": 0, "models": 1, "label": f"label {number % 2}", "short": f"label {number % 2}", "path": f"{number}.png",
             "source": "a", "thumbnail": f"t{number}", "rows": [row], "unlike": unlike,
         }  # fmt: skip
 
