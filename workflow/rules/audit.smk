@@ -83,7 +83,7 @@ rule audit_verdict:
         "../../envs/analysis.yaml"
     params:
         stop_on=project.settings["audit"]["stop_on"],
-        one_label=lambda wildcards: analyses.of_one_label(project, wildcards.experiment),
+        one_label=lambda wildcards: analyses.by_need_of_one_label(project, wildcards.experiment),
         code=code("audit/verdict.py"),
     script:
         "../scripts/audit/verdict.py"

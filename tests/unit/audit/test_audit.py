@@ -373,11 +373,12 @@ def test_analyses_without_an_image_of_one_label_are_refused_by_name():
         columns=["dataset", "split", "taken", "several_labels"],
     )
     with pytest.raises(InputError) as error:
-        gate.refuse_without_one_label(counts, "x", ["levels", "leakage"])
+        gate.refuse_without_one_label(counts, "x", ["levels", "leakage"], ["map", "gallery"])
     assert str(error.value) == (
         "experiment 'x' has no image with exactly one label in its split 'test', and these analyses "
-        "measure only such images: levels, leakage. Leave them out of the experiment's `analyses:`"
+        "measure only such images: levels, leakage. Give the experiment the others alone: `analyses: "
+        "[map, gallery]`"
     )
-    gate.refuse_without_one_label(counts, "x", [])
+    gate.refuse_without_one_label(counts, "x", [], ["map"])
     counts.loc[3, "taken"] = 3
-    gate.refuse_without_one_label(counts, "x", ["levels"])
+    gate.refuse_without_one_label(counts, "x", ["levels"], [])

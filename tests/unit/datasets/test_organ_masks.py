@@ -13,7 +13,8 @@ from radcbir.project.configuration import Project
 
 CARDS = Path(__file__).parents[3] / "config/models"
 LIVER, SPLEEN, LUNG = "CT/abdomen/liver", "CT/abdomen/spleen", "CT/chest/lung"
-STRUCTURES = {"1": LIVER, "2": SPLEEN, "7": LUNG, "8": LUNG}
+STRUCTURES = {1: LIVER, 2: SPLEEN, 7: LUNG, 8: LUNG}
+"""As YAML has numbers."""
 
 
 def save(path, voxels, affine=None):
@@ -82,8 +83,10 @@ def test_a_slice_has_the_labels_of_the_structures_that_it_shows(root):
 
 def test_a_structure_counts_from_so_many_pixels_on(root):
     assert labels_of(run(root, pixels=2)[0]) == {"axial=1": LIVER, "axial=2": LUNG, "axial=3": SPLEEN}  # fmt: skip
-    with pytest.raises(InputError, match="names 2, 7, 8, which no slice"):
-        run(root, pixels=3)
+    assert labels_of(run(root, pixels=3)[0]) == {"axial=1": LIVER}
+    with pytest.raises(InputError, match="no slice below .* shows a structure: lower `pixels:`"):
+        run(root, pixels=4)
+    assert len(run(root, trim=0.3)[0]) == 6, "a structure that is cut off is no mistake"
 
 
 def test_other_planes_are_counted_in_their_own_direction(root):
@@ -131,10 +134,10 @@ def test_a_volume_that_cannot_be_read_stays_for_the_ledger(root):
     [
         (lambda root: None, {"masks": "masks/{name}.nii.gz"}, "no volume below .* has masks at `masks: masks/{name}.nii.gz` \\(6 NIfTI files, such as imagesTr/a.nii.gz\\)"),
         (lambda root: (root / "labelsTr/b.nii.gz").write_bytes(b"x" * 600), {}, "the mask .*labelsTr/b.nii.gz cannot be read"),
-        (lambda root: save(root / "labelsTr/b.nii.gz", mask()[:, :, :3]), {}, "has another grid than its volume \\(6 x 6 x 3 and 6 x 6 x 4 voxels"),
+        (lambda root: save(root / "labelsTr/b.nii.gz", mask()[:, :, :3]), {}, "has another grid than its volume \\(6 x 6 x 3 and 6 x 6 x 4 voxels\\): resample"),
         (lambda root: save(root / "labelsTr/b.nii.gz", mask(), np.diag([2, 2, 4, 1])), {}, "up to 4.0 mm apart\\): resample it"),
         (lambda root: save(root / "labelsTr/b.nii.gz", mask() / np.float32(2)), {}, "has numbers that are not whole"),
-        (lambda root: None, {"structures": {"9": LIVER, "1": SPLEEN}}, "`structures:` names 9, which no slice"),
+        (lambda root: None, {"structures": {9: LIVER, 1: LIVER}}, "`structures:` names 9, which no mask"),
         (lambda root: None, {"structures": {"liver": LIVER}}, "names 'liver', but .*a.nii.gz is a file whose numbers are structures"),
         (lambda root: None, {"masks": "../masks/{name}.nii.gz"}, "masks"),
         (lambda root: None, {"structures": {"1": "liver"}}, "liver"),

@@ -132,6 +132,15 @@ def test_units_bring_their_analysis_and_leave_out_those_of_single_images(config)
     assert "results/experiments/one/aggregation/aggregation.html" in targets.everything(project)
 
 
+def test_aggregation_is_not_added_where_images_may_have_no_single_label(config):
+    config["analyses"] = ["gallery"]
+    config["experiments"]["one"] |= {"unit": "series", "labels": "multi"}
+    assert Project(config, [CARDS]).experiments["one"]["analyses"] == ["gallery"]
+    config["experiments"]["one"]["analyses"] = ["gallery", "aggregation"]
+    named = Project(config, [CARDS]).experiments["one"]["analyses"]
+    assert named == ["gallery", "aggregation"]
+
+
 @pytest.mark.parametrize(
     ("splits", "named", "expected"),
     [

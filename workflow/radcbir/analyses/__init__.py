@@ -175,15 +175,19 @@ def by_default() -> list[str]:
     return [name for name, each in optional().items() if each.by_default]
 
 
-def of_one_label(project: Project, experiment: str) -> list[str]:
-    """The analyses of an experiment that images without exactly one label leave nothing to measure.
-    None with ``labels: single``: each of its images has exactly one.
+def by_need_of_one_label(project: Project, experiment: str) -> tuple[list[str], list[str]]:
+    """The analyses of an experiment that measure only images with exactly one label, and the others.
+    With ``labels: single`` there is no need to tell them apart, and both are empty.
     """
     settings = project.experiments[experiment]
     if settings["labels"] == "single":
-        return []
+        return [], []
     named = [registry()[each] for each in settings["analyses"]]
-    return [each.name for each in named if each.one_label and not each.without(project, experiment)]
+    named = [each for each in named if not each.without(project, experiment)]
+    return (
+        [each.name for each in named if each.one_label],
+        [each.name for each in named if not each.one_label],
+    )
 
 
 def summarised() -> list[Analysis]:

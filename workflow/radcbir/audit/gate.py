@@ -73,10 +73,10 @@ def refuse(findings: Sequence[Mapping], stop_on: Sequence[str], page: str) -> No
 
 
 def refuse_without_one_label(
-    counts: pd.DataFrame, experiment: str, analyses: Sequence[str]
+    counts: pd.DataFrame, experiment: str, analyses: Sequence[str], others: Sequence[str]
 ) -> None:
     """Raise :class:`InputError` where a split has no image with exactly one label, and an experiment
-    has ``analyses`` that measure only such images.
+    has ``analyses`` that measure only such images. Its ``others`` can stay.
 
     ``counts`` are those of :func:`radcbir.datasets.pool.pool`: split, taken, several_labels.
     """
@@ -88,5 +88,6 @@ def refuse_without_one_label(
     raise InputError(
         f"experiment '{experiment}' has no image with exactly one label in "
         f"{'its split' if len(lacking) == 1 else 'its splits'} {named}, and these analyses measure "
-        f"only such images: {', '.join(analyses)}. Leave them out of the experiment's `analyses:`"
+        f"only such images: {', '.join(analyses)}. Give the experiment the others alone: `analyses: "
+        f"[{', '.join(others)}]`"
     )

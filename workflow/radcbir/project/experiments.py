@@ -54,7 +54,9 @@ def _complete_analyses(experiment: dict, listed: Sequence[str], key: str) -> Non
     unit = experiment["unit"]
     own, refused = ([], ()) if unit == "image" else ([OF_UNITS], OF_IMAGES)
     known = list(dict.fromkeys([*listed, *own]))
-    named = experiment.setdefault("analyses", [each for each in known if each not in refused])
+    # With several labels nobody knows yet whether any image has exactly one, as that analysis needs.
+    usual = known if experiment["labels"] == "single" else listed
+    named = experiment.setdefault("analyses", [each for each in usual if each not in refused])
     wrong = [each for each in named if each in refused]
     if wrong:
         raise InputError(

@@ -19,7 +19,7 @@ with script_log(snakemake.log[0], f"audit {snakemake.wildcards.experiment}"):
     refuse_without_one_label(
         read_csv(snakemake.input.counts),
         snakemake.wildcards.experiment,
-        snakemake.params.one_label,
+        *snakemake.params.one_label,
     )
     for sentence in sentences(findings):
         logger.warning("Warning: %s", sentence)

@@ -21,9 +21,10 @@ def region_recall_sections(
             title = f"Mean over {several} (queries: {split})"
             reading = (
                 f"Of the queries that show a {one}, the share of whose first result shows it, too "
-                "(R@3 and more: one of the first results), averaged over all of them. R@1 is the one "
-                "number of a model. Results of the query's own patient are left out. Chance is that "
-                "of random index images of other patients: recall near it says little."
+                "(R@3 and more: one of the first results), averaged over all of them. "
+                f"{'R@1 is the one number of a model. ' if level == 'fine' else ''}"
+                "Results of the query's own patient are left out. Chance is that of what is drawn at "
+                "random from the index, of other patients: recall near it says little."
             )
             sections.append(section(title, reading, *_wide(rows, MEAN_COUNTS), cards))
         of_split = labels[labels["query_split"] == split]
@@ -68,7 +69,7 @@ def _wide(
         ("value", "R@1", "share of queries whose first result shows it", figure),
         ("low", "from", "where its 95 % interval by patient begins", figure),
         ("high", "to", "where the interval ends", figure),
-        ("chance", "chance", "the share for a random index image", figure),
+        ("chance", "chance", "the share for one drawn at random from the index", figure),
     ]
     for k in sorted(set(rows["k"]) - {1}):
         renamed = {"value": f"value_{k}", "chance": f"chance_{k}"}
@@ -76,6 +77,6 @@ def _wide(
         wide = wide.merge(further, on=keys, how="left", validate="one_to_one")
         columns += [
             (f"value_{k}", f"R@{k}", f"one of the first {k} results shows it", figure),
-            (f"chance_{k}", "chance", f"the same for {k} random index images", figure),
+            (f"chance_{k}", "chance", f"the same for {k} drawn at random from the index", figure),
         ]
     return wide, [*columns, *counts, *LAST]

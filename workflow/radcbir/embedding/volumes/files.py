@@ -44,7 +44,7 @@ class FilePerVolume:
         self.expected = (
             f"the model card says `dimension: {dimension}`"
             if dimension
-            else f"that of {first.name} has {self.dimension} numbers"
+            else f"that of {first.relative_to(path)} has {self.dimension} numbers"
         )
         self.libraries = {"h5py": h5py.__version__}
         self._known: dict[Path, tuple[np.ndarray, str]] = {}

@@ -88,7 +88,7 @@ def pool_units(
     counts = _counts(units, catalogs)
     for row in counts.to_dict("records"):
         logger.info(
-            "%s, split %s: %d units of %d images, %d of them with images of several labels; %d "
+            "%s, split %s: %d units of %d images, %d of them with images whose labels differ; %d "
             "images left out",
             *(row[each] for each in ("dataset", "split", "units", "images")),
             *(row[each] for each in ("mixed_labels", "images_left_out")),

@@ -22,15 +22,17 @@ APART = 1e-2
 
 def structure_counts(
     path: Path, volume: nifti.Grid, structures: Mapping[str, str], planes: Sequence[str]
-) -> Counts:
+) -> tuple[Counts, set[str]]:
     """The voxels of each structure in the masks at ``path``: a NIfTI file whose numbers are
     structures, or a folder with a file per structure, whose voxels are 0 outside of it.
 
     ``structures`` maps numbers or names of files (without suffix) to labels; several may share one,
-    whose voxels are added up. Raises :class:`InputError` where a mask cannot be read, has another
-    grid than its ``volume``, or numbers that are not whole.
+    whose voxels are added up. The structures of which there is any voxel come with it. Raises
+    :class:`InputError` where a mask cannot be read, has another grid than its ``volume``, or numbers
+    that are not whole.
     """
     found: Counts = {}
+    seen = set()
     if path.is_dir():
         for name, label in structures.items():
             files = [path / f"{name}{suffix}" for suffix in (".nii.gz", ".nii")]
@@ -38,8 +40,11 @@ def structure_counts(
                 mask = _read(file, volume)
                 for plane in planes:
                     axes = tuple(axis for axis, each in enumerate(PLANES) if each != plane)
-                    _add(found, (label, plane), np.count_nonzero(mask.voxels, axis=axes))
-        return found
+                    counts = np.count_nonzero(mask.voxels, axis=axes)
+                    _add(found, (label, plane), counts)
+                    if counts.any():
+                        seen.add(name)
+        return found, seen
     mask = _read(path, volume)
     for plane in planes:
         by_number = _by_number(mask, plane, path)
@@ -47,7 +52,9 @@ def structure_counts(
             value = int(number)
             if value < by_number.shape[1]:
                 _add(found, (label, plane), by_number[:, value])
-    return found
+                if by_number[:, value].any():
+                    seen.add(number)
+    return found, seen
 
 
 def _add(found: Counts, key: tuple[str, str], counts: np.ndarray) -> None:
@@ -68,7 +75,8 @@ def _read(path: Path, volume: nifti.Grid) -> nifti.Volume:
     if mask.voxels.shape != volume.shape or apart > APART:
         raise InputError(
             f"the mask {path} has another grid than its volume ({_grid(mask.voxels.shape)} and "
-            f"{_grid(volume.shape)} voxels, up to {apart:.1f} mm apart): resample it to the volume"
+            f"{_grid(volume.shape)} voxels{f', up to {apart:.1f} mm apart' if apart > APART else ''}): "
+            "resample it to the volume"
         )
     return mask
 

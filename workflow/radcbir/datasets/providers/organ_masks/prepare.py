@@ -31,35 +31,35 @@ def prepare(files: Mapping[str, Path], options: Mapping, images: Path) -> Prepar
     that cannot be read keeps a row without a label, for the ledger to name.
 
     Raises :class:`InputError` where no volume has masks, where a mask cannot be read or lies
-    otherwise than its volume, and where a structure that is named is in no mask.
+    otherwise than its volume, and where a structure that is named is in no mask at all.
     """
     if not images.is_dir():
         raise InputError(
             f"the image root {images} is not a folder: correct `images:` in the configuration"
         )
+    structures = {str(name): label for name, label in options["structures"].items()}
     volumes, without = _volumes(images, options["masks"])
-    _check_names({images / each for each in volumes.values()}, options["structures"])
+    _check_names({images / each for each in volumes.values()}, structures)
     progress = Progress(len(volumes), "volumes")
 
-    def labelled(volume: str) -> pd.DataFrame:
+    def labelled(volume: str) -> tuple[pd.DataFrame, set[str]]:
         try:
-            return _slices(volume, images / volumes[volume], images, options)
+            return _slices(volume, images / volumes[volume], images, options, structures)
         finally:
             progress.advance()
 
     with ThreadPoolExecutor(options["threads"]) as pool:
-        table = pd.concat(list(pool.map(labelled, volumes)), ignore_index=True)
+        found = list(pool.map(labelled, volumes))
+    table = pd.concat([slices for slices, _ in found], ignore_index=True)
     nifti.forget()
     labels = table.pop("labels")
-    wanted = dict(options["structures"])
-    seen = {name for each in labels for name in each}
-    unseen = [name for name, label in wanted.items() if label not in seen]
-    if unseen:
+    _check_seen(structures, set().union(*(there for _, there in found)), images)
+    shown_labels = {name for each in labels for name in each}
+    if not shown_labels:
         raise InputError(
-            f"`structures:` names {', '.join(unseen)}, which no slice below {images} shows: correct "
-            "them, or take them out"
+            f"no slice below {images} shows a structure: lower `pixels:`, or `step:` and `trim:`"
         )
-    names = {label: label for label in sorted(seen)}
+    names = {label: label for label in sorted(shown_labels)}
     preparation = Preparation(table, label_matrix(labels, names, images, "masks"))
     if without:
         preparation.note("volumes without masks, left out", without, without)
@@ -114,13 +114,33 @@ def _check_names(masks: set[Path], structures: Mapping[str, str]) -> None:
         )
 
 
+def _check_seen(structures: Mapping[str, str], seen: set[str], root: Path) -> None:
+    """Raise :class:`InputError` for structures that no mask has: each may be misspelt, and others
+    with the same label would hide it.
+    """
+    unseen = [name for name in structures if name not in seen]
+    if unseen:
+        raise InputError(
+            f"`structures:` names {', '.join(unseen)}, which no mask below {root} has: correct them, or "
+            "take them out"
+        )
+
+
 def _stem(name: str) -> str:
     """A file's name without the suffix of NIfTI."""
     return next(name[: -len(each)] for each in SUFFIXES if name.lower().endswith(each))
 
 
-def _slices(volume: str, masks: Path, root: Path, options: Mapping) -> pd.DataFrame:
-    """The slices of a volume, with the labels that its masks give them."""
+def _slices(
+    volume: str,
+    masks: Path,
+    root: Path,
+    options: Mapping,
+    structures: Mapping[str, str],
+) -> tuple[pd.DataFrame, set[str]]:
+    """The slices of a volume, with the labels that its masks give them, and the structures that these
+    masks have.
+    """
     place = PurePosixPath(volume)
     series = (place.parent / _stem(place.name)).as_posix()
     patient = place.parts[0] if options["patients"] and len(place.parts) > 1 else series
@@ -130,10 +150,10 @@ def _slices(volume: str, masks: Path, root: Path, options: Mapping) -> pd.DataFr
         with reasons(), Source(str(root / volume)) as source:
             grid = nifti.grid(source, LIMITS)
     except UnreadableImage:
-        return table.assign(labels=_objects([[] for _ in addresses]))
+        return table.assign(labels=_objects([[] for _ in addresses])), set()
     selected = [next(iter(split_address(each)[1].items())) for each in addresses]
     planes = list(dict.fromkeys(plane for plane, _ in selected))
-    counts = structure_counts(masks, grid, options["structures"], planes)
+    counts, there = structure_counts(masks, grid, structures, planes)
     shown = [
         sorted(
             label
@@ -142,13 +162,14 @@ def _slices(volume: str, masks: Path, root: Path, options: Mapping) -> pd.DataFr
         )
         for plane, number in selected
     ]
-    return table.assign(
+    table = table.assign(
         modality=_only({label.split("/")[0] for label, _ in counts}),
         view=[plane for plane, _ in selected],
         instance=[number for _, number in selected],
         position=[grid.position(plane, number) for plane, number in selected],
         labels=_objects(shown),
     )
+    return table, there
 
 
 def _objects(lists: list[list[str]]) -> pd.Series:
