@@ -128,17 +128,27 @@ CARDS = {slug: {"name": slug.title(), "loader": "timm"} for slug in ("net", "old
 def test_beside_precision_one_sentence_says_which_labels_are_shown():
     shown = block()
     before = shown["text"]
-    show_structures(shown, standing(), RECALL, CARDS, 300)
+    show_structures(shown, standing(), RECALL, CARDS, 150, 300)
     assert shown["text"].startswith(before) and shown["measure"] == "precision"
     assert "the first result of Net shows 50 of 100" in shown["text"]
     assert (shown["queries"], shown["index_images"]) == (100, 200)
+    warning = "".join(text for text, _ in shown["warnings"][0])
+    assert warning == "100 of 150 queries have exactly one label. P@1 is of these alone."
+
+
+def test_where_most_queries_have_several_labels_these_come_first():
+    shown = block()
+    show_structures(shown, standing(), RECALL, CARDS, 201, 300)
+    assert shown["measure"] == "structures" and shown["text"].startswith("Old is first: of the lab")
+    assert "100 queries have exactly one label: P@1, in the table of models" in shown["text"]
+    assert shown["errors"] == [] and shown["ceiling"] is None
 
 
 def test_without_a_query_of_one_label_the_models_are_ranked_by_the_labels_that_are_shown():
     shown = block(asked=False)
     assert shown["text"] == "Nothing can be measured: no query has exactly one label."
     assert not shown["warnings"]
-    show_structures(shown, standing(asked=False), RECALL, CARDS, 300)
+    show_structures(shown, standing(asked=False), RECALL, CARDS, 20, 300)
     assert shown["measure"] == "structures" and shown["text"].startswith("Old is first: of the lab")
     assert [(each["name"], each["share"], each["lacking"]) for each in shown["rows"]] == [
         ("Old", 0.8, 2),

@@ -23,7 +23,7 @@ def table(**values):
 
 
 def test_the_best_model_is_named_with_interval_chance_and_number_of_labels():
-    verdict, warnings, rows = by_structures(table(net=0.52, old=0.61), "test", CARDS)
+    verdict, warnings, rows = by_structures(table(net=0.52, old=0.61), "test", CARDS, 0)
     assert plain(verdict) == (
         "Old is first: of the labels that a query shows, its first result shows 61 of 100 (95 % interval 40 "
         "to 70), by chance 25, as the mean over 12 labels. No query has exactly one label, so that "
@@ -34,17 +34,17 @@ def test_the_best_model_is_named_with_interval_chance_and_number_of_labels():
 
 
 def test_equal_models_and_controls_are_called_so():
-    alike, _, _ = by_structures(table(net=0.5, old=0.5), "test", CARDS)
+    alike, _, _ = by_structures(table(net=0.5, old=0.5), "test", CARDS, 0)
     assert plain(alike).startswith("Net and Old are first: of the labels that a query shows, their")
-    control, _, _ = by_structures(table(net=0.5, gray=0.6), "test", CARDS)
+    control, _, _ = by_structures(table(net=0.5, gray=0.6), "test", CARDS, 0)
     assert plain(control).startswith("A control is first: gray learned nothing; of the labels")
-    alone, _, _ = by_structures(table(net=0.5), "test", CARDS)
+    alone, _, _ = by_structures(table(net=0.5), "test", CARDS, 0)
     assert plain(alone).startswith("Net: of the labels that a query shows, its first result shows")
 
 
 def test_where_nothing_is_shown_by_the_index_nothing_is_said():
     nothing = table(net=float("nan"))
-    assert by_structures(nothing, "test", CARDS) == ([], [], [])
+    assert by_structures(nothing, "test", CARDS, 0) == ([], [], [])
     assert structures_shown(nothing, "test", "Net", "net") is None
 
 
@@ -54,3 +54,8 @@ def test_beside_precision_it_is_one_sentence_on_the_best_model():
         "Of the labels that a query shows, the first result of Net shows 52 of 100 (95 % interval 40 to 70), "
         "by chance 25, as the mean over 12 labels."
     )
+
+
+def test_few_queries_of_one_label_are_counted():
+    verdict, _, _ = by_structures(table(net=0.5), "test", CARDS, 10)
+    assert "10 queries have exactly one label: P@1, in the table of models, is of" in plain(verdict)

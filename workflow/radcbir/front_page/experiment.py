@@ -122,19 +122,23 @@ def show_structures(
     standing: Standing,
     table: pd.DataFrame,
     cards: Mapping[str, Mapping],
+    queries: int,
     index_images: int,
 ) -> None:
     """Fill in a :func:`split_block` of images with several labels from ``region_recall.csv``, in
-    place: a sentence on the best model, or all of it where no query has exactly one label.
-    ``index_images`` counts all images of the index.
+    place: a sentence on the best model, or all of it where less than half of the queries have exactly
+    one label. ``queries`` and ``index_images`` count all images of the two splits.
     """
-    if standing.asked:
+    one_label = standing.queries + standing.not_answerable
+    if 2 * one_label >= queries:
         best = standing.models[0]
         sentence = structures_shown(table, standing.split, best.name, best.slug)
         if sentence is not None:
             add_sentence(block, sentence)
+        if one_label < queries:
+            block["warnings"].insert(0, _parts(words.some_have_one_label(one_label, queries)))
         return
-    verdict, warnings, rows = by_structures(table, standing.split, cards)
+    verdict, warnings, rows = by_structures(table, standing.split, cards, one_label)
     if not rows:
         return
     most = max(each["queries"] for each in rows)
@@ -143,6 +147,8 @@ def show_structures(
         "text": words.plain(verdict),
         "warnings": [*map(_parts, warnings), *block["warnings"]],
         "measure": "structures",
+        "ceiling": None,
+        "errors": [],
         "queries": most,
         "index_images": index_images,
         "classes": rows[0]["labels"],

@@ -27,11 +27,11 @@ def structures_shown(table: pd.DataFrame, split: str, name: str, model: str) -> 
 
 
 def by_structures(
-    table: pd.DataFrame, split: str, cards: Mapping[str, Mapping[str, Any]]
+    table: pd.DataFrame, split: str, cards: Mapping[str, Mapping[str, Any]], one_label: int
 ) -> tuple[list[Sentence], list[Sentence], list[dict[Any, Any]]]:
     """Verdict, warnings, and the rows of ``region_recall.csv`` from the best model on, with the
-    model's name: what stands in place of P@1 where no query has exactly one label. All are empty
-    where no index image shows a query's label.
+    model's name: what stands in place of P@1 where few queries or none, ``one_label``, have exactly
+    one label. All are empty where no index image shows a query's label.
     """
     rows = [
         {
@@ -55,13 +55,21 @@ def by_structures(
         first = ["A control is first: ", Strong(best["name"]), f" learned nothing; {rest}"]
     verdict: list[Sentence] = [
         [*first, *_share(best)],
-        ["No query has exactly one label, so that there is no P@1."],
+        [_of_one_label(one_label)],
         ["Whether another model would be first with other patients was not tested."],
     ]
     warning = few(
         f"effectively {best['effective_patients']:.1f} patients", "", best["effective_patients"]
     )
     return verdict, [warning] if warning else [], rows
+
+
+def _of_one_label(queries: int) -> str:
+    if not queries:
+        return "No query has exactly one label, so that there is no P@1."
+    if queries == 1:
+        return "One query has exactly one label: P@1, in the table of models, is of it alone."
+    return f"{queries:,} queries have exactly one label: P@1, in the table of models, is of them alone."
 
 
 def _first_results(table: pd.DataFrame, split: str) -> pd.DataFrame:

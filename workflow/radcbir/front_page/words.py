@@ -43,6 +43,7 @@ def verdict(standing: Standing) -> list[Sentence]:
         names = _names(leaders)
         return [
             [Strong(names), f" are first: their {nearest} is right for ", *_right(first), "."],
+            *_controls_among(leaders),
             _compared(standing, leaders),
         ]
     title = Strong(first.name)
@@ -168,7 +169,7 @@ def few_patients(standing: Standing) -> Sentence | None:
         return None
     if not standing.has_intervals:
         return [
-            "There are no intervals, since the analysis ",
+            "There are no intervals of P@1, since the analysis ",
             Strong("uncertainty"),
             " was left out: nobody knows whether the order is the same with other patients.",
         ]
@@ -200,6 +201,14 @@ def few(number: str, explained: str, effective: float) -> Sentence | None:
             "undecided.",
         ]
     return None
+
+
+def some_have_one_label(one_label: int, queries: int) -> Sentence:
+    """The warning that P@1 is of some queries alone."""
+    return [
+        Strong(f"{one_label:,} of {queries:,} queries"),
+        " have exactly one label. P@1 is of these alone.",
+    ]
 
 
 def unknown_patients(standing: Standing) -> Sentence | None:
@@ -302,7 +311,8 @@ def _compared(standing: Standing, leaders: Sequence[Ranked]) -> Sentence:
     if not others:
         return ["No model is better than another one."]
     if all(each.ranks is None for each in standing.models):
-        return ["Whether it would be first with other patients ", Strong("cannot be told"), "."]
+        first = f"Whether {it.lower()} would be first with other patients "
+        return [first, Strong("cannot be told"), "."]
     undecided = [each for each in others if each.against_best == UNDECIDED]
     if not undecided:
         all_of = "the other model" if len(others) == 1 else f"all {len(others)} others"
@@ -324,6 +334,15 @@ def _undecided(models: Sequence[Ranked]) -> list[str]:
         else f"the controls {joined(controls)}, which learned nothing"
     )
     return [f"{joined(encoders)}, nor from " if encoders else "", Strong(what)]
+
+
+def _controls_among(leaders: Sequence[Ranked]) -> list[Sentence]:
+    """Which of the leaders learned nothing."""
+    controls = [each.name for each in leaders if each.control]
+    if not controls:
+        return []
+    are = "is a control" if len(controls) == 1 else "are controls"
+    return [[Strong(f"{joined(controls)} {are}"), " and learned nothing."]]
 
 
 def _best_encoder(standing: Standing) -> list[Sentence]:

@@ -58,8 +58,8 @@ with script_log(snakemake.log[0], f"front_experiment {snakemake.wildcards.experi
         if gains is not None:
             add_sentence(block, best_gain(gains, left_out, params.cards, split))
         if given.structures:
-            of_index = int((catalog["split"] == params.index_split).sum())
-            show_structures(block, here, read_csv(given.structures), params.cards, of_index)
+            counts = [int((catalog["split"] == each).sum()) for each in (split, params.index_split)]
+            show_structures(block, here, read_csv(given.structures), params.cards, *counts)
         blocks.append(block)
     front = {
         "experiment": snakemake.wildcards.experiment,
