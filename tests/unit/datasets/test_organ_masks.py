@@ -139,8 +139,8 @@ def test_a_volume_that_cannot_be_read_stays_for_the_ledger(root):
         (lambda root: save(root / "labelsTr/b.nii.gz", mask() / np.float32(2)), {}, "has numbers that are not whole"),
         (lambda root: None, {"structures": {9: LIVER, 1: LIVER}}, "`structures:` names 9, which no mask"),
         (lambda root: None, {"structures": {"liver": LIVER}}, "names 'liver', but .*a.nii.gz is a file whose numbers are structures"),
-        (lambda root: None, {"masks": "../masks/{name}.nii.gz"}, "masks"),
-        (lambda root: None, {"structures": {"1": "liver"}}, "liver"),
+        (lambda root: None, {"masks": "../masks/{name}.nii.gz"}, "but has to be: Where below `images` the masks of a volume are"),
+        (lambda root: None, {"structures": {"1": "liver"}}, "is 'liver', but has to be: A label MODALITY/region/finding"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_sentence(root, spoil, options, sentence):

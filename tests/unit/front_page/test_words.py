@@ -105,6 +105,14 @@ def test_a_tie():
     assert said(NET, model("Twin", 0.75, BEST)).endswith("No model is better than another one.")
 
 
+def test_a_tie_with_a_control_says_so():
+    twin = model("Thumb", 0.75, BEST, (0.68, 0.83), control=True)
+    assert said(NET, twin, model("Old", 0.2, WORSE)) == (
+        "Net and Thumb are first: their nearest image is right for 75 of 100 queries (95 % interval "
+        "68 to 83). Thumb is a control and learned nothing. They are better than the other model."
+    )
+
+
 def test_a_control_that_wins():
     control = model("Thumb", 0.8, BEST, (0.7, 0.88), control=True)
     rest = (model("Net", 0.75, UNDECIDED, (0.6, 0.85)), model("Old", 0.5, WORSE))

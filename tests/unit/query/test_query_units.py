@@ -320,5 +320,5 @@ def test_the_ledger_names_slices_then_units_and_pictures_are_of_slices_that_were
     # Of the middle slices 1 and 2, 2 was not read: of 1 and 3 the first is shown.
     units, captions = pictures(LISTED, slices)
     assert [each.path for each in units] == ["a/1.png", "b.png", "c.png"]
-    assert captions == {"a": "3 slices", "b": "1 slice", "c": "1 slice"}
+    assert captions == {"a": "2 of 3 slices", "b": "0 of 1 slice", "c": "1 slice"}
     assert pictures(LISTED, {})[0][0].path == "a/2.png"

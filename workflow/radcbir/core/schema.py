@@ -160,6 +160,9 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
                 if "a-z0-9" in limit
                 else "the pattern"
             )
+            meant = str(schema.get("description", "")).rstrip(".")
+            if what == "the pattern" and meant:
+                return f"`{key}` is {_short(instance)}, but has to be: {meant}"
             what = what if what != "the pattern" else f"the pattern {limit}"
             return f"{f'`{key}`' if key else 'a name'} is {_short(instance)}: use {what}"
         case "not":

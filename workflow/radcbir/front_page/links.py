@@ -47,6 +47,11 @@ def data_files(project: Project, folder: str) -> list[dict[str, str]]:
         for name in project.experiments
     ]
     files += [
+        (f"Preparation, step by step: {name}", layout.PREPARATION_PAGE.format(dataset=name))
+        for name, dataset in project.datasets.items()
+        if dataset.get("prepare")
+    ]
+    files += [
         (f"Ledger of rejected images: {name}", layout.LEDGER_PAGE.format(dataset=name))
         for name in project.datasets
     ]

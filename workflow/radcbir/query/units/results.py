@@ -176,7 +176,9 @@ def pictures(queries: Sequence[Query], rejected: Rejected) -> tuple[list[Query],
     bad = {place for listed in rejected.values() for place, *_ in listed}
     found, captions = [], {}
     for name, here in units_in(queries).items():
-        places = [each for each in here if each not in bad] or here
+        read = [each for each in here if each not in bad]
+        places = read or here
         found.append(Query(name, queries[places[(len(places) - 1) // 2]].path))
-        captions[name] = f"{len(here)} {'slice' if len(here) == 1 else 'slices'}"
+        of_all = "" if len(read) == len(here) else f"{len(read)} of "
+        captions[name] = f"{of_all}{len(here)} {'slice' if len(here) == 1 else 'slices'}"
     return found, captions

@@ -18,7 +18,7 @@ PROVIDER = Provider(
         "trim",
         masks={
             "description": "Where below `images` the masks of a volume are: one file, or a folder with a file per "
-            "structure. {folder} and {name} are those of the volume.",
+            "structure, with {folder} or {name} for those of the volume.",
             "type": "string",
             "pattern": r"^(?!/)(?!.*(^|/)\.\.(/|$)).*\{(folder|name)\}.*$",
         },
@@ -27,7 +27,11 @@ PROVIDER = Provider(
             "MODALITY/region/finding. Others are left out.",
             "type": "object",
             "minProperties": 1,
-            "additionalProperties": {"type": "string", "pattern": r"^[^/|;]+/[^/|;]+/[^|;]+$"},
+            "additionalProperties": {
+                "description": "A label MODALITY/region/finding.",
+                "type": "string",
+                "pattern": r"^[^/|;]+/[^/|;]+/[^|;]+$",
+            },
         },
         pixels={
             "description": "A slice shows a structure from so many of its pixels on.",
