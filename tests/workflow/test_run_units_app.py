@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -778,6 +779,109 @@ def test_slices_of_a_series_of_the_catalog_are_asked_with(page, client):
     whole = hits(ask(client, model=model, items=unit(asked), k=24))
     listed = [each.get_attribute("data-id") for each in page.locator(".hit").all()]
     assert listed == [each["id"] for each in whole]
+
+
+def focused(page):
+    """What the control is called that has the focus."""
+    page.wait_for_timeout(50)  # the cards are drawn after the change
+    return page.evaluate(
+        "(({ariaLabel, parentElement, textContent, tagName}) => tagName === 'BODY' ? 'body' :"
+        " (ariaLabel ?? (textContent || parentElement.textContent)).trim())(document.activeElement)"
+    )
+
+
+def volume(*shape):
+    voxels = np.random.default_rng(5).integers(0, 200, shape).astype(np.uint8)
+    content = nibabel.Nifti1Image(voxels, np.diag([1, 1, 2.5, 1])).to_bytes()
+    return {"name": "a.nii", "mimeType": "", "buffer": content}
+
+
+def test_the_controls_of_the_query_keep_the_focus_when_they_change_something(page):
+    page.set_input_files("#files", volume(24, 24, 6))
+    shown(page)
+    page.get_by_label("First slice that is asked with").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    shown(page)
+    assert focused(page) == "First slice that is asked with"
+    assert page.get_by_label("First slice that is asked with").input_value() == "2"
+    page.keyboard.press("Tab")
+    page.keyboard.type("4")
+    page.keyboard.press("Tab")
+    assert focused(page) == "From here", "the change does not hold up who goes on"
+    page.keyboard.press("Enter")
+    shown(page)
+    assert focused(page) == "From here"
+    assert page.get_by_label("First slice that is asked with").input_value() == "3"
+    page.get_by_label("All 6 slices").focus()
+    for _ in range(2):
+        page.keyboard.press("Space")
+        assert focused(page) == "All 6 slices"
+    page.get_by_label("axial number").focus()
+    page.keyboard.press("ArrowUp")
+    until(page, "document.querySelector('[aria-label=\"axial number\"]').value === '4'")
+    shown(page)
+    assert focused(page) == "axial number"
+    page.get_by_label("Plane").select_option("coronal")
+    until(page, "document.querySelector('[aria-label=\"coronal number\"]') !== null")
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("button", name="Whole image").focus()
+    page.keyboard.press("Enter")
+    assert focused(page) == "Region: left in percent"
+    page.get_by_role("button", name="Remove").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(50)
+    assert page.evaluate("document.activeElement.id") == "files"
+
+
+def test_of_several_parts_and_of_a_series_the_controls_keep_the_focus(page):
+    page.set_input_files("#files", [volume(24, 24, 6), volume(24, 24, 6) | {"name": "b.nii"}])
+    shown(page)
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("body:not(.busy)")
+    assert focused(page) == "Region: right in percent", "and its fields are still unfolded"
+    second = page.locator("#items li").nth(1)
+    second.get_by_label("Last slice that is asked with").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("body:not(.busy)")
+    assert focused(page) == "Last slice that is asked with"
+    assert second.evaluate("each => each.contains(document.activeElement)")
+    for _ in range(2):
+        page.locator("#items").get_by_role("button", name="Remove").first.click()
+    ask_with_sample(page)
+    page.get_by_label("Slice that is shown").focus()
+    page.keyboard.press("ArrowUp")
+    assert focused(page) == "Slice that is shown"
+
+
+def test_the_keys_of_the_viewer_go_on_after_its_buttons(page):
+    ask_with_sample(page)
+    open_viewer(page)
+    line = page.locator(".slices").nth(1)
+    at, count = map(int, re.search(r"(\d+) of (\d+)", line.inner_text()).groups())
+    down = at < count
+    line.get_by_role("button", name="Slice after" if down else "Slice before").click()
+    assert focused(page) == f"Slice {'after' if down else 'before'}: the result"
+    page.keyboard.press("ArrowUp" if down else "ArrowDown")
+    assert f"{at} of {count}" in line.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#detail-place").startswith("2 of")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#detail-place").startswith("1 of")
+    # The buttons of the query: the keys go on with its slices.
+    until(page, "document.querySelectorAll('.slices button').length === 4")
+    line = page.locator(".slices").first
+    at, count = map(int, re.search(r"(\d+) of (\d+)", line.inner_text()).groups())
+    down = at < count
+    line.get_by_role("button", name="Slice after" if down else "Slice before").click()
+    page.keyboard.press("ArrowUp" if down else "ArrowDown")
+    assert f"{at} of {count}" in line.inner_text()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
 
 
 def test_a_uid_is_asked_with_and_one_of_several_series_is_chosen(browser, link, client, volumes):

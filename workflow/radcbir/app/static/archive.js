@@ -3,7 +3,7 @@
 
 import { choose } from "./address.js";
 import { at, capital, fail, filesOf } from "./page.js";
-import { addFiles, offer } from "./query.js";
+import { addFiles, offer, showNamed } from "./query.js";
 import { busy, idle } from "./search.js";
 import { archiveAddress, ofUnits, state } from "./state.js";
 
@@ -15,7 +15,7 @@ let asking = null;
 
 export async function fromArchive({ uid, image = "" }) {
   const mine = (asking = { experiment: at("experiment").value });
-  at("named").replaceChildren();
+  showNamed();
   busy("Asking the archive …");
   let found;
   try {

@@ -1,12 +1,13 @@
 // The viewer: the query and a result side by side on black.
 
 import { markButtons } from "./marks.js";
-import { ask, at, button, get, loaded, make, problem, save, values } from "./page.js";
+import { ask, at, button, get, loaded, make, problem, redraw, save, values } from "./page.js";
 import { Pane } from "./pane.js";
 import {
   experiment,
   itemAddress,
   model,
+  numberOf,
   ofUnits,
   original,
   partsAsked,
@@ -51,6 +52,11 @@ export function view(hits, hit, slug, where = false) {
 
 const images = () => state.items.filter((each) => each.kind !== "text");
 
+// What is said below an image. The image takes the focus of a control that is there no longer, so
+// that keys go on.
+const describe = (which, ...elements) =>
+  redraw(panes[which].caption, elements, () => panes[which].canvas);
+
 // The values of an image, kept for a while: one goes back and forth.
 function valuesOf(name, fetch) {
   if (!kept.has(name)) {
@@ -87,8 +93,7 @@ function uploadValues(item, part = item.part) {
     part,
     read_as: at("read-as").value,
   };
-  item.number ??= crypto.randomUUID();
-  const name = [item.number, JSON.stringify(asked)].join();
+  const name = [numberOf(item), JSON.stringify(asked)].join();
   return valuesOf(name, () => values("/api/values", asked, [item.file]));
 }
 
@@ -100,7 +105,7 @@ function showQuery() {
   const upload = item.kind === "upload";
   panes.query.show(upload ? uploadValues(item) : catalogValues(item.id), item.name, item.crop);
   const known = item.known ? facts(item.known) : make("p", { textContent: item.name });
-  panes.query.caption.replaceChildren(head(`Query${several}`, place("query")), known);
+  describe("query", head(`Query${several}`, place("query")), known);
   if (upload) showParts(item);
   else findSeries("query", item.id);
 }
@@ -108,9 +113,7 @@ function showQuery() {
 // Of slices, the one that is nearest to the slice of the result.
 function showQuerySlice(first) {
   const nearest = shown.hits[shown.place].nearest?.query;
-  const caption = (facts) => {
-    panes.query.caption.replaceChildren(head("Query", place("query")), facts);
-  };
+  const caption = (facts) => describe("query", head("Query", place("query")), facts);
   if (first.kind === "image") {
     const id = nearest ?? first.id;
     panes.query.show(catalogValues(id), first.name, first.crop);
@@ -160,7 +163,7 @@ function showHit(step) {
   const rank = hit.rank ? `Result ${hit.rank}` : "Result";
   panes.hit.show(catalogValues(sliceOf(hit)), labelsOf(hit));
   const row = make("div", { className: "row" }, ...actions(hit));
-  panes.hit.caption.replaceChildren(head(rank, place("hit"), row), facts(hit));
+  describe("hit", head(rank, place("hit"), row), facts(hit));
   findSeries("hit", sliceOf(hit));
   const next = shown.hits[shown.place + (step || 1)];
   if (next) catalogValues(sliceOf(next)).catch(() => {}); // so that it is there at the next key
@@ -226,13 +229,11 @@ function actions(hit) {
 }
 
 async function download(pressed, hit) {
-  pressed.disabled = true;
   try {
     save(await loaded(original(sliceOf(hit))), fileOf(hit).split("/").pop().split("#")[0]);
   } catch (error) {
-    pressed.replaceWith(problem(error));
+    pressed.after(problem(error));
   }
-  pressed.disabled = false;
 }
 
 // --- neighboring slices ----------------------------------------------------
@@ -292,14 +293,12 @@ function showSlice(which) {
   const title = series.images[series.place].path.split("/").pop();
   const move = (step, sign, label) =>
     button(sign, () => slice(which, step), { "aria-label": `${label}: ${own}` });
-  line.replaceChildren(
+  const said = `${series.place + 1} of ${count} (${order}), ${away}`;
+  redraw(line, [
     move(-1, "▲", "Slice before"),
     move(1, "▼", "Slice after"),
-    make("span", {
-      textContent: `${series.place + 1} of ${count} (${order}), ${away}`,
-      title,
-    }),
-  );
+    make("span", { textContent: said, title }),
+  ]);
 }
 
 // Whether the slice of the query that is shown is one of those that are asked with.
@@ -334,6 +333,7 @@ async function showWhere() {
   const waiting = make("p", { role: "status", textContent: "Comparing patches …" });
   at("detail-tools").replaceChildren(back);
   body.replaceChildren(waiting);
+  back.focus();
   try {
     const [asking, files] = question();
     const found = await ask("/api/match", { ...asking, models: [shown.slug], id: hit.id }, files);
