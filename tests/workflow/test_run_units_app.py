@@ -170,6 +170,9 @@ def test_a_unit_and_each_of_its_slices_have_all_slices_around_them(client, volum
         found = client.get(f"/api/item/volumes/{identity}").json()
         assert found["series"]["kind"] == "series" and found["series"]["place"] == place
         assert [int(each["id"]) for each in found["series"]["images"]] == ordered["id"].tolist()
+        listed = [(each["file"], each["position"]) for each in found["series"]["images"]]
+        files = [f"data/ct/{path}" for path in ordered["path"]]
+        assert listed == list(zip(files, ordered["position"], strict=True))
         assert found["image"]["path"] == ordered["path"].iloc[place]
         assert found["image"]["patient_id"] == ordered["patient_id"].iloc[place]
         assert client.get(f"/api/image/volumes/{identity}").headers["content-type"] == "image/jpeg"
@@ -580,6 +583,29 @@ def test_the_page_shows_series_and_steps_through_their_slices(page, client, volu
     neighbor = order[int(hit["id"])][theirs if down else theirs - 2]
     path = images.set_index("id")["path"][neighbor]
     until(page, f"document.querySelectorAll('.screen canvas')[1].ariaLabel.includes({json.dumps(path)})")  # fmt: skip
+    # What is said and taken along is of the slice that is shown; the similarity was of another pair.
+    position = images.set_index("id")["position"][neighbor]
+    said = page.locator("#detail dl").last.inner_text()
+    assert f"position of the slice that is shown\n{position:g}\u00a0mm" in said
+    assert f"file of the slice that is shown\ndata/ct/{path}" in said
+    assert "similarity of these two slices" not in said
+    own = order[int(asked)].index(int(hit["nearest"]["query"]))
+    of_query = images.set_index("id")["path"][order[int(asked)][own]]
+    assert of_query in page.locator("#detail dl").first.inner_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy path").click()
+    until(page, "document.querySelector('#detail').textContent.includes('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == f"data/ct/{path}"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Original file").click()
+    assert download.value.suggested_filename == path.split("/")[-1]
+    assert Path(download.value.path()).read_bytes() == (volumes / "data/ct" / path).read_bytes()
+    page.locator(".screen canvas").last.click()
+    page.keyboard.press("ArrowUp" if down else "ArrowDown")
+    until(page, "document.querySelector('#detail').textContent.includes('of these two slices')")
+    said = page.locator("#detail dl").last.inner_text()
+    assert f"similarity of these two slices\n{hit['nearest']['score']:.4f}" in said
+    assert "Copied" not in page.inner_text("#detail")
 
 
 def test_the_page_offers_for_series_what_it_can(page, volumes):
@@ -636,6 +662,7 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
         page, f"document.querySelector('.screen canvas').ariaLabel === 'Query: IM{9 + other}.png'"
     )
     assert f"{other + 1} of 3 (uploaded)" in line.inner_text()
+    assert page.locator("figcaption .known").first.inner_text() == f"IM{9 + other}.png"
     page.keyboard.press("Escape")
     # One box is for all slices, and makes a part of them.
     page.get_by_text("Region (drag on the image)").click()

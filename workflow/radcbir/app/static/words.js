@@ -28,8 +28,8 @@ export function placeOf({ part, slices }) {
 }
 
 // The position of a slice, where the catalog knows it.
-export const millimeters = (nearest) =>
-  typeof nearest?.position === "number" ? `${Number(nearest.position.toFixed(1))}\u00a0mm` : "";
+export const millimeters = (slice) =>
+  typeof slice?.position === "number" ? `${Number(slice.position.toFixed(1))}\u00a0mm` : "";
 
 export const counted = (count, what, several = `${what}s`) =>
   `+ ${count} ${count === 1 ? what : several}`;
