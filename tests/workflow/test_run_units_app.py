@@ -11,6 +11,7 @@ import shutil
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import dicom_series
 import nibabel
 import numpy as np
 import pandas as pd
@@ -682,6 +683,42 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
         page.locator("#items").get_by_role("button", name="Remove").first.click()
     until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
     assert "P@1 is about whole series" in page.inner_text("#measured")
+
+
+def test_dicom_slices_that_are_dropped_lie_by_their_positions(page, tmp_path):
+    random = np.random.default_rng(4)
+
+    def slice_at(name, height):
+        where = {"ImagePositionPatient": height and [0, 0, height]}
+        path = dicom_series.write(tmp_path / name, random.integers(0, 255, (40, 40)).astype(np.uint8), **where)  # fmt: skip
+        return {"name": name, "mimeType": "", "buffer": path.read_bytes()}
+
+    def listed(count):
+        until(page, f"document.querySelectorAll('#items li').length === {count}")
+        return page.locator("#items li .head span").all_inner_texts()
+
+    heights = {"a.dcm": 20.0, "b.dcm": -5.0, "c.dcm": 10.0}
+    page.set_input_files("#files", [slice_at(*each) for each in heights.items()])
+    shown(page)
+    assert listed(3) == ["b.dcm", "c.dcm", "a.dcm"]
+    page.set_input_files("#files", [slice_at("d.dcm", 5.0)])
+    assert listed(4) == ["b.dcm", "d.dcm", "c.dcm", "a.dcm"]
+    shown(page)
+    open_viewer(page)
+    line = page.locator(".slices").first
+    page.locator(".screen canvas").first.click()
+    for _ in range(4):
+        page.keyboard.press("ArrowUp")
+    names = [page.locator("figcaption .known").first.inner_text()]
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+        names.append(page.locator("figcaption .known").first.inner_text())
+    assert names == ["b.dcm", "d.dcm", "c.dcm", "a.dcm"]
+    assert "4 of 4 (uploaded, by position)" in line.inner_text()
+    page.keyboard.press("Escape")
+    # One that says no position: nobody knows where it lies.
+    page.set_input_files("#files", [slice_at("0.dcm", None)])
+    assert listed(5)[-1] == "0.dcm"
 
 
 def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):

@@ -203,9 +203,9 @@ class Stored:
 
     def series(self, experiment: str, identity: int) -> dict:
         """The volume or series of an image of the catalog: ``kind`` and ``place`` as in
-        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id``, ``path``,
-        ``file`` (:meth:`shown_path`) and ``position`` (mm, or None). Of a series, study or patient, or one of its slices, all its slices; ``kind`` is then which of
-        these it is.
+        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id``, ``path``, ``file``
+        (:meth:`shown_path`) and ``position`` (mm, or None). Of a series, study or patient, or one
+        of its slices, all its slices; ``kind`` is then which of these it is.
 
         Raises :class:`InputError`.
         """

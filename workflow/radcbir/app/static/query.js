@@ -1,6 +1,7 @@
 // The parts of a query: uploads, images of the catalog, words.
 
 import { isUid } from "./archive.js";
+import { byPosition } from "./lying.js";
 import { clearMarks } from "./marks.js";
 import { ask, at, button, capital, fail, get, make, redraw } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
@@ -41,6 +42,7 @@ export async function addFiles(files, more = {}) {
       wrong.push(capital(error.message) + ".");
     }
   }
+  if (ofUnits()) state.items = byPosition(state.items) ?? state.items;
   showItems();
   if (wrong.length < files.length) await search();
   idle();
@@ -75,7 +77,7 @@ async function preview(item) {
   const found = await ask("/api/preview", asked, [item.file]);
   const part = Object.keys(found.part).length ? found.part : undefined;
   const size = `${found.width} × ${found.height}`;
-  Object.assign(item, { picture: found.picture, size, parts: found.parts, part });
+  Object.assign(item, { picture: found.picture, size, parts: found.parts, part, lies: found.place });
 }
 
 export async function previewAgain(items) {

@@ -19,6 +19,7 @@ import {
   wish,
 } from "./state.js";
 import { facts } from "./facts.js";
+import { byPosition } from "./lying.js";
 import { listen, reset, tools } from "./tools.js";
 import { maps } from "./where.js";
 import { labelsOf, sliceOf } from "./words.js";
@@ -131,7 +132,8 @@ function showQuerySlice(first) {
       ? asked.indexOf(chosen)
       : slices.findIndex((each) => each.path === chosen.path);
   panes.query.show(chosen.fetch(), chosen.path, first.crop);
-  shown.series.query = { kind: "uploads", images: slices, place: own, own };
+  const kind = byPosition(state.items) ? "placed" : "uploads";
+  shown.series.query = { kind, images: slices, place: own, own };
   showSlice("query");
 }
 
@@ -231,6 +233,7 @@ const ORDERS = {
   study: "of the study",
   patient: "of the patient",
   uploads: "uploaded",
+  placed: "uploaded, by position",
 };
 
 const known = () => make("div", { className: "known" });
