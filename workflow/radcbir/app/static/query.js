@@ -20,7 +20,7 @@ import {
   unit,
   wish,
 } from "./state.js";
-import { labelsOf, origin, several } from "./words.js";
+import { labelsOf, millimeters, origin, several } from "./words.js";
 
 const MEGABYTE = 1048576;
 
@@ -136,15 +136,20 @@ export async function find(uid = at("uid").value, instance = "") {
   const more = count > units.length ? `, the first ${units.length}` : "";
   const said = `It belongs to ${count} ${several()}${more}: choose one.`;
   const named = units.map((each) => {
-    const size = ofUnits() ? `${each.slices} slices` : "";
-    const words = [labelsOf(each), origin(each), size].filter(Boolean).join(" · ");
+    const own = ofUnits() ? [`${each.slices} slices`] : [whichOf(each), each.path];
+    const words = [labelsOf(each), origin(each), ...own].filter(Boolean).join(" · ");
     return [words, () => wish("like", each.id)];
   });
   offer(said, named);
 }
 
+// What tells images of one series apart.
+const whichOf = (image) =>
+  millimeters(image) || (typeof image.instance === "number" ? `number ${image.instance}` : "");
+
 // Says what a UID belongs to, and offers what can be chosen of it: words and what follows.
 export function offer(said, named) {
+  at("named-row").hidden = false; // a link may ask for a UID where the page has no field for one
   const listed = named.map(([words, action]) => make("li", {}, button(words, action)));
   showNamed(
     make("p", { className: "note", role: "status", textContent: said }),
