@@ -205,7 +205,9 @@ function card(item) {
   const own = item === state.items[0] || !ofUnits();
   const shown = own ? cropping(item, () => boxed(item)) : pictured(item);
   const again = (each) => previewAgain([each]);
-  entry.append(...shown, ...parts(item, again), ...slab(item, showItems));
+  const rows = [...parts(item, again), ...slab(item, showItems)];
+  entry.append(...shown, ...rows);
+  entry.classList.toggle("wide", own || rows.length > 0);
   return entry;
 }
 
