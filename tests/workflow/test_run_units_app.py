@@ -922,6 +922,37 @@ def test_of_several_parts_and_of_a_series_the_controls_keep_the_focus(page):
     assert focused(page) == "Slice that is shown"
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_fields_of_several_volumes_have_room_in_their_cards(browser, link, width):
+    with opened(browser, link, viewport={"width": width, "height": 900}) as page:
+        page.set_input_files("#files", [volume(24, 24, 6), volume(24, 24, 40)])
+        until(page, "document.querySelectorAll('#items li').length === 2")
+        page.get_by_text("Region (drag on the image)").click()
+        assert page.evaluate(
+            "[...document.querySelectorAll('#items li')].every(each => each.scrollWidth <= each.clientWidth)"
+        )
+        fields = page.locator("#items input[type=number]")
+        assert fields.count() == 10 and all(each.bounding_box()["width"] > 40 for each in fields.all())  # fmt: skip
+
+
+def test_after_an_error_there_are_no_results_of_the_query_before(page):
+    for wrong in ("uid", "file"):
+        if wrong == "uid":
+            ask_with_sample(page)
+            page.fill("#uid", "1.2.3")
+            page.click("#find")
+        else:
+            page.locator("#samples button").first.click()
+            shown(page)
+            page.set_input_files("#files", {"name": "x.png", "mimeType": "", "buffer": b"hello"})
+        until(page, "document.querySelector('#error').checkVisibility()")
+        assert page.locator(".hit").count() == 0 and page.locator("#tools #export").is_disabled()
+        assert page.inner_text("#status") == ""
+    page.click("#search")
+    shown(page)
+    assert page.locator("#error").is_hidden()
+
+
 def test_the_keys_of_the_viewer_go_on_after_its_buttons(page):
     ask_with_sample(page)
     open_viewer(page)

@@ -4,7 +4,7 @@
 import { choose } from "./address.js";
 import { at, capital, fail, filesOf } from "./page.js";
 import { addFiles, offer, showNamed } from "./query.js";
-import { busy, idle } from "./search.js";
+import { busy, idle, refuse } from "./search.js";
 import { archiveAddress, ofUnits, state } from "./state.js";
 
 const LIKE_A_UID = /^[0-9.]+$/;
@@ -22,8 +22,7 @@ export async function fromArchive({ uid, image = "" }) {
     found = await filesOf(archiveAddress(uid.trim(), image));
   } catch (error) {
     if (asking !== mine) return;
-    idle();
-    return fail(capital(error.message) + ".");
+    return refuse(capital(error.message) + ".");
   }
   if (asking !== mine || mine.experiment !== at("experiment").value) return;
   fail("");

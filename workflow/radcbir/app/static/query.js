@@ -5,7 +5,7 @@ import { byPosition } from "./lying.js";
 import { clearMarks } from "./marks.js";
 import { ask, at, button, capital, fail, get, make, redraw } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
-import { busy, idle, search } from "./search.js";
+import { busy, refuse, search } from "./search.js";
 import { slab } from "./slab.js";
 import {
   experiment,
@@ -44,8 +44,8 @@ export async function addFiles(files, more = {}) {
   }
   if (ofUnits()) state.items = byPosition(state.items) ?? state.items;
   showItems();
-  if (wrong.length < files.length) await search();
-  idle();
+  if (wrong.length >= files.length) return refuse(wrong.join(" "));
+  await search();
   if (wrong.length) fail(wrong.join(" "));
 }
 
@@ -84,8 +84,7 @@ export async function previewAgain(items) {
   try {
     for (const item of items) await preview(item);
   } catch (error) {
-    idle();
-    return fail(capital(error.message) + ".");
+    return refuse(capital(error.message) + ".");
   }
   showItems();
   search();
@@ -129,7 +128,7 @@ export async function find(uid = at("uid").value, instance = "") {
     found = await get(namedAddress(uid));
   } catch (error) {
     if (experiment().archive && isUid(uid)) return wish("archive", { uid, image: instance });
-    return fail(capital(error.message) + ".");
+    return refuse(capital(error.message) + ".");
   }
   const { units, count } = found;
   if (count === 1) return wish("like", units[0].id);
