@@ -301,6 +301,7 @@ def test_a_slab_finds_the_series_in_the_order_of_its_best_places(client, volumes
             assert hit["score"] == pytest.approx(np.mean(pairs), abs=1e-4)
             part, theirs = hit["part"], images[images["unit"] == series].sort_values("position")
             assert (part["first"], part["last"]) == (max(center - 1, 0), center)
+            assert (part["fit"], part["of"]) == (len(pairs), 2)
             assert part["first_file"] == f"data/ct/{theirs['path'].iloc[max(center - 1, 0)]}"
             assert hit["nearest"]["place"] == center and hit["slices"] == 3 and not part["turned"]
             middle = images[images["unit"] == query].sort_values("position")["id"].iloc[2]
@@ -775,7 +776,12 @@ def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
     where = "slices {} to {} of 3".format(*(first["part"][each] + 1 for each in ("first", "last")))
     where += ", the other way round" * first["part"]["turned"]
     at = f"{first['nearest']['position']:g}\u00a0mm"
-    assert page.locator(".hit .place").first.inner_text() == f"{where}, at {at}"
+    fit = "" if first["part"]["fit"] == 3 else f", {first['part']['fit']} of 3 slices fit"
+    assert page.locator(".hit .place").first.inner_text() == f"{where}, at {at}{fit}"
+    assert all(each["part"]["fit"] in (2, 3) and each["part"]["of"] == 3 for each in found)
+    partly = sum(each["part"]["fit"] == 2 for each in found)
+    assert partly and page.get_by_text("2 of 3 slices fit").count() == partly
+    assert "A region is compared" not in page.inner_text("#measured")
     assert barriers(page) == []
     page.get_by_text("Region (drag on the image)").click()
     page.get_by_label("Region: right in percent").fill("50")
@@ -786,6 +792,7 @@ def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
     )
     boxed, found = wanted(1, 2, 3, crop=[0, 0, 0.5, 1], place=True)
     assert shown(page, ".hit .line span") == boxed != scores
+    assert "A region is compared with whole slices, so that scores are lower." in page.inner_text("#measured")  # fmt: skip
     with page.expect_download() as download:
         page.click("#export")
     row = next(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))

@@ -2,7 +2,7 @@
 
 import { make } from "./page.js";
 import { experiment, ofUnits, state } from "./state.js";
-import { labelsOf, millimeters, patientOf, placeOf } from "./words.js";
+import { fitOf, labelsOf, millimeters, patientOf, placeOf } from "./words.js";
 
 // Of an image of the catalog, or of the series, study or patient that it stands for. `slice` is what
 // is shown of it; `pair` says whether that and the other image are the two that were compared, `moved`
@@ -16,7 +16,7 @@ export function facts(image, slice, pair, moved) {
     labels: labelsOf(image),
     [image.part ? "mean similarity at this place" : "similarity to the query"]: similar,
     "similarity to the refined query": refined,
-    place: image.part ? placeOf(image) : "",
+    place: image.part ? [placeOf(image), fitOf(image.part)].filter(Boolean).join(", ") : "",
     "position of the slice that is shown": ofUnits() ? millimeters(slice) : "",
     "similarity of these two slices": pair ? image.nearest?.score.toFixed(4) : "",
     slices: image.slices,

@@ -24,8 +24,13 @@ export function placeOf({ part, slices }) {
   const from = part.first + 1,
     to = part.last + 1;
   const which = from === to ? `slice ${from}` : `slices ${from} to ${to}`;
-  return `${which} of ${slices}${part.turned ? ", the other way round" : ""}`;
+  const turned = part.turned ? ", the other way round" : "";
+  return `${which} of ${slices}${turned}`;
 }
+
+// How much of the query has a partner there, where that is not all of it.
+export const fitOf = ({ fit, of }) =>
+  fit < of ? `${fit} of ${of} slices ${fit === 1 ? "fits" : "fit"}` : "";
 
 // The position of a slice, where the catalog knows it.
 export const millimeters = (slice) =>
