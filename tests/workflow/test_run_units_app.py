@@ -929,6 +929,34 @@ def test_of_several_parts_and_of_a_series_the_controls_keep_the_focus(page):
     assert focused(page) == "Slice that is shown"
 
 
+def test_a_number_that_is_emptied_keeps_the_value_before(page):
+    page.set_input_files("#files", volume(24, 24, 6))
+    shown(page)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_text("Region (drag on the image)").click()
+    for label, value in (
+        ("First slice that is asked with", "0"),
+        ("Last slice that is asked with", "5"),
+        ("axial number", "3"),
+        ("Region: right in percent", "100"),
+        ("Results", "24"),
+    ):
+        field = page.get_by_role("spinbutton", name=label, exact=True)
+        field.fill("")
+        field.press("Tab")
+        assert field.input_value() == value
+    assert page.get_by_label("All 6 slices").is_checked()
+    page.wait_for_timeout(100)
+    assert not any("/api/search" in each for each in asked)
+    page.get_by_label("Last slice that is asked with").fill("4")
+    page.get_by_label("Last slice that is asked with").press("Tab")
+    page.wait_for_timeout(50)
+    page.get_by_label("Last slice that is asked with").fill("")
+    page.get_by_label("Last slice that is asked with").press("Tab")
+    assert page.get_by_label("Last slice that is asked with").input_value() == "4"
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_fields_of_several_volumes_have_room_in_their_cards(browser, link, width):
     with opened(browser, link, viewport={"width": width, "height": 900}) as page:
