@@ -971,18 +971,12 @@ def test_the_fields_of_several_volumes_have_room_in_their_cards(browser, link, w
 
 
 def test_after_an_error_there_are_no_results_of_the_query_before(page):
-    for wrong in ("uid", "file"):
-        if wrong == "uid":
-            ask_with_sample(page)
-            page.fill("#uid", "1.2.3")
-            page.click("#find")
-        else:
-            page.locator("#samples button").first.click()
-            shown(page)
-            page.set_input_files("#files", {"name": "x.png", "mimeType": "", "buffer": b"hello"})
-        until(page, "document.querySelector('#error').checkVisibility()")
-        assert page.locator(".hit").count() == 0 and page.locator("#tools #export").is_disabled()
-        assert page.inner_text("#status") == ""
+    ask_with_sample(page)
+    page.fill("#uid", "1.2.3")
+    page.click("#find")
+    until(page, "document.querySelector('#error').checkVisibility()")
+    assert page.locator(".hit").count() == 0 and page.locator("#export").is_disabled()
+    assert page.inner_text("#status") == ""
     page.click("#search")
     shown(page)
     assert page.locator("#error").is_hidden()

@@ -5,7 +5,7 @@ import { byPosition } from "./lying.js";
 import { clearMarks } from "./marks.js";
 import { ask, at, button, capital, fail, get, make, redraw } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
-import { busy, refuse, search } from "./search.js";
+import { busy, idle, refuse, search } from "./search.js";
 import { slab } from "./slab.js";
 import {
   experiment,
@@ -44,8 +44,8 @@ export async function addFiles(files, more = {}) {
   }
   if (ofUnits()) state.items = byPosition(state.items) ?? state.items;
   showItems();
-  if (wrong.length >= files.length) return refuse(wrong.join(" "));
-  await search();
+  if (wrong.length < files.length) await search();
+  idle(); // without a new part the query is as it was, and so are its results
   if (wrong.length) fail(wrong.join(" "));
 }
 
