@@ -6,10 +6,12 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import dicom_series
 import nibabel
 import numpy as np
 import pandas as pd
@@ -169,6 +171,9 @@ def test_a_unit_and_each_of_its_slices_have_all_slices_around_them(client, volum
         found = client.get(f"/api/item/volumes/{identity}").json()
         assert found["series"]["kind"] == "series" and found["series"]["place"] == place
         assert [int(each["id"]) for each in found["series"]["images"]] == ordered["id"].tolist()
+        listed = [(each["file"], each["position"]) for each in found["series"]["images"]]
+        files = [f"data/ct/{path}" for path in ordered["path"]]
+        assert listed == list(zip(files, ordered["position"], strict=True))
         assert found["image"]["path"] == ordered["path"].iloc[place]
         assert found["image"]["patient_id"] == ordered["patient_id"].iloc[place]
         assert client.get(f"/api/image/volumes/{identity}").headers["content-type"] == "image/jpeg"
@@ -296,6 +301,7 @@ def test_a_slab_finds_the_series_in_the_order_of_its_best_places(client, volumes
             assert hit["score"] == pytest.approx(np.mean(pairs), abs=1e-4)
             part, theirs = hit["part"], images[images["unit"] == series].sort_values("position")
             assert (part["first"], part["last"]) == (max(center - 1, 0), center)
+            assert (part["fit"], part["of"]) == (len(pairs), 2)
             assert part["first_file"] == f"data/ct/{theirs['path'].iloc[max(center - 1, 0)]}"
             assert hit["nearest"]["place"] == center and hit["slices"] == 3 and not part["turned"]
             middle = images[images["unit"] == query].sort_values("position")["id"].iloc[2]
@@ -579,6 +585,29 @@ def test_the_page_shows_series_and_steps_through_their_slices(page, client, volu
     neighbor = order[int(hit["id"])][theirs if down else theirs - 2]
     path = images.set_index("id")["path"][neighbor]
     until(page, f"document.querySelectorAll('.screen canvas')[1].ariaLabel.includes({json.dumps(path)})")  # fmt: skip
+    # What is said and taken along is of the slice that is shown; the similarity was of another pair.
+    position = images.set_index("id")["position"][neighbor]
+    said = page.locator("#detail dl").last.inner_text()
+    assert f"position of the slice that is shown\n{position:g}\u00a0mm" in said
+    assert f"file of the slice that is shown\ndata/ct/{path}" in said
+    assert "similarity of these two slices" not in said
+    own = order[int(asked)].index(int(hit["nearest"]["query"]))
+    of_query = images.set_index("id")["path"][order[int(asked)][own]]
+    assert of_query in page.locator("#detail dl").first.inner_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy path").click()
+    until(page, "document.querySelector('#detail').textContent.includes('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == f"data/ct/{path}"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Original file").click()
+    assert download.value.suggested_filename == path.split("/")[-1]
+    assert Path(download.value.path()).read_bytes() == (volumes / "data/ct" / path).read_bytes()
+    page.locator(".screen canvas").last.click()
+    page.keyboard.press("ArrowUp" if down else "ArrowDown")
+    until(page, "document.querySelector('#detail').textContent.includes('of these two slices')")
+    said = page.locator("#detail dl").last.inner_text()
+    assert f"similarity of these two slices\n{hit['nearest']['score']:.4f}" in said
+    assert "Copied" not in page.inner_text("#detail")
 
 
 def test_the_page_offers_for_series_what_it_can(page, volumes):
@@ -635,6 +664,7 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
         page, f"document.querySelector('.screen canvas').ariaLabel === 'Query: IM{9 + other}.png'"
     )
     assert f"{other + 1} of 3 (uploaded)" in line.inner_text()
+    assert page.locator("figcaption .known").first.inner_text() == f"IM{9 + other}.png"
     page.keyboard.press("Escape")
     # One box is for all slices, and makes a part of them.
     page.get_by_text("Region (drag on the image)").click()
@@ -654,6 +684,42 @@ def test_slices_of_a_series_are_dropped_as_one_query(page, client, volumes):
         page.locator("#items").get_by_role("button", name="Remove").first.click()
     until(page, "document.querySelector('#measured').textContent.includes('a single slice')")
     assert "P@1 is about whole series" in page.inner_text("#measured")
+
+
+def test_dicom_slices_that_are_dropped_lie_by_their_positions(page, tmp_path):
+    random = np.random.default_rng(4)
+
+    def slice_at(name, height):
+        where = {"ImagePositionPatient": height and [0, 0, height]}
+        path = dicom_series.write(tmp_path / name, random.integers(0, 255, (40, 40)).astype(np.uint8), **where)  # fmt: skip
+        return {"name": name, "mimeType": "", "buffer": path.read_bytes()}
+
+    def listed(count):
+        until(page, f"document.querySelectorAll('#items li').length === {count}")
+        return page.locator("#items li .head span").all_inner_texts()
+
+    heights = {"a.dcm": 20.0, "b.dcm": -5.0, "c.dcm": 10.0}
+    page.set_input_files("#files", [slice_at(*each) for each in heights.items()])
+    shown(page)
+    assert listed(3) == ["b.dcm", "c.dcm", "a.dcm"]
+    page.set_input_files("#files", [slice_at("d.dcm", 5.0)])
+    assert listed(4) == ["b.dcm", "d.dcm", "c.dcm", "a.dcm"]
+    shown(page)
+    open_viewer(page)
+    line = page.locator(".slices").first
+    page.locator(".screen canvas").first.click()
+    for _ in range(4):
+        page.keyboard.press("ArrowUp")
+    names = [page.locator("figcaption .known").first.inner_text()]
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+        names.append(page.locator("figcaption .known").first.inner_text())
+    assert names == ["b.dcm", "d.dcm", "c.dcm", "a.dcm"]
+    assert "4 of 4 (uploaded, by position)" in line.inner_text()
+    page.keyboard.press("Escape")
+    # One that says no position: nobody knows where it lies.
+    page.set_input_files("#files", [slice_at("0.dcm", None)])
+    assert listed(5)[-1] == "0.dcm"
 
 
 def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
@@ -710,7 +776,12 @@ def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
     where = "slices {} to {} of 3".format(*(first["part"][each] + 1 for each in ("first", "last")))
     where += ", the other way round" * first["part"]["turned"]
     at = f"{first['nearest']['position']:g}\u00a0mm"
-    assert page.locator(".hit .place").first.inner_text() == f"{where}, at {at}"
+    fit = "" if first["part"]["fit"] == 3 else f", {first['part']['fit']} of 3 slices fit"
+    assert page.locator(".hit .place").first.inner_text() == f"{where}, at {at}{fit}"
+    assert all(each["part"]["fit"] in (2, 3) and each["part"]["of"] == 3 for each in found)
+    partly = sum(each["part"]["fit"] == 2 for each in found)
+    assert partly and page.get_by_text("2 of 3 slices fit").count() == partly
+    assert "A region is compared" not in page.inner_text("#measured")
     assert barriers(page) == []
     page.get_by_text("Region (drag on the image)").click()
     page.get_by_label("Region: right in percent").fill("50")
@@ -721,6 +792,7 @@ def test_a_volume_is_asked_with_all_its_slices(page, client, volumes):
     )
     boxed, found = wanted(1, 2, 3, crop=[0, 0, 0.5, 1], place=True)
     assert shown(page, ".hit .line span") == boxed != scores
+    assert "A region is compared with whole slices, so that scores are lower." in page.inner_text("#measured")  # fmt: skip
     with page.expect_download() as download:
         page.click("#export")
     row = next(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
@@ -778,6 +850,162 @@ def test_slices_of_a_series_of_the_catalog_are_asked_with(page, client):
     whole = hits(ask(client, model=model, items=unit(asked), k=24))
     listed = [each.get_attribute("data-id") for each in page.locator(".hit").all()]
     assert listed == [each["id"] for each in whole]
+
+
+def focused(page):
+    """What the control is called that has the focus."""
+    page.wait_for_timeout(50)  # the cards are drawn after the change
+    return page.evaluate(
+        "(({ariaLabel, parentElement, textContent, tagName}) => tagName === 'BODY' ? 'body' :"
+        " (ariaLabel ?? (textContent || parentElement.textContent)).trim())(document.activeElement)"
+    )
+
+
+def volume(*shape):
+    voxels = np.random.default_rng(5).integers(0, 200, shape).astype(np.uint8)
+    content = nibabel.Nifti1Image(voxels, np.diag([1, 1, 2.5, 1])).to_bytes()
+    return {"name": "a.nii", "mimeType": "", "buffer": content}
+
+
+def test_the_controls_of_the_query_keep_the_focus_when_they_change_something(page):
+    page.set_input_files("#files", volume(24, 24, 6))
+    shown(page)
+    page.get_by_label("First slice that is asked with").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    shown(page)
+    assert focused(page) == "First slice that is asked with"
+    assert page.get_by_label("First slice that is asked with").input_value() == "2"
+    page.keyboard.press("Tab")
+    page.keyboard.type("4")
+    page.keyboard.press("Tab")
+    assert focused(page) == "From here", "the change does not hold up who goes on"
+    page.keyboard.press("Enter")
+    shown(page)
+    assert focused(page) == "From here"
+    assert page.get_by_label("First slice that is asked with").input_value() == "3"
+    page.get_by_label("All 6 slices").focus()
+    for _ in range(2):
+        page.keyboard.press("Space")
+        assert focused(page) == "All 6 slices"
+    page.get_by_label("axial number").focus()
+    page.keyboard.press("ArrowUp")
+    until(page, "document.querySelector('[aria-label=\"axial number\"]').value === '4'")
+    shown(page)
+    assert focused(page) == "axial number"
+    page.get_by_label("Plane").select_option("coronal")
+    until(page, "document.querySelector('[aria-label=\"coronal number\"]') !== null")
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("button", name="Whole image").focus()
+    page.keyboard.press("Enter")
+    assert focused(page) == "Region: left in percent"
+    page.get_by_role("button", name="Remove").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(50)
+    assert page.evaluate("document.activeElement.id") == "files"
+
+
+def test_of_several_parts_and_of_a_series_the_controls_keep_the_focus(page):
+    page.set_input_files("#files", [volume(24, 24, 6), volume(24, 24, 6) | {"name": "b.nii"}])
+    shown(page)
+    page.get_by_text("Region (drag on the image)").click()
+    page.get_by_label("Region: right in percent").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("body:not(.busy)")
+    assert focused(page) == "Region: right in percent", "and its fields are still unfolded"
+    second = page.locator("#items li").nth(1)
+    second.get_by_label("Last slice that is asked with").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("body:not(.busy)")
+    assert focused(page) == "Last slice that is asked with"
+    assert second.evaluate("each => each.contains(document.activeElement)")
+    for _ in range(2):
+        page.locator("#items").get_by_role("button", name="Remove").first.click()
+    ask_with_sample(page)
+    page.get_by_label("Slice that is shown").focus()
+    page.keyboard.press("ArrowUp")
+    assert focused(page) == "Slice that is shown"
+
+
+def test_a_number_that_is_emptied_keeps_the_value_before(page):
+    page.set_input_files("#files", volume(24, 24, 6))
+    shown(page)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_text("Region (drag on the image)").click()
+    for label, value in (
+        ("First slice that is asked with", "0"),
+        ("Last slice that is asked with", "5"),
+        ("axial number", "3"),
+        ("Region: right in percent", "100"),
+        ("Results", "24"),
+    ):
+        field = page.get_by_role("spinbutton", name=label, exact=True)
+        field.fill("")
+        field.press("Tab")
+        assert field.input_value() == value
+    assert page.get_by_label("All 6 slices").is_checked()
+    page.wait_for_timeout(100)
+    assert not any("/api/search" in each for each in asked)
+    page.get_by_label("Last slice that is asked with").fill("4")
+    page.get_by_label("Last slice that is asked with").press("Tab")
+    page.wait_for_timeout(50)
+    page.get_by_label("Last slice that is asked with").fill("")
+    page.get_by_label("Last slice that is asked with").press("Tab")
+    assert page.get_by_label("Last slice that is asked with").input_value() == "4"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_fields_of_several_volumes_have_room_in_their_cards(browser, link, width):
+    with opened(browser, link, viewport={"width": width, "height": 900}) as page:
+        page.set_input_files("#files", [volume(24, 24, 6), volume(24, 24, 40)])
+        until(page, "document.querySelectorAll('#items li').length === 2")
+        page.get_by_text("Region (drag on the image)").click()
+        assert page.evaluate(
+            "[...document.querySelectorAll('#items li')].every(each => each.scrollWidth <= each.clientWidth)"
+        )
+        fields = page.locator("#items input[type=number]")
+        assert fields.count() == 10 and all(each.bounding_box()["width"] > 40 for each in fields.all())  # fmt: skip
+
+
+def test_after_an_error_there_are_no_results_of_the_query_before(page):
+    ask_with_sample(page)
+    page.fill("#uid", "1.2.3")
+    page.click("#find")
+    until(page, "document.querySelector('#error').checkVisibility()")
+    assert page.locator(".hit").count() == 0 and page.locator("#export").is_disabled()
+    assert page.inner_text("#status") == ""
+    page.click("#search")
+    shown(page)
+    assert page.locator("#error").is_hidden()
+
+
+def test_the_keys_of_the_viewer_go_on_after_its_buttons(page):
+    ask_with_sample(page)
+    open_viewer(page)
+    line = page.locator(".slices").nth(1)
+    at, count = map(int, re.search(r"(\d+) of (\d+)", line.inner_text()).groups())
+    down = at < count
+    line.get_by_role("button", name="Slice after" if down else "Slice before").click()
+    assert focused(page) == f"Slice {'after' if down else 'before'}: the result"
+    page.keyboard.press("ArrowUp" if down else "ArrowDown")
+    assert f"{at} of {count}" in line.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#detail-place").startswith("2 of")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#detail-place").startswith("1 of")
+    # The buttons of the query: the keys go on with its slices.
+    until(page, "document.querySelectorAll('.slices button').length === 4")
+    line = page.locator(".slices").first
+    at, count = map(int, re.search(r"(\d+) of (\d+)", line.inner_text()).groups())
+    down = at < count
+    line.get_by_role("button", name="Slice after" if down else "Slice before").click()
+    page.keyboard.press("ArrowUp" if down else "ArrowDown")
+    assert f"{at} of {count}" in line.inner_text()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
 
 
 def test_a_uid_is_asked_with_and_one_of_several_series_is_chosen(browser, link, client, volumes):

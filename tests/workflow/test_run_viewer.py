@@ -337,6 +337,24 @@ def test_what_is_chosen_is_in_the_address_and_outlives_a_reload(browser, link):
         until(page, "!location.hash.includes('modality')")
 
 
+def test_a_link_with_the_uid_of_a_study_lists_its_images(browser, link, served):
+    catalog = catalog_of(served)
+    images = catalog[catalog["study_id"] == "1.2.1"].set_index("path")
+    assert len(images) > 2
+    with opened(browser, f"{link}#experiment=findings&uid=1.2.1") as page:
+        until(page, f"document.querySelectorAll('#named button').length === {len(images)}")
+        assert f"It belongs to {len(images)} images" in page.inner_text("#named")
+        listed = page.locator("#named button").all_inner_texts()
+        assert {each.split(" · ")[-1] for each in listed} == set(images.index)
+        page.locator("#named button").nth(1).click()
+        shown(page)
+        asked = int(page.evaluate("location.hash").split("image=")[1])
+        assert asked == images["id"][listed[1].split(" · ")[-1]]
+    with opened(browser, f"{link}#experiment=findings&uid=1.2.999") as page:
+        until(page, "document.querySelector('#error').checkVisibility()")
+        assert page.inner_text("#error").startswith("No image of the experiment 'findings' has the")
+
+
 @pytest.mark.parametrize(
     "nonsense",
     ["#model=none&modality=%3Cb%3E&k=x&alike=-1&image=../x", "#%", "#experiment=%00&with=", "#image=1"],

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import dicom_series
 import nibabel
 import numpy as np
 import pydicom
@@ -87,6 +88,16 @@ def test_dicom_and_stacks_are_read_as_the_index_images_are(decoder):
         decoder.preview(upload(pages.getvalue(), "stack.tiff", part={"frame": 3}))
     with pytest.raises(InputError, match="has no axial: choose frame"):
         decoder.preview(upload(pages.getvalue(), "stack.tiff", part={"axial": 1}))
+
+
+def test_a_preview_says_where_a_slice_lies(decoder, tmp_path):
+    for where, position in (([-10, -10, 7.5], 7.5), (None, None)):
+        path = dicom_series.write(tmp_path / "x", np.zeros((40, 40), np.uint8), ImagePositionPatient=where)  # fmt: skip
+        place = decoder.preview(upload(path.read_bytes(), "x"))["place"]
+        assert place == (where and {"normal": (0, 0, 1), "position": position})
+    assert decoder.preview(upload(png(np.zeros((40, 40), np.uint8))))["place"] is None
+    volume = nibabel.Nifti1Image(np.zeros((8, 9, 5), np.uint8), np.eye(4)).to_bytes()
+    assert decoder.preview(upload(volume, "x.nii"))["place"] is None, "it has slices"
 
 
 def test_several_slices_of_an_upload_are_read_from_one_unpacking(decoder, monkeypatch):

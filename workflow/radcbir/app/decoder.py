@@ -42,11 +42,15 @@ class Decoder:
 
     def preview(self, source: Mapping) -> dict:
         """An upload as a picture, its size, the parts of the file that can be chosen, and the one
-        that is shown.
+        that is shown; of a file without parts its ``place``, ``normal`` and ``position`` (mm), where
+        the file says it.
         """
+        from radcbir.app.units.positions import places
+
         with self._opened(source) as path:
             parts, chosen = _part(path, source, self.limits)
             image = self._read(join_address(path, chosen), source)
+            [place] = [None] if parts else places(path, source["name"], [{}], self.limits)
         size = image.size
         image.thumbnail((PREVIEW, PREVIEW), Image.Resampling.BICUBIC)
         return {
@@ -55,6 +59,7 @@ class Decoder:
             "height": size[1],
             "parts": parts,
             "part": chosen,
+            "place": place._asdict() if place else None,
         }
 
     def image(self, source: Mapping) -> tuple[str, tuple[int, int], bytes]:

@@ -32,7 +32,9 @@ from radcbir.app import question
 from radcbir.app.archive.taken import Choice
 from radcbir.app.engine import Engine
 from radcbir.app.query_vectors import Upload
+from radcbir.app.units.positions import SAME_MM
 from radcbir.core.errors import InputError
+from radcbir.datasets.providers.dicom.geometry import ALIKE
 
 STATIC = Path(__file__).parent / "static"
 
@@ -203,6 +205,8 @@ class Endpoints:
             "items": question.MOST_ITEMS,
             "k": question.MOST_NEIGHBORS,
             "text": question.LONGEST_TEXT,
+            "alike": ALIKE,
+            "apart": SAME_MM,
         }
         experiments = await self._in_thread(self.engine.setup)
         return JSONResponse({"experiments": experiments, "limits": limits})

@@ -203,9 +203,9 @@ class Stored:
 
     def series(self, experiment: str, identity: int) -> dict:
         """The volume or series of an image of the catalog: ``kind`` and ``place`` as in
-        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id`` and ``path``. Of a
-        series, study or patient, or one of its slices, all its slices; ``kind`` is then which of
-        these it is.
+        :func:`radcbir.app.views.series.series_of`, and ``images`` with ``id``, ``path``, ``file``
+        (:meth:`shown_path`) and ``position`` (mm, or None). Of a series, study or patient, or one
+        of its slices, all its slices; ``kind`` is then which of these it is.
 
         Raises :class:`InputError`.
         """
@@ -218,8 +218,12 @@ class Stored:
             self.check_known(experiment, np.array([identity]))
             collection = self.collection(experiment)
             found = series_of(collection.table, int(collection.rows(np.array([identity]))[0]))
-        images = collection.table.select(["id", "path"]).take(found.pop("rows")).to_pylist()
-        return found | {"images": [each | {"id": str(each["id"])} for each in images]}
+        columns = collection.table.select(["id", "path", "dataset", "position"])
+        images = columns.take(found.pop("rows")).to_pylist()
+        for each in images:
+            each["id"] = str(each["id"])
+            each["file"] = self.shown_path(each.pop("dataset"), each["path"])
+        return found | {"images": images}
 
     def shown_path(self, dataset: str, path: str) -> str:
         """The path of an image as the user would write it."""

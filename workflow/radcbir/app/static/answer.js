@@ -18,6 +18,7 @@ import {
 import { offersWhere, view } from "./viewer.js";
 import {
   counted,
+  fitOf,
   labelsOf,
   millimeters,
   origin,
@@ -56,9 +57,12 @@ function notMeasured() {
   if (state.refined) changed.push("a refinement");
   if (Object.values(state.filters).some((each) => each.length)) changed.push("a filter");
   if (!changed.length) return "";
+  const box = state.items.some((each) => each.crop)
+    ? ` A region is compared with whole ${ofUnits() ? "slices" : "images"}, so that scores are lower.`
+    : "";
   const listed = changed.join(", ").replace(/, ([^,]*)$/, " and $1");
   return `This search has ${listed}. The benchmark did not measure that: P@1 is about whole ${several()}
-    that are searched among the whole index.`.replace(/\s+/g, " ");
+    that are searched among the whole index.${box}`.replace(/\s+/g, " ");
 }
 
 // What a query of series, studies or patients has of a volume, and how the answer is ordered.
@@ -199,7 +203,7 @@ function nearestSlice(hit) {
   if (hit.part) {
     return make("div", {
       className: "from place",
-      textContent: placeOf(hit) + (at && `, at ${at}`),
+      textContent: [placeOf(hit), at && `at ${at}`, fitOf(hit.part)].filter(Boolean).join(", "),
       title: `number ${nearest.place + 1} is shown, the slice that the middle one of the query lies on`,
     });
   }

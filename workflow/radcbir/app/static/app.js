@@ -80,6 +80,27 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // what is behind the # of the address is what is chosen
   at("results").focus();
 });
+// A number that is emptied, or is none, keeps the value before; nothing else hears of it.
+const number = (event) => event.target.matches?.("input[type=number]") && event.target;
+window.addEventListener(
+  "focusin",
+  (event) => {
+    const field = number(event);
+    if (field && field.value) field.dataset.before = field.value;
+  },
+  true,
+);
+window.addEventListener(
+  "change",
+  (event) => {
+    const field = number(event);
+    if (!field) return;
+    if (field.value) return (field.dataset.before = field.value);
+    field.value = field.dataset.before ?? field.defaultValue;
+    event.stopPropagation();
+  },
+  true,
+);
 // Another address of the same page, for instance a bookmark.
 window.addEventListener("hashchange", () => location.reload());
 window.addEventListener("dragover", (event) => {

@@ -3,8 +3,8 @@
 
 import { choose } from "./address.js";
 import { at, capital, fail, filesOf } from "./page.js";
-import { addFiles, offer } from "./query.js";
-import { busy, idle } from "./search.js";
+import { addFiles, offer, showNamed } from "./query.js";
+import { busy, idle, refuse } from "./search.js";
 import { archiveAddress, ofUnits, state } from "./state.js";
 
 const LIKE_A_UID = /^[0-9.]+$/;
@@ -15,15 +15,14 @@ let asking = null;
 
 export async function fromArchive({ uid, image = "" }) {
   const mine = (asking = { experiment: at("experiment").value });
-  at("named").replaceChildren();
+  showNamed();
   busy("Asking the archive …");
   let found;
   try {
     found = await filesOf(archiveAddress(uid.trim(), image));
   } catch (error) {
     if (asking !== mine) return;
-    idle();
-    return fail(capital(error.message) + ".");
+    return refuse(capital(error.message) + ".");
   }
   if (asking !== mine || mine.experiment !== at("experiment").value) return;
   fail("");

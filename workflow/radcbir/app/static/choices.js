@@ -4,7 +4,7 @@ import { choose, remembered } from "./address.js";
 import { showAnswer } from "./answer.js";
 import { clearMarks } from "./marks.js";
 import { at, capital, fail, get, make, sentence, thumbnail } from "./page.js";
-import { find, showItems } from "./query.js";
+import { find, showItems, showNamed } from "./query.js";
 import { idle } from "./search.js";
 import { showPlace } from "./slab.js";
 import {
@@ -78,7 +78,7 @@ export function chooseExperiment(before = { filters: {} }) {
   showFolding();
   at("named-row").hidden = !ofUnits() && !chosen.archive;
   at("archive-note").hidden = !chosen.archive;
-  at("named").replaceChildren();
+  showNamed();
   for (const id of ["refine", "clear"]) at(id).hidden = ofUnits();
   at("several").textContent = ofUnits()
     ? "Several are slices of one query."

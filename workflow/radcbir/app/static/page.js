@@ -32,6 +32,30 @@ export function button(text, action, properties = {}) {
   return made;
 }
 
+const CONTROLS = "button, input, select, summary, a, canvas";
+
+// What a control is called within its card; the words of a checkbox stand beside it.
+const nameOf = (control) =>
+  control.dataset.control ?? control.getAttribute("aria-label") ?? control.textContent;
+
+const cardOf = (element) => element.closest("[data-card]")?.dataset.card;
+
+// Puts elements in the place of those of a container. The control that has the focus keeps it: the
+// focus goes to that of its name in the card of its name, and where that is gone to what `instead`
+// gives. What is unfolded stays so.
+export function redraw(container, elements, instead = () => null) {
+  const before = container.contains(document.activeElement) && document.activeElement;
+  const called = (one, other) => nameOf(one) === nameOf(other) && cardOf(one) === cardOf(other);
+  const unfolded = [...container.querySelectorAll("details[open] > summary")];
+  container.replaceChildren(...elements);
+  for (const summary of container.querySelectorAll("summary")) {
+    if (unfolded.some((each) => called(each, summary))) summary.parentElement.open = true;
+  }
+  if (!before) return;
+  const found = [...container.querySelectorAll(CONTROLS)].find((each) => called(each, before));
+  (found ?? instead())?.focus({ preventScroll: true });
+}
+
 // Text with `commands` in it.
 export function sentence(text) {
   const parts = text.split("`");

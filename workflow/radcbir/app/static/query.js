@@ -1,15 +1,17 @@
 // The parts of a query: uploads, images of the catalog, words.
 
 import { isUid } from "./archive.js";
+import { byPosition } from "./lying.js";
 import { clearMarks } from "./marks.js";
-import { ask, at, button, capital, fail, get, make } from "./page.js";
+import { ask, at, button, capital, fail, get, make, redraw } from "./page.js";
 import { cropping, parts, pictured } from "./region.js";
-import { busy, idle, search } from "./search.js";
+import { busy, idle, refuse, search } from "./search.js";
 import { slab } from "./slab.js";
 import {
   experiment,
   itemAddress,
   namedAddress,
+  numberOf,
   ofUnits,
   picture,
   sliced,
@@ -18,7 +20,7 @@ import {
   unit,
   wish,
 } from "./state.js";
-import { labelsOf, origin, several } from "./words.js";
+import { labelsOf, millimeters, origin, several } from "./words.js";
 
 const MEGABYTE = 1048576;
 
@@ -40,9 +42,10 @@ export async function addFiles(files, more = {}) {
       wrong.push(capital(error.message) + ".");
     }
   }
+  if (ofUnits()) state.items = byPosition(state.items) ?? state.items;
   showItems();
   if (wrong.length < files.length) await search();
-  idle();
+  idle(); // without a new part the query is as it was, and so are its results
   if (wrong.length) fail(wrong.join(" "));
 }
 
@@ -74,15 +77,14 @@ async function preview(item) {
   const found = await ask("/api/preview", asked, [item.file]);
   const part = Object.keys(found.part).length ? found.part : undefined;
   const size = `${found.width} × ${found.height}`;
-  Object.assign(item, { picture: found.picture, size, parts: found.parts, part });
+  Object.assign(item, { picture: found.picture, size, parts: found.parts, part, lies: found.place });
 }
 
 export async function previewAgain(items) {
   try {
     for (const item of items) await preview(item);
   } catch (error) {
-    idle();
-    return fail(capital(error.message) + ".");
+    return refuse(capital(error.message) + ".");
   }
   showItems();
   search();
@@ -94,7 +96,7 @@ export async function moreLikeThis(id) {
   const item = { kind: "image", id, name, picture: picture(id, 1024), whole: true };
   state.items = [item];
   state.place = null;
-  at("named").replaceChildren();
+  showNamed();
   clearMarks();
   if (at("detail").open) at("detail").close();
   showItems();
@@ -116,34 +118,39 @@ export async function moreLikeThis(id) {
 
 // Asks with what a UID belongs to. Where that is several, for instance all series of a study, one of
 // them is chosen. What the catalog does not have may be in an archive, as may one `instance` of it.
-export async function find(name = at("uid").value, instance = "") {
-  at("uid").value = name;
-  at("named").replaceChildren();
-  if (!name.trim()) return fail("The UID is empty: type or paste that of a study or series.");
+export async function find(uid = at("uid").value, instance = "") {
+  at("uid").value = uid;
+  showNamed();
+  if (!uid.trim()) return fail("The UID is empty: type or paste that of a study or series.");
   fail("");
   let found;
   try {
-    found = await get(namedAddress(name));
+    found = await get(namedAddress(uid));
   } catch (error) {
-    if (experiment().archive && isUid(name)) return wish("archive", { uid: name, image: instance });
-    return fail(capital(error.message) + ".");
+    if (experiment().archive && isUid(uid)) return wish("archive", { uid, image: instance });
+    return refuse(capital(error.message) + ".");
   }
   const { units, count } = found;
   if (count === 1) return wish("like", units[0].id);
   const more = count > units.length ? `, the first ${units.length}` : "";
   const said = `It belongs to ${count} ${several()}${more}: choose one.`;
   const named = units.map((each) => {
-    const size = ofUnits() ? `${each.slices} slices` : "";
-    const words = [labelsOf(each), origin(each), size].filter(Boolean).join(" · ");
+    const own = ofUnits() ? [`${each.slices} slices`] : [whichOf(each), each.path];
+    const words = [labelsOf(each), origin(each), ...own].filter(Boolean).join(" · ");
     return [words, () => wish("like", each.id)];
   });
   offer(said, named);
 }
 
+// What tells images of one series apart.
+const whichOf = (image) =>
+  millimeters(image) || (typeof image.instance === "number" ? `number ${image.instance}` : "");
+
 // Says what a UID belongs to, and offers what can be chosen of it: words and what follows.
 export function offer(said, named) {
+  at("named-row").hidden = false; // a link may ask for a UID where the page has no field for one
   const listed = named.map(([words, action]) => make("li", {}, button(words, action)));
-  at("named").replaceChildren(
+  showNamed(
     make("p", { className: "note", role: "status", textContent: said }),
     ...(listed.length ? [make("ul", {}, ...listed)] : []),
   );
@@ -159,36 +166,48 @@ export function addText() {
   search();
 }
 
+// What is listed of a UID; the field of the UID takes the focus of what is listed no longer.
+export const showNamed = (...elements) => redraw(at("named"), elements, () => at("uid"));
+
+// A change is told while the focus is still on its way to the next control: it arrives, then the
+// cards are drawn.
+let drawing = 0;
+
 export function showItems() {
-  at("items").replaceChildren(
-    ...state.items.map((item) => {
-      const remove = make("button", {
-        type: "button",
-        textContent: "Remove",
-        "aria-label": `Remove ${item.name}`,
-      });
-      remove.addEventListener("click", () => {
-        state.items = state.items.filter((each) => each !== item);
-        clearMarks();
-        showItems();
-        search();
-      });
-      const name = make("span", { textContent: item.name, title: item.name });
-      const entry = make("li", {}, make("div", { className: "head" }, name, remove));
-      if (item.known)
-        entry.append(make("p", { className: "note", textContent: known(item.known) }));
-      if (item.picture) {
-        const own = item === state.items[0] || !ofUnits();
-        const shown = own ? cropping(item, () => boxed(item)) : pictured(item);
-        const again = (each) => previewAgain([each]);
-        entry.append(...shown, ...parts(item, again), ...slab(item, showItems));
-      }
-      return entry;
-    }),
-  );
+  clearTimeout(drawing);
+  drawing = setTimeout(() => {
+    const next = () => at("items").querySelector("[data-control=remove]") ?? at("files");
+    redraw(at("items"), state.items.map(card), next);
+  });
   if (!state.items.length) state.place = null;
   at("items").classList.toggle("many", ofUnits() && state.items.length > 1);
   document.body.classList.toggle("asked", state.items.length > 0);
+}
+
+function card(item) {
+  const remove = button(
+    "Remove",
+    () => {
+      state.items = state.items.filter((each) => each !== item);
+      clearMarks();
+      showItems();
+      search();
+    },
+    { "aria-label": `Remove ${item.name}` },
+  );
+  remove.dataset.control = "remove";
+  const name = make("span", { textContent: item.name, title: item.name });
+  const entry = make("li", {}, make("div", { className: "head" }, name, remove));
+  entry.dataset.card = numberOf(item);
+  if (item.known) entry.append(make("p", { className: "note", textContent: known(item.known) }));
+  if (!item.picture) return entry;
+  const own = item === state.items[0] || !ofUnits();
+  const shown = own ? cropping(item, () => boxed(item)) : pictured(item);
+  const again = (each) => previewAgain([each]);
+  const rows = [...parts(item, again), ...slab(item, showItems)];
+  entry.append(...shown, ...rows);
+  entry.classList.toggle("wide", own || rows.length > 0);
+  return entry;
 }
 
 // One box is for all slices.

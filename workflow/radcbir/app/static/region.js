@@ -9,8 +9,8 @@ export function parts(item, again) {
   if (!names.length) return [];
   const name = names.find((each) => each in item.part),
     volumes = item.parts.volume || 1;
-  const number = (part, count, value) =>
-    make("input", {
+  const number = (part, count, value) => {
+    const field = make("input", {
       type: "number",
       min: 0,
       max: count - 1,
@@ -18,6 +18,9 @@ export function parts(item, again) {
       value,
       "aria-label": `${part} number`,
     });
+    field.dataset.control = part === "volume" ? part : "part"; // whatever the plane is called
+    return field;
+  };
   const row = (...fields) => make("div", { className: "row" }, ...fields);
   const count = (total) =>
     make("span", { className: "note", title: "counted from 0", textContent: `of ${total}` });
@@ -104,6 +107,7 @@ export function cropping(item, changed) {
   });
   const whole = make("button", { type: "button", textContent: "Whole image" });
   whole.addEventListener("click", () => {
+    fields[0].focus(); // the button ends as one that cannot be pressed
     delete item.crop;
     show();
     changed();

@@ -23,7 +23,7 @@ export async function search(explicit = false) {
     }
     return;
   }
-  if (!asked().length) return fail(NOTHING_TO_ASK);
+  if (!asked().length) return refuse(NOTHING_TO_ASK);
   if (asking) asking.abort();
   const mine = (asking = new AbortController());
   busy("Searching …");
@@ -34,13 +34,21 @@ export async function search(explicit = false) {
     showBeginning();
   } catch (error) {
     if (error.name === "AbortError") return;
-    showAnswer(null);
-    fail(capital(error.message) + ".");
+    return refuse(capital(error.message) + ".");
   }
   if (asking === mine) {
     asking = null;
     idle();
   }
+}
+
+// Says why there is no answer. What was found for the query before is no answer to this one.
+export function refuse(text) {
+  if (asking) asking.abort();
+  asking = null;
+  showAnswer(null);
+  idle();
+  fail(text);
 }
 
 // On a narrow page the results are below the query.

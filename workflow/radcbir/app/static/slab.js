@@ -31,6 +31,7 @@ export function slab(item, again) {
     wish("search");
   };
   const box = make("input", { type: "checkbox", checked: item.whole });
+  box.dataset.control = "all";
   box.addEventListener("change", () => {
     item.whole = box.checked;
     delete item.slab;

@@ -15,6 +15,9 @@ export const state = {
   place: null, // whether the order is by the best place; null: as fits the query
 };
 
+// What tells one part of the query from the others.
+export const numberOf = (item) => (item.number ??= crypto.randomUUID());
+
 export const experiment = () =>
   state.experiments.find((each) => each.name === at("experiment").value);
 

@@ -139,7 +139,7 @@ function pointers(pane, name) {
     const [one, other] = [...down.values()];
     return Math.hypot(one.x - other.x, one.y - other.y) || 1;
   };
-  canvas.addEventListener("focus", () => activate(name));
+  pane.element.addEventListener("focusin", () => activate(name));
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener(
     "wheel",

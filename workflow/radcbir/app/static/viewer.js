@@ -1,12 +1,13 @@
 // The viewer: the query and a result side by side on black.
 
 import { markButtons } from "./marks.js";
-import { ask, at, button, get, loaded, make, problem, save, values } from "./page.js";
+import { ask, at, button, get, loaded, make, problem, redraw, save, values } from "./page.js";
 import { Pane } from "./pane.js";
 import {
   experiment,
   itemAddress,
   model,
+  numberOf,
   ofUnits,
   original,
   partsAsked,
@@ -17,14 +18,16 @@ import {
   valuesAddress,
   wish,
 } from "./state.js";
+import { facts } from "./facts.js";
+import { byPosition } from "./lying.js";
 import { listen, reset, tools } from "./tools.js";
 import { maps } from "./where.js";
-import { labelsOf, millimeters, patientOf, placeOf, sliceOf } from "./words.js";
+import { labelsOf, sliceOf } from "./words.js";
 
 const KEPT_BYTES = 256 * 1048576;
 
 const panes = { query: new Pane("Query"), hit: new Pane("Result") };
-const shown = { hits: [], place: 0, slug: "", active: "hit", series: {} };
+const shown = { hits: [], place: 0, slug: "", active: "hit", series: {}, known: {} };
 const kept = new Map();
 
 // "Where?" means something for one image as the query, and an encoder that has learned.
@@ -34,7 +37,7 @@ export function offersWhere(slug) {
 
 // Shows a hit of a list beside the query.
 export function view(hits, hit, slug, where = false) {
-  Object.assign(shown, { hits, place: hits.indexOf(hit), slug, active: "hit", series: {} });
+  Object.assign(shown, { hits, place: hits.indexOf(hit), slug, active: "hit", series: {}, known: {} });
   reset();
   at("detail-body").replaceChildren(
     make("div", { className: "panes" }, panes.query.element, panes.hit.element),
@@ -50,6 +53,11 @@ export function view(hits, hit, slug, where = false) {
 }
 
 const images = () => state.items.filter((each) => each.kind !== "text");
+
+// What is said below an image. The image takes the focus of a control that is there no longer, so
+// that keys go on.
+const describe = (which, ...elements) =>
+  redraw(panes[which].caption, elements, () => panes[which].canvas);
 
 // The values of an image, kept for a while: one goes back and forth.
 function valuesOf(name, fetch) {
@@ -87,8 +95,7 @@ function uploadValues(item, part = item.part) {
     part,
     read_as: at("read-as").value,
   };
-  item.number ??= crypto.randomUUID();
-  const name = [item.number, JSON.stringify(asked)].join();
+  const name = [numberOf(item), JSON.stringify(asked)].join();
   return valuesOf(name, () => values("/api/values", asked, [item.file]));
 }
 
@@ -99,24 +106,22 @@ function showQuery() {
   const several = state.items.length > 1 ? ` (1 of ${state.items.length} parts)` : "";
   const upload = item.kind === "upload";
   panes.query.show(upload ? uploadValues(item) : catalogValues(item.id), item.name, item.crop);
-  const known = item.known ? facts(item.known) : make("p", { textContent: item.name });
-  panes.query.caption.replaceChildren(head(`Query${several}`, place("query")), known);
+  shown.known.query = item.known;
+  describe("query", head(`Query${several}`, place("query")), known());
   if (upload) showParts(item);
-  else findSeries("query", item.id);
+  else findSeries("query", { id: item.id, path: item.name, file: item.known?.file });
 }
 
 // Of slices, the one that is nearest to the slice of the result.
 function showQuerySlice(first) {
   const nearest = shown.hits[shown.place].nearest?.query;
-  const caption = (facts) => {
-    panes.query.caption.replaceChildren(head("Query", place("query")), facts);
-  };
+  shown.known.query = first.known;
+  describe("query", head("Query", place("query")), known());
   if (first.kind === "image") {
     const id = nearest ?? first.id;
     panes.query.show(catalogValues(id), first.name, first.crop);
-    // Of a file it knows that of its middle slice.
-    caption(first.known ? facts({ ...first.known, file: "" }) : make("p", {}, first.name));
-    return findSeries("query", id);
+    const slice = first.images?.find((each) => each.id === id);
+    return findSeries("query", slice ?? { id, path: first.name });
   }
   const asked = state.items.flatMap((item) => partsAsked(item).map((part) => uploadedSlice(item, part)));
   const chosen = asked[Number(nearest ?? 0)];
@@ -127,8 +132,8 @@ function showQuerySlice(first) {
       ? asked.indexOf(chosen)
       : slices.findIndex((each) => each.path === chosen.path);
   panes.query.show(chosen.fetch(), chosen.path, first.crop);
-  caption(make("p", {}, chosen.path));
-  shown.series.query = { kind: "uploads", images: slices, place: own, own };
+  const kind = byPosition(state.items) ? "placed" : "uploads";
+  shown.series.query = { kind, images: slices, place: own, own };
   showSlice("query");
 }
 
@@ -160,8 +165,10 @@ function showHit(step) {
   const rank = hit.rank ? `Result ${hit.rank}` : "Result";
   panes.hit.show(catalogValues(sliceOf(hit)), labelsOf(hit));
   const row = make("div", { className: "row" }, ...actions(hit));
-  panes.hit.caption.replaceChildren(head(rank, place("hit"), row), facts(hit));
-  findSeries("hit", sliceOf(hit));
+  shown.known.hit = hit;
+  describe("hit", head(rank, place("hit"), row), known());
+  const { file, position } = hit.nearest ?? hit;
+  findSeries("hit", { id: sliceOf(hit), path: file, file, position });
   const next = shown.hits[shown.place + (step || 1)];
   if (next) catalogValues(sliceOf(next)).catch(() => {}); // so that it is there at the next key
 }
@@ -169,54 +176,35 @@ function showHit(step) {
 const head = (title, ...beside) =>
   make("div", { className: "head" }, make("h3", { textContent: title }), ...beside);
 
-function facts(image) {
-  const list = make("dl");
-  const similar = image.to_query === undefined ? null : image.to_query.toFixed(4);
-  const refined =
-    state.answer?.refined && image.score !== undefined ? image.score.toFixed(4) : null;
-  const known = {
-    labels: labelsOf(image),
-    [image.part ? "mean similarity at this place" : "similarity to the query"]: similar,
-    "similarity to the refined query": refined,
-    place: image.part ? placeOf(image) : "",
-    "position of the slice that is shown": millimeters(image.nearest),
-    "similarity of these two slices": image.nearest?.score.toFixed(4),
-    slices: image.slices,
-    patient: patientOf(image),
-    study: inArchive(image.study_id) ?? image.study_id,
-    series: ofUnits() ? image.series_id : "",
-    source: image.source,
-    dataset: image.dataset,
-    split: image.split,
-    view: image.view,
-    sex: image.sex,
-    age: image.age,
-    file: fileOf(image),
-  };
-  for (const [name, value] of Object.entries(known)) {
-    if (value === null || value === undefined || value === "") continue;
-    list.append(make("dt", { textContent: name }), make("dd", {}, value instanceof Node ? value : String(value)));
-  }
-  return list;
+// What a side shows of its series: the slice that it has come to, or as long as the series is not
+// known the one that it began with.
+function current(which) {
+  const { images, place, began } = shown.series[which] ?? {};
+  return images?.[place] ?? began;
 }
 
-const fileOf = (image) => image.nearest?.file ?? image.file;
+// Whether a side is at the image that it began with.
+const atOwn = (which) => (shown.series[which]?.place ?? 0) === (shown.series[which]?.own ?? 0);
 
-// A link to the archive's viewer, for a study with a UID where the configuration names one.
-function inArchive(study) {
-  const { viewer } = experiment();
-  if (!viewer || !/^\d+(\.\d+)+$/.test(study ?? "")) return null;
-  const href = viewer.replace("{study_uid}", study);
-  const title = "Opens the viewer of the archive";
-  return make("a", { href, title, target: "_blank", rel: "noreferrer", textContent: study });
+// What is known of the image of a side, of the slice that it shows.
+function showFacts(which) {
+  const line = panes[which].caption.querySelector(".known"),
+    slice = current(which);
+  if (!line) return;
+  const image = shown.known[which];
+  const pair = atOwn("query") && atOwn("hit");
+  line.replaceChildren(
+    image ? facts(image, slice, pair, !atOwn(which)) : make("p", { textContent: slice?.path ?? "" }),
+  );
 }
 
 function actions(hit) {
   const copy = button("Copy path", async () => {
-    await navigator.clipboard.writeText(fileOf(hit));
+    await navigator.clipboard.writeText(current("hit").file);
     copy.textContent = "Copied";
   });
-  const file = button("Original file", () => download(file, hit));
+  copy.dataset.control = "copy";
+  const file = button("Original file", () => download(file));
   const like = button("More like this", () => wish("like", hit.id));
   const marks = ofUnits() ? [] : markButtons(hit, "this result");
   const found = [...marks, like, copy];
@@ -225,14 +213,13 @@ function actions(hit) {
   return found;
 }
 
-async function download(pressed, hit) {
-  pressed.disabled = true;
+async function download(pressed) {
+  const { id, file } = current("hit");
   try {
-    save(await loaded(original(sliceOf(hit))), fileOf(hit).split("/").pop().split("#")[0]);
+    save(await loaded(original(id)), file.split("/").pop().split("#")[0]);
   } catch (error) {
-    pressed.replaceWith(problem(error));
+    pressed.after(problem(error));
   }
-  pressed.disabled = false;
 }
 
 // --- neighboring slices ----------------------------------------------------
@@ -246,15 +233,17 @@ const ORDERS = {
   study: "of the study",
   patient: "of the patient",
   uploads: "uploaded",
+  placed: "uploaded, by position",
 };
 
+const known = () => make("div", { className: "known" });
 const place = (which) => make("div", { className: "slices", "data-of": which });
 
-async function findSeries(which, id) {
-  delete shown.series[which];
-  const mine = (shown.series[which] = { id, images: [] });
+async function findSeries(which, began) {
+  const mine = (shown.series[which] = { began, images: [] });
+  showFacts(which);
   try {
-    const { series } = await get(itemAddress(id));
+    const { series } = await get(itemAddress(began.id));
     if (shown.series[which] !== mine) return;
     Object.assign(mine, series, { own: series.place });
     showSlice(which);
@@ -265,7 +254,8 @@ async function findSeries(which, id) {
 
 // The slices or frames of an upload, in the plane that is asked with. Each is fetched when it is shown.
 function showParts(item) {
-  delete shown.series.query;
+  shown.series.query = { began: { path: item.name }, images: [] };
+  showFacts("query");
   const kind = Object.keys(item.part ?? {}).find((each) => each !== "volume");
   if (!kind) return;
   const images = Array.from({ length: item.parts[kind] }, (_, number) => ({
@@ -277,6 +267,8 @@ function showParts(item) {
 }
 
 function showSlice(which) {
+  showFacts("query");
+  showFacts("hit"); // what is said of both together
   const series = shown.series[which],
     line = panes[which].caption.querySelector(".slices");
   if (!line || series.images.length < 2) return;
@@ -292,14 +284,12 @@ function showSlice(which) {
   const title = series.images[series.place].path.split("/").pop();
   const move = (step, sign, label) =>
     button(sign, () => slice(which, step), { "aria-label": `${label}: ${own}` });
-  line.replaceChildren(
+  const said = `${series.place + 1} of ${count} (${order}), ${away}`;
+  redraw(line, [
     move(-1, "▲", "Slice before"),
     move(1, "▼", "Slice after"),
-    make("span", {
-      textContent: `${series.place + 1} of ${count} (${order}), ${away}`,
-      title,
-    }),
-  );
+    make("span", { textContent: said, title }),
+  ]);
 }
 
 // Whether the slice of the query that is shown is one of those that are asked with.
@@ -322,6 +312,9 @@ function slice(which, step) {
   panes[which].show(fetch ? fetch() : catalogValues(id), path, crop);
   const beyond = series.images[next + step];
   if (beyond?.id) catalogValues(beyond.id).catch(() => {});
+  for (const copy of panes.hit.caption.querySelectorAll("[data-control=copy]")) {
+    copy.textContent = "Copy path"; // of another slice than the one that was copied
+  }
   showSlice(which);
 }
 
@@ -334,6 +327,7 @@ async function showWhere() {
   const waiting = make("p", { role: "status", textContent: "Comparing patches …" });
   at("detail-tools").replaceChildren(back);
   body.replaceChildren(waiting);
+  back.focus();
   try {
     const [asking, files] = question();
     const found = await ask("/api/match", { ...asking, models: [shown.slug], id: hit.id }, files);

@@ -24,12 +24,17 @@ export function placeOf({ part, slices }) {
   const from = part.first + 1,
     to = part.last + 1;
   const which = from === to ? `slice ${from}` : `slices ${from} to ${to}`;
-  return `${which} of ${slices}${part.turned ? ", the other way round" : ""}`;
+  const turned = part.turned ? ", the other way round" : "";
+  return `${which} of ${slices}${turned}`;
 }
 
+// How much of the query has a partner there, where that is not all of it.
+export const fitOf = ({ fit, of }) =>
+  fit < of ? `${fit} of ${of} slices ${fit === 1 ? "fits" : "fit"}` : "";
+
 // The position of a slice, where the catalog knows it.
-export const millimeters = (nearest) =>
-  typeof nearest?.position === "number" ? `${Number(nearest.position.toFixed(1))}\u00a0mm` : "";
+export const millimeters = (slice) =>
+  typeof slice?.position === "number" ? `${Number(slice.position.toFixed(1))}\u00a0mm` : "";
 
 export const counted = (count, what, several = `${what}s`) =>
   `+ ${count} ${count === 1 ? what : several}`;

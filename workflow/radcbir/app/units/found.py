@@ -60,8 +60,8 @@ class Units:
 
         A hit has the mean cosine there as its ``score``, its ``nearest`` is the slice in the middle
         of the place, and ``part`` says where it is: ``first`` and ``last`` slice (from 0) with
-        their files, and whether the part lies there
-        ``turned``, the other way round. Raises :class:`InputError` where it fits nowhere.
+        their files, whether the part lies there ``turned``, the other way round, and how many of its
+        slices ``fit``, ``of`` how many. Raises :class:`InputError` where it fits nowhere.
         """
         experiment = question.experiment
         slabs, not_compared = self.places.slabs(experiment, model, query, admitted)
@@ -122,6 +122,8 @@ class Units:
                     "first_file": first_file,
                     "last_file": last_file,
                     "turned": place.turned,
+                    "fit": place.fit,
+                    "of": len(query.names),
                 },
             }
         return described

@@ -55,6 +55,8 @@ class Place:
     """The first and the last slice that the part lies on, as rows of :class:`Slabs`"""
     turned: bool
     """Whether the part lies there the other way round"""
+    fit: int
+    """How many slices of the part have a partner there"""
 
 
 class Places:
@@ -144,12 +146,13 @@ def best_places(slabs: Slabs, query: UnitQuery, admitted: np.ndarray) -> list[Pl
     centers = equal[np.unique(owner[equal], return_index=True)[1]]
     centers = centers[admitted[slabs.units[centers]]]
     centers = centers[np.lexsort((slabs.units[centers], -scores[centers]))]
-    ends = np.empty((2, len(centers)), dtype=int)
+    ends, fit = np.empty((2, len(centers)), dtype=int), np.empty(len(centers), dtype=int)
     for number in np.unique(chosen[centers]):
         _, offsets, stack = ways[number]
         these = chosen[centers] == number
         lies = np.array([stack.partners(each)[centers[these]] for each in offsets])
         ends[:, these] = np.where(lies < 0, rows, lies).min(axis=0), lies.max(axis=0)
+        fit[these] = (lies >= 0).sum(axis=0)
     backward = np.array([offsets[0] > offsets[-1] for _, offsets, _ in ways])[chosen[centers]]
     return [
         Place(
@@ -160,6 +163,9 @@ def best_places(slabs: Slabs, query: UnitQuery, admitted: np.ndarray) -> list[Pl
             first,
             last,
             turned,
+            partners,
         )
-        for at, first, last, turned in zip(centers, *ends.tolist(), backward.tolist(), strict=True)
+        for at, first, last, turned, partners in zip(
+            centers, *ends.tolist(), backward.tolist(), fit.tolist(), strict=True
+        )
     ]
