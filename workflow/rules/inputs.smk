@@ -124,10 +124,15 @@ def source(wildcards):
     return cards.source_file(project.cards[wildcards.model], wildcards.get("dataset", ""))
 
 
+@functools.cache
+def folder_state(folder):
+    return status_digest(folder)
+
+
 def source_listing(wildcards):
     """A digest of the files of a precomputed model that has a file per volume; None for one file."""
     path = source(wildcards)
-    return status_digest(path) if Path(path).is_dir() else None
+    return folder_state(path) if Path(path).is_dir() else None
 
 
 def source_metadata(wildcards):

@@ -104,6 +104,19 @@ def test_turned_and_flipped_axes_of_volume_and_mask_change_nothing(root):
     assert labels_of(run(root)[0]) == SHOWN
 
 
+def test_positions_of_oblique_slices_are_along_their_normal(root):
+    """Turned by 30 degrees around the axis to the right: slices stay 5 mm apart."""
+    cosine, sine = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    turned = np.array([[2, 0, 0, 7], [0, 2 * cosine, -5 * sine, 0], [0, 2 * sine, 5 * cosine, 3], [0, 0, 0, 1]])  # fmt: skip
+    voxels = np.arange(144, dtype=np.int16).reshape(6, 6, 4)
+    save(root / "imagesTr/a.nii.gz", voxels, turned)
+    save(root / "labelsTr/a.nii.gz", mask(), turned)
+    table, _ = run(root)
+    found = table[table["series_id"] == "imagesTr/a"].sort_values("instance")["position"]
+    # The normal is (0, -sin, cos), and the corner (7, 0, 3) lies 3 cos along it.
+    assert found.tolist() == pytest.approx([3 * cosine + 5 * each for each in (1, 2, 3)])
+
+
 def test_a_folder_has_a_file_per_structure(tmp_path):
     """As TotalSegmentator writes them."""
     for case in ("s1", "s2", "s3"):

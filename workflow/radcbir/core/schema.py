@@ -155,16 +155,13 @@ def _sentence(alike: Sequence[jsonschema.ValidationError]) -> str:
             )
             return f"`{key}` mixes keys that exclude one another: keep one of these sets: {choices}"
         case "pattern":
-            what = (
-                "lower-case letters, digits, '.', '_' and '-'"
-                if "a-z0-9" in limit
-                else "the pattern"
+            named = f"{f'`{key}`' if key else 'a name'} is {_short(instance)}"
+            if "a-z0-9" in limit:
+                return f"{named}: use lower-case letters, digits, '.', '_' and '-'"
+            meant = schema.get("description", "").rstrip(".")
+            return (
+                f"{named}, but has to be: {meant}" if meant else f"{named}: use the pattern {limit}"
             )
-            meant = str(schema.get("description", "")).rstrip(".")
-            if what == "the pattern" and meant:
-                return f"`{key}` is {_short(instance)}, but has to be: {meant}"
-            what = what if what != "the pattern" else f"the pattern {limit}"
-            return f"{f'`{key}`' if key else 'a name'} is {_short(instance)}: use {what}"
         case "not":
             return f"`{key}` has no use {schema.get('description', 'here')}: take it out"
         case "minItems" if instance:

@@ -61,6 +61,18 @@ def write_shard(
         _write_attributes(file, {"format": FORMAT, **attributes})
 
 
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str]
+) -> None:
+    """Write a file of its own form, such as that of the vectors of changed images: datasets by name,
+    and ``attributes``.
+    """
+    with atomic_write(path) as part, h5py.File(part, "w") as file:
+        for name, values in arrays.items():
+            file.create_dataset(name, data=values, track_times=False)
+        _write_attributes(file, attributes)
+
+
 def write_blocks(
     path: str | Path,
     blocks: Iterable[tuple[np.ndarray, np.ndarray, Sequence[tuple[int, str, str]]]],

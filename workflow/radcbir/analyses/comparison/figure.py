@@ -35,8 +35,8 @@ def precision_curves(
     ``precision`` is a comparison's ``precision.csv``; ``names`` maps each model to the name shown,
     in the order of the configuration. The paper's definition (denominator at most the number of
     index images of the query's class) is drawn, without exclusion of same-patient neighbors.
-    Without a query it is a sentence alone. ``intervals`` has model, query_split, average, k, low and high
-    (:func:`~radcbir.analyses.comparison.curve_intervals.curve_intervals`). A model that answered
+    Without a query it is a sentence alone. ``intervals`` has model, query_split, average, k, low
+    and high (:func:`~radcbir.analyses.comparison.curve_intervals.curve_intervals`). A model that answered
     fewer queries than another one says so beside its name.
     """
     shown = precision[(precision["definition"] == "capped") & (precision["neighbors"] == "all")]

@@ -104,7 +104,7 @@ def gallery(
     needed = pd.concat([table["neighbor"] for table in found.values()]).unique()
     known = (
         catalog[catalog["id"].isin(needed)]
-        .set_index("id")[["dataset", "path", "label", "labels"]]
+        .set_index("id")[["dataset", "path", "labels"]]
         .to_dict("index")
     )
     shown = []

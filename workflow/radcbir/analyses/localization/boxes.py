@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ from radcbir.analyses.localization.box import drawn
 from radcbir.analyses.localization.slices import Images, asked_slices, placed
 from radcbir.core.files import atomic_folder, digest, write_text
 from radcbir.core.logs import logger
+from radcbir.datasets.shard_lists import rows_of
 from radcbir.images import reader
 from radcbir.images.raster import UnreadableImage
 from radcbir.retrieval.units.placement import slab
@@ -86,18 +88,14 @@ def write_slabs(slabs: pd.DataFrame, shards: Iterable[str | Path], folder: str |
 
     The name is the digest of the content: as long as it is the same, no box is embedded again.
     """
-    wanted, files = set(slabs["id"].tolist()), {}
-    for shard in shards:
-        with open(shard, newline="", encoding="utf-8") as handle:
-            for row in csv.DictReader(handle, delimiter="\t"):
-                if int(row["id"]) in wanted:
-                    files[int(row["id"])] = row
+    files = rows_of(set(slabs["id"].tolist()), shards)
     content = io.StringIO()
     writer = csv.DictWriter(
         content, COLUMNS, "", delimiter="\t", lineterminator="\n", extrasaction="ignore"
     )
     writer.writeheader()
-    writer.writerows(files.get(each["id"], {}) | each for each in slabs.to_dict("records"))
+    rows: list[Any] = slabs.to_dict("records")
+    writer.writerows(files.get(each["id"], {}) | each for each in rows)
     text = content.getvalue()
     with atomic_folder(folder) as temporary:
         write_text(temporary / f"{digest(text.encode())}.tsv", text)

@@ -5,16 +5,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 from PIL import Image
 
 from radcbir.analyses.localization.box import cropped
-from radcbir.core.files import atomic_write
 from radcbir.core.logs import logger
 from radcbir.core.vectors import normalised
 from radcbir.embedding.images import Means, embed_loaded
 from radcbir.embedding.job import Job
+from radcbir.embedding.store import write_arrays
 from radcbir.images import reader
 from radcbir.images.intensity import policy_of
 
@@ -53,9 +52,5 @@ def embed_boxes(
     unit = normalised(vectors)[0].astype(np.float32)
     attributes = job.provenance(encoder.weights_sha256, encoder.libraries)
     attributes["intensity"] = json.dumps(intensities, sort_keys=True)
-    with atomic_write(output) as part, h5py.File(part, "w") as file:
-        for name, values in (("rows", np.array(rows, dtype=np.int64)), ("vectors", unit)):
-            file.create_dataset(name, data=values, track_times=False)
-        for name, value in attributes.items():
-            file.attrs[name] = value
+    write_arrays(output, {"rows": np.array(rows, dtype=np.int64), "vectors": unit}, attributes)
     logger.info("%d boxes embedded, %d rejected", len(rows), len(rejected))

@@ -4,17 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 from PIL import Image
 
 from radcbir.analyses.robustness.perturbations import perturbed
 from radcbir.analyses.robustness.sample import read_sample
-from radcbir.core.files import atomic_write
 from radcbir.core.logs import logger
 from radcbir.core.vectors import normalised
 from radcbir.embedding.images import Means, embed_loaded
 from radcbir.embedding.job import Job
+from radcbir.embedding.store import write_arrays
 from radcbir.images import reader
 
 
@@ -50,15 +49,12 @@ def embed_perturbed(
     unit = normalised(vectors)[0].astype(np.float32)
     attributes = job.provenance(encoder.weights_sha256, encoder.libraries)
     attributes["intensity"] = json.dumps(intensities, sort_keys=True)
-    with atomic_write(output) as part, h5py.File(part, "w") as file:
-        for name, values in (
-            ("ids", np.array([rows[place][0] for place in places], dtype=np.int64)),
-            ("severities", np.array([rows[place][-1] for place in places], dtype=np.int64)),
-            ("vectors", unit),
-        ):
-            file.create_dataset(name, data=values, track_times=False)
-        for name, value in attributes.items():
-            file.attrs[name] = value
+    arrays: dict[str, np.ndarray] = {
+        "ids": np.array([rows[place][0] for place in places], dtype=np.int64),
+        "severities": np.array([rows[place][-1] for place in places], dtype=np.int64),
+        "vectors": unit,
+    }
+    write_arrays(output, arrays, attributes)
     logger.info(
         "%d queries, %d perturbed images embedded, %d rejected",
         len(images),

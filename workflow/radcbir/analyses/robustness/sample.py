@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from radcbir.core.files import atomic_folder, digest, write_text
+from radcbir.datasets.shard_lists import rows_of
 
 SEED = 0
 """Another number draws another sample."""
@@ -60,12 +61,7 @@ def write_sample(
     As with shards, the name is the content's digest: another list of the same images, or an image
     that is added elsewhere, embeds nothing again.
     """
-    wanted, found = {image.id for image in images}, {}
-    for shard in shards:
-        with open(shard, newline="", encoding="utf-8") as handle:
-            for row in csv.DictReader(handle, delimiter="\t"):
-                if int(row["id"]) in wanted:
-                    found[int(row["id"])] = row
+    found = rows_of({image.id for image in images}, shards)
     content = io.StringIO()
     columns = ["id", "dataset", "path", "bytes", "content"]
     writer = csv.DictWriter(content, columns, "", delimiter="\t", lineterminator="\n")

@@ -51,6 +51,26 @@ _series: dict[tuple, np.ndarray] = {}
 _lock = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of a volume lie, by its header alone: its axes run to the right, to the
+    front and up.
+    """
+
+    shape: tuple[int, ...]
+    """``(3,)``."""
+    affine: np.ndarray
+    """``(4, 4)``: indices -> mm."""
+
+    def position(self, plane: str, number: int) -> float:
+        """Where a slice lies along the normal of its plane, in mm."""
+        axis = PLANES.index(plane)
+        one, other = (self.affine[:3, each] for each in range(3) if each != axis)
+        normal = np.cross(one, other)
+        normal *= np.sign(normal @ self.affine[:3, axis]) / np.linalg.norm(normal)
+        return float(normal @ (self.affine[:3, axis] * number + self.affine[:3, 3]))
+
+
 class Header:
     """What the header of a file says, checked against the file's size before anything is read."""
 
@@ -96,24 +116,13 @@ class Header:
         planes = {plane: spatial.get(axis, 1) for axis, plane in enumerate(PLANES)}
         return {**planes, "volume": self.shape[3]}
 
+    def grid(self) -> Grid:
+        """Where the voxels of each volume lie."""
+        from nibabel.orientations import inv_ornt_aff
 
-@dataclass(frozen=True)
-class Grid:
-    """Where the voxels of a volume lie, by its header alone: its axes run to the right, to the
-    front and up.
-    """
-
-    shape: tuple[int, ...]
-    """``(3,)``."""
-    affine: np.ndarray
-    """``(4, 4)``: indices -> mm."""
-
-    def position(self, plane: str, number: int) -> float:
-        """Where the center of a slice lies along its axis, in mm."""
-        axis = PLANES.index(plane)
-        center = [(each - 1) / 2 for each in self.shape]
-        center[axis] = number
-        return float((self.affine @ [*center, 1])[axis])
+        sizes = self.sizes()
+        turned = self.affine @ inv_ornt_aff(self.orientation, self.shape[:3])
+        return Grid(tuple(sizes[plane] for plane in PLANES), turned)
 
 
 class Volume:
@@ -125,11 +134,11 @@ class Volume:
 
     def __init__(self, source: Source, number: int, header: Header):
         from nibabel.affines import voxel_sizes
-        from nibabel.orientations import apply_orientation, inv_ornt_aff
+        from nibabel.orientations import apply_orientation
 
         self.header = header
         self.voxels = apply_orientation(_voxels(source, number, header), header.orientation)
-        self.affine = header.affine @ inv_ornt_aff(header.orientation, header.shape[:3])
+        self.affine = header.grid().affine
         self.spacing = tuple(float(each) for each in voxel_sizes(self.affine))
         self.population = None
         if header.dtype.fields is None:
@@ -170,13 +179,8 @@ def read(source: Source, selectors: Mapping[str, int], limits: Limits) -> Raster
 
 def grid(source: Source, limits: Limits) -> Grid:
     """The grid of a file's volumes. Raises :class:`UnreadableImage` as :func:`read` does."""
-    from nibabel.orientations import inv_ornt_aff
-
     with _reasons():
-        header = Header(source, limits)
-        sizes = header.sizes()
-        turned = inv_ornt_aff(header.orientation, header.shape[:3])
-        return Grid(tuple(sizes[plane] for plane in PLANES), header.affine @ turned)
+        return Header(source, limits).grid()
 
 
 def volume(source: Source, number: int, limits: Limits) -> Volume:

@@ -62,9 +62,9 @@ def pool_units(
 ) -> Pool:
     """Pool the units (``series``, ``study``, ``patient``) of an experiment's datasets.
 
-    It is :func:`radcbir.datasets.pool.pool` with a row per unit; ``labels`` as there. Raises :class:`InputError` as that
-    does, where a unit has images in two splits, and where no image of a dataset says what it
-    belongs to.
+    It is :func:`radcbir.datasets.pool.pool` with a row per unit; ``labels`` as there. Raises
+    :class:`InputError` as that does, where a unit has images in two splits, and where no image of a
+    dataset says what it belongs to.
     """
     splits = [index_split, *query_splits]
     found = {name: units_of(catalogs[name], name, unit, splits, labels) for name in catalogs}

@@ -1,5 +1,7 @@
 """Encoders that take a whole series as one volume."""
 
+from radcbir.cards.loaders import SOURCE, Schema, network_keys
+
 LENGTH = {"type": "number", "exclusiveMinimum": 0}
 ONE = {"type": "array", "minItems": 1, "maxItems": 1}
 
@@ -72,3 +74,16 @@ VOLUMES: dict = {
 }
 """How a volume becomes the input (:func:`radcbir.encoders.volumes.prepared`), for all loaders of
 encoders that take volumes."""
+
+
+def volume_keys(pooling: str, **others: Schema) -> dict[str, Schema]:
+    """The keys that the card of a network of volumes has, whose one way to pool is ``pooling``;
+    ``others`` are further keys.
+    """
+    return network_keys(
+        weights={"only": (*SOURCE, "prefix", "unused", "random_seed")},
+        pooling={"enum": [pooling]},
+        runtime={"enum": ["auto", "torch"]},
+        preprocessing=VOLUMES,
+        **others,
+    )

@@ -1,7 +1,7 @@
 """Encoders of the MONAI library, for volumes: CT-FM."""
 
-from radcbir.cards.loaders import NETWORK, SOURCE, Loader, network_keys
-from radcbir.cards.loaders.volumes import VOLUMES
+from radcbir.cards.loaders import NETWORK, Loader
+from radcbir.cards.loaders.volumes import volume_keys
 
 LOADER = Loader(
     name="monai",
@@ -11,11 +11,5 @@ LOADER = Loader(
     network=True,
     volumes=True,
     required=(*NETWORK, "options"),
-    keys=network_keys(
-        weights={"only": (*SOURCE, "prefix", "unused", "random_seed")},
-        options={},
-        pooling={"enum": ["mean"]},
-        runtime={"enum": ["auto", "torch"]},
-        preprocessing=VOLUMES,
-    ),
+    keys=volume_keys("mean", options={}),
 )

@@ -1,7 +1,7 @@
 """Transformers of crops with a second one that combines the crops, for CT volumes: SPECTRE."""
 
-from radcbir.cards.loaders import NETWORK, SOURCE, Loader, network_keys
-from radcbir.cards.loaders.volumes import VOLUMES
+from radcbir.cards.loaders import NETWORK, Loader
+from radcbir.cards.loaders.volumes import volume_keys
 
 LOADER = Loader(
     name="spectre",
@@ -11,10 +11,5 @@ LOADER = Loader(
     network=True,
     volumes=True,
     required=NETWORK,
-    keys=network_keys(
-        weights={"only": (*SOURCE, "prefix", "unused", "random_seed")},
-        pooling={"enum": ["cls"]},
-        runtime={"enum": ["auto", "torch"]},
-        preprocessing=VOLUMES,
-    ),
+    keys=volume_keys("cls"),
 )
