@@ -28,13 +28,17 @@ EXPERIMENT = {
 }
 
 
+WITHIN = 1.0
+"""mm: less than the 2.5 mm between the slices of a series, so that a slice has one right place."""
+
+
 def configure(project, **changes):
     project.configure(
         datasets=CONFIG["datasets"]
         | {"ct": {"csv": "data/ct.csv", "images": "data/ct", "space": "phantom"}},
         experiments=CONFIG["experiments"] | {"volumes": EXPERIMENT | changes},
         analyses=["leakage", "localization", "region_recall"],
-        localization={"slices": [1, 3, 5, 9], "boxes": [0.25]},
+        localization={"slices": [1, 3, 5, 9], "boxes": [0.25], "within_mm": WITHIN},
     )
 
 
@@ -118,12 +122,13 @@ def test_slabs_are_found_where_plain_loops_find_them(volumes):
     table = pd.read_csv(volumes / FOLDER / "localization/localization.csv").set_index("slices")
     table = table[table["box"].isna()]
     assert list(table.index) == [1, 3, 5, 9] and set(table["queries"]) == {12}
+    assert table["chance"].tolist() == pytest.approx([1 / 3] * 4)
     for size, row in table.iterrows():
         near = []
         for name in (each for each in series if each[2] == "test"):
             for number, (place, _) in enumerate(series[name]):
                 _, position = plain_place(place, plain_slab(series[name], number, size), index)
-                near.append(abs(position - place) <= 8)
+                near.append(abs(position - place) <= WITHIN)
         assert row["value"] == pytest.approx(np.mean(near)), size
 
 
@@ -172,10 +177,11 @@ def test_slabs_in_boxes_are_cropped_embedded_and_found_where_plain_loops_find_th
         for size, each in right.items():
             taken = [(one, vector) for one, vector, of in around if of <= size]
             _, position = plain_place(place, taken, index)
-            each.append(abs(position - place) <= 8)
+            each.append(abs(position - place) <= WITHIN)
     table = pd.read_csv(volumes / FOLDER / "localization/localization.csv")
     table = table[table["box"] == 0.25].set_index("slices")
     assert list(table.index) == [1, 3, 5, 9] and set(table["queries"]) == {12}
+    assert table["chance"].tolist() == pytest.approx([1 / 3] * 4)
     assert table.loc[1, "value"] == pytest.approx(np.mean(right[1]))
     assert table.loc[[3, 5, 9], "value"].tolist() == pytest.approx([np.mean(right[3])] * 3)
     page = (volumes / FOLDER / "localization/localization.html").read_text()
